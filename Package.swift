@@ -1,0 +1,97 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every edge between modules stands here and nowhere else; Tools/tidy compares it with its own list.
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6), .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+]
+
+func module(_ name: String, path: String? = nil, _ dependencies: Target.Dependency...) -> Target {
+  .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+}
+func program(_ name: String, path: String? = nil, _ dependencies: Target.Dependency...) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies + [arguments], path: path, swiftSettings: settings)
+}
+func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies + ["TestSupport"], swiftSettings: settings)
+}
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "tally",
+  products: [
+    .library(name: "TallyClient", targets: ["TallyClient"]),
+    .executable(name: "tally", targets: ["tally"]),
+    .executable(name: "tally-coordinator", targets: ["tally-coordinator"]),
+    .executable(name: "tally-worker", targets: ["tally-worker"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CUV", providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
+    .systemLibrary(name: "CPgQuery", providers: [.apt(["libpg-query-dev"])]),
+    .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .target(name: "CShims"),
+    module("Bytes", "CShims", "CLZ4"),
+    module("Capabilities", "Bytes"),
+    module("Model", "Bytes"),
+    module("Columns", "Model", "Bytes"),
+    module("Aggregates", "Columns", "Model", "Bytes"),
+    module("SQL", "Model", "CPgQuery"),
+    module("Wire", "Columns", "Model", "Bytes"),
+    module("RPC", "Wire", "Capabilities", "Model", "Bytes"),
+    module("Planning", "SQL", "Aggregates", "Columns", "Model", "Bytes"),
+    module("Storage", "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
+    module("Execution", "Planning", "Storage", "Aggregates", "Columns", "Model", "Bytes"),
+    module("Consensus", "Wire", "Model", "Bytes"),
+    module("Replication", "Wire", "Storage", "Columns", "Model", "Bytes"),
+    module("ClientCore", "RPC", "Wire", "Capabilities", "Columns", "Model", "Bytes", "CZlib"),
+    module(
+      "WorkerNode", "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage",
+      "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
+    module(
+      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL",
+      "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
+    module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
+    module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
+    module("TallyClient", "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes"),
+    module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
+    program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
+    program("tally-worker", "WorkerNode", "NodeRuntime"),
+    program("tally", "TallyClient", "Launcher"),
+    program("client-example", path: "Cluster/example", "TallyClient"),
+    program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
+    program("simulate", path: "Tools/simulate", "Simulation"),
+    program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
+    program("fuzz", path: "Tools/fuzz", "Planning", "Storage", "Wire", "ClientCore"),
+    program("tidy", path: "Tools/tidy"),
+    .target(
+      name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
+      path: "Tests/TestSupport", swiftSettings: settings),
+    tests("BytesTests", "Bytes"),
+    tests("ModelTests", "Model"),
+    tests("ColumnsTests", "Columns"),
+    tests("AggregatesTests", "Aggregates"),
+    tests("SQLTests", "SQL"),
+    tests("WireTests", "Wire"),
+    tests("RPCTests", "RPC", "Simulation", "NodeRuntime"),
+    tests("PlanningTests", "Planning"),
+    tests("StorageTests", "Storage", "Simulation"),
+    tests("ExecutionTests", "Execution", "Planning"),
+    tests("ReplicationTests", "Replication"),
+    tests("ClientCoreTests", "ClientCore"),
+    tests("NodeRuntimeTests", "NodeRuntime"),
+    tests("SimulationTests", "Simulation"),
+    tests("ProcessTests", "TallyClient", "Launcher"),
+  ]
+)
