@@ -94,6 +94,8 @@ let package = Package(
     tests("ClientCoreTests", "ClientCore"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
-    tests("ProcessTests", "TallyClient", "Launcher"),
+    tests("CoordinatorNodeTests", "CoordinatorNode"),
+    tests("WorkerNodeTests", "WorkerNode"),
+    tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )
