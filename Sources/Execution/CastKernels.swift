@@ -2,8 +2,8 @@
 //
 // Text to and from other types goes through Model.ValueText. A cast that PostgreSQL does not have never reaches a plan.
 import Bytes
-import Columns
-import Model
+public import Columns
+public import Model
 import Planning
 
 enum CastKernels {
@@ -77,7 +77,7 @@ enum CastKernels {
     case (.double, .numeric):
       let x = a.double
       return .numeric(
-        try mapRows(count, validity, empty: Numeric(0)) { try Numeric(x[$0 & a.mask]).fitted(to: type) })
+        try mapRows(count, validity, empty: Numeric(0)) { try Numeric(double: x[$0 & a.mask]).fitted(to: type) })
     case (.numeric, .fixed):
       let x = a.numeric
       return .fixed(try mapRows(count, validity, empty: 0) { try x[$0 & a.mask].integer(as: type) })

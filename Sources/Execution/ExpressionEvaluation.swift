@@ -162,7 +162,7 @@ enum ExpressionEvaluation {
       return .fixed(ComparisonKernels.compare(function, operands[0], operands[1], count: count))
     case .add, .subtract, .multiply, .divide, .modulo:
       return try ArithmeticKernels.binary(function, operands[0], operands[1], type, count: count, validity)
-    case .round, .truncate where operands.count == 2:
+    case .round where operands.count == 2, .truncate where operands.count == 2:
       return try ArithmeticKernels.rounding(function, operands[0], operands[1], count: count, validity)
     case .negate, .absolute, .floor, .ceiling, .round, .truncate:
       return try ArithmeticKernels.unary(function, operands[0], type, count: count, validity)

@@ -111,10 +111,6 @@ final class GroupKeyWords {
   }
 }
 
-extension Interval {
-  /// Microseconds with months of 30 days: by this PostgreSQL compares intervals.
-  var span: Int128 { (Int128(months) * 30 + Int128(days)) * 86_400_000_000 + Int128(microseconds) }
-}
 
 /// Distinct key combinations and their numbers.
 final class GroupTable {
@@ -229,7 +225,9 @@ final class GroupTable {
     withUnsafePointer(to: word) { word in
       var columns = word
       withUnsafePointer(to: &columns) { columns in
-        withUnsafePointer(to: nulls) { find(columns, $0, 1, UnsafeMutableBufferPointer(start: &group, count: 1)) }
+        withUnsafePointer(to: nulls) { nulls in
+          withUnsafeMutablePointer(to: &group) { find(columns, nulls, 1, UnsafeMutableBufferPointer(start: $0, count: 1)) }
+        }
       }
     }
     return group

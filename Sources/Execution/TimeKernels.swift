@@ -60,7 +60,7 @@ enum TimeKernels {
     let unit = try Self.unit(unit)
     if a.type == .interval {
       let x = a.interval
-      return .interval(mapRows(count, validity, empty: Interval()) { truncate(x[$0 & a.mask], to: unit) })
+      return .interval(try mapRows(count, validity, empty: Interval()) { try x[$0 & a.mask].truncated(to: unit) })
     }
     let x = a.fixed
     switch unit {
@@ -76,29 +76,6 @@ enum TimeKernels {
     case .month: return .fixed(buckets(x, a.mask, .months(1), count, validity))
     case .year: return .fixed(buckets(x, a.mask, .months(12), count, validity))
     default: return .fixed(mapRows(count, validity, empty: 0) { Calendar.truncate(x[$0 & a.mask], to: unit) })
-    }
-  }
-  /// An interval cut at a unit, each field towards zero, as PostgreSQL.
-  static func truncate(_ a: Interval, to unit: TimeUnit) -> Interval {
-    func cut(_ value: Int64, _ width: Int64) -> Int64 { value - value % width }
-    func months(_ width: Int32) -> Interval { Interval(months: a.months - a.months % width) }
-    func time(_ width: Int64) -> Interval {
-      Interval(months: a.months, days: a.days, microseconds: cut(a.microseconds, width))
-    }
-    return switch unit {
-    case .microsecond: a
-    case .millisecond: time(1000)
-    case .second: time(Calendar.microsecondsPerSecond)
-    case .minute: time(Calendar.microsecondsPerMinute)
-    case .hour: time(Calendar.microsecondsPerHour)
-    case .day: Interval(months: a.months, days: a.days)
-    case .week: Interval(months: a.months, days: a.days - a.days % 7)
-    case .month: months(1)
-    case .quarter: months(3)
-    case .year: months(12)
-    case .decade: months(120)
-    case .century: months(1200)
-    case .millennium: months(12000)
     }
   }
   private static func buckets(
