@@ -14,7 +14,7 @@
 //   1 hello       client → server, first frame: HelloFormat          2 helloReply  server's answer: HelloFormat
 //   3 request     varint deadline (microseconds left, 0 = none), message    4 response   message; the only one of its stream
 //   5 streamItem  message; one of several                            6 end         none: the stream is complete
-//   7 error       TallyErrorFormat; ends its stream; on stream 0 the connection   8 cancel  none: the client gave the stream up
+//   7 error       ErrorFormat; ends its stream; on stream 0 the connection   8 cancel  none: the client gave the stream up
 //   9 credit      varint bytes of stream items (head + body, unpacked) that the server may send beyond streamWindow
 //   10 goodbye    none: the server drains; start no more requests     11 ping, 12 pong: none
 // A stream starts with `streamWindow` bytes of credit; an item may be sent while credit is above zero and may take it below.
