@@ -59,11 +59,16 @@ public actor Coordinator: RPCResponder {
     _ surroundings: Surroundings, _ settings: CoordinatorSettings, stop: Promise<Int32>
   ) async throws {
     let started = surroundings.clock.now
-    let fresh = ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
-    let directory = try await DataDirectory.open(
-      surroundings.disk, role: .coordinator, node: settings.name, cluster: settings.initializes ? fresh : nil)
-    defer { directory.close() }
-    let cluster = directory.identity.cluster
+    let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
+    defer { lock.release() }
+    guard found != nil || settings.initializes else {
+      throw TallyError(
+        .invalid, "the data directory is empty", sqlState: "55000", hint: "--init makes a new cluster in it; a lost disk is restored from a backup")
+    }
+    let cluster = found?.cluster ?? ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
+    try await DataDirectory.adopt(
+      disk: surroundings.disk, found: found,
+      identity: DataDirectory.Identity(cluster: cluster, node: NodeID(1), name: settings.name, role: .coordinator))
     let log = try await CatalogLog.open(surroundings, cluster: cluster)
     let identity = PeerIdentity(
       cluster: cluster, role: .coordinator, name: settings.name, node: NodeID(0), incarnation: Incarnation(0))

@@ -34,6 +34,7 @@ extension Coordinator {
         .wrongCluster, "node \(beat.node) is not at incarnation \(beat.incarnation)",
         hint: "another process registered under its name; this one must end")
     }
+    if await log.catalog.unconfirmed[beat.node] != nil { _ = try await log.propose(.confirmNode(beat.node, beat.incarnation)) }
     fleet.hear(beat, at: surroundings.clock.now)
     return HeartbeatReply(version: snapshot.version)
   }
