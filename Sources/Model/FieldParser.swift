@@ -128,6 +128,31 @@ public enum FieldParser {
     else { return nil }
     return Calendar.days(year: Int64(year), month: month, day: day)
   }
+  /// The day that the texts of many timestamps share, so that it is worked out once.
+  @frozen public struct DayMemory {
+    @usableFromInline var text: (UInt64, UInt16) = (0, 0)
+    @usableFromInline var day: Int64 = 0
+    /// Remembers nothing.
+    @inlinable public init() {}
+  }
+  /// As `parseTimestamp(_:)`, remembering the day for the next text.
+  @inlinable public static func parseTimestamp(
+    _ bytes: UnsafeRawBufferPointer, _ memory: inout DayMemory
+  ) -> Int64? {
+    guard bytes.count == 19, bytes[10] == 0x20 || bytes[10] == 0x54 else { return parseTimestamp(bytes) }
+    let text = (bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self))
+    if text != memory.text {
+      guard let day = day(bytes) else { return nil }
+      memory.text = text
+      memory.day = day
+    }
+    var bad: UInt8 = (bytes[13] ^ 0x3a) | (bytes[16] ^ 0x3a)
+    let hour = two(bytes, 11, &bad)
+    let minute = two(bytes, 14, &bad)
+    let second = two(bytes, 17, &bad)
+    guard bad == 0, hour < 24, minute < 60, second < 60 else { return nil }
+    return (memory.day &* 86_400 &+ Int64(hour &* 3600 &+ minute &* 60 &+ second)) &* 1_000_000
+  }
   /// `YYYY-MM-DD[ T]HH:MM:SS[.f…]` with 1 … 6 places and an optional `Z`, as microseconds since 1970-01-01 UTC.
   @inlinable public static func parseTimestamp(_ bytes: UnsafeRawBufferPointer) -> Int64? {
     var count = bytes.count
