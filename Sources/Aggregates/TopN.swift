@@ -6,7 +6,7 @@
 // ties by bytes, and U becomes at least the largest upper dropped; so U ≤ n / limit whatever the order of unions. Columns of
 // states go through TopNGathering, which obeys the same rules. Bytes: TopNFormat. Text: TopNText.
 import Bytes
-import Columns
+public import Columns
 public import Model
 
 /// One TopN state.

@@ -177,7 +177,7 @@ final class TopNAccumulator: Accumulator {
     var order = RawArray<UInt32>(capacity: max(1, places.count))
     for place in 0..<places.count {
       let code = places.codes[place]
-      keys[place] = code >> 32 << 32 | UInt64(canonical[Int(UInt32(truncatingIfNeeded: code))])
+      keys[place] = code & 0xffff_ffff_0000_0000 | UInt64(canonical[Int(UInt32(truncatingIfNeeded: code))])
       order.append(UInt32(place))
     }
     if order.count > 0 { radixSort(&order, by: keys.base) }
