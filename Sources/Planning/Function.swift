@@ -54,7 +54,7 @@ public enum Function: UInt16, Sendable, CaseIterable {
   case intervalDivide = 41
   /// (constant bigint: TimeUnit.rawValue, timestamp, timestamptz or interval) → the same type.
   case dateTrunc = 42
-  /// (constant bigint: TimeUnit.rawValue, date, timestamp, timestamptz or interval) → numeric; NULL for fields of ±infinity that have none.
+  /// (constant bigint: TimeField.rawValue, date, timestamp, timestamptz or interval) → numeric: `TimeField.extract`.
   case extract = 43
   /// (constant interval, date, timestamp or timestamptz) → the same type; the interval is months only, or days and time only, and > 0.
   case timeBucket = 44
