@@ -3,6 +3,7 @@
 // Execution has no clock: who owns the deadline raises the flag when it passes.
 import Columns
 public import Model
+import Storage
 import Synchronization
 
 /// A flag that stops running work between two morsels. Raised from any thread.
@@ -29,23 +30,33 @@ public final class CancelFlag: Sendable {
   }
 }
 
-/// Bounds of one run. Confined to the thread that runs it; several runs may share the flag, not the budget.
-public final class ExecutionContext {
-  /// Stops the run.
-  public let cancel: CancelFlag
+/// What bounds a run; crosses threads with the work it bounds.
+public struct ExecutionLimits: Sendable {
   /// Bytes that group tables, sorts and gathered batches may hold together.
-  public let memoryLimit: Int
-  /// Bytes held now.
-  public private(set) var memoryUsed = 0
-  /// The most that was held.
-  public private(set) var memoryPeak = 0
-  /// What was read so far.
-  public internal(set) var counts = ExecutionCounts()
-
-  /// Makes a context.
-  public init(memoryLimit: Int = 256 << 20, cancel: CancelFlag = CancelFlag()) {
-    self.memoryLimit = memoryLimit
+  public var memoryBytes: Int
+  /// Stops the run between two morsels.
+  public var cancel: CancelFlag
+  /// Makes limits.
+  public init(memoryBytes: Int = 256 << 20, cancel: CancelFlag = CancelFlag()) {
+    self.memoryBytes = memoryBytes
     self.cancel = cancel
+  }
+}
+
+/// The account of one run. Confined to the thread that runs it.
+final class ExecutionContext {
+  let cancel: CancelFlag
+  private let memoryLimit: Int
+  /// Bytes held now.
+  private(set) var memoryUsed = 0
+  /// The most that was held.
+  private(set) var memoryPeak = 0
+  /// What was read so far.
+  var counts = ExecutionCounts()
+
+  init(_ limits: ExecutionLimits) {
+    memoryLimit = limits.memoryBytes
+    cancel = limits.cancel
   }
   /// Accounts for bytes that an operator keeps; 53200 above the limit.
   func hold(_ bytes: Int) throws(TallyError) {
@@ -77,8 +88,17 @@ public struct ExecutionCounts: Equatable, Sendable {
   public var poisonedRows = 0
   /// Rows given back.
   public var rowsReturned = 0
+  /// The most memory that one run held.
+  public var memoryPeak = 0
   /// Nothing read.
   public init() {}
+  /// Adds what a scan of Storage counted.
+  mutating func add(_ scan: ScanCounts) {
+    rowsRead += scan.rowsRead
+    blocksRead += scan.blocksRead
+    blocksSkipped += scan.blocksSkipped
+    bytesRead += scan.bytes
+  }
   /// Adds what another part read.
   public mutating func add(_ other: ExecutionCounts) {
     rowsRead += other.rowsRead
@@ -88,6 +108,7 @@ public struct ExecutionCounts: Equatable, Sendable {
     bytesRead += other.bytesRead
     poisonedRows += other.poisonedRows
     rowsReturned += other.rowsReturned
+    memoryPeak = max(memoryPeak, other.memoryPeak)
   }
 }
 

@@ -27,6 +27,7 @@ struct Truth {
       for row in 0..<count where !validity[row] { values[row] = Self.unknown }
     }
   }
+  var count: Int { values.count }
   func operand() -> Operand {
     var validity: Bitmap?
     if values.contains(Self.unknown) {
