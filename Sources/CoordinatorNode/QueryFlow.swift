@@ -90,18 +90,18 @@ extension Coordinator {
   private func select(
     _ plan: DistributedPlan, _ snapshot: CatalogSnapshot, deadline: Instant
   ) async throws -> QueryAnswer {
-    var inputs: [[Batch]] = []
+    var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
     for fragment in plan.fragments {
       let (batches, shards) = try await run(fragment, snapshot, deadline: deadline)
-      inputs.append(batches)
+      inputs.append(FragmentResult(batches: batches))
       outcomes += shards
     }
     let started = surroundings.clock.now
     let (merged, memory) = (inputs, settings.queryMemory)
-    let batches = try await compute(deadline) { cancel in
-      try MergeExecution.run(
-        plan.coordinatorPlan, fragments: merged, context: ExecutionContext(memoryLimit: memory, cancel: cancel))
+    let result = try await compute { cancel in
+      try MergeExecution.executeCoordinator(
+        plan.coordinatorPlan, fragments: merged, limits: ExecutionLimits(memoryLimit: memory, cancel: cancel))
     }
     var statistics = QueryStatistics()
     statistics.mergeMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
@@ -112,13 +112,13 @@ extension Coordinator {
       statistics.freshRows += outcome.freshRows
     }
     return QueryAnswer(
-      columns: plan.output.map { ResultColumn(name: $0.name, type: $0.type) }, batches: batches,
+      columns: plan.output.map { ResultColumn(name: $0.name, type: $0.type) }, batches: result.batches,
       notices: plan.notices.map { Notice(message: $0) }, statistics: statistics, shards: outcomes)
   }
 
-  /// Runs synchronous work on a compute thread, stopping it when the deadline passes or the request is cancelled.
+  /// Runs synchronous work on a compute thread, stopping it when the request is cancelled, as its deadline does.
   private func compute<R: Sendable>(
-    _ deadline: Instant, _ work: @escaping @Sendable (CancelFlag) throws -> R
+    _ work: @escaping @Sendable (CancelFlag) throws -> R
   ) async throws -> R {
     let cancel = CancelFlag()
     return try await withTaskCancellationHandler {
