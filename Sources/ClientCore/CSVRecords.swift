@@ -3,7 +3,7 @@
 // A record ends at LF or CRLF outside of quotes, a field at the delimiter outside of quotes. A quote toggles quoting anywhere
 // in a field; `""` inside quotes is one quote. An unquoted field equal to the NULL text is NULL, a quoted one never. An
 // empty line is a record with one empty field.
-public import Bytes
+import Bytes
 public import Model
 
 /// How a CSV file is written.
