@@ -41,7 +41,8 @@ public struct ChunkCutter: Sendable {
 
   /// Takes the next bytes of the file and hands out the chunks they complete.
   public mutating func append(
-    _ piece: UnsafeRawBufferPointer, _ emit: (CSVChunk) throws(TallyError) -> Void
+    _ piece: UnsafeRawBufferPointer,
+    _ emit: (CSVChunk) throws(TallyError) -> Void
   ) throws(TallyError) {
     var at = 0
     while at < piece.count {
@@ -65,9 +66,11 @@ public struct ChunkCutter: Sendable {
       buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece[start..<at]))
       guard buffer.count <= chunkBytes + Self.recordBytesMax else {
         throw .sql(
-          "54000", "CSV record is longer than \(Self.recordBytesMax) bytes",
+          "54000",
+          "CSV record is longer than \(Self.recordBytesMax) bytes",
           detail: "It is in the part of the file that begins on line \(line).",
-          hint: "A quote may have no counterpart.")
+          hint: "A quote may have no counterpart."
+        )
       }
       if isEnd { try cut(emit) }
     }

@@ -3,7 +3,9 @@ import Bytes
 import CZlib
 public import Model
 
-/// An inflater of gzip bytes. Owns zlib's state; not for sharing.
+/// An inflater of gzip bytes.
+///
+/// Owns zlib's state; not for sharing.
 public struct Gunzip: ~Copyable {
   private let stream: UnsafeMutablePointer<z_stream>
   private let output: UnsafeMutableRawBufferPointer
@@ -36,11 +38,14 @@ public struct Gunzip: ~Copyable {
 
   /// Takes the next bytes of the file and hands out what they inflate to.
   public mutating func inflate(
-    _ piece: UnsafeRawBufferPointer, _ emit: (UnsafeRawBufferPointer) throws(TallyError) -> Void
+    _ piece: UnsafeRawBufferPointer,
+    _ emit: (UnsafeRawBufferPointer) throws(TallyError) -> Void
   ) throws(TallyError) {
     guard let start = piece.baseAddress, !piece.isEmpty else { return }
     invariant(piece.count <= Int(UInt32.max), "piece of \(piece.count) bytes")
-    stream.pointee.next_in = UnsafeMutablePointer(mutating: start.assumingMemoryBound(to: UInt8.self))
+    stream.pointee.next_in = UnsafeMutablePointer(
+      mutating: start.assumingMemoryBound(to: UInt8.self)
+    )
     stream.pointee.avail_in = UInt32(piece.count)
     let before = position
     defer {
@@ -64,7 +69,9 @@ public struct Gunzip: ~Copyable {
       let status = CZlib.inflate(stream, Z_NO_FLUSH)
       position = before + piece.count - Int(stream.pointee.avail_in)
       let produced = output.count - Int(stream.pointee.avail_out)
-      guard status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR else { throw damaged() }
+      guard status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR else {
+        throw damaged()
+      }
       if produced > 0 { try emit(UnsafeRawBufferPointer(rebasing: output[0..<produced])) }
       // A full buffer may hide more output of bytes that were taken already.
       isFull = status == Z_OK && stream.pointee.avail_out == 0
@@ -77,11 +84,19 @@ public struct Gunzip: ~Copyable {
   /// Checks that the file ended where a member ends.
   public func finish() throws(TallyError) {
     guard !isInMember, position > 0 else {
-      throw .sql("22P04", "gzip data ends early", detail: "At byte \(position) of the compressed file.")
+      throw .sql(
+        "22P04",
+        "gzip data ends early",
+        detail: "At byte \(position) of the compressed file."
+      )
     }
   }
   private func damaged() -> TallyError {
     let reason = stream.pointee.msg.map { String(cString: $0) } ?? "not gzip data"
-    return .sql("22P04", "gzip data is damaged: \(reason)", detail: "At byte \(position) of the compressed file.")
+    return .sql(
+      "22P04",
+      "gzip data is damaged: \(reason)",
+      detail: "At byte \(position) of the compressed file."
+    )
   }
 }

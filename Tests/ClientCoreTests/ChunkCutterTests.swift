@@ -3,12 +3,19 @@ import ClientCore
 import Model
 import Testing
 
-private func cut(_ text: [UInt8], chunk: Int, pieces: Int, header: Bool = false) throws -> ([CSVChunk], [UInt8]?) {
+private func cut(
+  _ text: [UInt8],
+  chunk: Int,
+  pieces: Int,
+  header: Bool = false
+) throws -> ([CSVChunk], [UInt8]?) {
   var cutter = ChunkCutter(chunkBytes: chunk, hasHeader: header)
   var chunks: [CSVChunk] = []
   var at = 0
   while at < text.count {
-    try Array(text[at..<min(at + pieces, text.count)]).withUnsafeBytes { raw in try cutter.append(raw) { chunks.append($0) } }
+    try Array(text[at..<min(at + pieces, text.count)]).withUnsafeBytes { raw in
+      try cutter.append(raw) { chunks.append($0) }
+    }
     at += pieces
   }
   try cutter.finish { chunks.append($0) }
@@ -19,7 +26,8 @@ private func cut(_ text: [UInt8], chunk: Int, pieces: Int, header: Bool = false)
   static let text: [UInt8] = {
     var out = ""
     for i in 0..<500 {
-      out += "\(i),\"a\nb \"\"\(i * 7919 % 1000)\"\"\",\(String(repeating: "x", count: i % 23))\(i % 3 == 0 ? "\r\n" : "\n")"
+      out +=
+        "\(i),\"a\nb \"\"\(i * 7919 % 1000)\"\"\",\(String(repeating: "x", count: i % 23))\(i % 3 == 0 ? "\r\n" : "\n")"
     }
     return Array(out.utf8)
   }()
@@ -37,7 +45,9 @@ private func cut(_ text: [UInt8], chunk: Int, pieces: Int, header: Bool = false)
       line += piece.bytes.filter { $0 == 0x0a }.count
     }
     #expect(whole.dropLast().allSatisfy { $0.bytes.count >= chunk })
-    for pieces in [1, 3, 17, 999] { #expect(try cut(Self.text, chunk: chunk, pieces: pieces).0 == whole) }
+    for pieces in [1, 3, 17, 999] {
+      #expect(try cut(Self.text, chunk: chunk, pieces: pieces).0 == whole)
+    }
   }
   @Test func aHeaderIsTakenOffAndCountsAsLines() throws {
     let text = Array("\u{feff}id,\"two\nlines\"\r\n1,2\n3,4".utf8)
@@ -55,7 +65,9 @@ private func cut(_ text: [UInt8], chunk: Int, pieces: Int, header: Bool = false)
     #expect(header == Array("a,b".utf8))
   }
   @Test func anEndlessRecordIsRefused() {
-    let text = [UInt8](repeating: 0x22, count: 1) + [UInt8](repeating: 0x0a, count: ChunkCutter.recordBytesMax + 1000)
+    let text =
+      [UInt8](repeating: 0x22, count: 1)
+      + [UInt8](repeating: 0x0a, count: ChunkCutter.recordBytesMax + 1000)
     #expect(throws: TallyError.self) { try cut(text, chunk: 100, pieces: 1 << 20) }
   }
 }
