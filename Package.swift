@@ -13,9 +13,11 @@ let settings: [SwiftSetting] = [
 func module(_ name: String, path: String? = nil, _ dependencies: Target.Dependency...) -> Target {
   .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
 }
-func program(_ name: String, path: String? = nil, _ dependencies: Target.Dependency...) -> Target {
+func program(
+  _ name: String, path: String? = nil, exclude: [String] = [], _ dependencies: Target.Dependency...
+) -> Target {
   .executableTarget(
-    name: name, dependencies: dependencies + [arguments], path: path, swiftSettings: settings)
+    name: name, dependencies: dependencies + [arguments], path: path, exclude: exclude, swiftSettings: settings)
 }
 func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
   .testTarget(
@@ -73,8 +75,8 @@ let package = Package(
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("simulate", path: "Tools/simulate", "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
-    program("fuzz", path: "Tools/fuzz", "Planning", "Storage", "Wire", "ClientCore"),
-    program("tidy", path: "Tools/tidy"),
+    program("fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore"),
+    program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
     .target(
       name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
       path: "Tests/TestSupport", swiftSettings: settings),

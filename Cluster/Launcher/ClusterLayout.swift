@@ -1,0 +1,95 @@
+// ClusterLayout.swift — where a local cluster's pieces lie below its directory, and the file that remembers its shape.
+//
+//   DIR/cluster.conf            one line a node: NAME ROLE HOST:PORT; then `setting NAME VALUE` lines
+//   DIR/NAME/                   the node's data directory
+//   DIR/logs/NAME.log           its standard error
+//   DIR/NAME.pid                process id of the last start
+internal import Foundation
+
+/// A node of a local cluster.
+public struct LocalNode: Sendable, Equatable {
+  /// `coordinator-1`, `worker-1`, …
+  public var name: String
+  /// True for a coordinator.
+  public var isCoordinator: Bool
+  /// Port of its RPC listener on 127.0.0.1.
+  public var port: UInt16
+  /// `127.0.0.1:port`.
+  public var address: String { "127.0.0.1:\(port)" }
+}
+
+/// The shape of a local cluster.
+public struct ClusterLayout: Sendable, Equatable {
+  /// Directory of everything.
+  public var directory: String
+  /// Coordinators first.
+  public var nodes: [LocalNode]
+  /// Settings every start of a node uses (`memory`, `copies`).
+  public var settings: [String: String]
+
+  /// A cluster of one coordinator and `workers` workers; ports as the CLI documents them.
+  public init(directory: String, workers: Int, portBase: UInt16, settings: [String: String]) {
+    self.directory = directory
+    self.settings = settings
+    nodes =
+      [LocalNode(name: "coordinator-1", isCoordinator: true, port: portBase)]
+      + (0..<workers).map {
+        LocalNode(name: "worker-\($0 + 1)", isCoordinator: false, port: portBase + 100 + UInt16($0))
+      }
+  }
+  /// URL for clients.
+  public var url: String {
+    "tally://" + nodes.filter(\.isCoordinator).map(\.address).joined(separator: ",") + "/tally"
+  }
+  /// The node with that name.
+  public func node(_ name: String) throws -> LocalNode {
+    guard let node = nodes.first(where: { $0.name == name }) else {
+      throw LaunchFailure("no node \"\(name)\" in \(directory); it has \(nodes.map(\.name).joined(separator: ", "))")
+    }
+    return node
+  }
+  func dataDirectory(_ node: LocalNode) -> String { directory + "/" + node.name }
+  func logFile(_ node: LocalNode) -> String { directory + "/logs/" + node.name + ".log" }
+  func pidFile(_ node: LocalNode) -> String { directory + "/" + node.name + ".pid" }
+  static func file(_ directory: String) -> String { directory + "/cluster.conf" }
+
+  /// True when a cluster was made in that directory.
+  public static func exists(in directory: String) -> Bool {
+    FileManager.default.fileExists(atPath: file(directory))
+  }
+  /// Reads the shape of the cluster in a directory.
+  public static func load(from directory: String) throws -> ClusterLayout {
+    guard let text = FileManager.default.contents(atPath: file(directory)).map({ String(decoding: $0, as: UTF8.self) })
+    else { throw LaunchFailure("no cluster in \(directory) (there is no cluster.conf)") }
+    var layout = ClusterLayout(directory: directory, workers: 0, portBase: 0, settings: [:])
+    layout.nodes = []
+    for line in text.split(separator: "\n") {
+      let parts = line.split(separator: " ", maxSplits: 2).map(String.init)
+      guard parts.count == 3 else { throw LaunchFailure("\(file(directory)): cannot read line \"\(line)\"") }
+      if parts[0] == "setting" {
+        layout.settings[parts[1]] = parts[2]
+      } else {
+        guard let port = parts[2].split(separator: ":").last.flatMap({ UInt16($0) }) else {
+          throw LaunchFailure("\(file(directory)): cannot read line \"\(line)\"")
+        }
+        layout.nodes.append(LocalNode(name: parts[0], isCoordinator: parts[1] == "coordinator", port: port))
+      }
+    }
+    return layout
+  }
+  func save() throws {
+    var text = ""
+    for node in nodes { text += "\(node.name) \(node.isCoordinator ? "coordinator" : "worker") \(node.address)\n" }
+    for (name, value) in settings.sorted(by: { $0.key < $1.key }) { text += "setting \(name) \(value)\n" }
+    try FileManager.default.createDirectory(atPath: directory + "/logs", withIntermediateDirectories: true)
+    try text.write(toFile: Self.file(directory), atomically: true, encoding: .utf8)
+  }
+}
+
+/// Why a local cluster could not be started, found or stopped.
+public struct LaunchFailure: Error, CustomStringConvertible, Sendable {
+  /// For people.
+  public var description: String
+  /// Makes a failure.
+  public init(_ description: String) { self.description = description }
+}

@@ -1,0 +1,242 @@
+// Catalog.swift — the coordinators' state machine: nodes, shard map, tables, rollups, producers.
+//
+// A value: `apply` depends on nothing but the state and the command, so every coordinator that applies the same log holds
+// the same catalog. It checks every command itself (two proposals may race) and refuses without changing anything.
+import Model
+
+/// The catalog's state.
+struct Catalog: Sendable {
+  /// What fronts and workers see.
+  private(set) var snapshot = CatalogSnapshot(cluster: .none)
+  /// Next number of tables and rollups.
+  private(set) var nextTable: UInt64 = 1
+  /// Next number of nodes, groups, shards and sessions.
+  private(set) var nextNode: UInt64 = 1
+  private(set) var nextGroup: UInt64 = 1
+  private(set) var nextShard: UInt64 = 1
+  private(set) var nextSession: UInt64 = 1
+  private(set) var nextIncarnation: UInt64 = 1
+  /// Groups made for one table alone; `.standard` never joins them.
+  private(set) var separateGroups: [GroupID] = []
+  /// Named producers by name.
+  private(set) var producers: [String: ProducerRecord] = [:]
+
+  /// Shards of a new group when the statement does not say.
+  static let shardCountDefault = 32
+  /// How long a named producer keeps its session, microseconds.
+  static let producerLifetime: Int64 = 7 * 86_400_000_000
+
+  init() {}
+  /// Restores a state (CatalogStateFormat).
+  init(
+    snapshot: CatalogSnapshot, nextTable: UInt64, nextNode: UInt64, nextGroup: UInt64, nextShard: UInt64,
+    nextSession: UInt64, nextIncarnation: UInt64, separateGroups: [GroupID], producers: [String: ProducerRecord]
+  ) {
+    self.snapshot = snapshot
+    self.nextTable = nextTable
+    self.nextNode = nextNode
+    self.nextGroup = nextGroup
+    self.nextShard = nextShard
+    self.nextSession = nextSession
+    self.nextIncarnation = nextIncarnation
+    self.separateGroups = separateGroups
+    self.producers = producers
+  }
+
+  /// Applies the command at `index`.
+  mutating func apply(_ command: CatalogCommand, at index: UInt64) -> CatalogOutcome {
+    var next = self
+    let outcome: CatalogOutcome
+    do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
+    // Producers are not part of what others see; everything else moves the version.
+    if case .openProducer = command {} else { next.snapshot.version = CatalogVersion(index) }
+    self = next
+    return outcome
+  }
+
+  private mutating func change(_ command: CatalogCommand) throws(TallyError) -> CatalogOutcome {
+    switch command {
+    case .bootstrap(let cluster):
+      guard snapshot.cluster == .none else { throw TallyError(.internalError, "the cluster exists already") }
+      snapshot.cluster = cluster
+      return .done
+    case .registerNode(let name, let role, let address, let previous):
+      return try register(name, role, address, previous)
+    case .createTable(let schema): return .table(try create(schema))
+    case .dropTable(let id): return try drop(id)
+    case .distributeTable(let id, let key, let group, let placement):
+      return try distribute(id, key, group, placement)
+    case .createRollup(let definition): return .table(try create(definition))
+    case .dropRollup(let id):
+      guard let at = snapshot.rollups.firstIndex(where: { $0.id == id }) else {
+        throw .sql("42P01", "rollup \(id) does not exist")
+      }
+      snapshot.rollups.remove(at: at)
+      return .done
+    case .openProducer(let request): return try open(request)
+    }
+  }
+
+  private mutating func register(
+    _ name: String, _ role: NodeRecord.Role, _ address: String, _ previous: Incarnation
+  ) throws(TallyError) -> CatalogOutcome {
+    let incarnation = Incarnation(nextIncarnation)
+    if let at = snapshot.nodes.firstIndex(where: { $0.name == name }) {
+      guard snapshot.nodes[at].role == role else {
+        throw TallyError(.wrongCluster, "node \"\(name)\" is registered with another role")
+      }
+      guard previous == snapshot.nodes[at].incarnation else {
+        throw TallyError(
+          .wrongCluster, "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
+          hint: "its data directory is older than the cluster's memory of it, or another node uses its name")
+      }
+      snapshot.nodes[at].incarnation = incarnation
+      snapshot.nodes[at].address = address
+    } else {
+      guard previous.rawValue == 0 else {
+        throw TallyError(.wrongCluster, "node \"\(name)\" belongs to a cluster that this coordinator does not know")
+      }
+      snapshot.nodes.append(
+        NodeRecord(id: NodeID(nextNode), name: name, role: role, address: address, incarnation: incarnation))
+      nextNode += 1
+    }
+    nextIncarnation += 1
+    guard let node = snapshot.nodes.first(where: { $0.name == name }) else { return .done }
+    for at in snapshot.shards.indices where snapshot.shards[at].primary == node.id {
+      snapshot.shards[at].epoch = snapshot.shards[at].epoch.next
+      snapshot.shards[at].version += 1
+    }
+    return .node(node.id, incarnation)
+  }
+
+  private func requireFree(_ name: String) throws(TallyError) {
+    if snapshot.table(named: name) != nil || snapshot.rollup(named: name) != nil || levelOwner(name) != nil {
+      throw .sql("42P07", "relation \"\(name)\" already exists")
+    }
+  }
+  private func levelOwner(_ name: String) -> RollupDefinition? {
+    snapshot.rollups.first { rollup in rollup.levels.contains { "\(rollup.name)_\($0.suffix)" == name } }
+  }
+
+  private mutating func create(_ schema: TableSchema) throws(TallyError) -> TableID {
+    try requireFree(schema.name)
+    var schema = schema
+    schema.id = TableID(nextTable)
+    nextTable += 1
+    snapshot.tables.append(schema)
+    return schema.id
+  }
+
+  private mutating func drop(_ id: TableID) throws(TallyError) -> CatalogOutcome {
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else {
+      throw .sql("42P01", "table \(id) does not exist")
+    }
+    if let rollup = snapshot.rollups.first(where: { $0.source == id }) {
+      throw .sql(
+        "2BP01", "cannot drop table \(snapshot.tables[at].name) because other objects depend on it",
+        detail: "materialized view \(rollup.name) depends on table \(snapshot.tables[at].name)",
+        hint: "Drop the rollup first: DROP MATERIALIZED VIEW \(rollup.name)")
+    }
+    snapshot.tables.remove(at: at)
+    return .done
+  }
+
+  private mutating func distribute(
+    _ id: TableID, _ key: Int, _ choice: CatalogCommand.GroupChoice, _ placement: [NodeID]
+  ) throws(TallyError) -> CatalogOutcome {
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else {
+      throw .sql("42P01", "table \(id) does not exist")
+    }
+    guard case .local = snapshot.tables[at].distribution else {
+      throw .sql("55000", "table \"\(snapshot.tables[at].name)\" is already distributed")
+    }
+    let keyType: DataType = snapshot.tables[at].columns[key].type.isText ? .text : .bigint
+    let group: GroupID
+    switch choice {
+    case .existing(let id):
+      guard let existing = snapshot.group(id) else { throw .sql("42704", "colocation group \(id) does not exist") }
+      guard existing.keyType == keyType else {
+        throw .sql(
+          "42804", "cannot colocate tables whose distribution columns differ in type",
+          detail: "The group's tenant key is \(existing.keyType.name), this one's \(keyType.name).")
+      }
+      group = id
+    case .standard:
+      let found = snapshot.groups.first { $0.keyType == keyType && $0.shards.count == placement.count && !separateGroups.contains($0.id) }
+      if let found { group = found.id } else { group = try makeGroup(keyType, placement) }
+    case .separate:
+      group = try makeGroup(keyType, placement)
+      separateGroups.append(group)
+    }
+    snapshot.tables[at].columns[key].isNotNull = true
+    snapshot.tables[at].distribution = .distributed(key: key, group: group)
+    return .done
+  }
+
+  private mutating func makeGroup(_ keyType: DataType, _ placement: [NodeID]) throws(TallyError) -> GroupID {
+    guard !placement.isEmpty, placement.count <= Limits.shardsMax else {
+      throw .sql("22023", "shard_count must be between 1 and \(Limits.shardsMax)")
+    }
+    for node in placement where snapshot.node(node)?.role != .worker {
+      throw TallyError(.unavailable, "node \(node) is not a worker")
+    }
+    let group = GroupID(nextGroup)
+    nextGroup += 1
+    let count = UInt64(placement.count)
+    var ids: [ShardID] = []
+    for (i, node) in placement.enumerated() {
+      let lower = Self.border(UInt64(i), count)
+      let upper = i + 1 == placement.count ? UInt64.max : Self.border(UInt64(i) + 1, count) - 1
+      snapshot.shards.append(
+        ShardRecord(
+          id: ShardID(nextShard), group: group, lower: lower, upper: upper, epoch: Epoch(1), version: 1, primary: node))
+      ids.append(ShardID(nextShard))
+      nextShard += 1
+    }
+    snapshot.groups.append(ColocationGroup(id: group, keyType: keyType, shards: ids))
+    return group
+  }
+  /// ⌊2^64 · i / n⌋.
+  private static func border(_ i: UInt64, _ n: UInt64) -> UInt64 {
+    i == 0 ? 0 : n.dividingFullWidth((i, 0)).quotient
+  }
+
+  private mutating func create(_ definition: RollupDefinition) throws(TallyError) -> TableID {
+    try requireFree(definition.name)
+    for level in definition.levels { try requireFree("\(definition.name)_\(level.suffix)") }
+    guard let source = snapshot.table(definition.source) else {
+      throw .sql("42P01", "the rollup's table does not exist")
+    }
+    guard case .distributed = source.distribution else {
+      throw .sql("55000", "table \"\(source.name)\" is not distributed", hint: "SELECT create_distributed_table('\(source.name)', …) first")
+    }
+    var definition = definition
+    definition.id = TableID(nextTable)
+    nextTable += 1 + UInt64(definition.levels.count)
+    snapshot.rollups.append(definition)
+    return definition.id
+  }
+
+  private mutating func open(_ request: ProducerRequest) throws(TallyError) -> CatalogOutcome {
+    if let known = producers[request.name], !request.isAnew {
+      guard request.time - known.request.time < Self.producerLifetime else {
+        throw TallyError(
+          .keyExpired, "the load \"\(request.name)\" began more than 7 days ago; whether its rows are still known cannot be told",
+          hint: "--again loads the file anew")
+      }
+      guard known.request.fingerprint == request.fingerprint else {
+        throw TallyError(
+          .keyConflict, "the load \"\(request.name)\" began with other options (columns, header, delimiter or NULL text)",
+          hint: "use the same options to complete it, another --source name for another load, or --again to load anew")
+      }
+      return .producer(known, isNew: false)
+    }
+    let record = ProducerRecord(session: SessionID(nextSession), request: request)
+    nextSession += 1
+    producers[request.name] = record
+    for (name, old) in producers where request.time - old.request.time > 2 * Self.producerLifetime {
+      producers[name] = nil
+    }
+    return .producer(record, isNew: true)
+  }
+}

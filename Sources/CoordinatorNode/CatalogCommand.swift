@@ -1,0 +1,71 @@
+// CatalogCommand.swift — every change of the catalog, as it stands in the command log. Bytes: CatalogCommandFormat.swift.
+//
+// A command carries what was decided (placement, times, ids of random draws), so that applying it needs nothing else.
+import Bytes
+import Model
+
+/// A change of the catalog.
+enum CatalogCommand: Sendable {
+  /// The first command of every log.
+  case bootstrap(cluster: ClusterID)
+  /// A node (re)started: it gets an incarnation, and new epochs for the shards it is primary of.
+  case registerNode(name: String, role: NodeRecord.Role, address: String, previous: Incarnation)
+  /// The table's id is given by the catalog.
+  case createTable(TableSchema)
+  /// Removes a table, which no rollup may read.
+  case dropTable(TableID)
+  /// Spreads a local table; `placement` names the primary of each shard when a group has to be made.
+  case distributeTable(TableID, key: Int, group: GroupChoice, placement: [NodeID])
+  /// The rollup's id is given by the catalog.
+  case createRollup(RollupDefinition)
+  /// Removes a rollup.
+  case dropRollup(TableID)
+  /// Opens or finds the session of a named producer.
+  case openProducer(ProducerRequest)
+
+  /// Which colocation group a table joins.
+  enum GroupChoice: Equatable, Sendable {
+    /// The group of another table.
+    case existing(GroupID)
+    /// A group of its own kind (key type, shard count), made when there is none.
+    case standard
+    /// A new group in any case.
+    case separate
+  }
+}
+
+/// A named producer as a client asks for it.
+struct ProducerRequest: Equatable, Sendable {
+  /// Table and source, as one name.
+  var name: String
+  /// Bytes of a chunk.
+  var chunkBytes: UInt64
+  /// Hash of the format options: the same name with other options is another load.
+  var fingerprint: Hash128
+  /// Wall time of the request, microseconds.
+  var time: Int64
+  /// Starts anew although the name is known.
+  var isAnew: Bool
+}
+
+/// A named producer as the catalog keeps it for seven days.
+struct ProducerRecord: Equatable, Sendable {
+  /// Its session.
+  var session: SessionID
+  /// The request that opened it.
+  var request: ProducerRequest
+}
+
+/// What applying a command gave.
+enum CatalogOutcome: Sendable {
+  /// Nothing to say.
+  case done
+  /// The node's id and incarnation.
+  case node(NodeID, Incarnation)
+  /// The new table or rollup.
+  case table(TableID)
+  /// The session, and whether it was opened before.
+  case producer(ProducerRecord, isNew: Bool)
+  /// Refused; nothing changed.
+  case refused(TallyError)
+}
