@@ -163,7 +163,7 @@ struct Catalog: Sendable {
       group = id
     case .standard:
       let found = snapshot.groups.first { $0.keyType == keyType && $0.shards.count == placement.count && !separateGroups.contains($0.id) }
-      group = try found?.id ?? makeGroup(keyType, placement)
+      if let found { group = found.id } else { group = try makeGroup(keyType, placement) }
     case .separate:
       group = try makeGroup(keyType, placement)
       separateGroups.append(group)

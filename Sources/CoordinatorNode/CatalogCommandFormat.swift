@@ -61,14 +61,15 @@ enum CatalogCommandFormat {
   private static func encode(_ request: ProducerRequest, into out: inout ByteWriter) {
     out.string(request.name)
     out.u64(request.chunkBytes)
-    out.u64(request.fingerprint)
+    out.u64(request.fingerprint.high)
+    out.u64(request.fingerprint.low)
     out.i64(request.time)
     out.bool(request.isAnew)
   }
   private static func decodeRequest(_ reader: inout ByteReader) throws(DecodingFailure) -> ProducerRequest {
     ProducerRequest(
-      name: try reader.string(), chunkBytes: try reader.u64(), fingerprint: try reader.u64(), time: try reader.i64(),
-      isAnew: try reader.bool())
+      name: try reader.string(), chunkBytes: try reader.u64(),
+      fingerprint: Hash128(high: try reader.u64(), low: try reader.u64()), time: try reader.i64(), isAnew: try reader.bool())
   }
 
   static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> CatalogCommand {

@@ -17,7 +17,7 @@ enum DecimalPower {
   static func digits(_ value: UInt128) -> Int {
     if value < 10 { return 1 }
     // log10(2) ≈ 1233/4096, then one correction.
-    let guess = (128 - value.leadingZeroBitCount) * 1233 >> 12
+    let guess = ((128 - value.leadingZeroBitCount) * 1233) >> 12
     return guess > 38 || value >= table[guess] ? guess + 1 : guess
   }
 }

@@ -138,13 +138,24 @@ private struct Parts {
   private mutating func readTime(
     _ scan: inout TextScanner, _ syntax: TallyError, _ range: TallyError
   ) throws(TallyError) {
-    let hour = scan.digits()
-    guard hour.count >= 1, hour.count <= 2, scan.take(0x3a) else { throw syntax }
-    let minute = scan.digits()
-    guard minute.count >= 1, minute.count <= 2 else { throw syntax }
+    var hour = scan.digits()
+    var minute: (value: Int64, count: Int)
     var second: Int64 = 0
     var micros: Int64 = 0
-    if scan.take(0x3a) {
+    if hour.count == 4 || hour.count == 6 {
+      // ISO 8601's basic form: HHMM, HHMMSS.
+      if hour.count == 6 {
+        second = hour.value % 100
+        hour.value /= 100
+      }
+      minute = (hour.value % 100, 2)
+      hour.value /= 100
+    } else {
+      guard hour.count >= 1, hour.count <= 2, scan.take(0x3a) else { throw syntax }
+      minute = scan.digits()
+      guard minute.count >= 1, minute.count <= 2 else { throw syntax }
+    }
+    if hour.count <= 2, scan.take(0x3a) {
       let given = scan.digits()
       guard given.count >= 1, given.count <= 2 else { throw syntax }
       second = given.value
