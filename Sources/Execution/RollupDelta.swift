@@ -5,7 +5,7 @@ import Aggregates
 public import Columns
 public import Model
 import Planning
-public import Storage
+import Storage
 
 /// Builds deltas.
 public enum RollupDelta {
