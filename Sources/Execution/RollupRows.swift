@@ -186,7 +186,7 @@ struct RollupRows {
           let guarded = Expression(
             argument.type,
             .caseWhen(
-              [CaseBranch(condition: .column(batch.count == 0 ? 0 : batch.columns.count, .boolean), result: argument)],
+              [CaseBranch(condition: .column(batch.columns.count, .boolean), result: argument)],
               otherwise: nil))
           let widened = Batch(count: batch.count, columns: batch.columns + [filter])
           columns.append(try Self.orNull(guarded, widened, &failed))
