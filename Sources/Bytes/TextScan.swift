@@ -15,7 +15,10 @@ public enum TextScan {
   /// `out` has room for `bytes.count + 1` entries; the one behind the last returned holds the quoted bit of the field left
   /// open. `inQuotes` is the state before and after.
   public static func csvFields(
-    _ bytes: UnsafeRawBufferPointer, delimiter: UInt8, into out: UnsafeMutablePointer<UInt32>, inQuotes: inout Bool
+    _ bytes: UnsafeRawBufferPointer,
+    delimiter: UInt8,
+    into out: UnsafeMutablePointer<UInt32>,
+    inQuotes: inout Bool
   ) -> Int {
     invariant(bytes.count <= Int(offsetMask) - 64, "CSV chunk of \(bytes.count) bytes")
     var state: UInt8 = inQuotes ? 1 : 0

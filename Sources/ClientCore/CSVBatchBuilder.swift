@@ -8,7 +8,9 @@ import Bytes
 import Columns
 public import Model
 
-/// Builds batches from chunks; keeps its memory from one chunk to the next. Not for sharing between tasks.
+/// Builds batches from chunks; keeps its memory from one chunk to the next.
+///
+/// Not for sharing between tasks.
 public struct CSVBatchBuilder: ~Copyable {
   /// The plan.
   public let plan: CSVPlan
@@ -20,7 +22,10 @@ public struct CSVBatchBuilder: ~Copyable {
   /// Reads a chunk of whole records, the first of which begins on line `firstLine`.
   ///
   /// Throws the first wrong row's error unless the plan rejects rows.
-  public mutating func build(_ bytes: UnsafeRawBufferPointer, firstLine: Int = 1) throws(TallyError) -> CSVBuilt {
+  public mutating func build(
+    _ bytes: UnsafeRawBufferPointer,
+    firstLine: Int = 1
+  ) throws(TallyError) -> CSVBuilt {
     fields.scan(bytes, format: plan.format)
     var faults = CSVFaults()
     var records: [UInt32] = []
@@ -41,14 +46,20 @@ public struct CSVBatchBuilder: ~Copyable {
   public mutating func build(_ bytes: [UInt8], firstLine: Int = 1) throws(TallyError) -> CSVBuilt {
     var result: Result<CSVBuilt, TallyError>?
     bytes.withUnsafeBytes { raw in
-      do throws(TallyError) { result = .success(try build(raw, firstLine: firstLine)) } catch { result = .failure(error) }
+      do throws(TallyError) { result = .success(try build(raw, firstLine: firstLine)) } catch {
+        result = .failure(error)
+      }
     }
     guard let result else { fatalError("withUnsafeBytes did not call its body") }
     return try result.get()
   }
 
   /// The first fields of all records that have as many fields as they should and are UTF-8.
-  private func findRecords(_ bytes: UnsafeRawBufferPointer, _ records: inout [UInt32], _ faults: inout CSVFaults) {
+  private func findRecords(
+    _ bytes: UnsafeRawBufferPointer,
+    _ records: inout [UInt32],
+    _ faults: inout CSVFaults
+  ) {
     let entries = fields.entries
     let total = fields.count
     let width = plan.fieldCount
@@ -77,7 +88,9 @@ public struct CSVBatchBuilder: ~Copyable {
   }
   /// The first field from `k` up to `end` that is not UTF-8.
   private func encodingFailure(
-    _ bytes: UnsafeRawBufferPointer, _ k: Int, _ end: Int
+    _ bytes: UnsafeRawBufferPointer,
+    _ k: Int,
+    _ end: Int
   ) -> (column: Int?, TallyError)? {
     for field in k..<end {
       let raw = UnsafeRawBufferPointer(rebasing: bytes[fields.range(field, in: bytes)])
@@ -86,7 +99,10 @@ public struct CSVBatchBuilder: ~Copyable {
       let digits = String(raw[good], radix: 16)
       return (
         plan.fields.firstIndex { $0 == field - k },
-        .sql("22021", "invalid byte sequence for encoding \"UTF8\": 0x\(digits.count == 1 ? "0" : "")\(digits)")
+        .sql(
+          "22021",
+          "invalid byte sequence for encoding \"UTF8\": 0x\(digits.count == 1 ? "0" : "")\(digits)"
+        )
       )
     }
     return nil
@@ -94,7 +110,10 @@ public struct CSVBatchBuilder: ~Copyable {
 
   /// Reads all columns of the given records.
   private static func read(
-    _ plan: CSVPlan, _ bytes: UnsafeRawBufferPointer, _ entries: UnsafeMutablePointer<UInt32>, _ records: [UInt32],
+    _ plan: CSVPlan,
+    _ bytes: UnsafeRawBufferPointer,
+    _ entries: UnsafeMutablePointer<UInt32>,
+    _ records: [UInt32],
     _ faults: inout CSVFaults
   ) throws(TallyError) -> [CSVPart] {
     let count = records.count
@@ -109,7 +128,13 @@ public struct CSVBatchBuilder: ~Copyable {
     var columns: [[ColumnVector]] = []
     records.withUnsafeBufferPointer { records in
       let reader = CSVColumnReader(
-        plan: plan, base: base, entries: entries, records: records, places: UnsafePointer(places), memory: memory)
+        plan: plan,
+        base: base,
+        entries: entries,
+        records: records,
+        places: UnsafePointer(places),
+        memory: memory
+      )
       parts = reader.place(places, &faults)
       for column in plan.table.columns.indices {
         columns.append(reader.read(column, parts.map(\.rows), &faults))
@@ -120,7 +145,8 @@ public struct CSVBatchBuilder: ~Copyable {
     return parts.indices.map { part in
       CSVPart(
         shard: parts[part].shard,
-        batch: Batch(count: parts[part].rows.count, columns: columns.map { $0[part] }))
+        batch: Batch(count: parts[part].rows.count, columns: columns.map { $0[part] })
+      )
     }
   }
 }
@@ -130,7 +156,9 @@ struct CSVFaults {
   private var faults: [UInt32: (column: Int?, error: TallyError)] = [:]
   var count: Int { faults.count }
   func contains(_ record: UInt32) -> Bool { faults[record] != nil }
-  func isEmpty(of records: [UInt32]) -> Bool { faults.isEmpty || !records.contains { faults[$0] != nil } }
+  func isEmpty(of records: [UInt32]) -> Bool {
+    faults.isEmpty || !records.contains { faults[$0] != nil }
+  }
   /// Notes a fault of the record that begins with that field; a later column never replaces an earlier one.
   mutating func add(_ record: UInt32, column: Int?, _ error: TallyError) {
     if let known = faults[record], (known.column ?? -1) <= (column ?? -1) { return }
@@ -138,7 +166,10 @@ struct CSVFaults {
   }
   /// All faults in the file's order, with their lines.
   func rejects(
-    _ plan: CSVPlan, _ bytes: UnsafeRawBufferPointer, _ fields: borrowing CSVFields, _ firstLine: Int
+    _ plan: CSVPlan,
+    _ bytes: UnsafeRawBufferPointer,
+    _ fields: borrowing CSVFields,
+    _ firstLine: Int
   ) -> [CSVReject] {
     if faults.isEmpty { return [] }
     var line = firstLine
@@ -154,7 +185,9 @@ struct CSVFaults {
       var error = fault.error
       let name = fault.column.map { plan.table.columns[$0].name }
       error.detail = "line \(line)" + (name.map { ", column \($0)" } ?? "")
-      rejects.append(CSVReject(line: line, column: name, error: error, record: [UInt8](bytes[start..<end])))
+      rejects.append(
+        CSVReject(line: line, column: name, error: error, record: [UInt8](bytes[start..<end]))
+      )
     }
     return rejects
   }

@@ -19,7 +19,8 @@ struct CSVColumnReader {
 
   /// Gives each record its place; the ranges of places are the parts.
   func place(
-    _ places: UnsafeMutablePointer<UInt32>, _ faults: inout CSVFaults
+    _ places: UnsafeMutablePointer<UInt32>,
+    _ faults: inout CSVFaults
   ) -> [(shard: Int, rows: Range<Int>)] {
     let count = records.count
     let shards = memory.assumingMemoryBound(to: UInt16.self)
@@ -50,7 +51,8 @@ struct CSVColumnReader {
         let shard: Int
         switch try ValueText.parse(text, as: type) {
         case .fixed(let value): shard = plan.shard(ofHash: StableHash.hash(value))
-        case .text(var value): shard = plan.shard(ofHash: value.withUTF8 { StableHash.hash(UnsafeRawBufferPointer($0)) })
+        case .text(var value):
+          shard = plan.shard(ofHash: value.withUTF8 { StableHash.hash(UnsafeRawBufferPointer($0)) })
         default: return
         }
         next[1] -= 1
@@ -81,8 +83,11 @@ struct CSVColumnReader {
   /// Calls back for each record's field of a column: `plain` with unquoted bytes that are not NULL (false = take the slow
   /// way), `null` for NULL, `slow` with the text of a quoted or not plain field; what it throws is the record's fault.
   @inline(__always) func each(
-    _ column: Int, _ faults: inout CSVFaults, plain: (Int, UnsafeRawBufferPointer) -> Bool,
-    null: (Int, inout CSVFaults) -> Void, slow: (Int, UnsafeRawBufferPointer) throws(TallyError) -> Void
+    _ column: Int,
+    _ faults: inout CSVFaults,
+    plain: (Int, UnsafeRawBufferPointer) -> Bool,
+    null: (Int, inout CSVFaults) -> Void,
+    slow: (Int, UnsafeRawBufferPointer) throws(TallyError) -> Void
   ) {
     guard let field = plan.fields[column] else { return }
     let isLast = field == plan.fieldCount - 1
@@ -93,7 +98,9 @@ struct CSVColumnReader {
       let start = Int(entries[k] & mask)
       let word = entries[k &+ 1]
       var end = Int(word & mask) &- 1
-      if isLast && end > start && base.load(fromByteOffset: end &- 1, as: UInt8.self) == 0x0d { end &-= 1 }
+      if isLast && end > start && base.load(fromByteOffset: end &- 1, as: UInt8.self) == 0x0d {
+        end &-= 1
+      }
       let bytes = UnsafeRawBufferPointer(start: base + start, count: end &- start)
       if word & TextScan.quoted == 0 {
         if bytes.count == nullCount && (nullCount == 0 || CSVRecords.isNull(bytes, plan.format)) {
@@ -103,7 +110,9 @@ struct CSVColumnReader {
         if plain(row, bytes) { continue }
       }
       do throws(TallyError) {
-        try withText(bytes, isQuoted: word & TextScan.quoted != 0) { text throws(TallyError) in try slow(row, text) }
+        try withText(bytes, isQuoted: word & TextScan.quoted != 0) { text throws(TallyError) in
+          try slow(row, text)
+        }
       } catch {
         faults.add(records[row], column: column, error)
       }
@@ -111,11 +120,16 @@ struct CSVColumnReader {
   }
   /// Lends a field's text without quotes.
   @inline(never) func withText(
-    _ field: UnsafeRawBufferPointer, isQuoted: Bool, _ body: (UnsafeRawBufferPointer) throws(TallyError) -> Void
+    _ field: UnsafeRawBufferPointer,
+    isQuoted: Bool,
+    _ body: (UnsafeRawBufferPointer) throws(TallyError) -> Void
   ) throws(TallyError) {
     if !isQuoted { return try body(field) }
-    let inner = field.count >= 2 ? UnsafeRawBufferPointer(rebasing: field[1..<(field.count - 1)]) : field
-    if field.count >= 2, field[0] == 0x22, field[field.count - 1] == 0x22, TextScan.count(0x22, in: inner) == 0 {
+    let inner =
+      field.count >= 2 ? UnsafeRawBufferPointer(rebasing: field[1..<(field.count - 1)]) : field
+    if field.count >= 2, field[0] == 0x22, field[field.count - 1] == 0x22,
+      TextScan.count(0x22, in: inner) == 0
+    {
       return try body(inner)
     }
     var failure: TallyError?
@@ -133,54 +147,73 @@ struct CSVColumnReader {
     case .smallint, .integer, .bigint, .hllHashval:
       let range = IntegerRange.of(type)
       return fixed(column, type, parts, &faults) { bytes in
-        guard let value = FieldParser.parseInt64(bytes), value >= range.lowerBound, value <= range.upperBound else {
+        guard let value = FieldParser.parseInt64(bytes), value >= range.lowerBound,
+          value <= range.upperBound
+        else {
           return nil
         }
         return value
       }
     case .boolean:
-      return fixed(column, type, parts, &faults) { bytes in FieldParser.parseBoolean(bytes).map { $0 ? 1 : 0 } }
+      return fixed(column, type, parts, &faults) { bytes in
+        FieldParser.parseBoolean(bytes).map { $0 ? 1 : 0 }
+      }
     case .date: return fixed(column, type, parts, &faults) { bytes in FieldParser.parseDate(bytes) }
     case .timestamp, .timestamptz:
       var memory = FieldParser.DayMemory()
-      return fixed(column, type, parts, &faults) { bytes in FieldParser.parseTimestamp(bytes, &memory) }
+      return fixed(column, type, parts, &faults) { bytes in
+        FieldParser.parseTimestamp(bytes, &memory)
+      }
     case .double:
       let (nulls, values) = values(column, 0.0, &faults) { bytes in
         FieldParser.parseDouble(bytes)
       } slow: { text throws(TallyError) in
         try DoubleText.parse(text)
       }
-      return parts.map { ColumnVector(type, .double(Array(values[$0])), validity: nulls.validity($0)) }
+      return parts.map {
+        ColumnVector(type, .double(Array(values[$0])), validity: nulls.validity($0))
+      }
     case .numeric(let precision, _):
       let (nulls, values) = values(column, Numeric(0), &faults) { bytes in
         precision == nil ? FieldParser.parseNumeric(bytes) : nil
       } slow: { text throws(TallyError) in
         try NumericText.parse(text, as: type)
       }
-      return parts.map { ColumnVector(type, .numeric(Array(values[$0])), validity: nulls.validity($0)) }
+      return parts.map {
+        ColumnVector(type, .numeric(Array(values[$0])), validity: nulls.validity($0))
+      }
     case .interval:
       let (nulls, values) = values(column, Interval(), &faults) { _ in
         nil
       } slow: { text throws(TallyError) in
         try IntervalText.parse(text)
       }
-      return parts.map { ColumnVector(type, .interval(Array(values[$0])), validity: nulls.validity($0)) }
+      return parts.map {
+        ColumnVector(type, .interval(Array(values[$0])), validity: nulls.validity($0))
+      }
     case .text, .varchar: return texts(column, type, parts, &faults)
     case .hll, .topn, .topnRecord, .unknown: fatalError("CSVPlan lets no \(type.name) through")
     }
   }
   @inline(__always) private func fixed(
-    _ column: Int, _ type: DataType, _ parts: [Range<Int>], _ faults: inout CSVFaults,
+    _ column: Int,
+    _ type: DataType,
+    _ parts: [Range<Int>],
+    _ faults: inout CSVFaults,
     plain: (UnsafeRawBufferPointer) -> Int64?
   ) -> [ColumnVector] {
-    let (nulls, values) = values(column, Int64(0), &faults, plain: plain) { text throws(TallyError) in
+    let (nulls, values) = values(column, Int64(0), &faults, plain: plain) {
+      text throws(TallyError) in
       try ValueText.parseFixed(text, as: type)
     }
     return parts.map { ColumnVector(type, .fixed(Array(values[$0])), validity: nulls.validity($0)) }
   }
   /// Values of a column by place, in `memory`.
   @inline(__always) private func values<T>(
-    _ column: Int, _ empty: T, _ faults: inout CSVFaults, plain: (UnsafeRawBufferPointer) -> T?,
+    _ column: Int,
+    _ empty: T,
+    _ faults: inout CSVFaults,
+    plain: (UnsafeRawBufferPointer) -> T?,
     slow: (UnsafeRawBufferPointer) throws(TallyError) -> T
   ) -> (CSVNulls, UnsafeBufferPointer<T>) {
     let values = memory.bindMemory(to: T.self, capacity: records.count)
@@ -191,7 +224,9 @@ struct CSVColumnReader {
       values[Int(places[row])] = value
       return true
     } null: { row, faults in
-      if isNotNull { faults.add(records[row], column: column, CSVPlan.nullFailure(plan.table, column)) }
+      if isNotNull {
+        faults.add(records[row], column: column, CSVPlan.nullFailure(plan.table, column))
+      }
       values[Int(places[row])] = empty
       nulls.places.append(places[row])
     } slow: { row, text throws(TallyError) in
@@ -204,7 +239,10 @@ struct CSVColumnReader {
 
   /// Texts get codes of the chunk first, then each part a dictionary of its own, in order of first appearance.
   private func texts(
-    _ column: Int, _ type: DataType, _ parts: [Range<Int>], _ faults: inout CSVFaults
+    _ column: Int,
+    _ type: DataType,
+    _ parts: [Range<Int>],
+    _ faults: inout CSVFaults
   ) -> [ColumnVector] {
     let codes = memory.bindMemory(to: UInt32.self, capacity: records.count)
     var limit = Limits.textBytesMax
@@ -217,7 +255,9 @@ struct CSVColumnReader {
       codes[Int(places[row])] = interner.intern(bytes)
       return true
     } null: { row, faults in
-      if isNotNull { faults.add(records[row], column: column, CSVPlan.nullFailure(plan.table, column)) }
+      if isNotNull {
+        faults.add(records[row], column: column, CSVPlan.nullFailure(plan.table, column))
+      }
       codes[Int(places[row])] = .max
       nulls.places.append(places[row])
     } slow: { row, bytes throws(TallyError) in
@@ -266,10 +306,14 @@ struct CSVColumnReader {
     parts.map { part in
       let count = part.count
       switch plan.constants[column] {
-      case .fixed(let value): return ColumnVector(type, .fixed(.init(repeating: value, count: count)))
-      case .double(let value): return ColumnVector(type, .double(.init(repeating: value, count: count)))
-      case .numeric(let value): return ColumnVector(type, .numeric(.init(repeating: value, count: count)))
-      case .interval(let value): return ColumnVector(type, .interval(.init(repeating: value, count: count)))
+      case .fixed(let value):
+        return ColumnVector(type, .fixed(.init(repeating: value, count: count)))
+      case .double(let value):
+        return ColumnVector(type, .double(.init(repeating: value, count: count)))
+      case .numeric(let value):
+        return ColumnVector(type, .numeric(.init(repeating: value, count: count)))
+      case .interval(let value):
+        return ColumnVector(type, .interval(.init(repeating: value, count: count)))
       case .text(let value):
         let bytes = Array(value.utf8)
         let dictionary = TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
@@ -317,8 +361,13 @@ extension TextDictionary {
       bytes.withUnsafeBytes { source in
         for (i, code) in codes.enumerated() {
           let (start, end) = (Int(offsets[Int(code)]), Int(offsets[Int(code) + 1]))
-          guard end > start, let from = source.baseAddress, let to = out.baseAddress else { continue }
-          UnsafeMutableRawPointer(to + Int(starts[i])).copyMemory(from: from + start, byteCount: end - start)
+          guard end > start, let from = source.baseAddress, let to = out.baseAddress else {
+            continue
+          }
+          UnsafeMutableRawPointer(to + Int(starts[i])).copyMemory(
+            from: from + start,
+            byteCount: end - start
+          )
         }
       }
       written = Int(total)

@@ -31,38 +31,63 @@ public struct CSVPlan: Sendable {
   /// `shards` are those of the table's colocation group by rising range; parts name them by place. `constants` are the
   /// evaluated defaults by column number; other columns that are not in the file are NULL.
   public init(
-    table: TableSchema, shards: [ShardRecord], columns: [String]? = nil, format: CSVFormat = CSVFormat(),
-    constants: [Int: Value] = [:], rejectsRows: Bool = false
+    table: TableSchema,
+    shards: [ShardRecord],
+    columns: [String]? = nil,
+    format: CSVFormat = CSVFormat(),
+    constants: [Int: Value] = [:],
+    rejectsRows: Bool = false
   ) throws(TallyError) {
     guard case .distributed(let key, _) = table.distribution else {
       throw .sql(
-        "0A000", "table \"\(table.name)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows.")
+        "0A000",
+        "table \"\(table.name)\" is not distributed",
+        hint: "Call create_distributed_table before loading rows."
+      )
     }
-    guard format.delimiter != 0x22, format.delimiter != 0x0a, format.delimiter != 0x0d, format.delimiter < 0x80 else {
-      throw .sql("22023", "COPY delimiter must be a single one-byte character other than quote or newline")
+    guard format.delimiter != 0x22, format.delimiter != 0x0a, format.delimiter != 0x0d,
+      format.delimiter < 0x80
+    else {
+      throw .sql(
+        "22023",
+        "COPY delimiter must be a single one-byte character other than quote or newline"
+      )
     }
     var fields = [Int?](repeating: nil, count: table.columns.count)
     for (field, name) in (columns ?? table.columns.map(\.name)).enumerated() {
       guard let column = table.columnIndex(name) else {
         throw .sql("42703", "column \"\(name)\" of relation \"\(table.name)\" does not exist")
       }
-      guard fields[column] == nil else { throw .sql("42701", "column \"\(name)\" specified more than once") }
+      guard fields[column] == nil else {
+        throw .sql("42701", "column \"\(name)\" specified more than once")
+      }
       switch table.columns[column].type {
       case .topn, .topnRecord, .unknown:
-        throw .sql("0A000", "column \"\(name)\" of type \(table.columns[column].type.name) cannot be loaded from CSV")
+        throw .sql(
+          "0A000",
+          "column \"\(name)\" of type \(table.columns[column].type.name) cannot be loaded from CSV"
+        )
       case .hll:
-        throw .sql("0A000", "column \"\(name)\" of type hll cannot be loaded from CSV", hint: "Load the hashed values.")
+        throw .sql(
+          "0A000",
+          "column \"\(name)\" of type hll cannot be loaded from CSV",
+          hint: "Load the hashed values."
+        )
       default: fields[column] = field
       }
     }
     guard fields[key] != nil else {
-      throw .sql("23502", "the file has no field for the distribution column \"\(table.columns[key].name)\"")
+      throw .sql(
+        "23502",
+        "the file has no field for the distribution column \"\(table.columns[key].name)\""
+      )
     }
     var values = [Value](repeating: .null, count: table.columns.count)
     for column in table.columns.indices where fields[column] == nil {
       values[column] = constants[column] ?? .null
-      if table.columns[column].isNotNull && values[column].isNull { throw Self.nullFailure(table, column) }
+      if table.columns[column].isNotNull && values[column].isNull {
+        throw Self.nullFailure(table, column)
+      }
     }
     self.table = table
     self.key = key
@@ -73,7 +98,10 @@ public struct CSVPlan: Sendable {
     self.rejectsRows = rejectsRows
     let uppers = shards.map(\.upper)
     guard shards.count <= Limits.shardsMax, uppers.last == .max, shards.first?.lower == 0 else {
-      throw TallyError(.staleCatalog, "the shards of table \"\(table.name)\" do not cover all hashes")
+      throw TallyError(
+        .staleCatalog,
+        "the shards of table \"\(table.name)\" do not cover all hashes"
+      )
     }
     self.uppers = uppers
     shardCount = shards.count
@@ -91,7 +119,8 @@ public struct CSVPlan: Sendable {
   static func nullFailure(_ table: TableSchema, _ column: Int) -> TallyError {
     .sql(
       "23502",
-      "null value in column \"\(table.columns[column].name)\" of relation \"\(table.name)\" violates not-null constraint")
+      "null value in column \"\(table.columns[column].name)\" of relation \"\(table.name)\" violates not-null constraint"
+    )
   }
 }
 

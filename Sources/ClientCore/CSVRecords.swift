@@ -3,7 +3,7 @@
 // A record ends at LF or CRLF outside of quotes, a field at the delimiter outside of quotes. A quote toggles quoting anywhere
 // in a field; `""` inside quotes is one quote. An unquoted field equal to the NULL text is NULL, a quoted one never. An
 // empty line is a record with one empty field.
-public import Bytes
+import Bytes
 public import Model
 
 /// How a CSV file is written.
@@ -19,7 +19,9 @@ public struct CSVFormat: Hashable, Sendable {
   }
 }
 
-/// Where the fields of some CSV bytes lie. Owns its memory, which it keeps from chunk to chunk.
+/// Where the fields of some CSV bytes lie.
+///
+/// Owns its memory, which it keeps from chunk to chunk.
 ///
 /// Field k starts at `entries[k] & TextScan.offsetMask` and ends one byte before the same of `entries[k + 1]`, whose upper
 /// bits tell whether it ends the record and whether it has quotes.
@@ -50,11 +52,17 @@ public struct CSVFields: ~Copyable {
     }
     entries[0] = 0
     var inQuotes = false
-    count = TextScan.csvFields(bytes, delimiter: format.delimiter, into: entries + 1, inQuotes: &inQuotes)
+    count = TextScan.csvFields(
+      bytes,
+      delimiter: format.delimiter,
+      into: entries + 1,
+      inQuotes: &inQuotes
+    )
     isUnterminated = inQuotes
     if let last = bytes.last, last != 0x0a || inQuotes {
       count += 1
-      entries[count] = UInt32(bytes.count + 1) | TextScan.recordEnd | (entries[count] & TextScan.quoted)
+      entries[count] =
+        UInt32(bytes.count + 1) | TextScan.recordEnd | (entries[count] & TextScan.quoted)
     }
   }
   /// Bytes of field `k` as written, quotes and all, without the CR of a CRLF.
@@ -74,7 +82,8 @@ public struct CSVFields: ~Copyable {
 public enum CSVRecords {
   /// All records; NULL is nil.
   public static func parse(
-    _ bytes: [UInt8], format: CSVFormat = CSVFormat()
+    _ bytes: [UInt8],
+    format: CSVFormat = CSVFormat()
   ) throws(TallyError) -> [[[UInt8]?]] {
     var fields = CSVFields()
     var records: [[[UInt8]?]] = []
@@ -98,7 +107,10 @@ public enum CSVRecords {
     return records
   }
   /// The names in a header record.
-  public static func header(_ bytes: [UInt8], format: CSVFormat = CSVFormat()) throws(TallyError) -> [String] {
+  public static func header(
+    _ bytes: [UInt8],
+    format: CSVFormat = CSVFormat()
+  ) throws(TallyError) -> [String] {
     var names: [String] = []
     for field in try parse(bytes, format: format).first ?? [] {
       guard let name = String(validating: field ?? [], as: UTF8.self) else {
