@@ -81,7 +81,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
       path: "Tests/TestSupport", swiftSettings: settings),
     tests("BytesTests", "Bytes"),
-    tests("ModelTests", "Model"),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "TestSupport"], exclude: ["Fixtures"], swiftSettings: settings),
     tests("ColumnsTests", "Columns"),
     tests("AggregatesTests", "Aggregates"),
     tests("SQLTests", "SQL"),
