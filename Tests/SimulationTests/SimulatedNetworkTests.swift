@@ -1,7 +1,6 @@
 // SimulatedNetworkTests.swift — order, back-pressure, refusal, deadlines, partitions, broken connections.
 import Capabilities
 import Simulation
-import Synchronization
 import Testing
 
 private let address = NetworkAddress(host: "b", port: 9)
@@ -48,17 +47,17 @@ struct SimulatedNetworkTests {
   }
 
   @Test func slowReaderHoldsTheSenderBack() throws {
-    let sent = Mutex(0)
+    let sent = Shared(0)
     try inPair(seed: 1) { world, _, _, client, server in
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
           for _ in 0..<64 {
             try await client.send([UInt8](repeating: 1, count: 256 << 10))
-            sent.withLock { $0 += 1 }
+            sent.update { $0 += 1 }
           }
         }
         try await world.clock.sleep(for: .seconds(5))
-        #expect(sent.withLock { $0 } == 5)
+        #expect(sent.value == 5)
         #expect(try await receive(64 * 256 << 10, from: server).count == 64 * 256 << 10)
         try await group.waitForAll()
       }

@@ -1,7 +1,6 @@
 // SimulatedWorldTests.swift — determinism, virtual time, crashes of nodes, deadlocks, escapes.
 import Capabilities
 import Simulation
-import Synchronization
 import Testing
 
 /// An echo service with clients, a crash, a disk and a partition: touches every capability.
@@ -36,7 +35,7 @@ private func scenario(_ seed: UInt64) throws -> (hash: UInt64, events: [String])
 private func serve(_ near: Surroundings, _ address: NetworkAddress) async throws {
   let listener = try await near.network.listen(on: address)
   let file = try await near.disk.open("log-\(near.random.next())", .create)
-  let position = Mutex<UInt64>(0)
+  let position = Shared<UInt64>(0)
   try await withThrowingDiscardingTaskGroup { group in
     while true {
       let connection = try await listener.accept()
@@ -45,7 +44,7 @@ private func serve(_ near: Surroundings, _ address: NetworkAddress) async throws
           while true {
             let bytes = try await connection.receive()
             if bytes.isEmpty { return }
-            let at = position.withLock { position in
+            let at = position.update { position in
               defer { position += UInt64(bytes.count) }
               return position
             }
@@ -104,13 +103,13 @@ struct SimulatedWorldTests {
   }
 
   @Test func virtualTimeJumpsToTheEarliestTimer() throws {
-    let order = Mutex<[Int]>([])
+    let order = Shared<[Int]>([])
     try SimulatedWorld(seed: 1).run { world in
       try await withThrowingTaskGroup(of: Void.self) { group in
         for minutes in [30, 10, 20] {
           group.addTask {
             try await world.clock.sleep(for: .seconds(minutes * 60))
-            order.withLock { $0.append(minutes) }
+            order.update { $0.append(minutes) }
           }
         }
         try await group.waitForAll()
@@ -122,7 +121,7 @@ struct SimulatedWorldTests {
         }
       }
     }
-    #expect(order.withLock { $0 } == [10, 20, 30])
+    #expect(order.value == [10, 20, 30])
   }
 
   @Test func deadlocksAndOverlongRunsAreReported() throws {
@@ -141,28 +140,28 @@ struct SimulatedWorldTests {
 
   @Test func crashedNodeNeverActsAgainAndIsReleased() throws {
     final class Token: Sendable {}
-    let seen = Mutex(0)
-    let weakly = Mutex<() -> Bool>({ false })
+    let seen = Shared(0)
+    let weakly = Shared<@Sendable () -> Bool>({ false })
     let world = SimulatedWorld(seed: 3)
     try world.run { world in
       let node = world.node("n", host: "h")
       let token = Token()
-      weakly.withLock { $0 = { [weak token] in token == nil } }
+      weakly.update { $0 = { [weak token] in token == nil } }
       node.start { [token] near in
         defer { withExtendedLifetime(token) {} }
         while true {
           try await near.clock.sleep(for: .milliseconds(1))
           near.log.info("tick")
-          seen.withLock { $0 += 1 }
+          seen.update { $0 += 1 }
         }
       }
       try await world.clock.sleep(for: .microseconds(5500))
       node.crash()
       try await world.clock.sleep(for: .seconds(1))
     }
-    #expect(seen.withLock { $0 } == 5)
+    #expect(seen.value == 5)
     #expect(world.log.events.count == 5)
-    #expect(weakly.withLock { $0() })
+    #expect(weakly.value())
     #expect(world.unreleased == [])
   }
 
