@@ -1,6 +1,7 @@
 // CatalogCommand.swift — every change of the catalog, as it stands in the command log. Bytes: CatalogCommandFormat.swift.
 //
 // A command carries what was decided (placement, times, ids of random draws), so that applying it needs nothing else.
+import Bytes
 import Model
 
 /// A change of the catalog.
@@ -21,6 +22,8 @@ enum CatalogCommand: Sendable {
   case dropRollup(TableID)
   /// Opens or finds the session of a named producer.
   case openProducer(ProducerRequest)
+  /// A node has stored its incarnation: from now on it must know it.
+  case confirmNode(NodeID, Incarnation)
 
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {
@@ -40,7 +43,7 @@ struct ProducerRequest: Equatable, Sendable {
   /// Bytes of a chunk.
   var chunkBytes: UInt64
   /// Hash of the format options: the same name with other options is another load.
-  var fingerprint: UInt64
+  var fingerprint: Hash128
   /// Wall time of the request, microseconds.
   var time: Int64
   /// Starts anew although the name is known.

@@ -1,0 +1,34 @@
+// ErrorFormat.swift — the head of an error frame: Model's TallyErrorFormat, with texts cut so that it fits the frame before the hello.
+//
+// Message at most 2000 bytes, detail 1000, hint 500, node 63; longer ones are cut at a character border.
+public import Model
+public import Bytes
+
+/// Encodes and decodes errors that travel.
+public enum ErrorFormat {
+  /// The head of an error frame.
+  public static func encode(_ error: TallyError) -> [UInt8] {
+    var error = error
+    error.message = cut(error.message, 2000)
+    error.detail = error.detail.map { cut($0, 1000) }
+    error.hint = error.hint.map { cut($0, 500) }
+    error.node = error.node.map { cut($0, Limits.nameBytesMax) }
+    var out = ByteWriter(capacity: 128)
+    TallyErrorFormat.encode(error, into: &out)
+    return out.finish()
+  }
+  /// Reads an error.
+  public static func decode(_ head: [UInt8]) throws(DecodingFailure) -> TallyError {
+    try head.withReader { reader throws(DecodingFailure) in
+      let error = try TallyErrorFormat.decode(from: &reader)
+      try reader.expectEnd()
+      return error
+    }
+  }
+  static func cut(_ text: String, _ limit: Int) -> String {
+    guard text.utf8.count > limit else { return text }
+    var end = text.utf8.index(text.startIndex, offsetBy: limit)
+    while end > text.startIndex && end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+    return String(text[..<end])
+  }
+}

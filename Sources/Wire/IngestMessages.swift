@@ -1,0 +1,208 @@
+// IngestMessages.swift — producers, batches on their way to a shard, and catching rollups up.
+public import Bytes
+public import Model
+
+/// The key by which a shard knows a batch again. Bytes: session · sequence · done below.
+public struct BatchKey: Sendable, Equatable, Hashable {
+  /// The producer's session.
+  public var session: SessionID
+  /// Number of the chunk in it, from 0.
+  public var sequence: UInt64
+  /// All chunks below this are acknowledged by all shards.
+  public var doneBelow: UInt64
+  /// Makes a key.
+  public init(session: SessionID, sequence: UInt64, doneBelow: UInt64) {
+    self.session = session
+    self.sequence = sequence
+    self.doneBelow = doneBelow
+  }
+}
+
+/// 11: asks a coordinator for a producer's session.
+/// Bytes: string table (≤ 63) · string name (≤ 4096) · chunk bytes · u64, u64 fingerprint · bool again.
+public struct OpenProducer: MessageContent {
+  /// Longest name of a producer.
+  public static let nameBytesMax = 4096
+  /// The table it will write.
+  public var table: String
+  /// Of the source; the same name gives the same session for seven days. Empty: a new session that nobody can resume.
+  public var name: String
+  /// Bytes of a chunk of the source; a resumed session answers the first load's.
+  public var chunkBytes: UInt64
+  /// Of everything else that decides how the source is cut and read (format, columns, null text).
+  public var fingerprint: Hash128
+  /// Load anew although the name is known.
+  public var again: Bool
+  /// Makes the message.
+  public init(table: String, name: String, chunkBytes: UInt64, fingerprint: Hash128, again: Bool) {
+    self.table = table
+    self.name = name
+    self.chunkBytes = chunkBytes
+    self.fingerprint = fingerprint
+    self.again = again
+  }
+  public func encode(into out: inout ByteWriter) {
+    out.string(table)
+    out.string(name)
+    out.varint(chunkBytes)
+    out.hash(fingerprint)
+    out.bool(again)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> OpenProducer {
+    OpenProducer(
+      table: try reader.name(), name: try reader.string(max: nameBytesMax), chunkBytes: try reader.varint(),
+      fingerprint: try reader.hash(), again: try reader.bool())
+  }
+}
+
+/// 12: a producer's session. Bytes: session · i64 issued at · chunk bytes · bool new · string first load (≤ 1000).
+public struct ProducerSession: MessageContent {
+  /// The session.
+  public var session: SessionID
+  /// Wall time of its issue, microseconds since 1970.
+  public var issuedAt: Int64
+  /// Bytes of a chunk, as its first load had it.
+  public var chunkBytes: UInt64
+  /// False when an earlier load of that name goes on.
+  public var isNew: Bool
+  /// For people: when and by whom it was first loaded; empty when new.
+  public var firstLoad: String
+  /// Makes the message.
+  public init(session: SessionID, issuedAt: Int64, chunkBytes: UInt64, isNew: Bool, firstLoad: String) {
+    self.session = session
+    self.issuedAt = issuedAt
+    self.chunkBytes = chunkBytes
+    self.isNew = isNew
+    self.firstLoad = firstLoad
+  }
+  public func encode(into out: inout ByteWriter) {
+    out.id(session)
+    out.i64(issuedAt)
+    out.varint(chunkBytes)
+    out.bool(isNew)
+    out.string(firstLoad)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ProducerSession {
+    ProducerSession(
+      session: try reader.id(), issuedAt: try reader.i64(), chunkBytes: try reader.varint(), isNew: try reader.bool(),
+      firstLoad: try reader.string(max: 1000))
+  }
+}
+
+/// 16: a batch for one shard, to its primary.
+/// Bytes: shard · epoch · catalog version · table · bool keyed, [BatchKey] · u64, u64 content hash; body: BatchFormat.
+public struct Ingest: MessageContent {
+  /// The shard all its rows belong to.
+  public var shard: ShardID
+  /// The primary's epoch as the sender knows it; another is answered `notPrimary`.
+  public var epoch: Epoch
+  /// The catalog by which the batch was made.
+  public var version: CatalogVersion
+  /// The table.
+  public var table: TableID
+  /// Without a key the batch is stored at least once; with one, exactly once.
+  public var key: BatchKey?
+  /// Of the client's whole batch as sent, before splitting.
+  public var contentHash: Hash128
+  /// The rows, in the table's columns.
+  public var batch: [UInt8]
+  /// Makes the message.
+  public init(
+    shard: ShardID, epoch: Epoch, version: CatalogVersion, table: TableID, key: BatchKey?, contentHash: Hash128,
+    batch: [UInt8]
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.version = version
+    self.table = table
+    self.key = key
+    self.contentHash = contentHash
+    self.batch = batch
+  }
+  /// The rows.
+  public var body: [UInt8] { batch }
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.id(version)
+    out.id(table)
+    out.bool(key != nil)
+    if let key {
+      out.id(key.session)
+      out.varint(key.sequence)
+      out.varint(key.doneBelow)
+    }
+    out.hash(contentHash)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Ingest {
+    Ingest(
+      shard: try reader.id(), epoch: try reader.id(), version: try reader.id(), table: try reader.id(),
+      key: try reader.bool()
+        ? BatchKey(session: try reader.id(), sequence: try reader.varint(), doneBelow: try reader.varint()) : nil,
+      contentHash: try reader.hash(), batch: body)
+  }
+}
+
+/// 17: a batch is durable and committed. Bytes: position · u8 copies · bool duplicate · rows.
+public struct Ingested: MessageContent {
+  /// Of its entry; for a duplicate, of the first (0 when that is no longer known).
+  public var position: LogPosition
+  /// How many disks have it.
+  public var copies: UInt8
+  /// True when it was there already; nothing was changed then.
+  public var isDuplicate: Bool
+  /// Its rows.
+  public var rows: UInt64
+  /// Makes the message.
+  public init(position: LogPosition, copies: UInt8, isDuplicate: Bool, rows: UInt64) {
+    self.position = position
+    self.copies = copies
+    self.isDuplicate = isDuplicate
+    self.rows = rows
+  }
+  public func encode(into out: inout ByteWriter) {
+    out.id(position)
+    out.u8(copies)
+    out.bool(isDuplicate)
+    out.varint(rows)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Ingested {
+    Ingested(
+      position: try reader.id(), copies: try reader.u8(), isDuplicate: try reader.bool(), rows: try reader.varint())
+  }
+}
+
+/// 14: asks a coordinator to bring a rollup up to every row acknowledged before; answered by `done`. Bytes: string name.
+public struct RefreshRollup: MessageContent {
+  /// The rollup.
+  public var name: String
+  /// Makes the message.
+  public init(name: String) { self.name = name }
+  public func encode(into out: inout ByteWriter) { out.string(name) }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> RefreshRollup {
+    RefreshRollup(name: try reader.name())
+  }
+}
+
+/// 21: the same, from a coordinator to a worker, for some of its shards. Bytes: rollup · list of shards.
+public struct RefreshShards: MessageContent {
+  /// The rollup.
+  public var rollup: TableID
+  /// The shards.
+  public var shards: [ShardID]
+  /// Makes the message.
+  public init(rollup: TableID, shards: [ShardID]) {
+    self.rollup = rollup
+    self.shards = shards
+  }
+  public func encode(into out: inout ByteWriter) {
+    out.id(rollup)
+    out.count(shards.count)
+    for shard in shards { out.id(shard) }
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> RefreshShards {
+    RefreshShards(
+      rollup: try reader.id(),
+      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in try reader.id() })
+  }
+}

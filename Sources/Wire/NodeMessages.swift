@@ -1,0 +1,365 @@
+// NodeMessages.swift — what workers and coordinators tell each other about nodes, shards and the catalog.
+public import Bytes
+public import Model
+
+/// Most shards that one message names.
+let shardListMax = 64 * Limits.shardsMax
+/// Longest `host:port`.
+let addressBytesMax = 300
+
+/// Where a shard's log stands on a worker. Bytes: shard · epoch · last position.
+public struct ShardPosition: Sendable, Equatable {
+  /// The shard.
+  public var shard: ShardID
+  /// Of its last EpochStart.
+  public var epoch: Epoch
+  /// Of its last entry.
+  public var last: LogPosition
+  /// Makes a position.
+  public init(shard: ShardID, epoch: Epoch, last: LogPosition) {
+    self.shard = shard
+    self.epoch = epoch
+    self.last = last
+  }
+}
+
+/// 1: a worker that starts asks to be let in.
+/// Bytes: string name · string address · u64, u64 cluster · node · previous incarnation · list of ShardPosition.
+public struct Register: MessageContent {
+  /// `worker-1`.
+  public var nodeName: String
+  /// `host:port` of its RPC listener.
+  public var address: String
+  /// Of its data directory; `.none` for an empty one.
+  public var cluster: ClusterID
+  /// Of its data directory; 0 for an empty one.
+  public var node: NodeID
+  /// The last it was given; 0 for an empty directory.
+  public var previous: Incarnation
+  /// The shards it holds.
+  public var shards: [ShardPosition]
+  /// Makes the message.
+  public init(
+    nodeName: String, address: String, cluster: ClusterID, node: NodeID, previous: Incarnation, shards: [ShardPosition]
+  ) {
+    self.nodeName = nodeName
+    self.address = address
+    self.cluster = cluster
+    self.node = node
+    self.previous = previous
+    self.shards = shards
+  }
+  public func encode(into out: inout ByteWriter) {
+    out.string(nodeName)
+    out.string(address)
+    out.u64(cluster.high)
+    out.u64(cluster.low)
+    out.id(node)
+    out.id(previous)
+    out.count(shards.count)
+    for shard in shards {
+      out.id(shard.shard)
+      out.id(shard.epoch)
+      out.id(shard.last)
+    }
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Register {
+    Register(
+      nodeName: try reader.name(), address: try reader.string(max: addressBytesMax),
+      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()), node: try reader.id(), previous: try reader.id(),
+      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
+        ShardPosition(shard: try reader.id(), epoch: try reader.id(), last: try reader.id())
+      })
+  }
+}
+
+/// 2: the worker is let in. Bytes: u64, u64 cluster · node · incarnation · catalog version; body: CatalogFormat.
+public struct Registered: MessageContent {
+  /// The cluster it now belongs to.
+  public var cluster: ClusterID
+  /// Its number.
+  public var node: NodeID
+  /// To be written to disk before it serves.
+  public var incarnation: Incarnation
+  /// Version of the catalog that follows.
+  public var version: CatalogVersion
+  /// The catalog.
+  public var catalog: [UInt8]
+  /// Makes the message.
+  public init(cluster: ClusterID, node: NodeID, incarnation: Incarnation, version: CatalogVersion, catalog: [UInt8]) {
+    self.cluster = cluster
+    self.node = node
+    self.incarnation = incarnation
+    self.version = version
+    self.catalog = catalog
+  }
+  /// The catalog.
+  public var body: [UInt8] { catalog }
+  public func encode(into out: inout ByteWriter) {
+    out.u64(cluster.high)
+    out.u64(cluster.low)
+    out.id(node)
+    out.id(incarnation)
+    out.id(version)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Registered {
+    Registered(
+      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()), node: try reader.id(),
+      incarnation: try reader.id(), version: try reader.id(), catalog: body)
+  }
+}
+
+/// How far a rollup is on a shard. Bytes: rollup · watermark · lag in microseconds.
+public struct RollupProgress: Sendable, Equatable {
+  /// The rollup.
+  public var rollup: TableID
+  /// Raw rows up to here are in it.
+  public var watermark: LogPosition
+  /// Age of the oldest row that is not.
+  public var lagMicroseconds: UInt64
+  /// Makes a progress.
+  public init(rollup: TableID, watermark: LogPosition, lagMicroseconds: UInt64) {
+    self.rollup = rollup
+    self.watermark = watermark
+    self.lagMicroseconds = lagMicroseconds
+  }
+}
+
+/// How a shard is. Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress.
+public struct ShardReport: Sendable, Equatable {
+  /// The shard.
+  public var shard: ShardID
+  /// Its epoch here.
+  public var epoch: Epoch
+  /// Its last entry.
+  public var last: LogPosition
+  /// Its last committed entry.
+  public var committed: LogPosition
+  /// Raw rows of all tables.
+  public var rows: UInt64
+  /// Bytes of its segments and runs on disk.
+  public var segmentBytes: UInt64
+  /// Bytes of its memtables.
+  public var memtableBytes: UInt64
+  /// Its rollups.
+  public var rollups: [RollupProgress]
+  /// Makes a report.
+  public init(
+    shard: ShardID, epoch: Epoch, last: LogPosition, committed: LogPosition, rows: UInt64, segmentBytes: UInt64,
+    memtableBytes: UInt64, rollups: [RollupProgress]
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.last = last
+    self.committed = committed
+    self.rows = rows
+    self.segmentBytes = segmentBytes
+    self.memtableBytes = memtableBytes
+    self.rollups = rollups
+  }
+  static func encode(_ reports: [ShardReport], into out: inout ByteWriter) {
+    out.count(reports.count)
+    for report in reports {
+      out.id(report.shard)
+      out.id(report.epoch)
+      out.id(report.last)
+      out.id(report.committed)
+      out.varint(report.rows)
+      out.varint(report.segmentBytes)
+      out.varint(report.memtableBytes)
+      out.count(report.rollups.count)
+      for rollup in report.rollups {
+        out.id(rollup.rollup)
+        out.id(rollup.watermark)
+        out.varint(rollup.lagMicroseconds)
+      }
+    }
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
+    try reader.list(max: shardListMax, "shard reports") { reader throws(DecodingFailure) in
+      ShardReport(
+        shard: try reader.id(), epoch: try reader.id(), last: try reader.id(), committed: try reader.id(),
+        rows: try reader.varint(), segmentBytes: try reader.varint(), memtableBytes: try reader.varint(),
+        rollups: try reader.list(max: shardListMax, "rollups") { reader throws(DecodingFailure) in
+          RollupProgress(
+            rollup: try reader.id(), watermark: try reader.id(), lagMicroseconds: try reader.varint())
+        })
+    }
+  }
+}
+
+/// What a node has and uses. Bytes: disk used · disk free · journal bytes · memory used · memory limit.
+public struct NodeLoad: Sendable, Equatable {
+  /// Bytes in the data directory.
+  public var diskUsed: UInt64
+  /// Bytes that may still be written.
+  public var diskFree: UInt64
+  /// Bytes of the journal.
+  public var journalBytes: UInt64
+  /// Bytes of budgeted memory in use.
+  public var memoryUsed: UInt64
+  /// The memory budget.
+  public var memoryLimit: UInt64
+  /// Makes a load.
+  public init(
+    diskUsed: UInt64 = 0, diskFree: UInt64 = 0, journalBytes: UInt64 = 0, memoryUsed: UInt64 = 0, memoryLimit: UInt64 = 0
+  ) {
+    self.diskUsed = diskUsed
+    self.diskFree = diskFree
+    self.journalBytes = journalBytes
+    self.memoryUsed = memoryUsed
+    self.memoryLimit = memoryLimit
+  }
+  func encode(into out: inout ByteWriter) {
+    for field in [diskUsed, diskFree, journalBytes, memoryUsed, memoryLimit] { out.varint(field) }
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> NodeLoad {
+    NodeLoad(
+      diskUsed: try reader.varint(), diskFree: try reader.varint(), journalBytes: try reader.varint(),
+      memoryUsed: try reader.varint(), memoryLimit: try reader.varint())
+  }
+}
+
+/// 3: a worker lives. Bytes: node · incarnation · catalog version · NodeLoad · list of ShardReport.
+public struct Heartbeat: MessageContent {
+  /// The worker.
+  public var node: NodeID
+  /// Its incarnation; an older one is refused with `wrongCluster`, and the worker ends.
+  public var incarnation: Incarnation
+  /// The catalog it has.
+  public var version: CatalogVersion
+  /// What it has and uses.
+  public var load: NodeLoad
+  /// Its shards.
+  public var shards: [ShardReport]
+  /// Makes the message.
+  public init(node: NodeID, incarnation: Incarnation, version: CatalogVersion, load: NodeLoad, shards: [ShardReport]) {
+    self.node = node
+    self.incarnation = incarnation
+    self.version = version
+    self.load = load
+    self.shards = shards
+  }
+  public func encode(into out: inout ByteWriter) {
+    out.id(node)
+    out.id(incarnation)
+    out.id(version)
+    load.encode(into: &out)
+    ShardReport.encode(shards, into: &out)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Heartbeat {
+    Heartbeat(
+      node: try reader.id(), incarnation: try reader.id(), version: try reader.id(),
+      load: try NodeLoad.decode(&reader), shards: try ShardReport.decode(&reader))
+  }
+}
+
+/// 4: the catalog's version. Bytes: version.
+public struct HeartbeatReply: MessageContent {
+  /// The newest; a worker with an older one fetches it.
+  public var version: CatalogVersion
+  /// Makes the message.
+  public init(version: CatalogVersion) { self.version = version }
+  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> HeartbeatReply {
+    HeartbeatReply(version: try reader.id())
+  }
+}
+
+/// 5: asks for the catalog. Bytes: version known.
+public struct FetchCatalog: MessageContent {
+  /// The version the asker has; 0 for none.
+  public var known: CatalogVersion
+  /// Makes the message.
+  public init(known: CatalogVersion) { self.known = known }
+  public func encode(into out: inout ByteWriter) { out.id(known) }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> FetchCatalog {
+    FetchCatalog(known: try reader.id())
+  }
+}
+
+/// 6: the catalog. Bytes: version; body: CatalogFormat, or nothing when the asker has this version.
+public struct CatalogReply: MessageContent {
+  /// The newest version.
+  public var version: CatalogVersion
+  /// The catalog; empty when unchanged.
+  public var catalog: [UInt8]
+  /// Makes the message.
+  public init(version: CatalogVersion, catalog: [UInt8]) {
+    self.version = version
+    self.catalog = catalog
+  }
+  /// The catalog.
+  public var body: [UInt8] { catalog }
+  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> CatalogReply {
+    CatalogReply(version: try reader.id(), catalog: body)
+  }
+}
+
+/// 15: it is done. Bytes: catalog version.
+public struct Done: MessageContent {
+  /// The catalog version that the answering node has applied.
+  public var version: CatalogVersion
+  /// Makes the message.
+  public init(version: CatalogVersion) { self.version = version }
+  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Done {
+    Done(version: try reader.id())
+  }
+}
+
+/// 20: a new catalog, from a coordinator to a worker. Bytes: version; body: CatalogFormat. Older ones are ignored.
+public struct CatalogChanged: MessageContent {
+  /// Its version.
+  public var version: CatalogVersion
+  /// The catalog.
+  public var catalog: [UInt8]
+  /// Makes the message.
+  public init(version: CatalogVersion, catalog: [UInt8]) {
+    self.version = version
+    self.catalog = catalog
+  }
+  /// The catalog.
+  public var body: [UInt8] { catalog }
+  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> CatalogChanged {
+    CatalogChanged(version: try reader.id(), catalog: body)
+  }
+}
+
+/// 22: asks a worker how its shards are. Bytes: list of shards; none means all it holds.
+public struct DescribeShards: MessageContent {
+  /// The shards; empty for all.
+  public var shards: [ShardID]
+  /// Makes the message.
+  public init(shards: [ShardID] = []) { self.shards = shards }
+  public func encode(into out: inout ByteWriter) {
+    out.count(shards.count)
+    for shard in shards { out.id(shard) }
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> DescribeShards {
+    DescribeShards(
+      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in try reader.id() })
+  }
+}
+
+/// 23: how a worker and its shards are. Bytes: NodeLoad · list of ShardReport.
+public struct ShardReports: MessageContent {
+  /// What the node has and uses.
+  public var load: NodeLoad
+  /// The shards asked for that it holds.
+  public var shards: [ShardReport]
+  /// Makes the message.
+  public init(load: NodeLoad, shards: [ShardReport]) {
+    self.load = load
+    self.shards = shards
+  }
+  public func encode(into out: inout ByteWriter) {
+    load.encode(into: &out)
+    ShardReport.encode(shards, into: &out)
+  }
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ShardReports {
+    ShardReports(load: try NodeLoad.decode(&reader), shards: try ShardReport.decode(&reader))
+  }
+}

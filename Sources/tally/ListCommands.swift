@@ -1,0 +1,87 @@
+// ListCommands.swift — `tally status`, `node list`, `shard list`, `table list`, `rollup list|refresh`.
+import ArgumentParser
+import TallyClient
+
+/// What every listing takes.
+struct ListOptions: ParsableArguments {
+  @OptionGroup var connection: ConnectionOptions
+  @Option(help: "table, csv or json (one object a line).") var format = OutputFormat.table
+
+  func show(_ kind: ListKind) async throws {
+    try await reporting {
+      let rows = try await TallyClient.with(try connection.resolved()) { client in try await client.list(kind) }
+      tally.show(rows, as: format)
+    }
+  }
+}
+
+struct StatusCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "status", abstract: "The cluster's health on one screen; exit code 3 when a node or shard is down.")
+  @OptionGroup var options: ListOptions
+  func run() async throws {
+    try await reporting {
+      let (status, nodes) = try await TallyClient.with(try options.connection.resolved()) { client in
+        (try await client.list(.status), try await client.list(.nodes))
+      }
+      show(status, as: options.format)
+      if options.format == .table { show(nodes, as: options.format) }
+      let isHealthy = nodes.textRows().allSatisfy { $0.count > 2 && $0[2] == "up" }
+      if !isHealthy { throw ExitCode(ExitStatus.degraded) }
+    }
+  }
+}
+
+struct NodeCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "node", abstract: "The cluster's nodes.", subcommands: [List.self])
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists nodes with their state and load.")
+    @OptionGroup var options: ListOptions
+    func run() async throws { try await options.show(.nodes) }
+  }
+}
+
+struct ShardCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "shard", abstract: "The cluster's shards.", subcommands: [List.self])
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists shards with their primary, epoch, rows and bytes.")
+    @OptionGroup var options: ListOptions
+    func run() async throws { try await options.show(.shards) }
+  }
+}
+
+struct TableCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "table", abstract: "The cluster's tables.", subcommands: [List.self])
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists tables with their tenant key and shards.")
+    @OptionGroup var options: ListOptions
+    func run() async throws { try await options.show(.tables) }
+  }
+}
+
+struct RollupCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "rollup", abstract: "The cluster's rollups.", subcommands: [List.self, Refresh.self])
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Lists rollups with their levels and lag.")
+    @OptionGroup var options: ListOptions
+    func run() async throws { try await options.show(.rollups) }
+  }
+  struct Refresh: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Returns when the rollup has taken in every row acknowledged before.")
+    @OptionGroup var connection: ConnectionOptions
+    @Argument(help: "Name of the rollup.") var name: String
+    @Option(help: "Seconds to wait.") var timeout = 600.0
+    func run() async throws {
+      try await reporting {
+        try await TallyClient.with(try connection.resolved()) { client in
+          try await client.refreshRollup(name, deadline: .seconds(timeout))
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+// ResultPrinter.swift — results as a table for people, or as CSV or JSON lines for programs.
+import ArgumentParser
+import Foundation
+import Model
+import TallyClient
+
+/// How results are printed.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+  case table, csv, json
+}
+
+/// Prints one result.
+func show(_ rows: Rows, as format: OutputFormat) {
+  var out = ""
+  switch format {
+  case .table: out = table(rows)
+  case .csv:
+    out = rows.columns.map { csvField($0.name) }.joined(separator: ",") + "\n"
+    for row in rows.textRows() { out += row.map { $0.map(csvField) ?? "" }.joined(separator: ",") + "\n" }
+  case .json:
+    for row in rows.textRows() {
+      let fields = zip(rows.columns, row).map { column, text in "\(jsonText(column.name)):\(jsonValue(text, column.type))" }
+      out += "{" + fields.joined(separator: ",") + "}\n"
+    }
+  }
+  FileHandle.standardOutput.write(Data(out.utf8))
+}
+
+private func table(_ rows: Rows) -> String {
+  let texts = rows.textRows()
+  if rows.columns.isEmpty { return "" }
+  let isRight = rows.columns.map { $0.type.isNumber }
+  let widths = rows.columns.indices.map { at in
+    max(rows.columns[at].name.count, texts.reduce(0) { max($0, ($1[at] ?? "").count) })
+  }
+  func line(_ cells: [String], _ right: [Bool]) -> String {
+    var text = cells.indices.map { at in
+      let blank = String(repeating: " ", count: max(0, widths[at] - cells[at].count))
+      return " " + (right[at] ? blank + cells[at] : cells[at] + blank) + " "
+    }.joined(separator: "|")
+    while text.last == " " { text.removeLast() }
+    return text + "\n"
+  }
+  var out = line(rows.columns.map(\.name), rows.columns.map { _ in false })
+  out += widths.map { String(repeating: "-", count: $0 + 2) }.joined(separator: "+") + "\n"
+  for row in texts { out += line(row.map { $0 ?? "" }, isRight) }
+  return out + "(\(texts.count) \(texts.count == 1 ? "row" : "rows"))\n"
+}
+
+private func csvField(_ text: String) -> String {
+  if text.isEmpty { return "\"\"" }
+  if !text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) { return text }
+  return "\"" + text.replacingOccurrences(of: "\"", with: "\"\"") + "\""
+}
+
+private func jsonValue(_ text: String?, _ type: DataType) -> String {
+  guard let text else { return "null" }
+  switch type {
+  case .boolean: return text == "t" ? "true" : "false"
+  case .smallint, .integer, .bigint, .numeric: return text
+  case .double: return text.contains { $0 == "I" || $0 == "N" } ? jsonText(text) : text
+  case .topn: return text
+  default: return jsonText(text)
+  }
+}
+
+/// A JSON string.
+func jsonText(_ text: String) -> String {
+  var out = "\""
+  for scalar in text.unicodeScalars {
+    switch scalar {
+    case "\"": out += "\\\""
+    case "\\": out += "\\\\"
+    case "\n": out += "\\n"
+    case "\r": out += "\\r"
+    case "\t": out += "\\t"
+    case _ where scalar.value < 0x20: out += String(format: "\\u%04x", scalar.value)
+    default: out.unicodeScalars.append(scalar)
+    }
+  }
+  return out + "\""
+}

@@ -1,0 +1,45 @@
+// SQLCommand.swift — `tally sql`: runs statements and prints their results.
+import ArgumentParser
+import Foundation
+import TallyClient
+
+struct SQLCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sql", abstract: "Runs SQL statements in order; stops at the first that fails.")
+  @OptionGroup var connection: ConnectionOptions
+  @Option(name: .customShort("c"), parsing: .singleValue, help: "A statement (or several, separated by semicolons).")
+  var commands: [String] = []
+  @Option(name: .customShort("f"), parsing: .singleValue, help: "A file of statements, run after those of -c.")
+  var files: [String] = []
+  @Option(help: "table, csv or json (one object a line).") var format = OutputFormat.table
+  @Option(help: "Seconds a statement may take.") var timeout = 60.0
+  @Flag(help: "Prints how long each statement took, to standard error.") var timing = false
+
+  func validate() throws {
+    if commands.isEmpty && files.isEmpty { throw ValidationError("give statements with -c or -f") }
+  }
+  func run() async throws {
+    try await reporting {
+      var texts = commands
+      for file in files {
+        guard let data = FileManager.default.contents(atPath: file) else { throw ValidationError("cannot read \(file)") }
+        texts.append(String(decoding: data, as: UTF8.self))
+      }
+      let statements = texts
+      try await TallyClient.with(try connection.resolved()) { client in
+        for text in statements {
+          let started = Date()
+          for result in try await client.run(text, deadline: .seconds(timeout)) {
+            for notice in result.notices { complain("NOTICE:  \(notice.message)") }
+            if result.columns.isEmpty {
+              if format == .table { print(result.tag) }
+            } else {
+              show(result, as: format)
+            }
+          }
+          if timing { complain(String(format: "Time: %.3f ms", Date().timeIntervalSince(started) * 1000)) }
+        }
+      }
+    }
+  }
+}
