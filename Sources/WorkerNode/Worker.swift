@@ -122,9 +122,20 @@ public actor Worker: RPCResponder {
     guard let identity else { return }
     try await DataDirectory.adopt(
       disk: surroundings.disk, found: found, identity: identity)
-    let recovered = try await Recovery.open(
-      surroundings: surroundings, cluster: identity.cluster, node: identity.node)
-    let positions = recovered.stores.map {
+    let opened = try await Journal.open(disk: surroundings.disk, cluster: identity.cluster, node: identity.node)
+    let journal = opened.journal
+    var stores: [ShardStore] = []
+    for shard in try await Recovery.openShards(
+      disk: surroundings.disk, clock: surroundings.clock, cluster: identity.cluster, journal: opened)
+    {
+      switch shard.outcome {
+      case .success(let store): stores.append(store)
+      case .failure(let error):
+        // The others serve; this one stays as it is until somebody repairs it.
+        surroundings.log.error("shard-refused", ("shard", shard.shard.description), ("reason", "\(error)"))
+      }
+    }
+    let positions = stores.map {
       ShardPosition(shard: $0.shard, epoch: $0.applied.epoch, last: $0.applied.position)
     }
     if registered == nil {
@@ -137,12 +148,12 @@ public actor Worker: RPCResponder {
         cluster: registered.cluster, role: .worker, name: settings.name, node: registered.node,
         incarnation: registered.incarnation))
     let worker = Worker(
-      surroundings, settings, journal: recovered.journal, pool: pool, identity: cell,
-      catalog: try decodeCatalog(registered.catalog), stores: recovered.stores)
+      surroundings, settings, journal: journal, pool: pool, identity: cell,
+      catalog: try decodeCatalog(registered.catalog), stores: stores)
     let server = RPCServer(
       identity: { cell.value }, responder: worker, clock: surroundings.clock, log: surroundings.log)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await recovered.journal.run() }
+      group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
       try await worker.beat()
       try await worker.establish()
@@ -158,7 +169,7 @@ public actor Worker: RPCResponder {
         _ = try await stop.value
         surroundings.log.info("stopping")
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
-        recovered.journal.close()
+        journal.close()
         throw CancellationError()
       }
       defer { group.cancelAll() }
