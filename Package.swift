@@ -62,7 +62,7 @@ let package = Package(
       "WorkerNode", "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module(
-      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL",
+      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
@@ -81,7 +81,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
       path: "Tests/TestSupport", swiftSettings: settings),
     tests("BytesTests", "Bytes"),
-    tests("ModelTests", "Model"),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "TestSupport"], exclude: ["Fixtures"], swiftSettings: settings),
     tests("ColumnsTests", "Columns"),
     tests("AggregatesTests", "Aggregates"),
     tests("SQLTests", "SQL"),
@@ -94,6 +95,8 @@ let package = Package(
     tests("ClientCoreTests", "ClientCore"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
-    tests("ProcessTests", "TallyClient", "Launcher"),
+    tests("CoordinatorNodeTests", "CoordinatorNode"),
+    tests("WorkerNodeTests", "WorkerNode"),
+    tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )
