@@ -14,7 +14,7 @@ final class PosixFile: DiskFile {
   private let descriptor: Int32
   private let path: String
   private let threads: WorkThreads
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   init(_ descriptor: Int32, _ path: String, _ threads: WorkThreads) {
     self.descriptor = descriptor

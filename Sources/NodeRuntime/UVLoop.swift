@@ -28,9 +28,9 @@ public final class UVLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
     var isAwake = true
     var isClosed = false
   }
-  private let mailbox = Mutex(Mail())
+  private let mailbox = Guarded(Mail())
   private let thread = Atomic<UInt>(0)
-  private let joinable = Mutex<Thread?>(nil)
+  private let joinable = Guarded<Thread?>(nil)
 
   let handles = LoopHandles()
   private(set) lazy var timers = LoopTimers(handles)
