@@ -94,7 +94,7 @@ let package = Package(
     tests("StorageTests", "Storage", "Simulation"),
     tests("ExecutionTests", "Execution", "Planning"),
     tests("ReplicationTests", "Replication"),
-    tests("ClientCoreTests", "ClientCore"),
+    tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
     tests("CoordinatorNodeTests", "CoordinatorNode"),
