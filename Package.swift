@@ -62,7 +62,7 @@ let package = Package(
       "WorkerNode", "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module(
-      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL",
+      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
@@ -94,6 +94,8 @@ let package = Package(
     tests("ClientCoreTests", "ClientCore"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
-    tests("ProcessTests", "TallyClient", "Launcher"),
+    tests("CoordinatorNodeTests", "CoordinatorNode"),
+    tests("WorkerNodeTests", "WorkerNode"),
+    tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

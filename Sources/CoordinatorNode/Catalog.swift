@@ -18,6 +18,8 @@ struct Catalog: Sendable {
   private(set) var nextIncarnation: UInt64 = 1
   /// Groups made for one table alone; `.standard` never joins them.
   private(set) var separateGroups: [GroupID] = []
+  /// Nodes that were given an incarnation and did not confirm that they stored it, with the one before: they may come back with either.
+  private(set) var unconfirmed: [NodeID: Incarnation] = [:]
   /// Named producers by name.
   private(set) var producers: [String: ProducerRecord] = [:]
 
@@ -30,7 +32,8 @@ struct Catalog: Sendable {
   /// Restores a state (CatalogStateFormat).
   init(
     snapshot: CatalogSnapshot, nextTable: UInt64, nextNode: UInt64, nextGroup: UInt64, nextShard: UInt64,
-    nextSession: UInt64, nextIncarnation: UInt64, separateGroups: [GroupID], producers: [String: ProducerRecord]
+    nextSession: UInt64, nextIncarnation: UInt64, separateGroups: [GroupID], unconfirmed: [NodeID: Incarnation],
+    producers: [String: ProducerRecord]
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -40,6 +43,7 @@ struct Catalog: Sendable {
     self.nextSession = nextSession
     self.nextIncarnation = nextIncarnation
     self.separateGroups = separateGroups
+    self.unconfirmed = unconfirmed
     self.producers = producers
   }
 
@@ -48,8 +52,11 @@ struct Catalog: Sendable {
     var next = self
     let outcome: CatalogOutcome
     do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
-    // Producers are not part of what others see; everything else moves the version.
-    if case .openProducer = command {} else { next.snapshot.version = CatalogVersion(index) }
+    // Producers and confirmations are not part of what others see; everything else moves the version.
+    switch command {
+    case .openProducer, .confirmNode: break
+    default: next.snapshot.version = CatalogVersion(index)
+    }
     self = next
     return outcome
   }
@@ -74,6 +81,9 @@ struct Catalog: Sendable {
       snapshot.rollups.remove(at: at)
       return .done
     case .openProducer(let request): return try open(request)
+    case .confirmNode(let node, let incarnation):
+      if snapshot.node(node)?.incarnation == incarnation { unconfirmed[node] = nil }
+      return .done
     }
   }
 
@@ -85,11 +95,14 @@ struct Catalog: Sendable {
       guard snapshot.nodes[at].role == role else {
         throw TallyError(.wrongCluster, "node \"\(name)\" is registered with another role")
       }
-      guard previous == snapshot.nodes[at].incarnation else {
+      let node = snapshot.nodes[at].id
+      let holdsNothing = previous.rawValue == 0 && !snapshot.shards.contains { $0.primary == node }
+      guard previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous || holdsNothing else {
         throw TallyError(
           .wrongCluster, "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
           hint: "its data directory is older than the cluster's memory of it, or another node uses its name")
       }
+      unconfirmed[node] = previous
       snapshot.nodes[at].incarnation = incarnation
       snapshot.nodes[at].address = address
     } else {
@@ -98,6 +111,7 @@ struct Catalog: Sendable {
       }
       snapshot.nodes.append(
         NodeRecord(id: NodeID(nextNode), name: name, role: role, address: address, incarnation: incarnation))
+      unconfirmed[NodeID(nextNode)] = previous
       nextNode += 1
     }
     nextIncarnation += 1

@@ -22,6 +22,8 @@ enum CatalogCommand: Sendable {
   case dropRollup(TableID)
   /// Opens or finds the session of a named producer.
   case openProducer(ProducerRequest)
+  /// A node has stored its incarnation: from now on it must know it.
+  case confirmNode(NodeID, Incarnation)
 
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {

@@ -68,21 +68,23 @@ public struct DataDirectory: Sendable {
   /// Opens a directory for `identity`: an empty one becomes its own, another's is refused.
   public static func open(disk: any Disk, identity: Identity) async throws -> DataDirectory {
     let (lock, found) = try await lock(disk: disk)
-    do {
-      if let found {
-        try check(found, identity)
-      } else {
-        for part in parts { try await disk.createDirectory(part) }
-        try await disk.syncDirectory("")
-        try await disk.writeDurably(identityPath, [encode(identity)])
-      }
-      for part in parts { try await disk.createDirectory(part) }
-      for entry in try await disk.list("tmp") where !entry.isDirectory { try await disk.remove("tmp/" + entry.name) }
-      return DataDirectory(identity: identity, lock: lock)
-    } catch {
+    do { try await adopt(disk: disk, found: found, identity: identity) } catch {
       lock.release()
       throw error
     }
+    return DataDirectory(identity: identity, lock: lock)
+  }
+  /// Makes a locked directory that belongs to `found` ready for `identity`.
+  public static func adopt(disk: any Disk, found: Identity?, identity: Identity) async throws {
+    if let found {
+      try check(found, identity)
+    } else {
+      for part in parts { try await disk.createDirectory(part) }
+      try await disk.syncDirectory("")
+      try await disk.writeDurably(identityPath, [encode(identity)])
+    }
+    for part in parts { try await disk.createDirectory(part) }
+    for entry in try await disk.list("tmp") where !entry.isDirectory { try await disk.remove("tmp/" + entry.name) }
   }
   static func check(_ found: Identity, _ wanted: Identity) throws(TallyError) {
     guard found.cluster == wanted.cluster else {

@@ -127,6 +127,12 @@ public struct MemChunk: Sendable {
     }
     return ColumnVector(column.type, values, validity: Bitmap(words: words, count: range.count))
   }
+  /// A key column of a run as it came, for searching; nil for columns in row buffers and texts (whose codes have no order).
+  func wholeColumn(_ at: Int) -> ColumnVector? {
+    guard offset == 0, at < stored.count, case .whole(let vector) = stored[at].values, vector.type.layout == .fixed
+    else { return nil }
+    return vector
+  }
   /// The rows from `first` on as a chunk of their own, sharing memory; nil when none are left.
   func dropping(_ first: Int) -> MemChunk? {
     guard first > 0 else { return self }

@@ -32,8 +32,10 @@ public struct SectionInput: Sendable {
   public var layout: RelationLayout
   /// All rows; columns as in `layout.columns`, of any number of rows.
   public var rows: Batch
-  /// Position of each row; empty when they are not kept.
+  /// Position of each row; empty when they are not known. In log order they decide among rows of equal sort keys.
   public var positions: [UInt64]
+  /// Whether the positions are stored as a column.
+  public var keepsPositions: Bool
   /// Lowest position of any row, also when positions are not kept.
   public var low: LogPosition
   /// Highest position of any row.
@@ -42,9 +44,12 @@ public struct SectionInput: Sendable {
   public var order: Order
   /// Makes an input.
   public init(
-    layout: RelationLayout, rows: Batch, positions: [UInt64] = [], low: LogPosition, high: LogPosition, order: Order
+    layout: RelationLayout, rows: Batch, positions: [UInt64] = [], keepsPositions: Bool = false, low: LogPosition,
+    high: LogPosition, order: Order
   ) {
     invariant(positions.isEmpty || positions.count == rows.count, "\(positions.count) positions for \(rows.count) rows")
+    invariant(!keepsPositions || !positions.isEmpty || rows.count == 0, "positions to keep are not given")
+    self.keepsPositions = keepsPositions
     self.layout = layout
     self.rows = rows
     self.positions = positions

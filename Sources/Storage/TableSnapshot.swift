@@ -1,4 +1,8 @@
 // TableSnapshot.swift — one relation of a shard at one position: what queries, rollups and exports read.
+//
+// A scan goes over its units (block ranges of sections, then chunks of memory), which may run apart from each other on several
+// threads. Sections are sorted, so conditions on the leading sort keys find their blocks, and the rows inside, by binary search.
+import Bytes
 public import Columns
 public import Model
 
@@ -8,9 +12,9 @@ public struct ScanCounts: Equatable, Sendable {
   public var rowsRead = 0
   /// Segment blocks read.
   public var blocksRead = 0
-  /// Segment blocks excluded by zones.
+  /// Segment blocks excluded by zones or positions.
   public var blocksSkipped = 0
-  /// Stored bytes of the blocks and memory bytes of the rows read.
+  /// Stored bytes of the blocks read, and eight bytes a value for rows in memory.
   public var bytes = 0
   /// Nothing done.
   public init() {}
@@ -21,6 +25,14 @@ public struct ScanCounts: Equatable, Sendable {
     a.blocksSkipped += b.blocksSkipped
     a.bytes += b.bytes
   }
+}
+
+/// A part of a snapshot that one thread scans.
+public enum ScanUnit: Sendable {
+  /// Blocks of a section.
+  case blocks(SegmentSection, Range<Int>)
+  /// Rows in memory.
+  case chunk(MemChunk)
 }
 
 /// All rows of a relation up to one position.
@@ -40,10 +52,52 @@ public struct TableSnapshot: Sendable {
     self.chunks = chunks
     self.sections = sections
   }
+  /// Number of rows at or below the position, without reading any; an upper bound while files reach above it.
+  public var rowCount: Int {
+    sections.reduce(0) { $0 + $1.summary.rows } + chunks.reduce(0) { $0 + $1.rows(through: position) }
+  }
+  /// The parts to scan, sections cut after about `blocks` blocks.
+  public func units(blocks: Int = 16) -> [ScanUnit] {
+    var units: [ScanUnit] = []
+    for section in sections {
+      for start in stride(from: 0, to: section.blockCount, by: max(1, blocks)) {
+        units.append(.blocks(section, start..<min(start + max(1, blocks), section.blockCount)))
+      }
+    }
+    return units + chunks.map { .chunk($0) }
+  }
+
   /// Delivers the wanted columns of the rows with after < position ≤ through (nil: the snapshot's) that zones do not exclude,
-  /// in batches of at most `morselRows`. Zone predicates are advice: `body` sees rows that do not match.
-  public func scan(
-    columns: [Int], after: LogPosition = LogPosition(0), through: LogPosition? = nil, where predicates: [ZonePredicate] = [],
-    morselRows: Int = 4096, _ body: (Batch) throws -> Void
-  ) throws -> ScanCounts { fatalError("not yet") }
+  /// in batches of at most `morselRows`. Zone predicates are advice: `body` sees rows that do not match. Throws
+  /// `DecodingFailure` on damaged bytes, `TallyError` when a file that must be cut at a position does not store positions.
+  @discardableResult public func scan(
+    columns: [Int], after: LogPosition = LogPosition(0), through: LogPosition? = nil,
+    where predicates: [ZonePredicate] = [], morselRows: Int = 4096, _ body: (Batch) throws -> Void
+  ) throws -> ScanCounts {
+    var counts = ScanCounts()
+    for section in sections {
+      counts += try scan(
+        .blocks(section, 0..<section.blockCount), columns: columns, after: after, through: through, where: predicates,
+        morselRows: morselRows, body)
+    }
+    for chunk in chunks {
+      counts += try scan(
+        .chunk(chunk), columns: columns, after: after, through: through, where: predicates, morselRows: morselRows, body)
+    }
+    return counts
+  }
+  /// Scans one unit, as `scan` does all.
+  @discardableResult public func scan(
+    _ unit: ScanUnit, columns: [Int], after: LogPosition = LogPosition(0), through: LogPosition? = nil,
+    where predicates: [ZonePredicate] = [], morselRows: Int = 4096, _ body: (Batch) throws -> Void
+  ) throws -> ScanCounts {
+    var scan = UnitScan(
+      layout: layout, columns: columns, after: after, through: min(through ?? position, position),
+      predicates: predicates, morselRows: max(1, morselRows))
+    switch unit {
+    case .blocks(let section, let range): try scan.read(section, range, body)
+    case .chunk(let chunk): try scan.read(chunk, body)
+    }
+    return scan.counts
+  }
 }

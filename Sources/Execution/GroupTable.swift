@@ -1,0 +1,340 @@
+// GroupTable.swift — numbers the distinct combinations of key values, in order of first appearance.
+//
+// Every key value becomes one 64-bit word: fixed values as they are, doubles by normalised bits, texts, numerics and intervals by
+// the code an interner gives them. A group is its words and a word of NULL bits, found by open addressing (linear probing, at most
+// half full; a slot is 0 or hash bits above group + 1). Rows that repeat the row before skip the probe; a lone dictionary-coded
+// text key becomes one array lookup a row.
+import Bytes
+import Columns
+import Model
+
+/// Turns the values of one key column into words.
+final class GroupKeyWords {
+  let type: DataType
+  private var interner = TextInterner(expected: 64)
+  // The dictionary that `remap` translates; held so that its address is not given to another.
+  private var dictionary: TextDictionary?
+  private var remap: [UInt32] = []
+  // First value seen for each code: equal numerics may differ in scale, equal intervals in parts.
+  private var numerics: [Numeric] = []
+  private var intervals: [Interval] = []
+
+  init(_ type: DataType) { self.type = type }
+
+  var internedCount: Int { interner.count }
+
+  /// Words of a column's rows; NULL rows get 0.
+  func words(_ column: ColumnVector) -> [Int64] {
+    switch column.values {
+    case .fixed(let v): return v
+    case .double(let v): return v.map(Self.word)
+    case .codes(let codes, let texts): return self.words(codes, texts)
+    case .text(let texts):
+      return texts.bytes.withUnsafeBytes { raw in
+        (0..<texts.count).map { row in
+          Int64(
+            interner.intern(
+              UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])])))
+        }
+      }
+    case .numeric(let v):
+      return v.enumerated().map { row, value in
+        if column.isNull(row) { return 0 }
+        let code = intern(Self.canonical(value))
+        if Int(code) == numerics.count { numerics.append(value) }
+        return Int64(code)
+      }
+    case .interval(let v):
+      return v.enumerated().map { row, value in
+        if column.isNull(row) { return 0 }
+        let code = intern((value.span, 0))
+        if Int(code) == intervals.count { intervals.append(value) }
+        return Int64(code)
+      }
+    case .hll, .topn: fatalError("a \(type.name) is no key")
+    }
+  }
+  /// The bits of a double, with one zero and one NaN, as PostgreSQL compares them.
+  @inline(__always) static func word(_ value: Double) -> Int64 {
+    Int64(bitPattern: value == 0 ? 0 : value.isNaN ? Double.nan.bitPattern : value.bitPattern)
+  }
+  private static func canonical(_ value: Numeric) -> (Int128, Int64) {
+    var (coefficient, scale) = (value.coefficient, Int64(value.scale))
+    if coefficient == 0 { return (0, 0) }
+    while scale > 0 && coefficient % 10 == 0 { (coefficient, scale) = (coefficient / 10, scale - 1) }
+    return (coefficient, scale)
+  }
+  private func intern(_ key: (Int128, Int64)) -> UInt32 {
+    var bytes = (UInt64(truncatingIfNeeded: key.0), UInt64(truncatingIfNeeded: key.0 >> 64), UInt64(bitPattern: key.1))
+    return withUnsafeBytes(of: &bytes) { interner.intern($0) }
+  }
+  private func words(_ codes: [UInt32], _ texts: TextDictionary) -> [Int64] {
+    if texts.count == 0 { return [Int64](repeating: 0, count: codes.count) }
+    if texts !== dictionary {
+      dictionary = texts
+      remap = [UInt32](repeating: .max, count: texts.count)
+    }
+    return texts.bytes.withUnsafeBytes { raw in
+      remap.withUnsafeMutableBufferPointer { remap in
+        codes.withUnsafeBufferPointer { codes in
+          [Int64](unsafeUninitializedCapacity: codes.count) { out, written in
+            for row in 0..<codes.count {
+              let code = Int(codes[row])
+              var word = remap[code]
+              if word == .max {
+                word = interner.intern(
+                  UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[code])..<Int(texts.offsets[code + 1])]))
+                remap[code] = word
+              }
+              out[row] = Int64(word)
+            }
+            written = codes.count
+          }
+        }
+      }
+    }
+  }
+  /// A column of the values the words stand for.
+  func column(_ words: [Int64], validity: Bitmap?) -> ColumnVector {
+    let values: ColumnVector.Values
+    switch type.layout {
+    case .fixed: values = .fixed(words)
+    case .double: values = .double(words.map { Double(bitPattern: UInt64(bitPattern: $0)) })
+    case .text: values = .codes(words.map { UInt32($0) }, interner.dictionary())
+    case .numeric:
+      values = .numeric(words.enumerated().map { validity?[$0] == false ? Numeric(0) : numerics[Int($1)] })
+    case .interval:
+      values = .interval(words.enumerated().map { validity?[$0] == false ? Interval() : intervals[Int($1)] })
+    case .hll, .topn: fatalError("a \(type.name) is no key")
+    }
+    return ColumnVector(type, values, validity: validity)
+  }
+}
+
+
+/// Distinct key combinations and their numbers.
+final class GroupTable {
+  private let keys: [GroupKeyWords]
+  private let width: Int
+  private var slots: UnsafeMutablePointer<UInt64>
+  private var mask: Int
+  private var stored: UnsafeMutablePointer<Int64>
+  private var capacity: Int
+  /// Groups so far.
+  private(set) var count = 0
+  // For a lone dictionary-coded key: group of each code of `directDictionary`.
+  private var directDictionary: TextDictionary?
+  private var direct: [UInt32] = []
+
+  init(_ types: [DataType]) {
+    keys = types.map(GroupKeyWords.init)
+    width = types.count + 1
+    invariant(types.count < 64, "\(types.count) grouping keys")
+    mask = 1023
+    slots = .allocate(capacity: 1024)
+    slots.initialize(repeating: 0, count: 1024)
+    capacity = 512
+    stored = .allocate(capacity: capacity * width)
+  }
+  deinit {
+    slots.deallocate()
+    stored.deallocate()
+  }
+  /// Bytes held.
+  var bytes: Int { (mask + 1) * 8 + capacity * width * 8 + keys.reduce(0) { $0 + $1.internedCount * 40 } }
+
+  /// The group of every row; new groups get the next numbers.
+  func groups(of columns: [ColumnVector], count rows: Int) -> [UInt32] {
+    if columns.count == 1, case .codes(let codes, let texts) = columns[0].values, texts.count > 0 {
+      return groups(of: codes, texts, columns[0].validity)
+    }
+    let words = zip(keys, columns).map { $0.words($1) }
+    let nulls = nullBits(columns, rows)
+    return [UInt32](unsafeUninitializedCapacity: rows) { out, written in
+      withPointers(words) { columns in
+        if let nulls {
+          nulls.withUnsafeBufferPointer { find(columns, $0.baseAddress, rows, out) }
+        } else {
+          find(columns, nil, rows, out)
+        }
+      }
+      written = rows
+    }
+  }
+  private func nullBits(_ columns: [ColumnVector], _ rows: Int) -> [Int64]? {
+    if columns.allSatisfy({ $0.validity == nil }) { return nil }
+    var bits = [Int64](repeating: 0, count: rows)
+    for (key, column) in columns.enumerated() {
+      guard let validity = column.validity else { continue }
+      for row in 0..<rows where !validity[row] { bits[row] |= 1 << Int64(key) }
+    }
+    return bits
+  }
+  private func withPointers(_ words: [[Int64]], _ body: (UnsafePointer<UnsafePointer<Int64>>) -> Void) {
+    var pointers: [UnsafePointer<Int64>] = []
+    func next(_ at: Int) {
+      if at == words.count { return pointers.withUnsafeBufferPointer { body($0.baseAddress!) } }
+      words[at].withUnsafeBufferPointer {
+        if let base = $0.baseAddress {
+          pointers.append(base)
+          next(at + 1)
+        }
+      }
+    }
+    next(0)
+  }
+  private func groups(of codes: [UInt32], _ texts: TextDictionary, _ validity: Bitmap?) -> [UInt32] {
+    if texts !== directDictionary {
+      directDictionary = texts
+      direct = [UInt32](repeating: .max, count: texts.count)
+    }
+    if let validity {
+      return codes.enumerated().map { row, code in validity[row] ? group(ofCode: Int(code), texts) : groupOfNull() }
+    }
+    return [UInt32](unsafeUninitializedCapacity: codes.count) { out, written in
+      codes.withUnsafeBufferPointer { codes in
+        var row = 0
+        while row < codes.count {
+          // The inner loop leaves for a code not seen before only.
+          row = direct.withUnsafeBufferPointer { direct in
+            var at = row
+            while at < codes.count {
+              let group = direct[Int(codes[at])]
+              if group == .max { break }
+              out[at] = group
+              at &+= 1
+            }
+            return at
+          }
+          if row < codes.count { _ = group(ofCode: Int(codes[row]), texts) }
+        }
+      }
+      written = codes.count
+    }
+  }
+  private func group(ofCode code: Int, _ texts: TextDictionary) -> UInt32 {
+    if direct[code] != .max { return direct[code] }
+    let one = keys[0].words(ColumnVector(keys[0].type, .codes([UInt32(code)], texts)))
+    let group = groupOfOne(one[0], nulls: 0)
+    direct[code] = group
+    return group
+  }
+  private func groupOfNull() -> UInt32 { groupOfOne(0, nulls: 1) }
+  private func groupOfOne(_ word: Int64, nulls: Int64) -> UInt32 {
+    var group: UInt32 = 0
+    withUnsafePointer(to: word) { word in
+      var columns = word
+      withUnsafePointer(to: &columns) { columns in
+        withUnsafePointer(to: nulls) { nulls in
+          withUnsafeMutablePointer(to: &group) { find(columns, nulls, 1, UnsafeMutableBufferPointer(start: $0, count: 1)) }
+        }
+      }
+    }
+    return group
+  }
+
+  @inline(__always) private static func mix(_ hash: UInt64, _ word: Int64) -> UInt64 {
+    let h = (hash ^ UInt64(bitPattern: word)) &* 0xff51_afd7_ed55_8ccd
+    return h ^ (h >> 32)
+  }
+  private func find(
+    _ columns: UnsafePointer<UnsafePointer<Int64>>, _ nulls: UnsafePointer<Int64>?, _ rows: Int,
+    _ out: UnsafeMutableBufferPointer<UInt32>
+  ) {
+    let keyCount = width - 1
+    var last: UInt32 = 0
+    for row in 0..<rows {
+      let bits = nulls.map { $0[row] } ?? 0
+      if row > 0 {
+        var same = nulls.map { $0[row] == $0[row - 1] } ?? true
+        var key = 0
+        while same && key < keyCount {
+          same = columns[key][row] == columns[key][row &- 1]
+          key &+= 1
+        }
+        if same {
+          out[row] = last
+          continue
+        }
+      }
+      var hash: UInt64 = 0x9e37_79b9_7f4a_7c15 ^ UInt64(bitPattern: bits)
+      for key in 0..<keyCount { hash = Self.mix(hash, columns[key][row]) }
+      hash = hash &* 0x9e37_79b9_7f4a_7c15
+      hash ^= hash >> 29
+      last = probe(hash, columns, bits, row)
+      out[row] = last
+    }
+  }
+  @inline(__always) private func probe(
+    _ hash: UInt64, _ columns: UnsafePointer<UnsafePointer<Int64>>, _ bits: Int64, _ row: Int
+  ) -> UInt32 {
+    let (slots, stored, width, keyCount) = (self.slots, self.stored, self.width, self.width - 1)
+    let tag = hash & 0xffff_ffff_0000_0000
+    var at = Int(truncatingIfNeeded: hash) & mask
+    while true {
+      let slot = slots[at]
+      if slot == 0 { break }
+      if slot & 0xffff_ffff_0000_0000 == tag {
+        let group = Int(slot & 0xffff_ffff) &- 1
+        let own = stored + group &* width
+        var same = own[keyCount] == bits
+        var key = 0
+        while same && key < keyCount {
+          same = own[key] == columns[key][row]
+          key &+= 1
+        }
+        if same { return UInt32(truncatingIfNeeded: group) }
+      }
+      at = (at &+ 1) & mask
+    }
+    return insert(at, tag, hash, columns, bits, row)
+  }
+  @inline(never) private func insert(
+    _ at: Int, _ tag: UInt64, _ hash: UInt64, _ columns: UnsafePointer<UnsafePointer<Int64>>, _ bits: Int64, _ row: Int
+  ) -> UInt32 {
+    if count == capacity {
+      let wider = UnsafeMutablePointer<Int64>.allocate(capacity: capacity * 2 * width)
+      wider.update(from: stored, count: count * width)
+      stored.deallocate()
+      (stored, capacity) = (wider, capacity * 2)
+    }
+    for key in 0..<width - 1 { stored[count * width + key] = columns[key][row] }
+    stored[count * width + width - 1] = bits
+    slots[at] = tag | UInt64(count + 1)
+    count += 1
+    if count * 2 > mask { rehash() }
+    return UInt32(count - 1)
+  }
+  private func rehash() {
+    let size = (mask + 1) * 4
+    slots.deallocate()
+    slots = .allocate(capacity: size)
+    slots.initialize(repeating: 0, count: size)
+    mask = size - 1
+    for group in 0..<count {
+      let own = stored + group * width
+      var hash: UInt64 = 0x9e37_79b9_7f4a_7c15 ^ UInt64(bitPattern: own[width - 1])
+      for key in 0..<width - 1 { hash = Self.mix(hash, own[key]) }
+      hash = hash &* 0x9e37_79b9_7f4a_7c15
+      hash ^= hash >> 29
+      var at = Int(truncatingIfNeeded: hash) & mask
+      while slots[at] != 0 { at = (at + 1) & mask }
+      slots[at] = hash & 0xffff_ffff_0000_0000 | UInt64(group + 1)
+    }
+  }
+  /// The key columns of all groups, by number.
+  func keyColumns() -> [ColumnVector] {
+    keys.enumerated().map { at, key in
+      var validity: Bitmap?
+      var words = [Int64](repeating: 0, count: count)
+      for group in 0..<count {
+        words[group] = stored[group * width + at]
+        if stored[group * width + width - 1] >> Int64(at) & 1 == 1 {
+          if validity == nil { validity = Bitmap(repeating: true, count: count) }
+          validity?[group] = false
+        }
+      }
+      return key.column(words, validity: validity)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// DistributedPlan.swift — what runs where for one query. Made by Distribution.swift.
+public import Model
+
+/// How a query is spread.
+public enum PlanClass: String, Sendable {
+  /// The tenant key is fixed: the whole query runs on one shard.
+  case router
+  /// Each shard finishes its part; the coordinator appends, sorts and limits.
+  case pushDown = "push-down"
+  /// Workers return partial aggregates; the coordinator merges and finishes them.
+  case twoPhase = "two-phase"
+  /// No table is read.
+  case coordinatorOnly = "coordinator"
+}
+
+/// Which shards of a group run a fragment.
+public enum FragmentShards: Sendable, Equatable {
+  case all
+  /// The one shard that holds this hash.
+  case one(hash: UInt64)
+}
+
+/// The part of a plan that workers run.
+public struct Fragment: Sendable {
+  /// What each worker runs over its shards.
+  public var plan: PlanNode
+  /// Colocation group.
+  public var group: GroupID
+  /// Shards.
+  public var shards: FragmentShards
+  /// Makes a fragment.
+  public init(plan: PlanNode, group: GroupID, shards: FragmentShards) {
+    self.plan = plan
+    self.group = group
+    self.shards = shards
+  }
+}
+
+/// A planned query.
+public struct DistributedPlan: Sendable {
+  /// How it is spread.
+  public var planClass: PlanClass
+  /// What workers run.
+  public var fragments: [Fragment]
+  /// What the coordinator runs over the fragments' rows.
+  public var coordinatorPlan: PlanNode
+  /// What the client sees: the coordinator plan's columns.
+  public var output: [OutputColumn]
+  /// Messages for the client beside the answer.
+  public var notices: [String]
+  /// Makes a plan.
+  public init(
+    planClass: PlanClass, fragments: [Fragment], coordinatorPlan: PlanNode, output: [OutputColumn],
+    notices: [String] = []
+  ) {
+    self.planClass = planClass
+    self.fragments = fragments
+    self.coordinatorPlan = coordinatorPlan
+    self.output = output
+    self.notices = notices
+  }
+}

@@ -1,0 +1,169 @@
+// ExpressionCheck.swift — whether an expression's operands have the types its node takes.
+//
+// The binder makes only such expressions; the decoder refuses all others, so that evaluation needs no checks of types.
+import Model
+
+enum ExpressionCheck {
+  /// The kind of type as functions see it: integers are one, text and varchar are one, parameters do not matter.
+  enum Family: Equatable {
+    case boolean
+    case integer
+    case double
+    case numeric
+    case text
+    case date
+    case timestamp
+    case timestamptz
+    case interval
+    case hll
+    case topn
+    case hash
+    case other
+  }
+  static func family(_ type: DataType) -> Family {
+    switch type {
+    case .boolean: .boolean
+    case .smallint, .integer, .bigint: .integer
+    case .double: .double
+    case .numeric: .numeric
+    case .text, .varchar: .text
+    case .date: .date
+    case .timestamp: .timestamp
+    case .timestamptz: .timestamptz
+    case .interval: .interval
+    case .hll: .hll
+    case .topn: .topn
+    case .hllHashval: .hash
+    case .unknown, .topnRecord: .other
+    }
+  }
+
+  static func fits(_ value: Value, _ type: DataType) -> Bool {
+    switch value {
+    case .null: true
+    case .fixed(let number): type.layout == .fixed && (type != .boolean || number == 0 || number == 1)
+    case .double: type.layout == .double
+    case .numeric: type.layout == .numeric
+    case .text: type.layout == .text
+    case .interval: type.layout == .interval
+    case .hll: type.layout == .hll
+    case .topn: type.layout == .topn
+    }
+  }
+
+  /// Checks one node; its operands were checked before.
+  static func isWellTyped(_ expression: Expression, input: [DataType]) -> Bool {
+    let type = expression.type
+    let result = family(type)
+    switch expression.node {
+    case .column(let index): return index < input.count && input[index] == type
+    case .constant(let value): return fits(value, type)
+    case .call(let function, let arguments): return takes(function, arguments, type)
+    case .and(let parts), .or(let parts):
+      return parts.count >= 2 && type == .boolean && parts.allSatisfy { $0.type == .boolean }
+    case .not(let inner): return type == .boolean && inner.type == .boolean
+    case .isNull: return type == .boolean
+    case .caseWhen(let branches, let otherwise):
+      return !branches.isEmpty
+        && branches.allSatisfy { $0.condition.type == .boolean && family($0.result.type) == result }
+        && otherwise.map { family($0.type) == result } != false
+    case .coalesce(let parts): return !parts.isEmpty && parts.allSatisfy { family($0.type) == result }
+    case .inList(let inner, let values, _):
+      return type == .boolean && isComparable(family(inner.type))
+        && values.allSatisfy { !$0.isNull && fits($0, inner.type) }
+    case .like(let inner, _): return type == .boolean && family(inner.type) == .text
+    case .cast(let inner): return Casts.exists(from: inner.type, to: type)
+    }
+  }
+  static func isComparable(_ family: Family) -> Bool {
+    family != .hll && family != .topn && family != .other
+  }
+
+  private static func constantFixed(_ expression: Expression) -> Int64? {
+    if case .constant(.fixed(let value)) = expression.node { return value }
+    return nil
+  }
+
+  /// Whether a function takes arguments of these types and returns that type.
+  static func takes(_ function: Function, _ arguments: [Expression], _ type: DataType) -> Bool {
+    let families = arguments.map { family($0.type) }
+    let result = family(type)
+    func are(_ wanted: Family...) -> Bool { families == wanted }
+    func isAny(_ at: Int, _ wanted: Family...) -> Bool { at < families.count && wanted.contains(families[at]) }
+    switch function {
+    case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
+      return families.count == 2 && families[0] == families[1] && isComparable(families[0]) && type == .boolean
+    case .add, .subtract, .multiply, .divide, .modulo:
+      return families.count == 2 && families[0] == families[1] && families[0] == result
+        && isAny(0, .integer, .double, .numeric) && !(function == .modulo && result == .double)
+    case .negate: return families.count == 1 && families[0] == result && isAny(0, .integer, .double, .numeric, .interval)
+    case .absolute: return families.count == 1 && families[0] == result && isAny(0, .integer, .double, .numeric)
+    case .floor, .ceiling: return families.count == 1 && families[0] == result && isAny(0, .double, .numeric)
+    case .round, .truncate:
+      if families.count == 2 { return are(.numeric, .integer) && result == .numeric }
+      return families.count == 1 && families[0] == result && isAny(0, .double, .numeric)
+    case .addDays, .subtractDays: return are(.date, .integer) && type == .date
+    case .dateDifference: return are(.date, .date) && type == .integer
+    case .addInterval, .subtractInterval:
+      return families.count == 2 && isAny(0, .timestamp, .timestamptz) && families[1] == .interval
+        && arguments[0].type == type
+    case .timeDifference: return (are(.timestamp, .timestamp) || are(.timestamptz, .timestamptz)) && type == .interval
+    case .intervalAdd, .intervalSubtract: return are(.interval, .interval) && type == .interval
+    case .intervalMultiply, .intervalDivide: return are(.interval, .double) && type == .interval
+    case .dateTrunc, .extract:
+      guard families.count == 2, let number = constantFixed(arguments[0]).flatMap({ UInt8(exactly: $0) }) else { return false }
+      if function == .extract {
+        return isAny(1, .date, .timestamp, .timestamptz, .interval) && type == .plainNumeric
+          && TimeField(rawValue: number)?.exists(for: arguments[1].type) == true
+      }
+      return TimeUnit(rawValue: number) != nil && isAny(1, .timestamp, .timestamptz, .interval) && arguments[1].type == type
+    case .timeBucket:
+      guard families.count == 2, case .constant(.interval(let width)) = arguments[0].node,
+        isAny(1, .date, .timestamp, .timestamptz)
+      else { return false }
+      return arguments[1].type == type && BucketWidths.width(of: width) != nil
+    case .concatenate: return are(.text, .text) && type == .text
+    case .lower, .upper: return are(.text) && type == .text
+    case .length: return are(.text) && type == .integer
+    case .hllHash:
+      guard families.count == 2, let seed = constantFixed(arguments[1]), Int32(exactly: seed) != nil else { return false }
+      return isAny(0, .boolean, .integer, .date, .timestamp, .timestamptz, .double, .text) && type == .hllHashval
+    case .hllCardinality: return are(.hll) && type == .double
+    case .hllUnion: return are(.hll, .hll) && arguments[0].type == type && arguments[1].type == type
+    case .hllAdd: return are(.hll, .hash) && arguments[0].type == type
+    case .hllEqual: return are(.hll, .hll) && type == .boolean
+    case .topnUnion: return are(.topn, .topn) && arguments[0].type == type && arguments[1].type == type
+    case .topnAdd: return are(.topn, .text, .integer) && arguments[0].type == type
+    }
+  }
+
+  /// Whether an aggregate takes these arguments and returns its type.
+  static func isWellTyped(_ call: AggregateCall) -> Bool {
+    let families = call.arguments.map { family($0.type) }
+    let result = family(call.type)
+    if let filter = call.filter, filter.type != .boolean { return false }
+    guard let first = families.first else { return call.function == .countStar && call.type == .bigint }
+    if call.function == .topnAdd, families.count == 2 {
+      return first == .text && families[1] == .integer && result == .topn
+    }
+    guard families.count == 1 else { return false }
+    let argument = call.arguments[0].type
+    switch call.function {
+    case .countStar: return false
+    case .count: return call.type == .bigint
+    case .countMerge: return argument == .bigint && call.type == .bigint
+    case .sum:
+      switch first {
+      case .integer: return call.type == .bigint || (argument == .bigint && result == .numeric)
+      case .numeric, .double, .interval: return result == first
+      default: return false
+      }
+    case .min, .max: return call.type == argument && isComparable(first)
+    case .boolAnd, .boolOr: return first == .boolean && call.type == .boolean
+    case .hllAdd: return first == .hash && result == .hll
+    case .hllUnion: return first == .hll && call.type == argument
+    case .topnAdd: return first == .text && result == .topn
+    case .topnUnion: return first == .topn && call.type == argument
+    }
+  }
+}

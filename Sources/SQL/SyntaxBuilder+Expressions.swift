@@ -1,0 +1,256 @@
+// SyntaxBuilder+Expressions.swift — expressions and calls.
+import Model
+
+extension SyntaxBuilder {
+  func expression(_ node: Int, depth: Int) throws(TallyError) -> ExpressionSyntax {
+    guard depth < Limits.depthMax else { throw SyntaxFailure.tooDeep }
+    guard let (tag, body) = tape.tagged(node) else { throw damaged(node) }
+    let kind = try expressionKind(tag, body, depth)
+    return ExpressionSyntax(kind: kind, position: position(body))
+  }
+  private func operand(_ body: Int, _ name: StaticString, _ depth: Int) throws(TallyError) -> ExpressionSyntax {
+    guard let node = child(body, name) else { throw damaged(body) }
+    return try expression(node, depth: depth + 1)
+  }
+  private func list(_ array: Int?, _ depth: Int) throws(TallyError) -> [ExpressionSyntax] {
+    var result: [ExpressionSyntax] = []
+    for node in tape.elements(array) { result.append(try expression(node, depth: depth + 1)) }
+    return result
+  }
+
+  private func expressionKind(_ tag: Int, _ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    switch tape.string(tag) {
+    case "ColumnRef": return try columnReference(body)
+    case "A_Const":
+      switch try constant(body) {
+      case .integer(let value): return .integer(value)
+      case .decimal(let digits): return .decimal(digits)
+      case .string(let text): return .string(text)
+      case .boolean(let flag): return .boolean(flag)
+      case .null: return .null
+      }
+    case "A_Expr": return try operatorExpression(body, depth)
+    case "BoolExpr":
+      let arguments = try list(child(body, "args"), depth)
+      switch text(body, "boolop") ?? "" {
+      case "AND_EXPR": return .and(arguments)
+      case "OR_EXPR": return .or(arguments)
+      default:
+        guard let only = arguments.first else { throw damaged(body) }
+        return .not(only)
+      }
+    case "NullTest":
+      return .isNull(try operand(body, "arg", depth), negated: text(body, "nulltesttype") == "IS_NOT_NULL")
+    case "BooleanTest":
+      let argument = try operand(body, "arg", depth)
+      switch text(body, "booltesttype") ?? "" {
+      case "IS_TRUE": return .isBoolean(argument, true, negated: false)
+      case "IS_NOT_TRUE": return .isBoolean(argument, true, negated: true)
+      case "IS_FALSE": return .isBoolean(argument, false, negated: false)
+      case "IS_NOT_FALSE": return .isBoolean(argument, false, negated: true)
+      case "IS_UNKNOWN": return .isBoolean(argument, nil, negated: false)
+      default: return .isBoolean(argument, nil, negated: true)
+      }
+    case "CaseExpr": return try caseExpression(body, depth)
+    case "CoalesceExpr": return .coalesce(try list(child(body, "args"), depth))
+    case "TypeCast":
+      guard let type = child(body, "typeName") else { throw damaged(body) }
+      return .cast(try operand(body, "arg", depth), try self.type(type))
+    case "FuncCall": return .call(try call(body, depth))
+    case "SQLValueFunction":
+      switch text(body, "op") ?? "" {
+      case "SVFOP_CURRENT_DATE": return .currentTime(.date)
+      case "SVFOP_CURRENT_TIMESTAMP": return .currentTime(.timestamp)
+      case "SVFOP_LOCALTIMESTAMP": return .currentTime(.localTimestamp)
+      case let other: throw unsupported("\(other.replacingPrefix("SVFOP_", with: "")) is", body)
+      }
+    case "A_Indirection": return try indirection(body, depth)
+    case "SubLink":
+      throw unsupported(
+        text(body, "subLinkType") == "EXPR_SUBLINK" ? "a scalar subquery is" : "a subquery in an expression is", body,
+        hint: "Use a subquery in FROM.")
+    case "A_ArrayExpr": throw unsupported("ARRAY is", body)
+    case "RowExpr": throw unsupported("a row expression is", body)
+    case "MinMaxExpr": throw unsupported("GREATEST and LEAST are", body, hint: "Use CASE.")
+    case "ParamRef": throw unsupported("a parameter is", body)
+    case "CollateClause": throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
+    case "GroupingFunc": throw unsupported("GROUPING is", body)
+    case "SetToDefault": throw .sql("42601", "DEFAULT is not allowed in this context", position: position(body))
+    case "XmlExpr", "XmlSerialize": throw unsupported("XML is", body)
+    case let other: throw unsupported("\(other) is", body)
+    }
+  }
+
+  // MARK: Constants
+
+  enum Constant {
+    case integer(Int32)
+    case decimal(String)
+    case string(String)
+    case boolean(Bool)
+    case null
+  }
+  func constant(_ body: Int) throws(TallyError) -> Constant {
+    if let field = child(body, "ival") {
+      if let value = child(field, "ival").flatMap({ tape.integer($0) }) {
+        guard let narrow = Int32(exactly: value) else { throw damaged(body) }
+        return .integer(narrow)
+      }
+      // libpg_query leaves out zero and negative integers: the text itself says which it was.
+      return .integer(try signedLiteral(body))
+    }
+    if let field = child(body, "fval") { return .decimal(text(field, "fval") ?? "0") }
+    if let field = child(body, "sval") { return .string(text(field, "sval") ?? "") }
+    if let field = child(body, "boolval") { return .boolean(flag(field, "boolval")) }
+    if child(body, "bsval") != nil { throw unsupported("a bit string is", body) }
+    if flag(body, "isnull") { return .null }
+    throw damaged(body)
+  }
+
+  /// Reads `- 3`, `-(3)`, `- -0` … at a constant's location: signs, blanks, parentheses and comments, then digits.
+  private func signedLiteral(_ body: Int) throws(TallyError) -> Int32 {
+    guard var at = location(body) else { return 0 }
+    var isNegative = false
+    while at < bytes.count {
+      switch bytes[at] {
+      case UInt8(ascii: "-") where at + 1 < bytes.count && bytes[at + 1] == UInt8(ascii: "-"):
+        while at < bytes.count, bytes[at] != 0x0a, bytes[at] != 0x0d { at += 1 }
+      case UInt8(ascii: "-"):
+        isNegative.toggle()
+        at += 1
+      case UInt8(ascii: "/"):
+        at = afterComment(at)
+      case UInt8(ascii: "("), 0x20, 0x09...0x0d:
+        at += 1
+      case 0x30...0x39:
+        var value: Int64 = 0
+        while at < bytes.count, case 0x30...0x39 = bytes[at] {
+          value = value * 10 + Int64(bytes[at] - 0x30)
+          guard value <= Int64(Int32.max) else { throw damaged(body) }
+          at += 1
+        }
+        return Int32(isNegative ? -value : value)
+      default: throw damaged(body)
+      }
+    }
+    throw damaged(body)
+  }
+  private func afterComment(_ start: Int) -> Int {
+    var at = start
+    var depth = 0
+    repeat {
+      guard at + 1 < bytes.count else { return bytes.count }
+      if bytes[at] == UInt8(ascii: "/"), bytes[at + 1] == UInt8(ascii: "*") {
+        depth += 1
+        at += 2
+      } else if bytes[at] == UInt8(ascii: "*"), bytes[at + 1] == UInt8(ascii: "/") {
+        depth -= 1
+        at += 2
+      } else {
+        at += 1
+      }
+    } while depth > 0
+    return at
+  }
+
+  // MARK: Names, operators, calls
+
+  private func columnReference(_ body: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    var names: [String] = []
+    var isStar = false
+    for field in tape.elements(child(body, "fields")) {
+      guard let (tag, inner) = tape.tagged(field) else { throw damaged(field) }
+      if tape.matches(tag, "A_Star") { isStar = true } else { names.append(text(inner, "sval") ?? "") }
+    }
+    if names.count == (isStar ? 2 : 3), names.first == "public" { names.removeFirst() }
+    if isStar {
+      guard names.count <= 1 else { throw unsupported("a name of several parts before * is", body) }
+      return .star(qualifier: names.first)
+    }
+    guard names.count <= 2 else { throw unsupported("a column name of several parts is", body) }
+    return .column(names)
+  }
+
+  private func operatorExpression(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    guard let names = strings(child(body, "name")), let name = names.last else { throw damaged(body) }
+    if names.count > 1, names[0] != "pg_catalog" { throw unsupported("OPERATOR(schema.name) is", body) }
+    switch text(body, "kind") ?? "" {
+    case "AEXPR_OP":
+      guard child(body, "lexpr") != nil else { return .prefix(name, try operand(body, "rexpr", depth)) }
+      return .infix(name, try operand(body, "lexpr", depth), try operand(body, "rexpr", depth))
+    case "AEXPR_IN":
+      let left = try operand(body, "lexpr", depth)
+      guard let right = child(body, "rexpr"), let (_, items) = tape.tagged(right) else { throw damaged(body) }
+      return .inList(left, try list(child(items, "items"), depth), negated: name == "<>")
+    case "AEXPR_LIKE":
+      let pattern = try operand(body, "rexpr", depth)
+      if case .call(let call) = pattern.kind, call.name == "like_escape" {
+        throw unsupported("LIKE … ESCAPE is", body)
+      }
+      return .like(try operand(body, "lexpr", depth), pattern, negated: name == "!~~")
+    case "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN":
+      let left = try operand(body, "lexpr", depth)
+      guard let right = child(body, "rexpr"), let (_, items) = tape.tagged(right) else { throw damaged(body) }
+      let bounds = try list(child(items, "items"), depth)
+      guard bounds.count == 2 else { throw damaged(body) }
+      return .between(left, bounds[0], bounds[1], negated: name == "NOT BETWEEN")
+    case "AEXPR_NULLIF":
+      return .nullIf(try operand(body, "lexpr", depth), try operand(body, "rexpr", depth))
+    case "AEXPR_ILIKE": throw unsupported("ILIKE is", body, hint: "Use lower(x) LIKE 'pattern'.")
+    case "AEXPR_SIMILAR": throw unsupported("SIMILAR TO is", body)
+    case "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT": throw unsupported("IS [NOT] DISTINCT FROM is", body)
+    case "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM": throw unsupported("BETWEEN SYMMETRIC is", body)
+    case "AEXPR_OP_ANY", "AEXPR_OP_ALL": throw unsupported("ANY and ALL over an array are", body, hint: "Use IN (…).")
+    case let other: throw unsupported("\(other) is", body)
+    }
+  }
+
+  private func caseExpression(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    var subject: ExpressionSyntax?
+    if child(body, "arg") != nil { subject = try operand(body, "arg", depth) }
+    var branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)] = []
+    for item in tape.elements(child(body, "args")) {
+      guard let (_, branch) = tape.tagged(item) else { throw damaged(item) }
+      branches.append((try operand(branch, "expr", depth), try operand(branch, "result", depth)))
+    }
+    var otherwise: ExpressionSyntax?
+    if child(body, "defresult") != nil { otherwise = try operand(body, "defresult", depth) }
+    return .caseWhen(operand: subject, branches: branches, otherwise: otherwise)
+  }
+
+  private func indirection(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    let steps = tape.elements(child(body, "indirection"))
+    guard steps.count == 1, let (tag, step) = tape.tagged(steps[0]) else {
+      throw unsupported("a chain of subscripts or fields is", body)
+    }
+    switch tape.string(tag) {
+    case "A_Star": return .allFields(try operand(body, "arg", depth))
+    case "String": return .field(try operand(body, "arg", depth), text(step, "sval") ?? "")
+    default: throw unsupported("a subscript is", body)
+    }
+  }
+
+  private func call(_ body: Int, _ depth: Int) throws(TallyError) -> CallSyntax {
+    guard let names = strings(child(body, "funcname")), let name = names.last else { throw damaged(body) }
+    if names.count > 1, names[0] != "pg_catalog", names[0] != "public" {
+      throw .sql("3F000", "schema \"\(names[0])\" does not exist", position: position(body))
+    }
+    if child(body, "over") != nil { throw unsupported("window functions are", body) }
+    if child(body, "agg_order") != nil { throw unsupported("ORDER BY inside an aggregate is", body) }
+    if flag(body, "agg_within_group") { throw unsupported("WITHIN GROUP is", body) }
+    if flag(body, "func_variadic") { throw unsupported("VARIADIC is", body) }
+    var result = CallSyntax(
+      name: name, arguments: [], namedArguments: [], isStar: flag(body, "agg_star"),
+      isDistinct: flag(body, "agg_distinct"))
+    for argument in tape.elements(child(body, "args")) {
+      if let (tag, named) = tape.tagged(argument), tape.matches(tag, "NamedArgExpr") {
+        result.namedArguments.append(
+          (NameSyntax(name: text(named, "name") ?? "", position: position(named)), try operand(named, "arg", depth)))
+      } else {
+        result.arguments.append(try expression(argument, depth: depth + 1))
+      }
+    }
+    if child(body, "agg_filter") != nil { result.filter = try operand(body, "agg_filter", depth) }
+    return result
+  }
+}

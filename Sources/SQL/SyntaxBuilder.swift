@@ -1,0 +1,261 @@
+// SyntaxBuilder.swift — turns libpg_query's JSON into statements, refusing by name what Tally does not support.
+//
+// Fields that change a statement's meaning are either understood or refused: an unknown field of a node we read must never
+// be skipped silently, so each reader names the fields it refuses.
+import Model
+
+struct SyntaxBuilder {
+  let tape: JSONTape
+  let bytes: [UInt8]
+  /// Character position (from 1) of each byte; empty when the text is ASCII.
+  private let positions: [Int32]
+
+  init(tape: JSONTape, text: String) {
+    self.tape = tape
+    self.bytes = Array(text.utf8)
+    var table: [Int32] = []
+    if bytes.contains(where: { $0 >= 0x80 }) {
+      table.reserveCapacity(bytes.count + 1)
+      var characters: Int32 = 0
+      for byte in bytes {
+        if byte & 0xc0 != 0x80 { characters += 1 }
+        table.append(characters)
+      }
+      table.append(characters + 1)
+    }
+    self.positions = table
+  }
+
+  // MARK: Places
+
+  /// Position in characters of a byte offset.
+  func position(atByte offset: Int) -> Int {
+    guard offset >= 0 else { return 1 }
+    return positions.isEmpty ? offset + 1 : Int(positions[min(offset, positions.count - 1)])
+  }
+  /// The byte offset in a node's `location`, if it has one.
+  func location(_ node: Int) -> Int? {
+    guard let field = tape.field(node, "location"), let offset = tape.integer(field), offset >= 0 else { return nil }
+    return offset
+  }
+  /// Position of a node; of the first located node inside it otherwise.
+  func position(_ node: Int) -> Int { position(atByte: firstLocation(node) ?? 0) }
+  private func firstLocation(_ node: Int) -> Int? {
+    if let own = location(node) { return own }
+    var inner = node + 1
+    while inner < Int(tape.nodes[node].next) {
+      if tape.nodes[inner].kind == .object, let offset = location(inner) { return offset }
+      inner += 1
+    }
+    return nil
+  }
+
+  // MARK: Errors
+
+  func unsupported(_ what: String, _ node: Int, hint: String? = nil) -> TallyError {
+    .sql("0A000", "\(what) not supported", hint: hint, position: position(node))
+  }
+  func damaged(_ node: Int) -> TallyError { JSONTape.damaged(Int(tape.nodes[node].start)) }
+
+  // MARK: Small fields
+
+  func text(_ object: Int, _ name: StaticString) -> String? { tape.field(object, name).map { tape.string($0) } }
+  func flag(_ object: Int, _ name: StaticString) -> Bool { tape.isTrue(tape.field(object, name)) }
+  /// Strings of an array such as `[{"String":{"sval":"a"}}]`; a node of another kind gives nil.
+  func strings(_ array: Int?) -> [String]? {
+    var result: [String] = []
+    for element in tape.elements(array) {
+      guard let (tag, body) = tape.tagged(element), tape.matches(tag, "String") else { return nil }
+      result.append(text(body, "sval") ?? "")
+    }
+    return result
+  }
+  /// A tagged child: `{"RangeVar": {…}}` in a field.
+  func child(_ object: Int, _ name: StaticString) -> Int? { tape.field(object, name) }
+
+  /// Refuses each field that is present, with its wording.
+  func refuse(_ object: Int, _ fields: [(StaticString, String)], hint: String? = nil) throws(TallyError) {
+    for (name, what) in fields {
+      if let field = tape.field(object, name) {
+        throw .sql(
+          "0A000", "\(what) not supported", hint: hint,
+          position: position(atByte: firstLocation(field) ?? firstLocation(object) ?? 0))
+      }
+    }
+  }
+
+  // MARK: Statements
+
+  func statements() throws(TallyError) -> [ParsedStatement] {
+    guard let list = tape.field(0, "stmts") else { throw damaged(0) }
+    var result: [ParsedStatement] = []
+    for raw in tape.elements(list) {
+      guard let holder = tape.field(raw, "stmt"), let (tag, body) = tape.tagged(holder) else { throw damaged(raw) }
+      let start = tape.field(raw, "stmt_location").flatMap { tape.integer($0) } ?? 0
+      let length = tape.field(raw, "stmt_len").flatMap { tape.integer($0) } ?? bytes.count - start
+      guard start >= 0, length >= 0, start + length <= bytes.count else { throw damaged(raw) }
+      let text = trimmed(start, start + length)
+      result.append(ParsedStatement(statement: try statement(tag, body, start: start), text: text))
+    }
+    return result
+  }
+
+  /// Text of a byte range without blanks around it.
+  func trimmed(_ start: Int, _ end: Int) -> String {
+    var (low, high) = (start, end)
+    while low < high, bytes[low] <= 0x20 { low += 1 }
+    while low < high, bytes[high - 1] <= 0x20 { high -= 1 }
+    return String(decoding: bytes[low..<high], as: UTF8.self)
+  }
+  func firstToken(_ start: Int) -> Int {
+    var at = start
+    while at < bytes.count, bytes[at] <= 0x20 { at += 1 }
+    return at
+  }
+
+  private func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
+    switch tape.string(tag) {
+    case "SelectStmt": return .select(try select(body, depth: 0))
+    case "CreateStmt": return .createTable(try createTable(body))
+    case "CreateTableAsStmt": return .createRollup(try createRollup(body))
+    case "DropStmt": return try drop(body, start: start)
+    case "InsertStmt": return .insert(try insert(body))
+    case "ExplainStmt": return try explain(body, start: start)
+    case let other:
+      let (name, hint) = Self.statementName(other)
+      throw .sql("0A000", "\(name) is not supported", hint: hint, position: position(atByte: firstToken(start)))
+    }
+  }
+
+  /// What people call a statement of PostgreSQL's grammar.
+  private static func statementName(_ tag: String) -> (String, String?) {
+    switch tag {
+    case "UpdateStmt":
+      return ("UPDATE", "Tables are append-only; rollups of corrected events come from new rows.")
+    case "DeleteStmt": return ("DELETE", "Raw rows expire by the table's option keep.")
+    case "TruncateStmt": return ("TRUNCATE", "Drop and create the table.")
+    case "CopyStmt": return ("COPY", "Load files with: tally ingest FILE --table NAME")
+    case "AlterTableStmt": return ("ALTER TABLE", nil)
+    case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
+    case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")
+    case "CreateFunctionStmt": return ("CREATE FUNCTION", nil)
+    case "CreateExtensionStmt": return ("CREATE EXTENSION", "The hll and topn functions are built in.")
+    case "TransactionStmt": return ("a transaction block", "Each statement is a transaction of its own.")
+    case "VariableSetStmt": return ("SET", nil)
+    case "VariableShowStmt": return ("SHOW", nil)
+    case "CreateSchemaStmt": return ("CREATE SCHEMA", "Everything is in schema public.")
+    case "RefreshMatViewStmt":
+      return ("REFRESH MATERIALIZED VIEW", "Rollups are always fresh; tally rollup refresh NAME waits for one.")
+    case "PrepareStmt": return ("PREPARE", nil)
+    case "ExecuteStmt": return ("EXECUTE", nil)
+    case "MergeStmt": return ("MERGE", nil)
+    case "VacuumStmt": return ("VACUUM or ANALYZE", "Storage is compacted by itself.")
+    case "GrantStmt", "GrantRoleStmt": return ("GRANT or REVOKE", nil)
+    case "CreateRoleStmt": return ("CREATE ROLE", nil)
+    case "LockStmt": return ("LOCK", nil)
+    case "DoStmt": return ("DO", nil)
+    case "CallStmt": return ("CALL", nil)
+    case "CreateTrigStmt": return ("CREATE TRIGGER", nil)
+    case "CreateSeqStmt": return ("CREATE SEQUENCE", nil)
+    default:
+      let name = tag.hasSuffix("Stmt") ? String(tag.dropLast(4)) : tag
+      return ("this statement (\(name))", nil)
+    }
+  }
+
+  /// `schema.name`; only schema public.
+  func relationName(_ range: Int) throws(TallyError) -> NameSyntax {
+    if let schema = text(range, "schemaname"), schema != "public" {
+      throw .sql("3F000", "schema \"\(schema)\" does not exist", position: position(range))
+    }
+    if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
+    if let kind = text(range, "relpersistence"), kind != "p" {
+      throw unsupported(kind == "t" ? "temporary tables are" : "unlogged tables are", range)
+    }
+    guard let name = text(range, "relname") else { throw damaged(range) }
+    return NameSyntax(name: name, position: position(range))
+  }
+
+  private func drop(_ body: Int, start: Int) throws(TallyError) -> Statement {
+    let here = position(atByte: firstToken(start))
+    var names: [NameSyntax] = []
+    let kind = text(body, "removeType") ?? ""
+    guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" else {
+      let what = kind.replacingPrefix("OBJECT_", with: "DROP ")
+      throw .sql("0A000", "\(what) is not supported", position: here)
+    }
+    if text(body, "behavior") == "DROP_CASCADE" {
+      throw .sql("0A000", "CASCADE is not supported", hint: "Drop the rollups of the table first.", position: here)
+    }
+    for object in tape.elements(child(body, "objects")) {
+      guard let (_, list) = tape.tagged(object), let parts = strings(child(list, "items")), let last = parts.last
+      else { throw damaged(object) }
+      if parts.count > 1, parts[parts.count - 2] != "public" {
+        throw .sql("3F000", "schema \"\(parts[parts.count - 2])\" does not exist", position: here)
+      }
+      names.append(NameSyntax(name: last, position: here))
+    }
+    let syntax = DropSyntax(names: names, ifExists: flag(body, "missing_ok"))
+    return kind == "OBJECT_TABLE" ? .dropTable(syntax) : .dropRollup(syntax)
+  }
+
+  private func explain(_ body: Int, start: Int) throws(TallyError) -> Statement {
+    var analyze = false
+    for option in tape.elements(child(body, "options")) {
+      guard let (_, element) = tape.tagged(option), let name = text(element, "defname") else { throw damaged(option) }
+      switch name {
+      case "analyze": analyze = try booleanOption(element, name)
+      case "costs", "timing", "summary", "buffers": _ = try booleanOption(element, name)
+      default:
+        throw .sql("0A000", "EXPLAIN option \"\(name)\" is not supported", position: position(element))
+      }
+    }
+    guard let query = child(body, "query"), let (tag, inner) = tape.tagged(query) else { throw damaged(body) }
+    guard tape.matches(tag, "SelectStmt") else {
+      throw .sql("0A000", "EXPLAIN of anything but SELECT is not supported", position: position(inner))
+    }
+    return .explain(try select(inner, depth: 0), analyze: analyze)
+  }
+  private func booleanOption(_ element: Int, _ name: String) throws(TallyError) -> Bool {
+    guard let argument = child(element, "arg") else { return true }
+    switch (try optionText(argument)).lowercased() {
+    case "true", "on", "1": return true
+    case "false", "off", "0": return false
+    default: throw .sql("42601", "\(name) requires a Boolean value", position: position(element))
+    }
+  }
+
+  /// The value of a WITH or EXPLAIN option as text.
+  func optionText(_ argument: Int) throws(TallyError) -> String {
+    guard let (tag, body) = tape.tagged(argument) else { throw damaged(argument) }
+    switch tape.string(tag) {
+    case "String": return text(body, "sval") ?? ""
+    case "Integer": return String(child(body, "ival").flatMap { tape.integer($0) } ?? 0)
+    case "Float": return text(body, "fval") ?? ""
+    case "Boolean": return flag(body, "boolval") ? "true" : "false"
+    case "TypeName": return strings(child(body, "names"))?.last ?? ""
+    default: throw damaged(argument)
+    }
+  }
+  func options(_ list: Int?) throws(TallyError) -> [OptionSyntax] {
+    var result: [OptionSyntax] = []
+    for option in tape.elements(list) {
+      guard let (_, element) = tape.tagged(option), let name = text(element, "defname") else { throw damaged(option) }
+      if let space = text(element, "defnamespace") {
+        throw .sql("0A000", "option namespace \"\(space)\" is not supported", position: position(element))
+      }
+      var value: String?
+      if let argument = child(element, "arg") { value = try optionText(argument) }
+      result.append(OptionSyntax(name: NameSyntax(name: name, position: position(element)), value: value))
+    }
+    return result
+  }
+}
+
+extension String {
+  /// The text with `prefix` replaced, or as it is; underscores become blanks.
+  func replacingPrefix(_ prefix: String, with other: String) -> String {
+    guard hasPrefix(prefix) else { return self }
+    return other + dropFirst(prefix.count).map { $0 == "_" ? " " : String($0) }.joined()
+  }
+}

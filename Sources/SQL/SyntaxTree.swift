@@ -1,0 +1,229 @@
+// SyntaxTree.swift — statements as written, after PostgreSQL's grammar and before any name is looked up.
+//
+// Only what Tally supports has a shape here; the builder refuses the rest. Every node carries the position of its first
+// token, in characters from 1, for error messages.
+import Model
+
+/// One statement of a text.
+public struct ParsedStatement: Sendable {
+  /// What it says.
+  public var statement: Statement
+  /// Its text, without the semicolon.
+  public var text: String
+}
+
+/// A statement.
+public enum Statement: Sendable {
+  case createTable(CreateTableSyntax)
+  case dropTable(DropSyntax)
+  case createRollup(CreateRollupSyntax)
+  case dropRollup(DropSyntax)
+  case insert(InsertSyntax)
+  case select(SelectSyntax)
+  case explain(SelectSyntax, analyze: Bool)
+}
+
+/// A name with its place.
+public struct NameSyntax: Sendable {
+  /// The name, folded to lower case unless it was quoted.
+  public var name: String
+  /// In characters from 1.
+  public var position: Int
+}
+
+/// A type name with its modifiers.
+public struct TypeSyntax: Sendable {
+  /// PostgreSQL's internal name (`int4`, `varchar`, `timestamptz`) or an extension's (`hll`).
+  public var name: String
+  /// What stands in parentheses.
+  public var modifiers: [Int]
+  /// In characters from 1.
+  public var position: Int
+}
+
+/// CREATE TABLE.
+public struct CreateTableSyntax: Sendable {
+  /// A column.
+  public struct Column: Sendable {
+    /// Its name.
+    public var name: NameSyntax
+    /// Its type.
+    public var type: TypeSyntax
+    /// NOT NULL.
+    public var isNotNull: Bool
+    /// DEFAULT.
+    public var defaultValue: ExpressionSyntax?
+    /// Text of the DEFAULT expression.
+    public var defaultText: String?
+  }
+  /// Table name.
+  public var table: NameSyntax
+  /// IF NOT EXISTS.
+  public var ifNotExists: Bool
+  /// Columns in order.
+  public var columns: [Column]
+  /// WITH (…).
+  public var options: [OptionSyntax]
+}
+
+/// `name` or `name = value` in WITH (…).
+public struct OptionSyntax: Sendable {
+  /// Option name.
+  public var name: NameSyntax
+  /// Value as text; nil when absent.
+  public var value: String?
+}
+
+/// DROP TABLE or DROP MATERIALIZED VIEW.
+public struct DropSyntax: Sendable {
+  /// What to drop.
+  public var names: [NameSyntax]
+  /// IF EXISTS.
+  public var ifExists: Bool
+}
+
+/// CREATE MATERIALIZED VIEW … WITH (rollup, …) AS SELECT.
+public struct CreateRollupSyntax: Sendable {
+  /// Rollup name.
+  public var name: NameSyntax
+  /// IF NOT EXISTS.
+  public var ifNotExists: Bool
+  /// WITH (…).
+  public var options: [OptionSyntax]
+  /// The defining query.
+  public var select: SelectSyntax
+  /// Its text.
+  public var selectText: String
+}
+
+/// INSERT … VALUES.
+public struct InsertSyntax: Sendable {
+  /// The table.
+  public var table: NameSyntax
+  /// The column list; nil when absent.
+  public var columns: [NameSyntax]?
+  /// Rows; nil stands for DEFAULT.
+  public var rows: [[ExpressionSyntax?]]
+}
+
+/// A query: one SELECT or UNION ALL of several, with what applies to the whole.
+public struct SelectSyntax: Sendable {
+  /// Body.
+  public indirect enum Body: Sendable {
+    case plain(PlainSelectSyntax)
+    case unionAll(SelectSyntax, SelectSyntax)
+  }
+  /// A sort key.
+  public struct SortKey: Sendable {
+    /// What to sort by.
+    public var expression: ExpressionSyntax
+    /// ASC.
+    public var isAscending: Bool
+    /// NULLS FIRST or LAST as written; nil for the default.
+    public var nullsFirst: Bool?
+  }
+  /// Body.
+  public var body: Body
+  /// ORDER BY.
+  public var orderBy: [SortKey]
+  /// LIMIT.
+  public var limit: ExpressionSyntax?
+  /// OFFSET.
+  public var offset: ExpressionSyntax?
+}
+
+/// SELECT … FROM … WHERE … GROUP BY … HAVING.
+public struct PlainSelectSyntax: Sendable {
+  /// A select-list item.
+  public struct Item: Sendable {
+    /// AS name.
+    public var alias: String?
+    /// What to compute.
+    public var expression: ExpressionSyntax
+  }
+  /// DISTINCT.
+  public var isDistinct: Bool
+  /// The select list.
+  public var items: [Item]
+  /// FROM; at most one item.
+  public var from: FromSyntax?
+  /// WHERE.
+  public var condition: ExpressionSyntax?
+  /// GROUP BY.
+  public var groupBy: [ExpressionSyntax]
+  /// HAVING.
+  public var having: ExpressionSyntax?
+}
+
+/// The one FROM item.
+public indirect enum FromSyntax: Sendable {
+  case relation(NameSyntax, alias: String?, columnAliases: [String])
+  case subquery(SelectSyntax, alias: String, columnAliases: [String], position: Int)
+}
+
+/// An expression with its place.
+public struct ExpressionSyntax: Sendable {
+  /// What it is.
+  public var kind: Kind
+  /// In characters from 1.
+  public var position: Int
+
+  /// Kinds of expressions.
+  public indirect enum Kind: Sendable {
+    /// `a`, `t.a`.
+    case column([String])
+    /// `*`, `t.*`.
+    case star(qualifier: String?)
+    case integer(Int32)
+    /// A number that is no 32-bit integer, as written.
+    case decimal(String)
+    case string(String)
+    case boolean(Bool)
+    case null
+    case prefix(String, ExpressionSyntax)
+    case infix(String, ExpressionSyntax, ExpressionSyntax)
+    case and([ExpressionSyntax])
+    case or([ExpressionSyntax])
+    case not(ExpressionSyntax)
+    case isNull(ExpressionSyntax, negated: Bool)
+    /// IS [NOT] TRUE, FALSE; nil for UNKNOWN.
+    case isBoolean(ExpressionSyntax, Bool?, negated: Bool)
+    case between(ExpressionSyntax, ExpressionSyntax, ExpressionSyntax, negated: Bool)
+    case inList(ExpressionSyntax, [ExpressionSyntax], negated: Bool)
+    case like(ExpressionSyntax, ExpressionSyntax, negated: Bool)
+    case caseWhen(
+      operand: ExpressionSyntax?, branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)],
+      otherwise: ExpressionSyntax?)
+    case coalesce([ExpressionSyntax])
+    case nullIf(ExpressionSyntax, ExpressionSyntax)
+    case cast(ExpressionSyntax, TypeSyntax)
+    case call(CallSyntax)
+    case currentTime(CurrentTime)
+    /// `(expression).field`.
+    case field(ExpressionSyntax, String)
+    /// `(expression).*`.
+    case allFields(ExpressionSyntax)
+  }
+  /// CURRENT_DATE and its kin.
+  public enum CurrentTime: Sendable {
+    case date
+    case timestamp
+    case localTimestamp
+  }
+}
+
+/// A function or aggregate call.
+public struct CallSyntax: Sendable {
+  /// Function name without schema.
+  public var name: String
+  /// Positional arguments.
+  public var arguments: [ExpressionSyntax]
+  /// `name => value` arguments.
+  public var namedArguments: [(name: NameSyntax, value: ExpressionSyntax)]
+  /// `f(*)`.
+  public var isStar: Bool
+  /// `f(DISTINCT …)`.
+  public var isDistinct: Bool
+  /// FILTER (WHERE …).
+  public var filter: ExpressionSyntax?
+}

@@ -1,0 +1,203 @@
+// UnitScan.swift — scanning one unit of a snapshot: which blocks, which rows of them, in which batches.
+import Bytes
+import Columns
+import Model
+
+struct UnitScan {
+  let layout: RelationLayout
+  let columns: [Int]
+  let after: LogPosition
+  let through: LogPosition
+  let predicates: [ZonePredicate]
+  let morselRows: Int
+  var counts = ScanCounts()
+
+  init(
+    layout: RelationLayout, columns: [Int], after: LogPosition, through: LogPosition, predicates: [ZonePredicate],
+    morselRows: Int
+  ) {
+    self.layout = layout
+    self.columns = columns
+    self.after = after
+    self.through = through
+    self.predicates = predicates
+    self.morselRows = morselRows
+  }
+
+  // MARK: Memory
+
+  mutating func read(_ chunk: MemChunk, _ body: (Batch) throws -> Void) throws {
+    var range = chunk.rows(through: after)..<max(chunk.rows(through: after), chunk.rows(through: through))
+    if layout.isState && !range.isEmpty && !predicates.isEmpty {
+      range = SortedRange(predicates, layout.sortKey).narrow(range) { chunk.wholeColumn($0) }
+    }
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(start + morselRows, range.upperBound)
+      counts.rowsRead += end - start
+      counts.bytes += (end - start) * columns.count * 8
+      try body(chunk.batch(columns: columns, rows: start..<end, types: layout.types))
+      start = end
+    }
+  }
+
+  // MARK: Files
+
+  mutating func read(_ section: SegmentSection, _ blocks: Range<Int>, _ body: (Batch) throws -> Void) throws {
+    let summary = section.summary
+    let cuts = summary.low <= after || summary.high > through
+    if summary.high <= after || summary.low > through {
+      counts.blocksSkipped += blocks.count
+      return
+    }
+    if cuts && !summary.hasPositions {
+      throw TallyError(
+        .internalError,
+        "a file of relation \(summary.relation) with positions \(summary.low) to \(summary.high) stores none of them",
+        detail: "rows above \(after) and up to \(through) were asked for")
+    }
+    let candidates = candidateBlocks(section, blocks)
+    counts.blocksSkipped += blocks.count - candidates.count
+    for block in candidates {
+      if predicates.contains(where: { !$0.mayMatch(section.zone(block: block, column: $0.column)) }) {
+        counts.blocksSkipped += 1
+        continue
+      }
+      try read(section, block, cutting: cuts, body)
+    }
+  }
+  /// Blocks that conditions on the first sort key leave, by binary search.
+  private func candidateBlocks(_ section: SegmentSection, _ blocks: Range<Int>) -> Range<Int> {
+    guard let key = section.directory.sortKey.first else { return blocks }
+    var range = blocks
+    for predicate in predicates where predicate.column == key {
+      // Zones rise with the blocks: first those wholly below the condition, then those that may match, then those above.
+      let first = partition(range) { !predicate.isWhollyBelow(section.zone(block: $0, column: key)) }
+      let end = partition(first..<range.upperBound) { predicate.isWhollyAbove(section.zone(block: $0, column: key)) }
+      range = first..<end
+    }
+    return range
+  }
+  private mutating func read(
+    _ section: SegmentSection, _ block: Int, cutting: Bool, _ body: (Batch) throws -> Void
+  ) throws {
+    let all = 0..<section.rows(ofBlock: block).count
+    var range = all
+    var decoded: [Int: ColumnVector] = [:]
+    if !predicates.isEmpty {
+      var failure: DecodingFailure?
+      range = SortedRange(predicates, section.directory.sortKey).narrow(all) { key in
+        guard failure == nil else { return nil }
+        do throws(DecodingFailure) {
+          let vector = try section.readBlock(block, columns: [key])[0]
+          decoded[key] = vector
+          return vector
+        } catch {
+          failure = error
+          return nil
+        }
+      }
+      if let failure { throw failure }
+    }
+    counts.blocksRead += 1
+    guard !range.isEmpty else { return }
+    var picked: [UInt32]?
+    if cutting, let positions = try section.positions(ofBlock: block) {
+      let kept = range.filter { positions[$0] > after.rawValue && positions[$0] <= through.rawValue }
+      if kept.count < range.count { picked = kept.map { UInt32($0) } }
+    }
+    if let picked, picked.isEmpty { return }
+    var vectors: [ColumnVector] = []
+    vectors.reserveCapacity(columns.count)
+    for column in columns {
+      if let known = decoded[column] {
+        vectors.append(known)
+      } else if column < section.types.count {
+        vectors.append(try section.readBlock(block, columns: [column])[0])
+      } else {
+        vectors.append(ColumnVector.nulls(layout.columns[column].type, count: all.count))
+      }
+      counts.bytes += section.byteCount(block: block, column: column)
+    }
+    let count = picked?.count ?? range.count
+    counts.rowsRead += count
+    if let picked { vectors = vectors.map { $0.gather(picked) } } else if range != all {
+      vectors = vectors.map { $0.slice(range) }
+    }
+    let batch = Batch(count: count, columns: vectors)
+    if count <= morselRows { return try body(batch) }
+    var start = 0
+    while start < count {
+      let end = min(start + morselRows, count)
+      try body(batch.slice(start..<end))
+      start = end
+    }
+  }
+}
+
+/// First place of a range where a condition holds that, once true, stays true.
+func partition(_ range: Range<Int>, _ holds: (Int) -> Bool) -> Int {
+  var (low, high) = (range.lowerBound, range.upperBound)
+  while low < high {
+    let middle = (low + high) / 2
+    if holds(middle) { high = middle } else { low = middle + 1 }
+  }
+  return low
+}
+
+/// Rows of a sorted block that conditions on its leading sort keys leave. Dictionaries rise by bytes, as a section's do.
+struct SortedRange {
+  private let predicates: [ZonePredicate]
+  private let sortKey: [Int]
+  init(_ predicates: [ZonePredicate], _ sortKey: [Int]) {
+    self.predicates = predicates
+    self.sortKey = sortKey
+  }
+  /// Narrows `rows`; `column` gives a key column of the block, or nil when it cannot.
+  func narrow(_ rows: Range<Int>, _ column: (Int) -> ColumnVector?) -> Range<Int> {
+    var range = rows
+    for key in sortKey {
+      let tests = predicates.filter { $0.column == key }
+      let wantsNull = tests.contains { if case .isNull = $0.test { true } else { false } }
+      guard !tests.isEmpty, !wantsNull, !range.isEmpty, let vector = column(key) else { return range }
+      // NULLs stand last among rows that are equal in the keys before.
+      let valid =
+        vector.validity.map { validity in partition(range) { !validity[$0] } } ?? range.upperBound
+      range = range.lowerBound..<valid
+      for predicate in tests {
+        guard let narrowed = Self.narrow(range, predicate.test, vector) else { return range }
+        range = narrowed
+      }
+      // The next key is sorted only within one value of this one.
+      guard !range.isEmpty, Self.isConstant(vector, range) else { return range }
+    }
+    return range
+  }
+  private static func narrow(
+    _ range: Range<Int>, _ test: ZonePredicate.Test, _ vector: ColumnVector
+  ) -> Range<Int>? {
+    switch (test, vector.values) {
+    case (.fixed(let low, let high), .fixed(let v)):
+      let first = low.map { low in partition(range) { v[$0] >= low } } ?? range.lowerBound
+      let end = high.map { high in partition(first..<range.upperBound) { v[$0] > high } } ?? range.upperBound
+      return first..<end
+    case (.text(let low, let high), .codes(let v, let dictionary)):
+      let texts = 0..<dictionary.count
+      func order(_ code: Int, _ bound: [UInt8]) -> Int {
+        dictionary.withText(UInt32(code)) { text in bound.withUnsafeBytes { compareBytes(text, $0) } }
+      }
+      let least = low.map { low in partition(texts) { order($0, low) >= 0 } } ?? 0
+      let above = high.map { high in partition(texts) { order($0, high) > 0 } } ?? dictionary.count
+      let first = partition(range) { Int(v[$0]) >= least }
+      return first..<partition(first..<range.upperBound) { Int(v[$0]) >= above }
+    default: return nil
+    }
+  }
+  private static func isConstant(_ vector: ColumnVector, _ range: Range<Int>) -> Bool {
+    switch vector.values {
+    case .fixed(let v): v[range.lowerBound] == v[range.upperBound - 1]
+    case .codes(let v, _): v[range.lowerBound] == v[range.upperBound - 1]
+    default: false
+    }
+  }
+}
