@@ -103,18 +103,23 @@ public final class Producer: Sendable {
   /// All chunks below this are acknowledged.
   public var doneBelow: Int { state.withLock { $0.doneBelow } }
 
-  /// Asks a coordinator for the session of a named source; the same name gives the same session for seven days.
+  /// Asks a coordinator for the session of a named source; the same name gives the same session for seven days. Without a name
+  /// one is made up that nobody else has.
   public static func open(
     _ request: OpenProducer, map: ClusterMap, deadline: Instant
   ) async throws -> ProducerSession {
-    // Repeating it is harmless: the name finds the session that a lost try opened.
+    var request = request
+    if request.name.isEmpty {
+      request.name = "unnamed \(Hash128(high: map.random.next(), low: map.random.next()))"
+    }
+    // Repeating it is harmless: the name finds the session that a lost try opened, or one that stays empty is left.
     var retry = RetryState(RetryPolicy(), giveUp: deadline)
     while true {
       do {
         let reply = try await map.call(.openProducer(request), deadline: deadline)
         guard case .producerSession(let session) = reply else { throw ClusterMap.unexpected(reply, "openProducer") }
         return session
-      } catch let error as TallyError where error.isRetryable && !(request.again && error.status == .unknownOutcome) {
+      } catch let error as TallyError where error.isRetryable {
         guard let pause = retry.pause(now: map.clock.now, random: map.random) else { throw error }
         try await map.clock.sleep(for: pause)
       }

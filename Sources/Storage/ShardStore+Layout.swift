@@ -18,7 +18,7 @@ public struct MergePlan: Sendable {
   /// Makes the file; a pure function.
   public func build() throws -> SegmentImage {
     SegmentWriter.write(
-      identity, sections: try Compaction.merge(sections, layout: layout, dropPositions: dropPositions, floor: floor))
+      identity, sections: [try Compaction.merge(sections, layout: layout, dropPositions: dropPositions, floor: floor)].compactMap { $0 })
   }
 }
 
