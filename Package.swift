@@ -62,7 +62,7 @@ let package = Package(
       "WorkerNode", "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module(
-      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL",
+      "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
@@ -75,13 +75,16 @@ let package = Package(
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("simulate", path: "Tools/simulate", "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
-    program("fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore"),
+    program(
+      "fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore", "Consensus", "SQL", "Aggregates",
+      "Columns", "Model", "Capabilities", "Bytes"),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
     .target(
       name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
       path: "Tests/TestSupport", swiftSettings: settings),
     tests("BytesTests", "Bytes"),
-    tests("ModelTests", "Model"),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "TestSupport"], exclude: ["Fixtures"], swiftSettings: settings),
     tests("ColumnsTests", "Columns"),
     tests("AggregatesTests", "Aggregates"),
     tests("SQLTests", "SQL"),
@@ -91,9 +94,11 @@ let package = Package(
     tests("StorageTests", "Storage", "Simulation"),
     tests("ExecutionTests", "Execution", "Planning"),
     tests("ReplicationTests", "Replication"),
-    tests("ClientCoreTests", "ClientCore"),
+    tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
-    tests("ProcessTests", "TallyClient", "Launcher"),
+    tests("CoordinatorNodeTests", "CoordinatorNode"),
+    tests("WorkerNodeTests", "WorkerNode"),
+    tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

@@ -119,7 +119,7 @@ public struct LocalCluster: Sendable {
       arguments += ["--coordinators", layout.nodes.filter(\.isCoordinator).map(\.address).joined(separator: ",")]
       if let memory = layout.settings["memory"] { arguments += ["--memory", memory] }
     }
-    if !FileManager.default.fileExists(atPath: layout.dataDirectory(node)) { arguments += ["--init"] }
+    if !FileManager.default.fileExists(atPath: layout.dataDirectory(node) + "/IDENTITY") { arguments += ["--init"] }
     let log = layout.logFile(node)
     let mark = FileHandle(forReadingAtPath: log).map { $0.seekToEndOfFile() } ?? 0
     let pid = try Self.spawn(arguments, log: log)

@@ -18,6 +18,8 @@ struct Catalog: Sendable {
   private(set) var nextIncarnation: UInt64 = 1
   /// Groups made for one table alone; `.standard` never joins them.
   private(set) var separateGroups: [GroupID] = []
+  /// Nodes that were given an incarnation and did not confirm that they stored it, with the one before: they may come back with either.
+  private(set) var unconfirmed: [NodeID: Incarnation] = [:]
   /// Named producers by name.
   private(set) var producers: [String: ProducerRecord] = [:]
 
@@ -30,7 +32,8 @@ struct Catalog: Sendable {
   /// Restores a state (CatalogStateFormat).
   init(
     snapshot: CatalogSnapshot, nextTable: UInt64, nextNode: UInt64, nextGroup: UInt64, nextShard: UInt64,
-    nextSession: UInt64, nextIncarnation: UInt64, separateGroups: [GroupID], producers: [String: ProducerRecord]
+    nextSession: UInt64, nextIncarnation: UInt64, separateGroups: [GroupID], unconfirmed: [NodeID: Incarnation],
+    producers: [String: ProducerRecord]
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -40,6 +43,7 @@ struct Catalog: Sendable {
     self.nextSession = nextSession
     self.nextIncarnation = nextIncarnation
     self.separateGroups = separateGroups
+    self.unconfirmed = unconfirmed
     self.producers = producers
   }
 
@@ -48,8 +52,11 @@ struct Catalog: Sendable {
     var next = self
     let outcome: CatalogOutcome
     do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
-    // Producers are not part of what others see; everything else moves the version.
-    if case .openProducer = command {} else { next.snapshot.version = CatalogVersion(index) }
+    // Producers and confirmations are not part of what others see; everything else moves the version.
+    switch command {
+    case .openProducer, .confirmNode: break
+    default: next.snapshot.version = CatalogVersion(index)
+    }
     self = next
     return outcome
   }
@@ -66,7 +73,8 @@ struct Catalog: Sendable {
     case .dropTable(let id): return try drop(id)
     case .distributeTable(let id, let key, let group, let placement):
       return try distribute(id, key, group, placement)
-    case .createRollup(let definition): return .table(try create(definition))
+    case .createRollup(let definition, let timeColumn):
+      return .table(try create(definition, timeColumn: timeColumn))
     case .dropRollup(let id):
       guard let at = snapshot.rollups.firstIndex(where: { $0.id == id }) else {
         throw .sql("42P01", "rollup \(id) does not exist")
@@ -74,6 +82,9 @@ struct Catalog: Sendable {
       snapshot.rollups.remove(at: at)
       return .done
     case .openProducer(let request): return try open(request)
+    case .confirmNode(let node, let incarnation):
+      if snapshot.node(node)?.incarnation == incarnation { unconfirmed[node] = nil }
+      return .done
     }
   }
 
@@ -85,11 +96,14 @@ struct Catalog: Sendable {
       guard snapshot.nodes[at].role == role else {
         throw TallyError(.wrongCluster, "node \"\(name)\" is registered with another role")
       }
-      guard previous == snapshot.nodes[at].incarnation else {
+      let node = snapshot.nodes[at].id
+      let holdsNothing = previous.rawValue == 0 && !snapshot.shards.contains { $0.primary == node }
+      guard previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous || holdsNothing else {
         throw TallyError(
           .wrongCluster, "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
           hint: "its data directory is older than the cluster's memory of it, or another node uses its name")
       }
+      unconfirmed[node] = previous
       snapshot.nodes[at].incarnation = incarnation
       snapshot.nodes[at].address = address
     } else {
@@ -98,6 +112,7 @@ struct Catalog: Sendable {
       }
       snapshot.nodes.append(
         NodeRecord(id: NodeID(nextNode), name: name, role: role, address: address, incarnation: incarnation))
+      unconfirmed[NodeID(nextNode)] = previous
       nextNode += 1
     }
     nextIncarnation += 1
@@ -201,18 +216,21 @@ struct Catalog: Sendable {
     i == 0 ? 0 : n.dividingFullWidth((i, 0)).quotient
   }
 
-  private mutating func create(_ definition: RollupDefinition) throws(TallyError) -> TableID {
+  private mutating func create(_ definition: RollupDefinition, timeColumn: Int) throws(TallyError) -> TableID {
     try requireFree(definition.name)
     for level in definition.levels { try requireFree("\(definition.name)_\(level.suffix)") }
-    guard let source = snapshot.table(definition.source) else {
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == definition.source }) else {
       throw .sql("42P01", "the rollup's table does not exist")
     }
+    let source = snapshot.tables[at]
+    guard timeColumn < source.columns.count else { throw TallyError(.internalError, "time column \(timeColumn)") }
     guard case .distributed = source.distribution else {
       throw .sql("55000", "table \"\(source.name)\" is not distributed", hint: "SELECT create_distributed_table('\(source.name)', …) first")
     }
     var definition = definition
     definition.id = TableID(nextTable)
     nextTable += 1 + UInt64(definition.levels.count)
+    if source.timeColumn == nil { snapshot.tables[at].timeColumn = timeColumn }
     snapshot.rollups.append(definition)
     return definition.id
   }

@@ -2,9 +2,9 @@
 //
 //   command  u8 version 1 · u8 kind · fields in the order of CatalogCommand's cases
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
-//            · 8 openProducer. Never reuse one.
+//            · 8 openProducer · 9 confirmNode. Never reuse one.
 //   state    u8 version 1 · CatalogSnapshot (Model.CatalogFormat) · 6 × u64 next numbers (table, node, group, shard,
-//            session, incarnation) · varint count + u64 separate groups · varint count + producers by rising name
+//            session, incarnation) · varint count + u64 separate groups · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
 import Bytes
 import Model
 
@@ -46,15 +46,20 @@ enum CatalogCommandFormat {
       }
       out.count(placement.count)
       for node in placement { out.u64(node.rawValue) }
-    case .createRollup(let definition):
+    case .createRollup(let definition, let timeColumn):
       out.u8(6)
       CatalogFormat.encode(definition, into: &out)
+      out.count(timeColumn)
     case .dropRollup(let id):
       out.u8(7)
       out.u64(id.rawValue)
     case .openProducer(let request):
       out.u8(8)
       encode(request, into: &out)
+    case .confirmNode(let node, let incarnation):
+      out.u8(9)
+      out.u64(node.rawValue)
+      out.u64(incarnation.rawValue)
     }
     return out.finish()
   }
@@ -110,9 +115,13 @@ enum CatalogCommandFormat {
       var placement: [NodeID] = []
       for _ in 0..<(try reader.count(max: Limits.shardsMax, "placement")) { placement.append(NodeID(try reader.u64())) }
       return .distributeTable(id, key: key, group: group, placement: placement)
-    case 6: return .createRollup(try CatalogFormat.decodeRollup(from: &reader))
+    case 6:
+      return .createRollup(
+        try CatalogFormat.decodeRollup(from: &reader),
+        timeColumn: try reader.count(max: Limits.columnsMax, "column number"))
     case 7: return .dropRollup(TableID(try reader.u64()))
     case 8: return .openProducer(try decodeRequest(&reader))
+    case 9: return .confirmNode(NodeID(try reader.u64()), Incarnation(try reader.u64()))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
   }
@@ -127,6 +136,11 @@ enum CatalogCommandFormat {
     ] { out.u64(number) }
     out.count(catalog.separateGroups.count)
     for group in catalog.separateGroups { out.u64(group.rawValue) }
+    out.count(catalog.unconfirmed.count)
+    for (node, incarnation) in catalog.unconfirmed.sorted(by: { $0.key < $1.key }) {
+      out.u64(node.rawValue)
+      out.u64(incarnation.rawValue)
+    }
     out.count(catalog.producers.count)
     for (_, record) in catalog.producers.sorted(by: { $0.key < $1.key }) {
       out.u64(record.session.rawValue)
@@ -146,6 +160,11 @@ enum CatalogCommandFormat {
       let incarnation = try reader.u64()
       var separate: [GroupID] = []
       for _ in 0..<(try reader.count(max: producersMax, "separate groups")) { separate.append(GroupID(try reader.u64())) }
+      var unconfirmed: [NodeID: Incarnation] = [:]
+      for _ in 0..<(try reader.count(max: producersMax, "unconfirmed nodes")) {
+        let node = NodeID(try reader.u64())
+        unconfirmed[node] = Incarnation(try reader.u64())
+      }
       var producers: [String: ProducerRecord] = [:]
       for _ in 0..<(try reader.count(max: producersMax, "producers")) {
         let session = SessionID(try reader.u64())
@@ -155,7 +174,7 @@ enum CatalogCommandFormat {
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot, nextTable: table, nextNode: node, nextGroup: group, nextShard: shard, nextSession: session,
-        nextIncarnation: incarnation, separateGroups: separate, producers: producers)
+        nextIncarnation: incarnation, separateGroups: separate, unconfirmed: unconfirmed, producers: producers)
     }
   }
 }

@@ -43,7 +43,9 @@ public enum TimeRange {
   /// The first timestamp.
   @inlinable public static var firstMicrosecond: Int64 { firstDay * Calendar.microsecondsPerDay }
   /// The last timestamp: the end of the year 294246.
-  @inlinable public static var lastMicrosecond: Int64 { 106_751_982 * Calendar.microsecondsPerDay - 1 }
+  @inlinable public static var lastMicrosecond: Int64 {
+    106_751_982 * Calendar.microsecondsPerDay - 1
+  }
   /// Whether a timestamp is finite and in range.
   @inlinable public static func contains(microsecond: Int64) -> Bool {
     microsecond >= firstMicrosecond && microsecond <= lastMicrosecond
@@ -62,12 +64,18 @@ public enum Calendar {
   @inlinable public static var microsecondsPerSecond: Int64 { 1_000_000 }
 
   /// Quotient rounded down; `divisor` is positive.
-  @inlinable @inline(__always) public static func floorDivide(_ value: Int64, _ divisor: Int64) -> Int64 {
+  @inlinable @inline(__always) public static func floorDivide(
+    _ value: Int64,
+    _ divisor: Int64
+  ) -> Int64 {
     let quotient = value / divisor
     return value % divisor < 0 ? quotient - 1 : quotient
   }
   /// Remainder that goes with `floorDivide`: 0 ..< divisor.
-  @inlinable @inline(__always) public static func floorRemainder(_ value: Int64, _ divisor: Int64) -> Int64 {
+  @inlinable @inline(__always) public static func floorRemainder(
+    _ value: Int64,
+    _ divisor: Int64
+  ) -> Int64 {
     let rest = value % divisor
     return rest < 0 ? rest + divisor : rest
   }
@@ -118,8 +126,12 @@ public enum Calendar {
     let day = day(ofMicroseconds: micros)
     let rest = Int(floorRemainder(micros, microsecondsPerDay))
     return TimeFields(
-      date: civil(days: day), hour: rest / 3_600_000_000, minute: rest / 60_000_000 % 60,
-      second: rest / 1_000_000 % 60, microsecond: rest % 1_000_000)
+      date: civil(days: day),
+      hour: rest / 3_600_000_000,
+      minute: rest / 60_000_000 % 60,
+      second: rest / 1_000_000 % 60,
+      microsecond: rest % 1_000_000
+    )
   }
   /// Adds months; a day past the end of the month becomes its last, as in PostgreSQL.
   public static func addMonths(_ months: Int64, toDay day: Int64) -> Int64 {

@@ -47,12 +47,16 @@ public enum CatalogFormat {
     for rollup in snapshot.rollups { encode(rollup, into: &writer) }
   }
   /// Reads a snapshot.
-  public static func decodeSnapshot(from reader: inout ByteReader) throws(DecodingFailure) -> CatalogSnapshot {
+  public static func decodeSnapshot(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> CatalogSnapshot {
     let found = try reader.u8()
     guard found == version else {
       throw DecodingFailure(.unknown, at: reader.position - 1, "catalog version \(found)")
     }
-    var snapshot = CatalogSnapshot(cluster: ClusterID(high: try reader.u64(), low: try reader.u64()))
+    var snapshot = CatalogSnapshot(
+      cluster: ClusterID(high: try reader.u64(), low: try reader.u64())
+    )
     snapshot.version = CatalogVersion(try reader.u64())
     snapshot.nodes = try list(&reader, entriesMax, "nodes", decodeNode)
     snapshot.groups = try list(&reader, entriesMax, "groups", decodeGroup)
@@ -67,7 +71,9 @@ public enum CatalogFormat {
     return snapshot
   }
   private static func checkOrder(
-    _ ids: [UInt64], _ reader: ByteReader, _ what: String
+    _ ids: [UInt64],
+    _ reader: ByteReader,
+    _ what: String
   ) throws(DecodingFailure) {
     for i in ids.indices.dropFirst() where ids[i] <= ids[i - 1] {
       throw DecodingFailure(.malformed, at: reader.position, "\(what) are not by rising id")
@@ -75,7 +81,9 @@ public enum CatalogFormat {
   }
   /// Reads a count and as many items; nothing is reserved, so a false count costs nothing.
   static func list<Item>(
-    _ reader: inout ByteReader, _ limit: Int, _ what: StaticString,
+    _ reader: inout ByteReader,
+    _ limit: Int,
+    _ what: StaticString,
     _ item: (inout ByteReader) throws(DecodingFailure) -> Item
   ) throws(DecodingFailure) -> [Item] {
     var items: [Item] = []
@@ -92,7 +100,8 @@ public enum CatalogFormat {
     writer.u64(node.incarnation.rawValue)
   }
   /// Reads a node.
-  public static func decodeNode(from reader: inout ByteReader) throws(DecodingFailure) -> NodeRecord {
+  public static func decodeNode(from reader: inout ByteReader) throws(DecodingFailure) -> NodeRecord
+  {
     let id = NodeID(try reader.u64())
     let name = try reader.string(max: addressBytesMax)
     let start = reader.position
@@ -101,7 +110,12 @@ public enum CatalogFormat {
     }
     let address = try reader.string(max: addressBytesMax)
     return NodeRecord(
-      id: id, name: name, role: role, address: address, incarnation: Incarnation(try reader.u64()))
+      id: id,
+      name: name,
+      role: role,
+      address: address,
+      incarnation: Incarnation(try reader.u64())
+    )
   }
   /// Appends a colocation group.
   public static func encode(_ group: ColocationGroup, into writer: inout ByteWriter) {
@@ -111,10 +125,13 @@ public enum CatalogFormat {
     for shard in group.shards { writer.u64(shard.rawValue) }
   }
   /// Reads a colocation group.
-  public static func decodeGroup(from reader: inout ByteReader) throws(DecodingFailure) -> ColocationGroup {
+  public static func decodeGroup(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> ColocationGroup {
     let id = GroupID(try reader.u64())
     let type = try ValueFormat.decodeType(from: &reader)
-    let shards = try list(&reader, Limits.shardsMax, "shards of a group") { r throws(DecodingFailure) in
+    let shards = try list(&reader, Limits.shardsMax, "shards of a group") {
+      r throws(DecodingFailure) in
       ShardID(try r.u64())
     }
     return ColocationGroup(id: id, keyType: type, shards: shards)
@@ -130,14 +147,24 @@ public enum CatalogFormat {
     writer.u64(shard.primary.rawValue)
   }
   /// Reads a shard.
-  public static func decodeShard(from reader: inout ByteReader) throws(DecodingFailure) -> ShardRecord {
+  public static func decodeShard(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> ShardRecord {
     let start = reader.position
     let (id, group) = (ShardID(try reader.u64()), GroupID(try reader.u64()))
     let (lower, upper) = (try reader.u64(), try reader.u64())
-    guard lower <= upper else { throw DecodingFailure(.malformed, at: start, "shard \(id) has an empty range") }
+    guard lower <= upper else {
+      throw DecodingFailure(.malformed, at: start, "shard \(id) has an empty range")
+    }
     return ShardRecord(
-      id: id, group: group, lower: lower, upper: upper, epoch: Epoch(try reader.u64()),
-      version: try reader.u64(), primary: NodeID(try reader.u64()))
+      id: id,
+      group: group,
+      lower: lower,
+      upper: upper,
+      epoch: Epoch(try reader.u64()),
+      version: try reader.u64(),
+      primary: NodeID(try reader.u64())
+    )
   }
   /// Appends a column.
   public static func encode(_ column: Column, into writer: inout ByteWriter) {
@@ -152,12 +179,20 @@ public enum CatalogFormat {
     let type = try ValueFormat.decodeType(from: &reader)
     let flags = try decodeFlags(&reader, below: 4)
     return Column(
-      name: name, type: type, isNotNull: flags & 1 != 0,
-      defaultSQL: flags & 2 != 0 ? try reader.string(max: Limits.sqlBytesMax) : nil)
+      name: name,
+      type: type,
+      isNotNull: flags & 1 != 0,
+      defaultSQL: flags & 2 != 0 ? try reader.string(max: Limits.sqlBytesMax) : nil
+    )
   }
-  static func decodeFlags(_ reader: inout ByteReader, below limit: UInt8) throws(DecodingFailure) -> UInt8 {
+  static func decodeFlags(
+    _ reader: inout ByteReader,
+    below limit: UInt8
+  ) throws(DecodingFailure) -> UInt8 {
     let flags = try reader.u8()
-    guard flags < limit else { throw DecodingFailure(.unknown, at: reader.position - 1, "flags \(flags)") }
+    guard flags < limit else {
+      throw DecodingFailure(.unknown, at: reader.position - 1, "flags \(flags)")
+    }
     return flags
   }
   /// Appends a table.
@@ -179,13 +214,18 @@ public enum CatalogFormat {
     if let keep = table.keep { ValueFormat.encode(keep, into: &writer) }
   }
   /// Reads a table.
-  public static func decodeTable(from reader: inout ByteReader) throws(DecodingFailure) -> TableSchema {
+  public static func decodeTable(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> TableSchema {
     let id = TableID(try reader.u64())
     let schema = try reader.string(max: Limits.nameBytesMax)
     let name = try reader.string(max: Limits.nameBytesMax)
     var table = TableSchema(
-      id: id, schemaName: schema, name: name,
-      columns: try list(&reader, Limits.columnsMax, "columns", decodeColumn))
+      id: id,
+      schemaName: schema,
+      name: name,
+      columns: try list(&reader, Limits.columnsMax, "columns", decodeColumn)
+    )
     switch try decodeFlags(&reader, below: 2) {
     case 0: table.distribution = .local
     default:
@@ -197,10 +237,13 @@ public enum CatalogFormat {
     if flags & 2 != 0 { table.keep = try ValueFormat.decodeInterval(from: &reader) }
     return table
   }
-  static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int {
+  static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int
+  {
     let start = reader.position
     let index = try reader.count(max: Limits.columnsMax * 2, "column number")
-    guard index < count else { throw DecodingFailure(.malformed, at: start, "column \(index) of \(count)") }
+    guard index < count else {
+      throw DecodingFailure(.malformed, at: start, "column \(index) of \(count)")
+    }
     return index
   }
 }

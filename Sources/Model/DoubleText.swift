@@ -25,7 +25,10 @@ public enum DoubleText {
   }
   /// Lays out digits d.ddd · 10^scientific; from 10^15 up and below 10^-4 with an exponent.
   private static func write(
-    _ digits: UnsafeRawBufferPointer, count: Int, scientific: Int, into writer: inout ByteWriter
+    _ digits: UnsafeRawBufferPointer,
+    count: Int,
+    scientific: Int,
+    into writer: inout ByteWriter
   ) {
     if scientific < -4 || scientific >= 15 {
       writer.u8(digits[0])
@@ -82,7 +85,11 @@ public enum DoubleText {
     return (digits, digits == 0 ? 0 : exponent)
   }
   /// |value|, whose shortest digits are given, rounded to 15 significant digits (half to even on the exact binary value).
-  static func roundedTo15(_ value: Double, digits: UInt64, exponent: Int) -> (digits: UInt64, exponent: Int) {
+  static func roundedTo15(
+    _ value: Double,
+    digits: UInt64,
+    exponent: Int
+  ) -> (digits: UInt64, exponent: Int) {
     var power: UInt64 = 1
     var dropped = 0
     while digits / power >= 1_000_000_000_000_000 {
@@ -106,7 +113,9 @@ public enum DoubleText {
     let start = scan.at
     let sign = scan.sign() ?? 1
     if scan.takeRest("nan") { return .nan }
-    if scan.takeRest("inf") || scan.takeRest("infinity") { return sign < 0 ? -.infinity : .infinity }
+    if scan.takeRest("inf") || scan.takeRest("infinity") {
+      return sign < 0 ? -.infinity : .infinity
+    }
     var count = scan.digits().count
     if scan.take(0x2e) { count += scan.digits().count }
     guard count > 0 else { throw .syntax("double precision", bytes) }
@@ -117,7 +126,9 @@ public enum DoubleText {
     guard scan.isAtEnd else { throw .syntax("double precision", bytes) }
     let text = String(decoding: bytes[start..<scan.end], as: UTF8.self)
     guard let value = Double(text) else { throw .syntax("double precision", bytes) }
-    let isZero = !bytes[start..<scan.end].prefix { ($0 | 0x20) != 0x65 }.contains { $0 >= 0x31 && $0 <= 0x39 }
+    let isZero = !bytes[start..<scan.end].prefix { ($0 | 0x20) != 0x65 }.contains {
+      $0 >= 0x31 && $0 <= 0x39
+    }
     guard value.isFinite, value != 0 || isZero else {
       throw .sql("22003", "\"\(text)\" is out of range for type double precision")
     }
@@ -154,7 +165,9 @@ private struct BigNatural {
     right.multiply(by: 2, times: -binary)
     right.multiply(by: 10, times: exponent)
     left.multiply(by: 10, times: -exponent)
-    if left.words.count != right.words.count { return left.words.count < right.words.count ? -1 : 1 }
+    if left.words.count != right.words.count {
+      return left.words.count < right.words.count ? -1 : 1
+    }
     for i in left.words.indices.reversed() where left.words[i] != right.words[i] {
       return left.words[i] < right.words[i] ? -1 : 1
     }

@@ -7,7 +7,9 @@
 /// Readers of plain field bytes; nil means "not plain", not "wrong".
 public enum FieldParser {
   /// An optional sign and 1 … 18 digits.
-  @inlinable @inline(__always) public static func parseInt64(_ bytes: UnsafeRawBufferPointer) -> Int64? {
+  @inlinable @inline(__always) public static func parseInt64(
+    _ bytes: UnsafeRawBufferPointer
+  ) -> Int64? {
     var at = 0
     let count = bytes.count
     guard count > 0 else { return nil }
@@ -52,7 +54,8 @@ public enum FieldParser {
     guard digits > 0, digits <= 18 else { return nil }
     if at < count {
       guard bytes[at] | 0x20 == 0x65,
-        let given = parseInt64(UnsafeRawBufferPointer(rebasing: bytes[(at + 1)...])), given.magnitude <= 400
+        let given = parseInt64(UnsafeRawBufferPointer(rebasing: bytes[(at + 1)...])),
+        given.magnitude <= 400
       else { return nil }
       exponent = Int(given)
     }
@@ -89,7 +92,9 @@ public enum FieldParser {
     }
     guard digits > 0, digits <= 18 else { return nil }
     return Numeric(
-      coefficient: Int128(isNegative ? -value : value), scale: point < 0 ? 0 : UInt8(truncatingIfNeeded: digits - point))
+      coefficient: Int128(isNegative ? -value : value),
+      scale: point < 0 ? 0 : UInt8(truncatingIfNeeded: digits - point)
+    )
   }
   /// `t`, `f`, `true`, `false`, `1`, `0` in lower case.
   @inlinable public static func parseBoolean(_ bytes: UnsafeRawBufferPointer) -> Bool? {
@@ -106,7 +111,11 @@ public enum FieldParser {
     default: return nil
     }
   }
-  @inlinable @inline(__always) static func two(_ bytes: UnsafeRawBufferPointer, _ at: Int, _ bad: inout UInt8) -> Int {
+  @inlinable @inline(__always) static func two(
+    _ bytes: UnsafeRawBufferPointer,
+    _ at: Int,
+    _ bad: inout UInt8
+  ) -> Int {
     let tens = bytes[at] &- 0x30
     let ones = bytes[at &+ 1] &- 0x30
     // Any value over 9 sets a bit above the low four, or is 10…15 and does so once 6 is added.
@@ -128,12 +137,43 @@ public enum FieldParser {
     else { return nil }
     return Calendar.days(year: Int64(year), month: month, day: day)
   }
+  /// The day that the texts of many timestamps share, so that it is worked out once.
+  @frozen public struct DayMemory {
+    @usableFromInline var text: (UInt64, UInt16) = (0, 0)
+    @usableFromInline var day: Int64 = 0
+    /// Remembers nothing.
+    @inlinable public init() {}
+  }
+  /// As `parseTimestamp(_:)`, remembering the day for the next text.
+  @inlinable public static func parseTimestamp(
+    _ bytes: UnsafeRawBufferPointer,
+    _ memory: inout DayMemory
+  ) -> Int64? {
+    guard bytes.count == 19, bytes[10] == 0x20 || bytes[10] == 0x54 else {
+      return parseTimestamp(bytes)
+    }
+    let text = (
+      bytes.loadUnaligned(as: UInt64.self), bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self)
+    )
+    if text != memory.text {
+      guard let day = day(bytes) else { return nil }
+      memory.text = text
+      memory.day = day
+    }
+    var bad: UInt8 = (bytes[13] ^ 0x3a) | (bytes[16] ^ 0x3a)
+    let hour = two(bytes, 11, &bad)
+    let minute = two(bytes, 14, &bad)
+    let second = two(bytes, 17, &bad)
+    guard bad == 0, hour < 24, minute < 60, second < 60 else { return nil }
+    return (memory.day &* 86_400 &+ Int64(hour &* 3600 &+ minute &* 60 &+ second)) &* 1_000_000
+  }
   /// `YYYY-MM-DD[ T]HH:MM:SS[.f…]` with 1 … 6 places and an optional `Z`, as microseconds since 1970-01-01 UTC.
   @inlinable public static func parseTimestamp(_ bytes: UnsafeRawBufferPointer) -> Int64? {
     var count = bytes.count
     guard count >= 19 else { return nil }
     if bytes[count - 1] == 0x5a { count -= 1 }
-    guard count >= 19, count <= 26, bytes[10] == 0x20 || bytes[10] == 0x54, let day = day(bytes) else { return nil }
+    guard count >= 19, count <= 26, bytes[10] == 0x20 || bytes[10] == 0x54, let day = day(bytes)
+    else { return nil }
     var bad: UInt8 = (bytes[13] ^ 0x3a) | (bytes[16] ^ 0x3a)
     let hour = two(bytes, 11, &bad)
     let minute = two(bytes, 14, &bad)

@@ -12,7 +12,8 @@ extension Interval {
   }
   /// Microseconds at 30 days a month and 24 hours a day: intervals compare, group and hash by it.
   public var span: Int128 {
-    (Int128(months) * 30 + Int128(days)) * Int128(Calendar.microsecondsPerDay) + Int128(microseconds)
+    (Int128(months) * 30 + Int128(days)) * Int128(Calendar.microsecondsPerDay)
+      + Int128(microseconds)
   }
   /// a + b, field by field.
   public static func add(_ a: Interval, _ b: Interval) throws(TallyError) -> Interval {
@@ -20,7 +21,11 @@ extension Interval {
     let days = a.days.addingReportingOverflow(b.days)
     let time = a.microseconds.addingReportingOverflow(b.microseconds)
     guard !months.overflow, !days.overflow, !time.overflow else { throw outOfRange() }
-    return Interval(months: months.partialValue, days: days.partialValue, microseconds: time.partialValue)
+    return Interval(
+      months: months.partialValue,
+      days: days.partialValue,
+      microseconds: time.partialValue
+    )
   }
   /// a - b, field by field.
   public static func subtract(_ a: Interval, _ b: Interval) throws(TallyError) -> Interval {
@@ -28,29 +33,48 @@ extension Interval {
     let days = a.days.subtractingReportingOverflow(b.days)
     let time = a.microseconds.subtractingReportingOverflow(b.microseconds)
     guard !months.overflow, !days.overflow, !time.overflow else { throw outOfRange() }
-    return Interval(months: months.partialValue, days: days.partialValue, microseconds: time.partialValue)
+    return Interval(
+      months: months.partialValue,
+      days: days.partialValue,
+      microseconds: time.partialValue
+    )
   }
   /// -a.
   public static func negate(_ a: Interval) throws(TallyError) -> Interval { try subtract(zero, a) }
 
   /// a · factor.
   public static func multiply(_ a: Interval, _ factor: Double) throws(TallyError) -> Interval {
-    try cascade(a, Double(a.months) * factor, Double(a.days) * factor, Double(a.microseconds) * factor)
+    try cascade(
+      a,
+      Double(a.months) * factor,
+      Double(a.days) * factor,
+      Double(a.microseconds) * factor
+    )
   }
   /// a / divisor; 22012 when it is zero.
   public static func divide(_ a: Interval, _ divisor: Double) throws(TallyError) -> Interval {
     guard divisor != 0 else { throw .sql("22012", "division by zero") }
-    return try cascade(a, Double(a.months) / divisor, Double(a.days) / divisor, Double(a.microseconds) / divisor)
+    return try cascade(
+      a,
+      Double(a.months) / divisor,
+      Double(a.days) / divisor,
+      Double(a.microseconds) / divisor
+    )
   }
   /// Whole months and days stay; the fraction of the months becomes days, that of the days becomes time.
   private static func cascade(
-    _ a: Interval, _ months: Double, _ days: Double, _ micros: Double
+    _ a: Interval,
+    _ months: Double,
+    _ days: Double,
+    _ micros: Double
   ) throws(TallyError) -> Interval {
     guard var result = Interval(wholeMonths: months, wholeDays: days) else { throw outOfRange() }
     let secondsPerDay = 86_400.0
     // Rounded to microseconds at each step, or 1 month / 3 would leave 9.9999 days.
     let extraDays = toMicro((months - Double(result.months)) * 30)
-    var seconds = toMicro((days - Double(result.days) + extraDays - extraDays.rounded(.towardZero)) * secondsPerDay)
+    var seconds = toMicro(
+      (days - Double(result.days) + extraDays - extraDays.rounded(.towardZero)) * secondsPerDay
+    )
     if abs(seconds) >= secondsPerDay {
       let whole = (seconds / secondsPerDay).rounded(.towardZero)
       result.days = try sum(result.days, whole)

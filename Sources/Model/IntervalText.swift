@@ -58,12 +58,15 @@ public enum IntervalText {
 
 /// The units an interval text counts in.
 private enum IntervalUnit: Int {
-  case microsecond, millisecond, second, minute, hour, day, week, month, year, decade, century, millennium
+  case microsecond, millisecond, second, minute, hour, day, week, month, year, decade, century,
+    millennium
 
   init?(_ word: String) {
     switch word {
-    case "us", "usec", "usecs", "usecond", "useconds", "microsecon", "microsecond", "microseconds": self = .microsecond
-    case "ms", "msec", "msecs", "msecond", "mseconds", "millisecon", "millisecond", "milliseconds": self = .millisecond
+    case "us", "usec", "usecs", "usecond", "useconds", "microsecon", "microsecond", "microseconds":
+      self = .microsecond
+    case "ms", "msec", "msecs", "msecond", "mseconds", "millisecon", "millisecond", "milliseconds":
+      self = .millisecond
     case "s", "sec", "secs", "second", "seconds": self = .second
     case "m", "min", "mins", "minute", "minutes": self = .minute
     case "h", "hr", "hrs", "hour", "hours": self = .hour
@@ -95,7 +98,10 @@ private struct IntervalReader {
   }
   var syntax: TallyError { .syntax("interval", bytes, "22007") }
   var range: TallyError {
-    .sql("22015", "interval field value out of range: \"\(String(decoding: bytes, as: UTF8.self))\"")
+    .sql(
+      "22015",
+      "interval field value out of range: \"\(String(decoding: bytes, as: UTF8.self))\""
+    )
   }
 
   /// value + fraction of a unit; whole parts stay in their field, fractions cascade down.
@@ -117,7 +123,11 @@ private struct IntervalReader {
     case .millennium: try addYears(value, 1000, fraction)
     }
   }
-  private mutating func addMicros(_ value: Int64, _ unit: Int64, _ fraction: Double) throws(TallyError) {
+  private mutating func addMicros(
+    _ value: Int64,
+    _ unit: Int64,
+    _ fraction: Double
+  ) throws(TallyError) {
     let whole = value.multipliedReportingOverflow(by: unit)
     // Half a microsecond is dropped, more than half counts: PostgreSQL's rounding here, and only here.
     let part = fraction * Double(unit)
@@ -128,12 +138,18 @@ private struct IntervalReader {
     guard !whole.overflow, !sum.overflow, !total.overflow else { throw range }
     micros = total.partialValue
   }
-  private mutating func addDays(_ value: Int64, _ unit: Int64, _ fraction: Double) throws(TallyError) {
+  private mutating func addDays(
+    _ value: Int64,
+    _ unit: Int64,
+    _ fraction: Double
+  ) throws(TallyError) {
     let whole = value.multipliedReportingOverflow(by: unit)
     let part = fraction * Double(unit)
     let extra = part.rounded(.towardZero)
     let sum = days.addingReportingOverflow(whole.partialValue)
-    guard !whole.overflow, !sum.overflow, let narrow = Int32(exactly: sum.partialValue) else { throw range }
+    guard !whole.overflow, !sum.overflow, let narrow = Int32(exactly: sum.partialValue) else {
+      throw range
+    }
     days = Int64(narrow) + Int64(extra)
     try addMicros(0, Calendar.microsecondsPerDay, part - extra)
   }
@@ -143,7 +159,11 @@ private struct IntervalReader {
     guard !whole.overflow, !sum.overflow else { throw range }
     months = sum.partialValue
   }
-  private mutating func addYears(_ value: Int64, _ unit: Int64, _ fraction: Double) throws(TallyError) {
+  private mutating func addYears(
+    _ value: Int64,
+    _ unit: Int64,
+    _ fraction: Double
+  ) throws(TallyError) {
     try addMonths(value, 12 * unit)
     try addMonths(Int64((fraction * 12 * Double(unit)).rounded(.toNearestOrEven)), 1)
   }

@@ -29,7 +29,11 @@ extension Numeric {
   static let bound = DecimalPower.of(38)
   /// 22003: more than 38 digits.
   static func overflow() -> TallyError {
-    .sql("22003", "value overflows numeric format", detail: "Numbers have at most 38 decimal digits.")
+    .sql(
+      "22003",
+      "value overflows numeric format",
+      detail: "Numbers have at most 38 decimal digits."
+    )
   }
   /// 0 with scale 0.
   public static let zero = Numeric(0)
@@ -51,28 +55,47 @@ extension Numeric {
     self.init(coefficient: negative ? -Int128(magnitude) : Int128(magnitude), scale: UInt8(scale))
   }
   /// Both coefficients at the larger of the two scales.
-  private static func aligned(_ a: Numeric, _ b: Numeric) throws(TallyError) -> (Int128, Int128, UInt8) {
+  private static func aligned(
+    _ a: Numeric,
+    _ b: Numeric
+  ) throws(TallyError) -> (Int128, Int128, UInt8) {
     if a.scale == b.scale { return (a.coefficient, b.coefficient, a.scale) }
     let scale = Swift.max(a.scale, b.scale)
-    let left = a.coefficient.multipliedReportingOverflow(by: Int128(DecimalPower.of(Int(scale - a.scale))))
-    let right = b.coefficient.multipliedReportingOverflow(by: Int128(DecimalPower.of(Int(scale - b.scale))))
+    let left = a.coefficient.multipliedReportingOverflow(
+      by: Int128(DecimalPower.of(Int(scale - a.scale)))
+    )
+    let right = b.coefficient.multipliedReportingOverflow(
+      by: Int128(DecimalPower.of(Int(scale - b.scale)))
+    )
     guard !left.overflow, !right.overflow else { throw overflow() }
     return (left.partialValue, right.partialValue, scale)
   }
-  private static func checked(_ coefficient: Int128, _ overflowed: Bool, _ scale: UInt8) throws(TallyError) -> Numeric {
+  private static func checked(
+    _ coefficient: Int128,
+    _ overflowed: Bool,
+    _ scale: UInt8
+  ) throws(TallyError) -> Numeric {
     guard !overflowed else { throw overflow() }
     if coefficient.magnitude >= bound {
-      return try Numeric(negative: coefficient < 0, magnitude: coefficient.magnitude, scale: Int(scale))
+      return try Numeric(
+        negative: coefficient < 0,
+        magnitude: coefficient.magnitude,
+        scale: Int(scale)
+      )
     }
     return Numeric(coefficient: coefficient, scale: scale)
   }
 
   /// Negative, zero or positive as a is less than, equal to or greater than b.
   public static func compare(_ a: Numeric, _ b: Numeric) -> Int {
-    if a.scale == b.scale { return a.coefficient < b.coefficient ? -1 : a.coefficient > b.coefficient ? 1 : 0 }
+    if a.scale == b.scale {
+      return a.coefficient < b.coefficient ? -1 : a.coefficient > b.coefficient ? 1 : 0
+    }
     if a.sign != b.sign { return a.sign < b.sign ? -1 : 1 }
     if a.scale > b.scale { return -compare(b, a) }
-    let wide = a.coefficient.multipliedReportingOverflow(by: Int128(DecimalPower.of(Int(b.scale - a.scale))))
+    let wide = a.coefficient.multipliedReportingOverflow(
+      by: Int128(DecimalPower.of(Int(b.scale - a.scale)))
+    )
     // Past 2^127 it is larger in magnitude than any coefficient.
     if wide.overflow { return a.sign }
     return wide.partialValue < b.coefficient ? -1 : wide.partialValue > b.coefficient ? 1 : 0
@@ -113,14 +136,18 @@ extension Numeric {
   public static func multiply(_ a: Numeric, _ b: Numeric) throws(TallyError) -> Numeric {
     let scale = Int(a.scale) + Int(b.scale)
     let product = a.coefficient.multipliedReportingOverflow(by: b.coefficient)
-    if !product.overflow && scale <= digitsMax { return try checked(product.partialValue, false, UInt8(scale)) }
+    if !product.overflow && scale <= digitsMax {
+      return try checked(product.partialValue, false, UInt8(scale))
+    }
     // Only trailing zeros can save it now.
     let (left, right) = (a.normalized, b.normalized)
     let again = left.coefficient.multipliedReportingOverflow(by: right.coefficient)
     guard !again.overflow else { throw overflow() }
     var exact = try Numeric(
-      negative: again.partialValue < 0, magnitude: again.partialValue.magnitude,
-      scale: Int(left.scale) + Int(right.scale))
+      negative: again.partialValue < 0,
+      magnitude: again.partialValue.magnitude,
+      scale: Int(left.scale) + Int(right.scale)
+    )
     // Give back as many of the dropped zeros as fit.
     while Int(exact.scale) < Swift.min(scale, digitsMax), exact.coefficient.magnitude < bound / 10 {
       exact = Numeric(coefficient: exact.coefficient * 10, scale: exact.scale + 1)
@@ -128,7 +155,9 @@ extension Numeric {
     return exact
   }
   /// -a.
-  public static func negate(_ a: Numeric) -> Numeric { Numeric(coefficient: -a.coefficient, scale: a.scale) }
+  public static func negate(_ a: Numeric) -> Numeric {
+    Numeric(coefficient: -a.coefficient, scale: a.scale)
+  }
   /// |a|.
   public static func absolute(_ a: Numeric) -> Numeric { a.coefficient < 0 ? negate(a) : a }
 
@@ -147,7 +176,9 @@ extension Numeric {
     let exponent = DecimalPower.digits(magnitude) - Int(scale) - 1
     let weight = exponent >= 0 ? exponent / 4 : -((3 - exponent) / 4)
     let shift = Int(scale) + weight * 4
-    return (weight, shift >= 0 ? magnitude / DecimalPower.of(shift) : magnitude * DecimalPower.of(-shift))
+    return (
+      weight, shift >= 0 ? magnitude / DecimalPower.of(shift) : magnitude * DecimalPower.of(-shift)
+    )
   }
   /// a / b, rounded at `divisionScale`; 22012 when b is zero.
   public static func divide(_ a: Numeric, _ b: Numeric) throws(TallyError) -> Numeric {
@@ -167,7 +198,9 @@ extension Numeric {
       guard !shifted.overflow else { throw overflow() }
       // rest < divisor, so the high word of the product is below the divisor and the division cannot overflow.
       let (high, low) = rest.multipliedFullWidth(by: power)
-      let part = high == 0 ? low.quotientAndRemainder(dividingBy: divisor) : divisor.dividingFullWidth((high, low))
+      let part =
+        high == 0
+        ? low.quotientAndRemainder(dividingBy: divisor) : divisor.dividingFullWidth((high, low))
       let sum = shifted.partialValue.addingReportingOverflow(part.quotient)
       guard !sum.overflow else { throw overflow() }
       (quotient, rest) = (sum.partialValue, part.remainder)
@@ -189,10 +222,16 @@ extension Numeric {
       divisor = wide.partialValue
       rest %= divisor
     } else {
-      let (high, low) = (rest % divisor).multipliedFullWidth(by: DecimalPower.of(Int(b.scale - a.scale)))
+      let (high, low) = (rest % divisor).multipliedFullWidth(
+        by: DecimalPower.of(Int(b.scale - a.scale))
+      )
       rest = high == 0 ? low % divisor : divisor.dividingFullWidth((high, low)).remainder
     }
-    return try Numeric(negative: a.coefficient < 0, magnitude: rest, scale: Int(Swift.max(a.scale, b.scale)))
+    return try Numeric(
+      negative: a.coefficient < 0,
+      magnitude: rest,
+      scale: Int(Swift.max(a.scale, b.scale))
+    )
   }
 }
 

@@ -14,10 +14,15 @@ extension Numeric {
   }
 
   /// The number with exactly `places` digits after the point; negative places round left of the point.
-  public func rounded(toScale places: Int, _ rounding: Rounding = .nearest) throws(TallyError) -> Numeric {
+  public func rounded(
+    toScale places: Int,
+    _ rounding: Rounding = .nearest
+  ) throws(TallyError) -> Numeric {
     let wanted = Swift.max(0, Swift.min(places, Self.digitsMax))
     if wanted >= Int(scale) && places >= 0 {
-      let wide = coefficient.magnitude.multipliedReportingOverflow(by: DecimalPower.of(wanted - Int(scale)))
+      let wide = coefficient.magnitude.multipliedReportingOverflow(
+        by: DecimalPower.of(wanted - Int(scale))
+      )
       guard !wide.overflow else { throw Self.overflow() }
       return try Numeric(negative: coefficient < 0, magnitude: wide.partialValue, scale: wanted)
     }
@@ -52,12 +57,17 @@ extension Numeric {
     let whole = Int(precision) - Int(scale)
     let limit = whole > 0 ? "10^\(whole)" : "1"
     let failure = TallyError.sql(
-      "22003", "numeric field overflow",
-      detail: "A field with precision \(precision), scale \(scale) must round to an absolute value less than \(limit).")
+      "22003",
+      "numeric field overflow",
+      detail:
+        "A field with precision \(precision), scale \(scale) must round to an absolute value less than \(limit)."
+    )
     // What does not fit 38 digits does not fit a declared precision either, so overflow is reported in its words.
     let result: Numeric
     do throws(TallyError) { result = try rounded(toScale: Int(scale)) } catch { throw failure }
-    guard precision >= Self.digitsMax || result.coefficient.magnitude < DecimalPower.of(Int(precision)) else {
+    guard
+      precision >= Self.digitsMax || result.coefficient.magnitude < DecimalPower.of(Int(precision))
+    else {
       throw failure
     }
     return result
@@ -128,9 +138,14 @@ public enum IntegerRange {
     }
   }
   /// `integer out of range` (22003).
-  public static func failure(_ type: DataType) -> TallyError { .sql("22003", "\(type.name) out of range") }
+  public static func failure(_ type: DataType) -> TallyError {
+    .sql("22003", "\(type.name) out of range")
+  }
   /// A double as PostgreSQL casts it to an integer type: to the nearest, ties to even.
-  public static func integer(_ value: Double, as type: DataType = .bigint) throws(TallyError) -> Int64 {
+  public static func integer(
+    _ value: Double,
+    as type: DataType = .bigint
+  ) throws(TallyError) -> Int64 {
     let rounded = value.rounded(.toNearestOrEven)
     guard let whole = Int64(exactly: rounded), of(type).contains(whole) else { throw failure(type) }
     return whole

@@ -36,14 +36,18 @@ public enum NumericText {
   }
   /// Reads a number with any scale up to 38, then fits it to `type` when that has a precision.
   public static func parse(
-    _ bytes: UnsafeRawBufferPointer, as type: DataType = .plainNumeric
+    _ bytes: UnsafeRawBufferPointer,
+    as type: DataType = .plainNumeric
   ) throws(TallyError) -> Numeric {
     if let value = FieldParser.parseNumeric(bytes) { return try value.fitted(to: type) }
     var scan = TextScanner(trimming: bytes)
     let isNegative = scan.sign() == -1
     if scan.takeRest("nan") || scan.takeRest("inf") || scan.takeRest("infinity") {
-      throw .sql("0A000", "numeric \"\(String(decoding: bytes, as: UTF8.self))\" is not supported",
-        hint: "Use double precision for NaN and infinities.")
+      throw .sql(
+        "0A000",
+        "numeric \"\(String(decoding: bytes, as: UTF8.self))\" is not supported",
+        hint: "Use double precision for NaN and infinities."
+      )
     }
     var magnitude: UInt128 = 0
     var scale = 0
@@ -54,7 +58,11 @@ public enum NumericText {
       let byte = scan.peek
       if TextScanner.isDigit(byte) {
         // Digits past the 38th matter only while they are zeros of a number that is zero so far.
-        if magnitude >= Numeric.bound / 10 { isWide = true } else { magnitude = magnitude * 10 + UInt128(byte &- 0x30) }
+        if magnitude >= Numeric.bound / 10 {
+          isWide = true
+        } else {
+          magnitude = magnitude * 10 + UInt128(byte &- 0x30)
+        }
         if isFraction { scale += 1 }
         count += 1
       } else if byte == 0x2e && !isFraction {
@@ -91,7 +99,10 @@ public enum NumericText {
     return try Numeric(negative: isNegative, magnitude: magnitude, scale: scale).fitted(to: type)
   }
   /// Reads plain digits of any length for a type with a declared scale, dropping what cannot decide the rounding.
-  private static func wide(_ bytes: UnsafeRawBufferPointer, _ type: DataType) throws(TallyError) -> Numeric? {
+  private static func wide(
+    _ bytes: UnsafeRawBufferPointer,
+    _ type: DataType
+  ) throws(TallyError) -> Numeric? {
     guard case .numeric(_?, let scale) = type else { return nil }
     var scan = TextScanner(trimming: bytes)
     let isNegative = scan.sign() == -1
@@ -108,6 +119,8 @@ public enum NumericText {
       if places >= 0 { places += 1 }
       scan.at += 1
     }
-    return try Numeric(negative: isNegative, magnitude: magnitude, scale: max(places, 0)).fitted(to: type)
+    return try Numeric(negative: isNegative, magnitude: magnitude, scale: max(places, 0)).fitted(
+      to: type
+    )
   }
 }

@@ -14,7 +14,9 @@ extension CatalogFormat {
     }
   }
   /// Reads a bucket width; one that is not positive is malformed.
-  public static func decodeWidth(from reader: inout ByteReader) throws(DecodingFailure) -> BucketWidth {
+  public static func decodeWidth(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> BucketWidth {
     let start = reader.position
     switch try reader.u8() {
     case 1:
@@ -35,12 +37,16 @@ extension CatalogFormat {
     if let keep = level.keep { ValueFormat.encode(keep, into: &writer) }
   }
   /// Reads a level.
-  public static func decodeLevel(from reader: inout ByteReader) throws(DecodingFailure) -> RollupLevel {
+  public static func decodeLevel(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> RollupLevel {
     let width = try decodeWidth(from: &reader)
     let suffix = try reader.string(max: Limits.nameBytesMax)
     return RollupLevel(
-      width: width, suffix: suffix,
-      keep: try reader.bool() ? try ValueFormat.decodeInterval(from: &reader) : nil)
+      width: width,
+      suffix: suffix,
+      keep: try reader.bool() ? try ValueFormat.decodeInterval(from: &reader) : nil
+    )
   }
   /// Appends a measure.
   public static func encode(_ measure: RollupMeasure, into writer: inout ByteWriter) {
@@ -49,7 +55,9 @@ extension CatalogFormat {
     ValueFormat.encode(measure.type, into: &writer)
   }
   /// Reads a measure.
-  public static func decodeMeasure(from reader: inout ByteReader) throws(DecodingFailure) -> RollupMeasure {
+  public static func decodeMeasure(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> RollupMeasure {
     let name = try reader.string(max: Limits.nameBytesMax)
     let start = reader.position
     let raw = try reader.u8()
@@ -77,7 +85,9 @@ extension CatalogFormat {
     for column in rollup.outputOrder { writer.count(column) }
   }
   /// Reads a rollup.
-  public static func decodeRollup(from reader: inout ByteReader) throws(DecodingFailure) -> RollupDefinition {
+  public static func decodeRollup(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> RollupDefinition {
     let id = TableID(try reader.u64())
     let schema = try reader.string(max: Limits.nameBytesMax)
     let name = try reader.string(max: Limits.nameBytesMax)
@@ -93,7 +103,17 @@ extension CatalogFormat {
       try decodeIndex(&r, of: columns)
     }
     return RollupDefinition(
-      id: id, schemaName: schema, name: name, source: source, keys: keys, measures: measures, levels: levels,
-      timeZone: zone, sql: sql, program: program, outputOrder: order)
+      id: id,
+      schemaName: schema,
+      name: name,
+      source: source,
+      keys: keys,
+      measures: measures,
+      levels: levels,
+      timeZone: zone,
+      sql: sql,
+      program: program,
+      outputOrder: order
+    )
   }
 }

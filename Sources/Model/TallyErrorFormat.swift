@@ -17,7 +17,8 @@ public enum TallyErrorFormat {
     writer.string(cut(error.message))
     writer.u8(
       (error.detail == nil ? 0 : 1) | (error.hint == nil ? 0 : 2) | (error.position == nil ? 0 : 4)
-        | (error.node == nil ? 0 : 8))
+        | (error.node == nil ? 0 : 8)
+    )
     if let detail = error.detail { writer.string(cut(detail)) }
     if let hint = error.hint { writer.string(cut(hint)) }
     if let position = error.position { writer.varint(UInt64(max(position, 0))) }
@@ -35,7 +36,9 @@ public enum TallyErrorFormat {
     error.message = try reader.string(max: textBytesMax)
     let flagsAt = reader.position
     let flags = try reader.u8()
-    guard flags < 16 else { throw DecodingFailure(.unknown, at: flagsAt, "flags \(flags) of an error") }
+    guard flags < 16 else {
+      throw DecodingFailure(.unknown, at: flagsAt, "flags \(flags) of an error")
+    }
     if flags & 1 != 0 { error.detail = try reader.string(max: textBytesMax) }
     if flags & 2 != 0 { error.hint = try reader.string(max: textBytesMax) }
     if flags & 4 != 0 { error.position = try reader.count(max: Int(Int32.max), "position") }

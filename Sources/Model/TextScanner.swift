@@ -69,7 +69,9 @@ struct TextScanner {
   /// Whether the rest equals an ASCII word in any case; takes it if so.
   mutating func takeRest(_ word: StaticString) -> Bool {
     guard end - at == word.utf8CodeUnitCount else { return false }
-    for i in 0..<word.utf8CodeUnitCount where (bytes[at + i] | 0x20) != (word.utf8Start[i] | 0x20) { return false }
+    for i in 0..<word.utf8CodeUnitCount where (bytes[at + i] | 0x20) != (word.utf8Start[i] | 0x20) {
+      return false
+    }
     at = end
     return true
   }
@@ -77,11 +79,14 @@ struct TextScanner {
 
 /// Lends the UTF-8 bytes of a text.
 func withBytes<R>(
-  of text: String, _ body: (UnsafeRawBufferPointer) throws(TallyError) -> R
+  of text: String,
+  _ body: (UnsafeRawBufferPointer) throws(TallyError) -> R
 ) throws(TallyError) -> R {
   var text = text
   let result = text.withUTF8 { utf8 -> Result<R, TallyError> in
-    do throws(TallyError) { return .success(try body(UnsafeRawBufferPointer(utf8))) } catch { return .failure(error) }
+    do throws(TallyError) { return .success(try body(UnsafeRawBufferPointer(utf8))) } catch {
+      return .failure(error)
+    }
   }
   return try result.get()
 }
@@ -126,7 +131,14 @@ extension ByteWriter {
 
 extension TallyError {
   /// 22P02: `invalid input syntax for type integer: "abc"`.
-  static func syntax(_ type: String, _ bytes: UnsafeRawBufferPointer, _ sqlState: String = "22P02") -> TallyError {
-    .sql(sqlState, "invalid input syntax for type \(type): \"\(String(decoding: bytes, as: UTF8.self))\"")
+  static func syntax(
+    _ type: String,
+    _ bytes: UnsafeRawBufferPointer,
+    _ sqlState: String = "22P02"
+  ) -> TallyError {
+    .sql(
+      sqlState,
+      "invalid input syntax for type \(type): \"\(String(decoding: bytes, as: UTF8.self))\""
+    )
   }
 }

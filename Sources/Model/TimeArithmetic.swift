@@ -10,7 +10,10 @@ public enum TimeArithmetic {
   }
 
   /// timestamp + interval: months first (clamped to the end of the month), then days, then time.
-  public static func add(_ interval: Interval, toTimestamp micros: Int64) throws(TallyError) -> Int64 {
+  public static func add(
+    _ interval: Interval,
+    toTimestamp micros: Int64
+  ) throws(TallyError) -> Int64 {
     if isInfinite(micros) { return micros }
     var day = Calendar.day(ofMicroseconds: micros)
     let time = micros &- day &* Calendar.microsecondsPerDay
@@ -25,22 +28,31 @@ public enum TimeArithmetic {
     return result.partialValue
   }
   /// timestamp - interval.
-  public static func subtract(_ interval: Interval, fromTimestamp micros: Int64) throws(TallyError) -> Int64 {
+  public static func subtract(
+    _ interval: Interval,
+    fromTimestamp micros: Int64
+  ) throws(TallyError) -> Int64 {
     try add(try Interval.negate(interval), toTimestamp: micros)
   }
   /// timestamp - timestamp as days and time of the same sign.
   public static func subtract(_ b: Int64, from a: Int64) throws(TallyError) -> Interval {
-    guard !isInfinite(a), !isInfinite(b) else { throw .sql("22008", "cannot subtract infinite timestamps") }
+    guard !isInfinite(a), !isInfinite(b) else {
+      throw .sql("22008", "cannot subtract infinite timestamps")
+    }
     let span = a.subtractingReportingOverflow(b)
     guard !span.overflow else { throw Interval.outOfRange() }
-    let (days, time) = span.partialValue.quotientAndRemainder(dividingBy: Calendar.microsecondsPerDay)
+    let (days, time) = span.partialValue.quotientAndRemainder(
+      dividingBy: Calendar.microsecondsPerDay
+    )
     return Interval(days: Int32(days), microseconds: time)
   }
   /// date + whole days.
   public static func add(days: Int64, toDate day: Int64) throws(TallyError) -> Int64 {
     if isInfinite(day) { return day }
     let sum = day.addingReportingOverflow(days)
-    guard !sum.overflow, sum.partialValue >= TimeRange.firstDay, sum.partialValue <= TimeRange.lastDay else {
+    guard !sum.overflow, sum.partialValue >= TimeRange.firstDay,
+      sum.partialValue <= TimeRange.lastDay
+    else {
       throw dateOutOfRange()
     }
     return sum.partialValue
@@ -52,7 +64,9 @@ public enum TimeArithmetic {
   }
   /// date - date, in days.
   public static func subtract(date b: Int64, from a: Int64) throws(TallyError) -> Int64 {
-    guard !isInfinite(a), !isInfinite(b) else { throw .sql("22008", "cannot subtract infinite dates") }
+    guard !isInfinite(a), !isInfinite(b) else {
+      throw .sql("22008", "cannot subtract infinite dates")
+    }
     return a - b
   }
   /// The timestamp at the start of a date.

@@ -22,8 +22,10 @@ public enum TimeUnit: UInt8, Sendable, CaseIterable {
   /// The unit PostgreSQL knows by that name or abbreviation, in any case.
   public init?(name: String) {
     switch name.lowercased() {
-    case "us", "usec", "usecs", "useconds", "usecond", "microsecond", "microseconds", "microsecon": self = .microsecond
-    case "ms", "msec", "msecs", "mseconds", "msecond", "millisecond", "milliseconds", "millisecon": self = .millisecond
+    case "us", "usec", "usecs", "useconds", "usecond", "microsecond", "microseconds", "microsecon":
+      self = .microsecond
+    case "ms", "msec", "msecs", "mseconds", "msecond", "millisecond", "milliseconds", "millisecon":
+      self = .millisecond
     case "s", "sec", "secs", "second", "seconds": self = .second
     case "m", "min", "mins", "minute", "minutes": self = .minute
     case "h", "hr", "hrs", "hour", "hours": self = .hour
@@ -74,7 +76,8 @@ extension Calendar {
   public static func truncateToBucket(_ micros: Int64, _ width: BucketWidth) -> Int64 {
     if micros == TimeLimits.infinity || micros == TimeLimits.minusInfinity { return micros }
     switch width {
-    case .microseconds(let fixed): return truncateFixed(micros, width: fixed, origin: origin(ofWidth: fixed))
+    case .microseconds(let fixed):
+      return truncateFixed(micros, width: fixed, origin: origin(ofWidth: fixed))
     case .months(let months): return startOfMonths(micros, Int64(months))
     }
   }
@@ -82,14 +85,17 @@ extension Calendar {
   public static func endOfBucket(_ start: Int64, _ width: BucketWidth) -> Int64 {
     switch width {
     case .microseconds(let fixed): start &+ fixed
-    case .months(let months): addMonths(Int64(months), toDay: day(ofMicroseconds: start)) &* microsecondsPerDay
+    case .months(let months):
+      addMonths(Int64(months), toDay: day(ofMicroseconds: start)) &* microsecondsPerDay
     }
   }
   /// Buckets of a whole block; `output` has room for `input.count` values and may be the same memory.
   ///
   /// Times mostly rise, so the bucket of the row before is tried first: two compares instead of a division.
   public static func truncateToBuckets(
-    _ input: UnsafeBufferPointer<Int64>, _ width: BucketWidth, into output: UnsafeMutablePointer<Int64>
+    _ input: UnsafeBufferPointer<Int64>,
+    _ width: BucketWidth,
+    into output: UnsafeMutablePointer<Int64>
   ) {
     // An empty range at first, so that the first row always takes the slow path.
     var start: Int64 = 0
@@ -122,7 +128,9 @@ extension Calendar {
     let year = 1970 + floorDivide(first, 12)
     return days(year: year, month: Int(floorRemainder(first, 12)) + 1, day: 1) &* microsecondsPerDay
   }
-  private static func year(of micros: Int64) -> Int64 { civil(days: day(ofMicroseconds: micros)).year }
+  private static func year(of micros: Int64) -> Int64 {
+    civil(days: day(ofMicroseconds: micros)).year
+  }
   private static func startOfYear(_ year: Int64) -> Int64 {
     days(year: year, month: 1, day: 1) &* microsecondsPerDay
   }

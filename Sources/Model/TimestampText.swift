@@ -14,7 +14,11 @@ public enum TimestampText {
     if date.year <= 0 { writer.ascii(" BC") }
   }
   /// Appends a timestamp; one with time zone ends in `+00`.
-  public static func write(timestamp micros: Int64, withTimeZone: Bool, into writer: inout ByteWriter) {
+  public static func write(
+    timestamp micros: Int64,
+    withTimeZone: Bool,
+    into writer: inout ByteWriter
+  ) {
     if writeInfinity(micros, into: &writer) { return }
     let fields = Calendar.fields(ofMicroseconds: micros)
     write(fields.date, into: &writer)
@@ -53,15 +57,18 @@ public enum TimestampText {
   }
   /// Reads a timestamp; its zone counts only when the type has one.
   public static func parseTimestamp(
-    _ bytes: UnsafeRawBufferPointer, withTimeZone: Bool
+    _ bytes: UnsafeRawBufferPointer,
+    withTimeZone: Bool
   ) throws(TallyError) -> Int64 {
     if let micros = FieldParser.parseTimestamp(bytes) { return micros }
     let parts = try Parts(bytes, withTimeZone ? "timestamp with time zone" : "timestamp")
     if let special = parts.special { return special }
     let start = parts.day.multipliedReportingOverflow(by: Calendar.microsecondsPerDay)
-    let offset = parts.time - (withTimeZone ? parts.zoneSeconds * Calendar.microsecondsPerSecond : 0)
+    let offset =
+      parts.time - (withTimeZone ? parts.zoneSeconds * Calendar.microsecondsPerSecond : 0)
     let micros = start.partialValue.addingReportingOverflow(offset)
-    guard !start.overflow, !micros.overflow, TimeRange.contains(microsecond: micros.partialValue) else {
+    guard !start.overflow, !micros.overflow, TimeRange.contains(microsecond: micros.partialValue)
+    else {
       throw .sql("22008", "timestamp out of range: \"\(String(decoding: bytes, as: UTF8.self))\"")
     }
     return micros.partialValue
@@ -81,7 +88,9 @@ private struct Parts {
     var scan = TextScanner(trimming: bytes)
     let syntax = TallyError.syntax(type, bytes, "22007")
     let range = TallyError.sql(
-      "22008", "date/time field value out of range: \"\(String(decoding: bytes, as: UTF8.self))\"")
+      "22008",
+      "date/time field value out of range: \"\(String(decoding: bytes, as: UTF8.self))\""
+    )
     if scan.takeRest("infinity") || scan.takeRest("+infinity") {
       special = TimeLimits.infinity
       return
@@ -104,13 +113,18 @@ private struct Parts {
     try readZone(&scan, bytes, syntax)
     scan.skipBlanks()
     if scan.takeRest("bc") {
-      throw .sql("0A000", "years BC are not supported: \"\(String(decoding: bytes, as: UTF8.self))\"")
+      throw .sql(
+        "0A000",
+        "years BC are not supported: \"\(String(decoding: bytes, as: UTF8.self))\""
+      )
     }
     if !scan.isAtEnd && !scan.takeRest("ad") { throw syntax }
   }
 
   private mutating func readDate(
-    _ scan: inout TextScanner, _ syntax: TallyError, _ range: TallyError
+    _ scan: inout TextScanner,
+    _ syntax: TallyError,
+    _ range: TallyError
   ) throws(TallyError) {
     var (year, width) = scan.digits()
     var month: Int64 = 0
@@ -119,7 +133,8 @@ private struct Parts {
     if width == 8 && separator != 0x2d && separator != 0x2f {
       (year, month, dayOfMonth) = (year / 10_000, year / 100 % 100, year % 100)
     } else {
-      guard width >= 3, width <= 7, separator == 0x2d || separator == 0x2f, scan.take(separator) else { throw syntax }
+      guard width >= 3, width <= 7, separator == 0x2d || separator == 0x2f, scan.take(separator)
+      else { throw syntax }
       let second = scan.digits()
       guard second.count >= 1, second.count <= 2, scan.take(separator) else { throw syntax }
       let third = scan.digits()
@@ -131,12 +146,16 @@ private struct Parts {
       failure.hint = "Perhaps you need a different \"datestyle\" setting."
       throw failure
     }
-    guard year > 0, dayOfMonth <= Int64(Calendar.daysInMonth(year: year, month: Int(month))) else { throw range }
+    guard year > 0, dayOfMonth <= Int64(Calendar.daysInMonth(year: year, month: Int(month))) else {
+      throw range
+    }
     day = Calendar.days(year: year, month: Int(month), day: Int(dayOfMonth))
   }
 
   private mutating func readTime(
-    _ scan: inout TextScanner, _ syntax: TallyError, _ range: TallyError
+    _ scan: inout TextScanner,
+    _ syntax: TallyError,
+    _ range: TallyError
   ) throws(TallyError) {
     var hour = scan.digits()
     var minute: (value: Int64, count: Int)
@@ -168,7 +187,9 @@ private struct Parts {
   }
 
   private mutating func readZone(
-    _ scan: inout TextScanner, _ bytes: UnsafeRawBufferPointer, _ syntax: TallyError
+    _ scan: inout TextScanner,
+    _ bytes: UnsafeRawBufferPointer,
+    _ syntax: TallyError
   ) throws(TallyError) {
     scan.skipBlanks()
     let start = scan.at
@@ -198,7 +219,10 @@ private struct Parts {
     default: throw syntax
     }
     guard hours <= 15, minutes < 60, seconds < 60 else {
-      throw .sql("22009", "time zone displacement out of range: \"\(String(decoding: bytes, as: UTF8.self))\"")
+      throw .sql(
+        "22009",
+        "time zone displacement out of range: \"\(String(decoding: bytes, as: UTF8.self))\""
+      )
     }
     zoneSeconds = Int64(sign) * ((hours * 60 + minutes) * 60 + seconds)
   }

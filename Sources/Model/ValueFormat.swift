@@ -83,23 +83,38 @@ public enum ValueFormat {
     case let tag: throw DecodingFailure(.unknown, at: start, "type \(tag)")
     }
   }
-  private static func decodeNumericType(from reader: inout ByteReader) throws(DecodingFailure) -> DataType {
+  private static func decodeNumericType(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> DataType {
     let start = reader.position
     let (flags, precision, scale) = (try reader.u8(), try reader.u8(), try reader.u8())
     guard flags <= 3, flags & 1 != 0 || precision == 0, flags & 2 != 0 || scale == 0, flags != 2,
       flags == 0 || (precision >= 1 && precision <= 38), scale <= 38
-    else { throw DecodingFailure(.malformed, at: start, "numeric(\(precision),\(scale)) with flags \(flags)") }
-    return .numeric(precision: flags & 1 != 0 ? precision : nil, scale: flags & 2 != 0 ? scale : nil)
+    else {
+      throw DecodingFailure(
+        .malformed,
+        at: start,
+        "numeric(\(precision),\(scale)) with flags \(flags)"
+      )
+    }
+    return .numeric(
+      precision: flags & 1 != 0 ? precision : nil,
+      scale: flags & 2 != 0 ? scale : nil
+    )
   }
   private static func decodeHLLParameters(
     from reader: inout ByteReader
   ) throws(DecodingFailure) -> HLLParameters {
     let start = reader.position
     let parameters = HLLParameters(
-      log2m: try reader.u8(), regwidth: try reader.u8(), expthresh: try reader.integer(Int32.self),
-      sparseon: try reader.bool())
+      log2m: try reader.u8(),
+      regwidth: try reader.u8(),
+      expthresh: try reader.integer(Int32.self),
+      sparseon: try reader.bool()
+    )
     let limit = parameters.expthresh
-    guard parameters.log2m >= 4, parameters.log2m <= 17, parameters.regwidth >= 1, parameters.regwidth <= 8,
+    guard parameters.log2m >= 4, parameters.log2m <= 17, parameters.regwidth >= 1,
+      parameters.regwidth <= 8,
       limit == -1 || limit == 0 || (limit > 0 && limit <= 8192 && limit & (limit - 1) == 0)
     else { throw DecodingFailure(.malformed, at: start, "parameters of hll: \(parameters)") }
     return parameters
@@ -111,7 +126,8 @@ public enum ValueFormat {
     writer.integer(value.coefficient)
   }
   /// Reads a numeric; more than 38 digits or places are malformed.
-  public static func decodeNumeric(from reader: inout ByteReader) throws(DecodingFailure) -> Numeric {
+  public static func decodeNumeric(from reader: inout ByteReader) throws(DecodingFailure) -> Numeric
+  {
     let start = reader.position
     let scale = try reader.u8()
     let coefficient = try reader.integer(Int128.self)
@@ -127,9 +143,14 @@ public enum ValueFormat {
     writer.i64(value.microseconds)
   }
   /// Reads an interval.
-  public static func decodeInterval(from reader: inout ByteReader) throws(DecodingFailure) -> Interval {
+  public static func decodeInterval(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> Interval {
     Interval(
-      months: try reader.integer(Int32.self), days: try reader.integer(Int32.self), microseconds: try reader.i64())
+      months: try reader.integer(Int32.self),
+      days: try reader.integer(Int32.self),
+      microseconds: try reader.i64()
+    )
   }
 
   /// Appends a value.
@@ -180,7 +201,9 @@ public enum ValueFormat {
     encode(typed.value, into: &writer)
   }
   /// Reads a value with its type; a content of another layout is malformed.
-  public static func decodeTypedValue(from reader: inout ByteReader) throws(DecodingFailure) -> TypedValue {
+  public static func decodeTypedValue(
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> TypedValue {
     let type = try decodeType(from: &reader)
     let start = reader.position
     let value = try decodeValue(from: &reader)

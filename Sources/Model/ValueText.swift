@@ -13,7 +13,10 @@ public enum ValueText {
     return try withBytes(of: text) { bytes throws(TallyError) in try parse(bytes, as: type) }
   }
   /// Reads a value of the type from UTF-8 bytes, which the caller has validated.
-  public static func parse(_ bytes: UnsafeRawBufferPointer, as type: DataType) throws(TallyError) -> Value {
+  public static func parse(
+    _ bytes: UnsafeRawBufferPointer,
+    as type: DataType
+  ) throws(TallyError) -> Value {
     switch type {
     case .boolean, .smallint, .integer, .bigint, .date, .timestamp, .timestamptz, .hllHashval:
       return .fixed(try parseFixed(bytes, as: type))
@@ -24,11 +27,18 @@ public enum ValueText {
     case .interval: return .interval(try IntervalText.parse(bytes))
     case .hll: return .hll(try parseHexadecimal(bytes))
     case .topn, .topnRecord:
-      throw .sql("0A000", "text of type \(type.name) cannot be read", hint: "Build the value with topn_add_agg.")
+      throw .sql(
+        "0A000",
+        "text of type \(type.name) cannot be read",
+        hint: "Build the value with topn_add_agg."
+      )
     }
   }
   /// Reads a value of a type of layout `.fixed`.
-  public static func parseFixed(_ bytes: UnsafeRawBufferPointer, as type: DataType) throws(TallyError) -> Int64 {
+  public static func parseFixed(
+    _ bytes: UnsafeRawBufferPointer,
+    as type: DataType
+  ) throws(TallyError) -> Int64 {
     switch type {
     case .boolean: return try parseBoolean(bytes) ? 1 : 0
     case .date: return try TimestampText.parseDate(bytes)
@@ -38,8 +48,13 @@ public enum ValueText {
     }
   }
   /// Reads smallint, integer or bigint (any other type reads as bigint).
-  public static func parseInteger(_ bytes: UnsafeRawBufferPointer, as type: DataType) throws(TallyError) -> Int64 {
-    if let value = FieldParser.parseInt64(bytes), IntegerRange.of(type).contains(value) { return value }
+  public static func parseInteger(
+    _ bytes: UnsafeRawBufferPointer,
+    as type: DataType
+  ) throws(TallyError) -> Int64 {
+    if let value = FieldParser.parseInt64(bytes), IntegerRange.of(type).contains(value) {
+      return value
+    }
     let name = type.isInteger ? type.name : "bigint"
     var scan = TextScanner(trimming: bytes)
     let isNegative = scan.sign() == -1
@@ -57,7 +72,10 @@ public enum ValueText {
     guard scan.at > start, scan.isAtEnd else { throw .syntax(name, bytes) }
     if !isNegative && value == .min { isWide = true }
     guard !isWide, IntegerRange.of(type).contains(isNegative ? value : -value) else {
-      throw .sql("22003", "value \"\(String(decoding: bytes, as: UTF8.self))\" is out of range for type \(name)")
+      throw .sql(
+        "22003",
+        "value \"\(String(decoding: bytes, as: UTF8.self))\" is out of range for type \(name)"
+      )
     }
     return isNegative ? value : -value
   }
@@ -71,11 +89,15 @@ public enum ValueText {
     default: throw .syntax("boolean", bytes)
     }
   }
-  /// A text as a `varchar(limit)` keeps it: only blanks may be cut off. 0 is no limit.
+  /// A text as a `varchar(limit)` keeps it: only blanks may be cut off.
+  ///
+  /// 0 is no limit.
   public static func cut(_ text: String, _ limit: UInt32) throws(TallyError) -> String {
     if limit == 0 || text.utf8.count <= Int(limit) { return text }
     let scalars = text.unicodeScalars
-    guard let end = scalars.index(scalars.startIndex, offsetBy: Int(limit), limitedBy: scalars.endIndex) else {
+    guard
+      let end = scalars.index(scalars.startIndex, offsetBy: Int(limit), limitedBy: scalars.endIndex)
+    else {
       return text
     }
     guard scalars[end...].allSatisfy({ $0 == " " }) else {
@@ -83,7 +105,9 @@ public enum ValueText {
     }
     return String(scalars[..<end])
   }
-  private static func parseHexadecimal(_ bytes: UnsafeRawBufferPointer) throws(TallyError) -> [UInt8] {
+  private static func parseHexadecimal(
+    _ bytes: UnsafeRawBufferPointer
+  ) throws(TallyError) -> [UInt8] {
     func digit(_ byte: UInt8) -> UInt8? {
       switch byte {
       case 0x30...0x39: byte - 0x30
@@ -98,7 +122,9 @@ public enum ValueText {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count / 2 - 1)
     for at in stride(from: 2, to: bytes.count, by: 2) {
-      guard let high = digit(bytes[at]), let low = digit(bytes[at + 1]) else { throw .syntax("hll", bytes) }
+      guard let high = digit(bytes[at]), let low = digit(bytes[at + 1]) else {
+        throw .syntax("hll", bytes)
+      }
       result.append(high << 4 | low)
     }
     return result

@@ -14,7 +14,7 @@
 //   1 hello       client → server, first frame: HelloFormat          2 helloReply  server's answer: HelloFormat
 //   3 request     varint deadline (microseconds left, 0 = none), message    4 response   message; the only one of its stream
 //   5 streamItem  message; one of several                            6 end         none: the stream is complete
-//   7 error       TallyErrorFormat; ends its stream; on stream 0 the connection   8 cancel  none: the client gave the stream up
+//   7 error       ErrorFormat; ends its stream; on stream 0 the connection   8 cancel  none: the client gave the stream up
 //   9 credit      varint bytes of stream items (head + body, unpacked) that the server may send beyond streamWindow
 //   10 goodbye    none: the server drains; start no more requests     11 ping, 12 pong: none
 // A stream starts with `streamWindow` bytes of credit; an item may be sent while credit is above zero and may take it below.
@@ -114,8 +114,8 @@ public enum FrameFormat {
     return header
   }
 
-  /// Builds the header, and packs the body when that is wanted and pays; the body to send is returned beside it.
-  static func encode(_ frame: borrowing Frame, pack: Bool) throws(TallyError) -> (header: [UInt8], packed: [UInt8]?) {
+  /// Builds the header, and packs the body when that is wanted and saves a tenth. Throws when the frame is too large.
+  public static func encode(_ frame: consuming Frame, pack: Bool) throws(TallyError) -> EncodedFrame {
     let size = frame.head.count + frame.body.count
     guard size <= Limits.frameBytesMax else {
       throw TallyError(
@@ -143,8 +143,18 @@ public enum FrameFormat {
       put(checksum, 28)
       count = headerBytes
     }
-    return (header, packed)
+    return EncodedFrame(front: header + frame.head, body: packed ?? frame.body)
   }
+}
+
+/// A frame ready to send; made outside any lock, because packing takes time.
+public struct EncodedFrame: Sendable {
+  /// Header and head.
+  let front: [UInt8]
+  /// The body as sent.
+  let body: [UInt8]
+  /// Bytes on the wire.
+  public var byteCount: Int { front.count + body.count }
 }
 
 /// Turns frames into pieces to send: small frames share a piece, a large body is moved, not copied.
@@ -158,19 +168,15 @@ public struct FramePieces: Sendable {
   public init() {}
   /// True when nothing waits.
   public var isEmpty: Bool { byteCount == 0 }
-  /// Appends a frame. `pack` lets its body be LZ4 where that saves a tenth. Throws when the frame is too large.
-  public mutating func append(_ frame: consuming Frame, pack: Bool) throws(TallyError) {
-    let (header, packed) = try FrameFormat.encode(frame, pack: pack)
-    open.append(contentsOf: header)
-    open.append(contentsOf: frame.head)
-    byteCount += header.count + frame.head.count
-    let body = packed ?? frame.body
-    byteCount += body.count
-    if body.count < Self.moveFrom {
-      open.append(contentsOf: body)
+  /// Appends a frame.
+  public mutating func append(_ frame: consuming EncodedFrame) {
+    byteCount += frame.byteCount
+    open.append(contentsOf: frame.front)
+    if frame.body.count < Self.moveFrom {
+      open.append(contentsOf: frame.body)
     } else {
       pieces.append(open)
-      pieces.append(body)
+      pieces.append(frame.body)
       open = []
     }
   }

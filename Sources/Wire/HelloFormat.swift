@@ -100,3 +100,21 @@ public enum HelloFormat {
       incarnation: Incarnation(try reader.u64()))
   }
 }
+
+/// The head of a credit frame: one varint of bytes.
+public enum CreditFormat {
+  /// The head that grants `bytes` more.
+  public static func encode(_ bytes: Int) -> [UInt8] {
+    var out = ByteWriter(capacity: 16)
+    out.count(bytes)
+    return out.finish()
+  }
+  /// Reads a grant; nobody has reason to grant more than 1 GiB at once.
+  public static func decode(_ head: [UInt8]) throws(DecodingFailure) -> Int {
+    try head.withReader { reader throws(DecodingFailure) in
+      let bytes = try reader.count(max: 1 << 30, "credit")
+      try reader.expectEnd()
+      return bytes
+    }
+  }
+}

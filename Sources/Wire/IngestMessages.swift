@@ -25,7 +25,7 @@ public struct OpenProducer: MessageContent {
   public static let nameBytesMax = 4096
   /// The table it will write.
   public var table: String
-  /// Of the source; the same name gives the same session for seven days. Empty: a new session that nobody can resume.
+  /// Of the source; the same name gives the same session for seven days.
   public var name: String
   /// Bytes of a chunk of the source; a resumed session answers the first load's.
   public var chunkBytes: UInt64

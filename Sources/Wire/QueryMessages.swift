@@ -53,7 +53,7 @@ public struct QuerySetting: Sendable, Equatable {
   }
 }
 
-/// A column of a result. Bytes: string name (≤ 1 MiB: an alias may be long) · type (TypeFormat).
+/// A column of a result. Bytes: string name (≤ 1 MiB: an alias may be long) · type (ValueFormat).
 public struct ResultColumn: Sendable, Equatable {
   /// Its name.
   public var name: String
@@ -76,13 +76,13 @@ public struct ResultHeader: MessageContent {
     out.count(columns.count)
     for column in columns {
       out.string(column.name)
-      TypeFormat.encode(column.type, into: &out)
+      ValueFormat.encode(column.type, into: &out)
     }
   }
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ResultHeader {
     ResultHeader(
       columns: try reader.list(max: Limits.columnsMax, "columns of a result") { reader throws(DecodingFailure) in
-        ResultColumn(name: try reader.string(max: Limits.textBytesMax), type: try TypeFormat.decode(&reader))
+        ResultColumn(name: try reader.string(max: Limits.textBytesMax), type: try ValueFormat.decodeType(from: &reader))
       })
   }
 }

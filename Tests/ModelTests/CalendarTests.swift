@@ -18,14 +18,17 @@ import Testing
     #expect(Calendar.days(year: -4713, month: 11, day: 24) == TimeRange.firstDay)
     #expect(Calendar.days(year: 5_874_897, month: 12, day: 31) == TimeRange.lastDay)
     #expect(
-      Calendar.days(year: 294_247, month: 1, day: 1) * Calendar.microsecondsPerDay == TimeRange.lastMicrosecond + 1)
+      Calendar.days(year: 294_247, month: 1, day: 1) * Calendar.microsecondsPerDay == TimeRange
+        .lastMicrosecond + 1
+    )
   }
   @Test func oneWeekBucketsAreDateTruncWeek() {
     var time: Int64 = -3_000_000_000_000_123
     while time < 3_000_000_000_000_000 {
       #expect(
         Calendar.truncateToBucket(time, .microseconds(7 * Calendar.microsecondsPerDay))
-          == Calendar.truncate(time, to: .week))
+          == Calendar.truncate(time, to: .week)
+      )
       #expect(Calendar.truncateToBucket(time, .months(1)) == Calendar.truncate(time, to: .month))
       #expect(Calendar.truncateToBucket(time, .months(3)) == Calendar.truncate(time, to: .quarter))
       #expect(Calendar.truncateToBucket(time, .months(12)) == Calendar.truncate(time, to: .year))
@@ -35,9 +38,13 @@ import Testing
   @Test func blocksAgreeWithSingleValues() {
     let day = Calendar.microsecondsPerDay
     let widths: [BucketWidth] = [
-      .microseconds(300_000_000), .microseconds(day), .microseconds(7 * day), .months(1), .months(12),
+      .microseconds(300_000_000), .microseconds(day), .microseconds(7 * day), .months(1),
+      .months(12),
     ]
-    var times: [Int64] = [TimeLimits.infinity, TimeLimits.minusInfinity, 0, -1, 1, TimeRange.firstMicrosecond, TimeRange.lastMicrosecond]
+    var times: [Int64] = [
+      TimeLimits.infinity, TimeLimits.minusInfinity, 0, -1, 1, TimeRange.firstMicrosecond,
+      TimeRange.lastMicrosecond,
+    ]
     var state: UInt64 = 1
     for _ in 0..<5000 {
       state = state &* 6_364_136_223_846_793_005 &+ 1
@@ -47,7 +54,9 @@ import Testing
     for width in widths {
       var output = [Int64](repeating: 0, count: times.count)
       times.withUnsafeBufferPointer { input in
-        output.withUnsafeMutableBufferPointer { Calendar.truncateToBuckets(input, width, into: $0.baseAddress!) }
+        output.withUnsafeMutableBufferPointer {
+          Calendar.truncateToBuckets(input, width, into: $0.baseAddress!)
+        }
       }
       #expect(output == times.map { Calendar.truncateToBucket($0, width) })
     }

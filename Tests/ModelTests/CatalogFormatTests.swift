@@ -10,63 +10,142 @@ private func bytes(_ body: (inout ByteWriter) -> Void) -> [UInt8] {
 }
 
 private let types: [DataType] = [
-  .boolean, .smallint, .integer, .bigint, .double, .plainNumeric, .numeric(precision: 12, scale: nil),
-  .numeric(precision: 38, scale: 10), .text, .varchar(7), .date, .timestamp, .timestamptz, .interval,
-  .hll(HLLParameters()), .hll(HLLParameters(log2m: 14, regwidth: 6, expthresh: 128, sparseon: false)),
+  .boolean, .smallint, .integer, .bigint, .double, .plainNumeric,
+  .numeric(precision: 12, scale: nil),
+  .numeric(precision: 38, scale: 10), .text, .varchar(7), .date, .timestamp, .timestamptz,
+  .interval,
+  .hll(HLLParameters()),
+  .hll(HLLParameters(log2m: 14, regwidth: 6, expthresh: 128, sparseon: false)),
   .topn(TopNParameters()), .hllHashval, .unknown, .topnRecord,
 ]
 
 private let snapshot = CatalogSnapshot(
-  cluster: ClusterID(high: 1, low: 2), version: CatalogVersion(77),
+  cluster: ClusterID(high: 1, low: 2),
+  version: CatalogVersion(77),
   nodes: [
-    NodeRecord(id: NodeID(1), name: "coordinator-1", role: .coordinator, address: "127.0.0.1:7000", incarnation: Incarnation(0)),
-    NodeRecord(id: NodeID(2), name: "worker-1", role: .worker, address: "127.0.0.1:7001", incarnation: Incarnation(5)),
+    NodeRecord(
+      id: NodeID(1),
+      name: "coordinator-1",
+      role: .coordinator,
+      address: "127.0.0.1:7000",
+      incarnation: Incarnation(0)
+    ),
+    NodeRecord(
+      id: NodeID(2),
+      name: "worker-1",
+      role: .worker,
+      address: "127.0.0.1:7001",
+      incarnation: Incarnation(5)
+    ),
   ],
   groups: [ColocationGroup(id: GroupID(3), keyType: .bigint, shards: [ShardID(4), ShardID(5)])],
   shards: [
-    ShardRecord(id: ShardID(4), group: GroupID(3), lower: 0, upper: .max / 2, epoch: Epoch(1), version: 9, primary: NodeID(2)),
-    ShardRecord(id: ShardID(5), group: GroupID(3), lower: .max / 2 + 1, upper: .max, epoch: Epoch(2), version: 8, primary: NodeID(2)),
+    ShardRecord(
+      id: ShardID(4),
+      group: GroupID(3),
+      lower: 0,
+      upper: .max / 2,
+      epoch: Epoch(1),
+      version: 9,
+      primary: NodeID(2)
+    ),
+    ShardRecord(
+      id: ShardID(5),
+      group: GroupID(3),
+      lower: .max / 2 + 1,
+      upper: .max,
+      epoch: Epoch(2),
+      version: 8,
+      primary: NodeID(2)
+    ),
   ],
   tables: [
     TableSchema(
-      id: TableID(6), name: "events",
-      columns: types.enumerated().map { Column(name: "c\($0)", type: $1, isNotNull: $0 % 2 == 0, defaultSQL: $0 % 3 == 0 ? "now()" : nil) },
-      distribution: .distributed(key: 3, group: GroupID(3)), timeColumn: 11, keep: Interval(months: 1, days: 2, microseconds: 3)),
+      id: TableID(6),
+      name: "events",
+      columns: types.enumerated().map {
+        Column(
+          name: "c\($0)",
+          type: $1,
+          isNotNull: $0 % 2 == 0,
+          defaultSQL: $0 % 3 == 0 ? "now()" : nil
+        )
+      },
+      distribution: .distributed(key: 3, group: GroupID(3)),
+      timeColumn: 11,
+      keep: Interval(months: 1, days: 2, microseconds: 3)
+    ),
     TableSchema(id: TableID(7), name: "plain", columns: []),
   ],
   rollups: [
     RollupDefinition(
-      id: TableID(8), name: "daily", source: TableID(6),
-      keys: [Column(name: "app", type: .bigint, isNotNull: true), Column(name: "bucket", type: .timestamp)],
-      measures: [RollupMeasure(name: "n", kind: .count, type: .bigint), RollupMeasure(name: "u", kind: .hll, type: .hll(HLLParameters()))],
+      id: TableID(8),
+      name: "daily",
+      source: TableID(6),
+      keys: [
+        Column(name: "app", type: .bigint, isNotNull: true),
+        Column(name: "bucket", type: .timestamp),
+      ],
+      measures: [
+        RollupMeasure(name: "n", kind: .count, type: .bigint),
+        RollupMeasure(name: "u", kind: .hll, type: .hll(HLLParameters())),
+      ],
       levels: [
         RollupLevel(width: .microseconds(300_000_000), suffix: "5min", keep: Interval(days: 7)),
         RollupLevel(width: .months(1), suffix: "1month"),
       ],
-      sql: "SELECT …", program: [1, 2, 3], outputOrder: [0, 1, 3, 2])
-  ])
+      sql: "SELECT …",
+      program: [1, 2, 3],
+      outputOrder: [0, 1, 3, 2]
+    )
+  ]
+)
 
 @Suite struct CatalogBytes {
   @Test func goldenBytesOfTypesAndValues() {
-    #expect(bytes { ValueFormat.encode(DataType.numeric(precision: 12, scale: 2), into: &$0) } == [6, 3, 12, 2])
+    #expect(
+      bytes { ValueFormat.encode(DataType.numeric(precision: 12, scale: 2), into: &$0) } == [
+        6, 3, 12, 2,
+      ]
+    )
     #expect(bytes { ValueFormat.encode(DataType.varchar(300), into: &$0) } == [8, 0x2c, 1, 0, 0])
-    #expect(bytes { ValueFormat.encode(DataType.hll(HLLParameters()), into: &$0) } == [13, 11, 5, 255, 255, 255, 255, 1])
+    #expect(
+      bytes { ValueFormat.encode(DataType.hll(HLLParameters()), into: &$0) } == [
+        13, 11, 5, 255, 255, 255, 255, 1,
+      ]
+    )
     #expect(bytes { ValueFormat.encode(Value.fixed(-2), into: &$0) } == [1, 3])
     #expect(bytes { ValueFormat.encode(Value.text("né"), into: &$0) } == [4, 3, 0x6e, 0xc3, 0xa9])
-    #expect(bytes { ValueFormat.encode(Value.double(1.5), into: &$0) } == [2, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f])
+    #expect(
+      bytes { ValueFormat.encode(Value.double(1.5), into: &$0) } == [
+        2, 0, 0, 0, 0, 0, 0, 0xf8, 0x3f,
+      ]
+    )
     #expect(
       bytes { ValueFormat.encode(Value.numeric(Numeric(coefficient: -1, scale: 2)), into: &$0) }
-        == [3, 2] + [UInt8](repeating: 255, count: 16))
+        == [3, 2] + [UInt8](repeating: 255, count: 16)
+    )
     #expect(
-      bytes { ValueFormat.encode(Value.interval(Interval(months: 1, days: -1, microseconds: 2)), into: &$0) }
-        == [5, 1, 0, 0, 0, 255, 255, 255, 255, 2, 0, 0, 0, 0, 0, 0, 0])
+      bytes {
+        ValueFormat.encode(
+          Value.interval(Interval(months: 1, days: -1, microseconds: 2)),
+          into: &$0
+        )
+      }
+        == [5, 1, 0, 0, 0, 255, 255, 255, 255, 2, 0, 0, 0, 0, 0, 0, 0]
+    )
     #expect(
       bytes { TallyErrorFormat.encode(.sql("22P02", "bad", hint: "h", position: 300), into: &$0) }
-        == [1, 0] + Array("22P02".utf8) + [3] + Array("bad".utf8) + [6, 1, 0x68, 0xac, 2])
+        == [1, 0] + Array("22P02".utf8) + [3] + Array("bad".utf8) + [6, 1, 0x68, 0xac, 2]
+    )
   }
   @Test func goldenChecksumOfASnapshot() {
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }
-    #expect(encoded.prefix(26) == [1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2])
+    #expect(
+      encoded.prefix(26) == [
+        1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
+      ]
+    )
     #expect(encoded.count == 647)
     #expect(CRC32C.checksum(encoded) == 757_952_623)
   }
@@ -83,7 +162,9 @@ private let snapshot = CatalogSnapshot(
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }
     for length in 0..<encoded.count {
       #expect(throws: DecodingFailure.self) {
-        try Array(encoded[..<length]).withReader { r throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &r) }
+        try Array(encoded[..<length]).withReader { r throws(DecodingFailure) in
+          try CatalogFormat.decodeSnapshot(from: &r)
+        }
       }
     }
     for at in encoded.indices {
@@ -91,7 +172,11 @@ private let snapshot = CatalogSnapshot(
         var damaged = encoded
         damaged[at] ^= change
         // Any answer but a trap is right; a changed number cannot be noticed here.
-        do { _ = try damaged.withReader { r throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &r) } } catch {
+        do {
+          _ = try damaged.withReader { r throws(DecodingFailure) in
+            try CatalogFormat.decodeSnapshot(from: &r)
+          }
+        } catch {
           #expect(error.position <= encoded.count)
         }
       }
@@ -99,28 +184,49 @@ private let snapshot = CatalogSnapshot(
   }
   @Test func valuesRoundTripWithTheirTypes() throws {
     let values: [TypedValue] = [
-      TypedValue(.bigint, .null), TypedValue(.bigint, .fixed(.min)), TypedValue(.double, .double(-0.0)),
-      TypedValue(.plainNumeric, .numeric(Numeric(coefficient: 12345, scale: 3))), TypedValue(.text, .text("héllo")),
+      TypedValue(.bigint, .null), TypedValue(.bigint, .fixed(.min)),
+      TypedValue(.double, .double(-0.0)),
+      TypedValue(.plainNumeric, .numeric(Numeric(coefficient: 12345, scale: 3))),
+      TypedValue(.text, .text("héllo")),
       TypedValue(.interval, .interval(Interval(months: -1, days: 5, microseconds: .max))),
-      TypedValue(.hll(HLLParameters()), .hll([1, 2, 3])), TypedValue(.topn(TopNParameters()), .topn([])),
+      TypedValue(.hll(HLLParameters()), .hll([1, 2, 3])),
+      TypedValue(.topn(TopNParameters()), .topn([])),
     ]
     for value in values {
       let encoded = bytes { ValueFormat.encode(value, into: &$0) }
-      let back = try encoded.withReader { r throws(DecodingFailure) in try ValueFormat.decodeTypedValue(from: &r) }
+      let back = try encoded.withReader { r throws(DecodingFailure) in
+        try ValueFormat.decodeTypedValue(from: &r)
+      }
       #expect(back.type == value.type)
-      #expect(ValueText.print(back.value, as: back.type) == ValueText.print(value.value, as: value.type))
+      #expect(
+        ValueText.print(back.value, as: back.type) == ValueText.print(value.value, as: value.type)
+      )
     }
     let wrong = bytes { ValueFormat.encode(TypedValue(.text, .fixed(1)), into: &$0) }
     #expect(throws: DecodingFailure.self) {
-      try wrong.withReader { r throws(DecodingFailure) in try ValueFormat.decodeTypedValue(from: &r) }
+      try wrong.withReader { r throws(DecodingFailure) in try ValueFormat.decodeTypedValue(from: &r)
+      }
     }
   }
   @Test func errorsRoundTripAndUnknownStatusBecomesInternal() throws {
-    let error = TallyError(.overloaded, "später", sqlState: "53200", detail: "d", hint: "h", position: 3, node: "worker-1")
+    let error = TallyError(
+      .overloaded,
+      "später",
+      sqlState: "53200",
+      detail: "d",
+      hint: "h",
+      position: 3,
+      node: "worker-1"
+    )
     var encoded = bytes { TallyErrorFormat.encode(error, into: &$0) }
-    #expect(try encoded.withReader { r throws(DecodingFailure) in try TallyErrorFormat.decode(from: &r) } == error)
+    #expect(
+      try encoded.withReader { r throws(DecodingFailure) in try TallyErrorFormat.decode(from: &r) }
+        == error
+    )
     encoded[0] = 0xee
-    let unknown = try encoded.withReader { r throws(DecodingFailure) in try TallyErrorFormat.decode(from: &r) }
+    let unknown = try encoded.withReader { r throws(DecodingFailure) in
+      try TallyErrorFormat.decode(from: &r)
+    }
     #expect(unknown.status == .internalError)
     #expect(unknown.sqlState == "53200")
   }

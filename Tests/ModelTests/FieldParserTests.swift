@@ -3,7 +3,10 @@ import Model
 import Testing
 
 @Suite struct PlainReaders {
-  static let pieces = ["0", "9", "12", "2024", "-", "+", ".", ":", " ", "T", "e", "Z", "99999999", "t", "true", "false", "1", "/", "2024-02-29", "23:59:59"]
+  static let pieces = [
+    "0", "9", "12", "2024", "-", "+", ".", ":", " ", "T", "e", "Z", "99999999", "t", "true",
+    "false", "1", "/", "2024-02-29", "23:59:59",
+  ]
 
   @Test func plainAnswersAreTheFullAnswers() throws {
     var state: UInt64 = 99

@@ -25,9 +25,13 @@ private func n(_ text: String) throws -> Numeric {
     #expect(try Numeric.modulo(largest, try n("7")) == Numeric(remainderBy7(top)))
     #expect(throws: TallyError.self) { try Numeric.divide(Numeric(1), Numeric(0)) }
     // 10^37 / 3·10^-38 cannot be held.
-    #expect(throws: TallyError.self) { try Numeric.divide(largest, Numeric(coefficient: 3, scale: 38)) }
+    #expect(throws: TallyError.self) {
+      try Numeric.divide(largest, Numeric(coefficient: 3, scale: 38))
+    }
   }
-  private func remainderBy7(_ digits: String) -> Int64 { digits.utf8.reduce(0) { ($0 * 10 + Int64($1) - 48) % 7 } }
+  private func remainderBy7(_ digits: String) -> Int64 {
+    digits.utf8.reduce(0) { ($0 * 10 + Int64($1) - 48) % 7 }
+  }
 
   @Test func comparisonCrossesScales() throws {
     #expect(try n("1.0") == n("1.00"))
@@ -46,7 +50,9 @@ private func n(_ text: String) throws -> Numeric {
       #expect(error.sqlState == "22003")
       #expect(error.message == "numeric field overflow")
       #expect(
-        error.detail == "A field with precision 4, scale 2 must round to an absolute value less than 10^2.")
+        error.detail
+          == "A field with precision 4, scale 2 must round to an absolute value less than 10^2."
+      )
     }
     #expect(NumericText.text(try n("99.994").fitted(precision: 4, scale: 2)) == "99.99")
     #expect(throws: TallyError.self) { try n("99.995").fitted(precision: 4, scale: 2) }

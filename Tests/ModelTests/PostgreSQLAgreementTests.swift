@@ -22,7 +22,9 @@ private let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent(
     var wrong: [String] = []
     for line in lines {
       let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-      let (operation, arguments, expected) = (fields[0], Array(fields[1..<(fields.count - 1)]), fields[fields.count - 1])
+      let (operation, arguments, expected) = (
+        fields[0], Array(fields[1..<(fields.count - 1)]), fields[fields.count - 1]
+      )
       let answer: String
       do {
         answer = try Self.evaluate(operation, arguments)
@@ -37,21 +39,29 @@ private let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent(
   }
 
   static func numeric(_ text: String) throws -> Numeric {
-    guard case .numeric(let value) = try ValueText.parse(text, as: .plainNumeric) else { throw TallyError(.internalError, "") }
+    guard case .numeric(let value) = try ValueText.parse(text, as: .plainNumeric) else {
+      throw TallyError(.internalError, "")
+    }
     return value
   }
   static func fixed(_ text: String, _ type: DataType) throws -> Int64 {
-    guard case .fixed(let value) = try ValueText.parse(text, as: type) else { throw TallyError(.internalError, "") }
+    guard case .fixed(let value) = try ValueText.parse(text, as: type) else {
+      throw TallyError(.internalError, "")
+    }
     return value
   }
   static func double(_ text: String) throws -> Double {
-    guard case .double(let value) = try ValueText.parse(text, as: .double) else { throw TallyError(.internalError, "") }
+    guard case .double(let value) = try ValueText.parse(text, as: .double) else {
+      throw TallyError(.internalError, "")
+    }
     return value
   }
   static func cast(_ text: String, _ type: DataType) throws -> String {
     try #require(ValueText.print(try ValueText.parse(text, as: type), as: type))
   }
-  static func printed(_ value: Int64, _ type: DataType) -> String { ValueText.print(.fixed(value), as: type) ?? "" }
+  static func printed(_ value: Int64, _ type: DataType) -> String {
+    ValueText.print(.fixed(value), as: type) ?? ""
+  }
 
   static func evaluate(_ operation: String, _ a: [String]) throws -> String {
     switch operation {
@@ -63,13 +73,18 @@ private let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent(
     case "numeric": return try cast(a[0], .plainNumeric)
     case "numericps": return try cast(a[0], .numeric(precision: UInt8(a[1]), scale: UInt8(a[2])))
     case "num_add": return NumericText.text(try Numeric.add(try numeric(a[0]), try numeric(a[1])))
-    case "num_sub": return NumericText.text(try Numeric.subtract(try numeric(a[0]), try numeric(a[1])))
-    case "num_mul": return NumericText.text(try Numeric.multiply(try numeric(a[0]), try numeric(a[1])))
-    case "num_div": return NumericText.text(try Numeric.divide(try numeric(a[0]), try numeric(a[1])))
-    case "num_mod": return NumericText.text(try Numeric.modulo(try numeric(a[0]), try numeric(a[1])))
+    case "num_sub":
+      return NumericText.text(try Numeric.subtract(try numeric(a[0]), try numeric(a[1])))
+    case "num_mul":
+      return NumericText.text(try Numeric.multiply(try numeric(a[0]), try numeric(a[1])))
+    case "num_div":
+      return NumericText.text(try Numeric.divide(try numeric(a[0]), try numeric(a[1])))
+    case "num_mod":
+      return NumericText.text(try Numeric.modulo(try numeric(a[0]), try numeric(a[1])))
     case "num_cmp": return String(Numeric.compare(try numeric(a[0]), try numeric(a[1])))
     case "num_round": return NumericText.text(try numeric(a[0]).rounded(toScale: Int(a[1])!))
-    case "num_trunc": return NumericText.text(try numeric(a[0]).rounded(toScale: Int(a[1])!, .towardZero))
+    case "num_trunc":
+      return NumericText.text(try numeric(a[0]).rounded(toScale: Int(a[1])!, .towardZero))
     case "num_ceil": return NumericText.text(try numeric(a[0]).rounded(toScale: 0, .up))
     case "num_floor": return NumericText.text(try numeric(a[0]).rounded(toScale: 0, .down))
     case "num_int8": return String(try numeric(a[0]).integer())
@@ -81,32 +96,60 @@ private let fixture = URL(fileURLWithPath: #filePath).deletingLastPathComponent(
     case "timestamptz": return try cast(a[0], .timestamptz)
     case "date": return try cast(a[0], .date)
     case "interval": return try cast(a[0], .interval)
-    case "itv_mul": return IntervalText.text(try Interval.multiply(try IntervalText.parse(a[0]), try double(a[1])))
-    case "itv_div": return IntervalText.text(try Interval.divide(try IntervalText.parse(a[0]), try double(a[1])))
-    case "itv_add": return IntervalText.text(try Interval.add(try IntervalText.parse(a[0]), try IntervalText.parse(a[1])))
+    case "itv_mul":
+      return IntervalText.text(
+        try Interval.multiply(try IntervalText.parse(a[0]), try double(a[1]))
+      )
+    case "itv_div":
+      return IntervalText.text(try Interval.divide(try IntervalText.parse(a[0]), try double(a[1])))
+    case "itv_add":
+      return IntervalText.text(
+        try Interval.add(try IntervalText.parse(a[0]), try IntervalText.parse(a[1]))
+      )
     case "itv_sub":
-      return IntervalText.text(try Interval.subtract(try IntervalText.parse(a[0]), try IntervalText.parse(a[1])))
-    case "itv_cmp": return String(Interval.compare(try IntervalText.parse(a[0]), try IntervalText.parse(a[1])))
+      return IntervalText.text(
+        try Interval.subtract(try IntervalText.parse(a[0]), try IntervalText.parse(a[1]))
+      )
+    case "itv_cmp":
+      return String(Interval.compare(try IntervalText.parse(a[0]), try IntervalText.parse(a[1])))
     case "ts_add":
       return printed(
-        try TimeArithmetic.add(try IntervalText.parse(a[1]), toTimestamp: try fixed(a[0], .timestamp)), .timestamp)
+        try TimeArithmetic.add(
+          try IntervalText.parse(a[1]),
+          toTimestamp: try fixed(a[0], .timestamp)
+        ),
+        .timestamp
+      )
     case "ts_sub":
-      return IntervalText.text(try TimeArithmetic.subtract(try fixed(a[1], .timestamp), from: try fixed(a[0], .timestamp)))
+      return IntervalText.text(
+        try TimeArithmetic.subtract(try fixed(a[1], .timestamp), from: try fixed(a[0], .timestamp))
+      )
     case "trunc":
       let time = try fixed(a[1], .timestamp)
-      return printed(Calendar.truncate(time, to: try TimeUnit.parse(a[0], for: .timestamp)), .timestamp)
+      return printed(
+        Calendar.truncate(time, to: try TimeUnit.parse(a[0], for: .timestamp)),
+        .timestamp
+      )
     case "isoweek":
       let day = try fixed(a[0], .date)
       let (year, week) = Calendar.isoWeek(day)
       func pad(_ value: Int, _ width: Int) -> String {
         String(repeating: "0", count: max(0, width - String(value).count)) + String(value)
       }
-      return "\(pad(Int(year), 4))-\(pad(week, 2))-\(Calendar.isoDayOfWeek(day))-\(pad(Calendar.dayOfYear(day), 3))"
-    case "date_add": return printed(try TimeArithmetic.add(days: Int64(a[1])!, toDate: try fixed(a[0], .date)), .date)
+      return
+        "\(pad(Int(year), 4))-\(pad(week, 2))-\(Calendar.isoDayOfWeek(day))-\(pad(Calendar.dayOfYear(day), 3))"
+    case "date_add":
+      return printed(
+        try TimeArithmetic.add(days: Int64(a[1])!, toDate: try fixed(a[0], .date)),
+        .date
+      )
     case "bin":
       let width = try IntervalText.parse(a[0])
       let micros = Int64(width.days) * Calendar.microsecondsPerDay + width.microseconds
-      return printed(Calendar.truncateToBucket(try fixed(a[1], .timestamp), .microseconds(micros)), .timestamp)
+      return printed(
+        Calendar.truncateToBucket(try fixed(a[1], .timestamp), .microseconds(micros)),
+        .timestamp
+      )
     default: return "unknown operation"
     }
   }

@@ -1,0 +1,130 @@
+// ClusterMap.swift — the catalog as a client or worker knows it, and the coordinators it asks.
+//
+// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the next. Refreshes
+// that are wanted at the same time are made once.
+internal import Synchronization
+import Bytes
+public import Capabilities
+public import Model
+public import RPC
+public import Wire
+
+/// A cached catalog and the way to a newer one.
+public final class ClusterMap: Sendable {
+  private struct State {
+    var routing: RequestRouting?
+    var generation: UInt64 = 0
+    var refreshing: Promise<Void>?
+    var preferred = 0
+  }
+  /// Connections to all nodes.
+  public let pool: ConnectionPool
+  /// The coordinators' addresses.
+  public let coordinators: [NetworkAddress]
+  let clock: any Clock
+  let random: any Random
+  private let state = Mutex(State())
+  /// Longest time one coordinator may take over a catalog.
+  private static let fetchTimeout = Duration.seconds(5)
+
+  /// Makes an empty map; `coordinators` are tried in turn.
+  public init(coordinators: [NetworkAddress], pool: ConnectionPool, clock: any Clock, random: any Random) {
+    invariant(!coordinators.isEmpty, "no coordinators")
+    self.coordinators = coordinators
+    self.pool = pool
+    self.clock = clock
+    self.random = random
+  }
+
+  /// The catalog known now, if any.
+  public var known: RequestRouting? { state.withLock { $0.routing } }
+  /// The catalog; fetched when none is known yet.
+  public func current(deadline: Instant = .distantFuture) async throws -> RequestRouting {
+    if let routing = known { return routing }
+    return try await refresh(after: nil, deadline: deadline)
+  }
+  /// Takes a catalog that came another way; older ones are ignored.
+  public func adopt(_ catalog: CatalogSnapshot) {
+    let routing = RequestRouting(catalog)
+    state.withLock { state in
+      if let known = state.routing, known.catalog.version >= catalog.version { return }
+      state.routing = routing
+      state.generation += 1
+    }
+  }
+  /// Asks the coordinators for a catalog newer than `seen`; returns the newest there is, which may be the same.
+  public func refresh(after seen: RequestRouting?, deadline: Instant = .distantFuture) async throws -> RequestRouting {
+    while true {
+      let (newer, pending, mine) = state.withLock { state -> (RequestRouting?, Promise<Void>?, Promise<Void>?) in
+        if let known = state.routing, known !== seen, known.catalog.version > seen?.catalog.version ?? CatalogVersion(0) {
+          return (known, nil, nil)
+        }
+        if let pending = state.refreshing { return (nil, pending, nil) }
+        let mine = Promise<Void>()
+        state.refreshing = mine
+        return (nil, nil, mine)
+      }
+      if let newer { return newer }
+      if let pending {
+        let before = state.withLock { $0.generation }
+        // Settled by whoever fetches, within its own timeouts.
+        try await pending.value
+        try Task.checkCancellation()
+        if state.withLock({ $0.generation }) == before, let known { return known }
+        continue
+      }
+      defer {
+        state.withLock { $0.refreshing = nil }
+        mine?.fulfil(())
+      }
+      return try await fetch(deadline)
+    }
+  }
+  private func fetch(_ deadline: Instant) async throws -> RequestRouting {
+    let version = known?.catalog.version ?? CatalogVersion(0)
+    let reply = try await call(
+      .fetchCatalog(FetchCatalog(known: version)), deadline: min(deadline, clock.now + Self.fetchTimeout))
+    guard case .catalogReply(let content) = reply else { throw Self.unexpected(reply, "fetchCatalog") }
+    if content.catalog.isEmpty {
+      guard let known else { throw TallyError(.protocolViolation, "a coordinator sent no catalog") }
+      return known
+    }
+    adopt(
+      try content.catalog.withReader { reader throws(DecodingFailure) in
+        let catalog = try CatalogFormat.decodeSnapshot(from: &reader)
+        try reader.expectEnd()
+        return catalog
+      })
+    guard let known else { throw TallyError(.internalError, "the catalog that was fetched is gone") }
+    return known
+  }
+  static func unexpected(_ reply: Message, _ request: String) -> TallyError {
+    TallyError(.protocolViolation, "a \(request) request was answered by \(reply.name)")
+  }
+
+  /// Makes a request to a coordinator: the next one when one cannot be reached or is shutting down.
+  public func call(_ request: Message, deadline: Instant = .distantFuture) async throws -> Message {
+    try await onCoordinator(deadline) { connection in try await connection.call(request, deadline: deadline) }
+  }
+  /// Makes a request to a coordinator that is answered by several messages.
+  public func openStream(_ request: Message, deadline: Instant = .distantFuture) async throws -> MessageStream {
+    try await onCoordinator(deadline) { connection in try await connection.openStream(request, deadline: deadline) }
+  }
+  private func onCoordinator<R: Sendable>(
+    _ deadline: Instant, _ body: (RPCConnection) async throws -> R
+  ) async throws -> R {
+    let first = state.withLock { $0.preferred }
+    var last: TallyError?
+    for offset in coordinators.indices {
+      let at = (first + offset) % coordinators.count
+      do {
+        let result = try await body(try await pool.connection(to: coordinators[at], deadline: deadline))
+        state.withLock { $0.preferred = at }
+        return result
+      } catch let error as TallyError where error.status == .unavailable || error.status == .notPrimary {
+        last = error
+      }
+    }
+    throw last ?? TallyError(.unavailable, "no coordinator can be reached")
+  }
+}

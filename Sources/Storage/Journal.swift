@@ -1,0 +1,308 @@
+// Journal.swift — the one journal of a node: records of all shards, group commit, files prepared ahead and given back.
+//
+// Opened by JournalRecovery. `run()` is the flow that writes (one group at a time, one write and one sync each), prepares the
+// next file full of zeros (rule D3) and unlinks files that nothing needs (rule D16); it runs in the node's task group until
+// `close`. Callers hand records in with `enqueue` or `append`; the order of calls is the order in the files. A failed write
+// fails all that waits and ends `run` with the error: the node must stop (rule D5).
+import Bytes
+public import Capabilities
+public import Model
+internal import Synchronization
+
+/// The journal of a node.
+public final class Journal: Sendable {
+  struct Waiting {
+    var records: [JournalRecord]
+    var bytes: Int
+    var promise: Promise<JournalPlace>
+  }
+  /// A file that holds groups.
+  struct UsedFile {
+    var number: UInt64
+    var bytes: Int
+    /// Highest position of each shard in it.
+    var highest: [ShardID: LogPosition]
+  }
+  /// A file of zeros, header written, durable.
+  struct PreparedFile: Sendable {
+    var number: UInt64
+    var bytes: Int
+  }
+  /// Where the next group goes.
+  struct Cursor {
+    var file: (any DiskFile)?
+    var number: UInt64
+    var bytes: Int
+    var offset: Int
+    var group: UInt64
+    var previous: Hash128
+  }
+  struct State {
+    var queue: [Waiting] = []
+    var head = 0
+    var bytesInFlight = 0
+    var room: [(bytes: Int, promise: Promise<Void>)] = []
+    var failure: (any Error)?
+    var isClosed = false
+    var used: [UsedFile] = []
+    var released: [ShardID: LogPosition] = [:]
+    var cursor: Cursor
+    var nextNumber: UInt64
+    var writtenBytes: UInt64 = 0
+    var groups: UInt64 = 0
+  }
+  let disk: any Disk
+  let cluster: ClusterID
+  let node: NodeID
+  let settings: JournalSettings
+  let state: Mutex<State>
+  private let bell = BoundedQueue<Void>(capacity: 1)
+  private let releaseBell = BoundedQueue<Void>(capacity: 1)
+  private let wanted = BoundedQueue<Void>(capacity: 1)
+  private let prepared: BoundedQueue<PreparedFile>
+
+  init(
+    disk: any Disk, cluster: ClusterID, node: NodeID, settings: JournalSettings, used: [UsedFile], cursor: Cursor,
+    nextNumber: UInt64, prepared files: [PreparedFile]
+  ) {
+    self.disk = disk
+    self.cluster = cluster
+    self.node = node
+    self.settings = settings
+    state = Mutex(State(used: used, cursor: cursor, nextNumber: nextNumber))
+    prepared = BoundedQueue(capacity: max(1, files.count))
+    for file in files { _ = prepared.trySend(file) }
+    if files.isEmpty { _ = wanted.trySend(()) }
+  }
+
+  // MARK: Appending
+
+  /// Waits until `bytes` more may be in flight. Call it before a position is given to an entry.
+  public func reserve(_ bytes: Int) async throws {
+    let promise = state.withLock { state -> Promise<Void>? in
+      if state.failure != nil || state.isClosed { return nil }
+      if state.room.isEmpty, state.bytesInFlight == 0 || state.bytesInFlight + bytes <= settings.inFlightBytesMax {
+        return nil
+      }
+      let promise = Promise<Void>()
+      state.room.append((bytes, promise))
+      return promise
+    }
+    try await promise?.value
+  }
+  /// Takes records over, in the order of calls, never suspending; the promise is settled once they are durable.
+  public func enqueue(_ records: [JournalRecord]) -> Promise<JournalPlace> {
+    let promise = Promise<JournalPlace>()
+    let bytes = records.reduce(0) { $0 + $1.entry.body.count + GroupFormat.recordHeaderBytes }
+    let failure = state.withLock { state -> (any Error)? in
+      if let failure = state.failure { return failure }
+      if state.isClosed { return TallyError(.unavailable, "the journal is closed") }
+      state.queue.append(Waiting(records: records, bytes: bytes, promise: promise))
+      state.bytesInFlight += bytes
+      return nil
+    }
+    if let failure { promise.fail(failure) } else { _ = bell.trySend(()) }
+    return promise
+  }
+  /// Appends records and returns when they are durable.
+  public func append(_ records: [JournalRecord]) async throws -> JournalPlace { try await enqueue(records).value }
+
+  // MARK: Space
+
+  /// The shard needs nothing at or below `position` any more: it is in files that its durable manifest names.
+  public func release(_ shard: ShardID, through position: LogPosition) {
+    state.withLock { $0.released[shard] = max($0.released[shard] ?? LogPosition(0), position) }
+    _ = releaseBell.trySend(())
+  }
+  /// Forgets a shard that was removed from this node, so that it pins nothing.
+  public func forget(_ shard: ShardID) { release(shard, through: LogPosition(.max)) }
+  /// Bytes of the files that hold records.
+  public var pinnedBytes: Int { state.withLock { $0.used.reduce(0) { $0 + $1.bytes } } }
+  /// Bytes waiting or being written.
+  public var bytesInFlight: Int { state.withLock { $0.bytesInFlight } }
+  /// Bytes and groups written since the journal was opened.
+  public var written: (bytes: UInt64, groups: UInt64) { state.withLock { ($0.writtenBytes, $0.groups) } }
+  /// Whether shards should be flushed to shorten the journal.
+  public var isOverCap: Bool { pinnedBytes > settings.pinnedBytesMax }
+  /// The shards that need the oldest file, by number.
+  public var shardsPinningOldestFile: [ShardID] {
+    state.withLock { state in
+      guard let oldest = state.used.first else { return [] }
+      return oldest.highest.filter { $0.value > state.released[$0.key] ?? LogPosition(0) }.map(\.key).sorted()
+    }
+  }
+
+  // MARK: The flow
+
+  /// Writes what is queued until `close` or cancellation; throws when the disk fails.
+  public func run() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await self.write() }
+      group.addTask { try await self.prepare() }
+      group.addTask { try await self.reclaim() }
+      do {
+        // The writer ends at `close`; the other two only by failure or when they are cancelled then.
+        try await group.next()
+        group.cancelAll()
+        while true {
+          do { if try await group.next() == nil { break } } catch is CancellationError {}
+        }
+      } catch {
+        fail(error)
+        group.cancelAll()
+        throw error
+      }
+    }
+  }
+  /// Lets what is queued be written, then ends `run`.
+  public func close() {
+    state.withLock { $0.isClosed = true }
+    bell.finish()
+  }
+  private func fail(_ error: any Error) {
+    let (queue, room) = state.withLock { state in
+      state.failure = state.failure ?? error
+      defer { (state.queue, state.head, state.room) = ([], 0, []) }
+      return (state.queue[state.head...], state.room)
+    }
+    for waiting in queue { waiting.promise.fail(error) }
+    for waiting in room { waiting.promise.fail(error) }
+  }
+  private func write() async throws {
+    while try await bell.receive() != nil { while try await writeGroup() {} }
+    while try await writeGroup() {}
+    let file = state.withLock { state in
+      defer { state.cursor.file = nil }
+      return state.cursor.file
+    }
+    await file?.close()
+  }
+  /// Takes queued records up to the size of a group.
+  private func takeGroup() -> [Waiting] {
+    state.withLock { state in
+      var taken: [Waiting] = []
+      var bytes = 0
+      while state.head < state.queue.count, taken.isEmpty || bytes + state.queue[state.head].bytes <= settings.groupBytes {
+        bytes += state.queue[state.head].bytes
+        taken.append(state.queue[state.head])
+        state.head += 1
+      }
+      if state.head == state.queue.count {
+        state.queue.removeAll(keepingCapacity: true)
+        state.head = 0
+      } else if state.head > 256 {
+        state.queue.removeFirst(state.head)
+        state.head = 0
+      }
+      return taken
+    }
+  }
+  private func writeGroup() async throws -> Bool {
+    let taken = takeGroup()
+    if taken.isEmpty { return false }
+    do { try await write(taken) } catch {
+      for waiting in taken { waiting.promise.fail(error) }
+      throw error
+    }
+    return true
+  }
+  private func write(_ taken: [Waiting]) async throws {
+    let records = taken.flatMap(\.records)
+    var cursor = state.withLock { $0.cursor }
+    let bodyBytes = records.reduce(0) { $0 + $1.entry.body.count }
+    let needed = GroupFormat.aligned(GroupFormat.frontBytes(records: records.count, bodyBytes: bodyBytes).total)
+    if cursor.offset + needed > cursor.bytes || cursor.number == 0 { cursor = try await rotate(cursor, needed) }
+    let file: any DiskFile
+    if let open = cursor.file { file = open } else {
+      file = try await disk.open(JournalFormat.path(cursor.number), .readWrite, lane: .journal)
+      cursor.file = file
+    }
+    let group = GroupFormat.encode(
+      file: cursor.number, number: cursor.group, knownDurable: cursor.group - 1, previous: cursor.previous,
+      records: records)
+    // The shards pin the file before the write begins, so that a release racing it cannot unlink the file.
+    state.withLock { state in
+      if state.used.last?.number != cursor.number {
+        state.used.append(UsedFile(number: cursor.number, bytes: cursor.bytes, highest: [:]))
+      }
+      for record in records { state.used[state.used.count - 1].highest[record.shard] = record.entry.position }
+    }
+    try await file.write(group.pieces, at: UInt64(cursor.offset), sync: true)
+    let place = JournalPlace(file: cursor.number, group: cursor.group)
+    cursor.offset += needed
+    cursor.group += 1
+    cursor.previous = group.hash
+    let admitted = state.withLock { state -> [Promise<Void>] in
+      state.cursor = cursor
+      state.bytesInFlight -= taken.reduce(0) { $0 + $1.bytes }
+      state.writtenBytes += UInt64(needed)
+      state.groups += 1
+      var admitted: [Promise<Void>] = []
+      var promised = state.bytesInFlight
+      while let first = state.room.first, promised == 0 || promised + first.bytes <= settings.inFlightBytesMax {
+        promised += first.bytes
+        admitted.append(first.promise)
+        state.room.removeFirst()
+      }
+      return admitted
+    }
+    for waiting in taken { waiting.promise.fulfil(place) }
+    for promise in admitted { promise.fulfil(()) }
+  }
+  private func rotate(_ old: Cursor, _ needed: Int) async throws -> Cursor {
+    guard let next = try await prepared.receive() else { throw CancellationError() }
+    _ = wanted.trySend(())
+    await old.file?.close()
+    var cursor = old
+    cursor.file = try await disk.open(JournalFormat.path(next.number), .readWrite, lane: .journal)
+    (cursor.number, cursor.bytes, cursor.offset) = (next.number, next.bytes, GroupFormat.block)
+    if GroupFormat.block + needed > next.bytes {
+      // A single entry larger than a file: the file grows for it, zeros first.
+      let wider = GroupFormat.aligned(GroupFormat.block + needed)
+      try await cursor.file?.write(Self.zeros(wider - next.bytes), at: UInt64(next.bytes), sync: true)
+      cursor.bytes = wider
+    }
+    _ = releaseBell.trySend(())
+    return cursor
+  }
+
+  // MARK: Files ahead and behind
+
+  static func zeros(_ count: Int) -> [[UInt8]] {
+    let unit = [UInt8](repeating: 0, count: min(count, 1 << 20))
+    var pieces = [[UInt8]](repeating: unit, count: count / max(1, unit.count))
+    if unit.count > 0, count % unit.count > 0 { pieces.append(Array(unit.prefix(count % unit.count))) }
+    return pieces
+  }
+  private func prepare() async throws {
+    while try await wanted.receive() != nil {
+      let number = state.withLock { state in
+        defer { state.nextNumber += 1 }
+        return state.nextNumber
+      }
+      let header = GroupFormat.encode(
+        GroupFormat.FileHeader(
+          magic: GroupFormat.journalMagic, cluster: cluster, owner: node.rawValue, number: number))
+      let bytes = max(settings.fileBytes, 2 * GroupFormat.block)
+      try await disk.writeDurably(JournalFormat.path(number), [header] + Self.zeros(bytes - header.count))
+      try await prepared.send(PreparedFile(number: number, bytes: bytes))
+    }
+  }
+  private func reclaim() async throws {
+    while try await releaseBell.receive() != nil {
+      // Oldest first and one at a time, so that the numbers left are dense after any crash.
+      while let number = oldestUnneeded() {
+        try await disk.remove(JournalFormat.path(number))
+        try await disk.syncDirectory(JournalFormat.directory)
+        state.withLock { state in if state.used.first?.number == number { state.used.removeFirst() } }
+      }
+    }
+  }
+  private func oldestUnneeded() -> UInt64? {
+    state.withLock { state in
+      guard let oldest = state.used.first, oldest.number < state.cursor.number else { return nil }
+      let isNeeded = oldest.highest.contains { $0.value > state.released[$0.key] ?? LogPosition(0) }
+      return isNeeded ? nil : oldest.number
+    }
+  }
+}

@@ -1,0 +1,449 @@
+// LogEntryFormat.swift — the bodies of log entries, and their bytes. Headers and chain: LogEntry.swift.
+//
+//   EpochStart     := u64 node
+//   Batch          := u64 table, varint rows, hash content, u8 keyed (0, 1), [u64 session, u64 sequence, u64 done below],
+//                     then the batch exactly as it was sent (BatchFormat) to the end of the body
+//   RollupCommit   := u64 rollup, u64 from, u64 to, u64 rows consumed, u64 rows with failed expressions, Runs
+//   BackfillCommit := u64 rollup, i64 from time, i64 to time, u64 rows consumed, u64 rows with failed expressions, Runs
+//   Runs           := varint count, then each as varint bytes and a batch (BatchFormat): keys then measures of the finest level
+//   Layout         := u8 form (1 flush: u64 after, u64 through | 2 merge: u8 (0, 1), [i64 floor]), Files, Drops
+//   RetentionDrop  := u64 relation, i64 before, Drops
+//   Files          := varint count, each u64 number, u64 bytes, hash, varint count, Section…
+//   Section        := u64 relation, i32 day slice, varint rows, u64 low, u64 high, u8 flags (1 positions, 2 times),
+//                     [i64 min time, i64 max time], varint bytes
+//   Drops          := varint count, each u64 file, varint section
+//   SchemaBarrier  := varint count, Table…, varint count, Rollup… (CatalogFormat), by rising id; the version is the header's
+//   KeyExpiry      := i64 through log time
+public import Bytes
+public import Columns
+public import Model
+
+/// Which try of which producer a batch is.
+public struct BatchKey: Hashable, Sendable {
+  /// The producer's session; the coordinators issue rising numbers.
+  public var session: SessionID
+  /// Number of the batch within the session.
+  public var sequence: UInt64
+  /// All lower sequence numbers are acknowledged by all shards.
+  public var doneBelow: UInt64
+  /// Makes a key.
+  public init(session: SessionID, sequence: UInt64, doneBelow: UInt64 = 0) {
+    self.session = session
+    self.sequence = sequence
+    self.doneBelow = doneBelow
+  }
+}
+
+/// Rows of one table; the encoded batch is the last part of the entry's body.
+public struct BatchRecord: Equatable, Sendable {
+  /// The table.
+  public var table: TableID
+  /// Rows in the batch.
+  public var rows: Int
+  /// Hash of the whole batch as the client sent it.
+  public var contentHash: Hash128
+  /// Nil: at least once.
+  public var key: BatchKey?
+  /// Makes a record.
+  public init(table: TableID, rows: Int, contentHash: Hash128, key: BatchKey?) {
+    self.table = table
+    self.rows = rows
+    self.contentHash = contentHash
+    self.key = key
+  }
+}
+
+/// A rollup's new rows of states, and how far they bring it.
+public struct RollupCommit: Equatable, Sendable {
+  /// The rollup.
+  public var rollup: TableID
+  /// Watermark before: raw rows above it were read …
+  public var from: LogPosition
+  /// … up to and including this position, the watermark after.
+  public var to: LogPosition
+  /// Raw rows read.
+  public var rowsConsumed: UInt64
+  /// Rows for which an expression failed and gave NULL.
+  public var rowsFailed: UInt64
+  /// Encoded batches of the finest level, each sorted by its keys, which are unique over all of them.
+  public var runs: [[UInt8]]
+  /// Makes a delta.
+  public init(
+    rollup: TableID, from: LogPosition, to: LogPosition, rowsConsumed: UInt64, rowsFailed: UInt64, runs: [[UInt8]]
+  ) {
+    self.rollup = rollup
+    self.from = from
+    self.to = to
+    self.rowsConsumed = rowsConsumed
+    self.rowsFailed = rowsFailed
+    self.runs = runs
+  }
+}
+
+/// States of raw rows that were there before the rollup was, of one slice of event time.
+public struct BackfillCommit: Equatable, Sendable {
+  /// The rollup.
+  public var rollup: TableID
+  /// Start of the slice, in units of the time column, and where the rollup is covered from afterwards. `Int64.min` ends the backfill.
+  public var from: Int64
+  /// End of the slice: where the rollup was covered from before.
+  public var to: Int64
+  /// Raw rows read.
+  public var rowsConsumed: UInt64
+  /// Rows for which an expression failed and gave NULL.
+  public var rowsFailed: UInt64
+  /// As in `RollupCommit`.
+  public var runs: [[UInt8]]
+  /// Makes a delta.
+  public init(rollup: TableID, from: Int64, to: Int64, rowsConsumed: UInt64, rowsFailed: UInt64, runs: [[UInt8]]) {
+    self.rollup = rollup
+    self.from = from
+    self.to = to
+    self.rowsConsumed = rowsConsumed
+    self.rowsFailed = rowsFailed
+    self.runs = runs
+  }
+}
+
+/// One section of one segment file of the shard.
+public struct SectionReference: Hashable, Comparable, Sendable {
+  /// Number of the file.
+  public var file: UInt64
+  /// Place of the section in it.
+  public var section: Int
+  /// Names a section.
+  public init(file: UInt64, section: Int) {
+    self.file = file
+    self.section = section
+  }
+  /// By file, then section.
+  public static func < (a: SectionReference, b: SectionReference) -> Bool { (a.file, a.section) < (b.file, b.section) }
+}
+
+/// A segment file as log and manifest name it.
+public struct FileRecord: Equatable, Sendable {
+  /// Number within the shard; never reused.
+  public var number: UInt64
+  /// Size.
+  public var bytes: UInt64
+  /// Content hash.
+  public var hash: Hash128
+  /// What is in it.
+  public var sections: [SectionSummary]
+  /// Makes a record.
+  public init(number: UInt64, bytes: UInt64, hash: Hash128, sections: [SectionSummary]) {
+    self.number = number
+    self.bytes = bytes
+    self.hash = hash
+    self.sections = sections
+  }
+}
+
+/// Files that take the place of log rows or of sections.
+public struct LayoutChange: Equatable, Sendable {
+  /// Where the files' rows come from.
+  public enum Source: Equatable, Sendable {
+    /// All rows above one position up to and including another.
+    case log(after: LogPosition, through: LogPosition)
+    /// The dropped sections; states below the floor were left out.
+    case sections(floor: Int64?)
+  }
+  /// Source.
+  public var source: Source
+  /// New files.
+  public var files: [FileRecord]
+  /// Sections that they replace.
+  public var drops: [SectionReference]
+  /// Makes a change.
+  public init(source: Source, files: [FileRecord], drops: [SectionReference]) {
+    self.source = source
+    self.files = files
+    self.drops = drops
+  }
+}
+
+/// Expiry: of raw sections, or of a level below a new floor.
+public struct RetentionDrop: Equatable, Sendable {
+  /// Raw table, or a rollup's level.
+  public var relation: TableID
+  /// In units of the time column. Raw: everything dropped is older. Level: its new floor.
+  public var before: Int64
+  /// Sections that go; all their rows are older than `before`.
+  public var drops: [SectionReference]
+  /// Makes a drop.
+  public init(relation: TableID, before: Int64, drops: [SectionReference]) {
+    self.relation = relation
+    self.before = before
+    self.drops = drops
+  }
+}
+
+/// An entry's content by kind.
+public enum EntryBody: Sendable {
+  /// The node that begins the epoch.
+  case epochStart(NodeID)
+  /// Rows, with the batch as it was sent.
+  case batch(BatchRecord, encoded: [UInt8])
+  case rollupCommit(RollupCommit)
+  case backfillCommit(BackfillCommit)
+  case layout(LayoutChange)
+  case retentionDrop(RetentionDrop)
+  /// All tables and rollups of the group.
+  case schemaBarrier(ShardSchema)
+  /// Sessions whose last batch has this or an earlier log time are forgotten.
+  case keyExpiry(through: Int64)
+
+  /// The entry's kind.
+  public var kind: EntryKind {
+    switch self {
+    case .epochStart: .epochStart
+    case .batch: .batch
+    case .rollupCommit: .rollupCommit
+    case .backfillCommit: .backfillCommit
+    case .layout: .layout
+    case .retentionDrop: .retentionDrop
+    case .schemaBarrier: .schemaBarrier
+    case .keyExpiry: .keyExpiry
+    }
+  }
+}
+
+/// Bytes of entry bodies.
+public enum LogEntryFormat {
+  static let runsMax = 4096
+  static let filesMax = 65536
+  static let sectionsMax = 1 << 20
+  static let relationsMax = 65536
+
+  /// Encodes a body. The batch of a Batch entry is copied once, here.
+  public static func encode(_ body: EntryBody) -> [UInt8] {
+    var out = ByteWriter(capacity: encodedCapacity(body))
+    switch body {
+    case .epochStart(let node): out.u64(node.rawValue)
+    case .batch(let record, let encoded):
+      out.u64(record.table.rawValue)
+      out.count(record.rows)
+      out.hash(record.contentHash)
+      out.bool(record.key != nil)
+      if let key = record.key {
+        out.u64(key.session.rawValue)
+        out.u64(key.sequence)
+        out.u64(key.doneBelow)
+      }
+      let head = out.snapshot()
+      return [UInt8](unsafeUninitializedCapacity: head.count + encoded.count) { target, written in
+        let raw = UnsafeMutableRawBufferPointer(target)
+        raw.copyBytes(from: head)
+        UnsafeMutableRawBufferPointer(rebasing: raw[head.count...]).copyBytes(from: encoded)
+        written = head.count + encoded.count
+      }
+    case .rollupCommit(let delta):
+      out.u64(delta.rollup.rawValue)
+      out.u64(delta.from.rawValue)
+      out.u64(delta.to.rawValue)
+      out.u64(delta.rowsConsumed)
+      out.u64(delta.rowsFailed)
+      encode(runs: delta.runs, into: &out)
+    case .backfillCommit(let delta):
+      out.u64(delta.rollup.rawValue)
+      out.i64(delta.from)
+      out.i64(delta.to)
+      out.u64(delta.rowsConsumed)
+      out.u64(delta.rowsFailed)
+      encode(runs: delta.runs, into: &out)
+    case .layout(let change):
+      switch change.source {
+      case .log(let after, let through):
+        out.u8(1)
+        out.u64(after.rawValue)
+        out.u64(through.rawValue)
+      case .sections(let floor):
+        out.u8(2)
+        encode(optional: floor, into: &out)
+      }
+      encode(files: change.files, into: &out)
+      encode(drops: change.drops, into: &out)
+    case .retentionDrop(let drop):
+      out.u64(drop.relation.rawValue)
+      out.i64(drop.before)
+      encode(drops: drop.drops, into: &out)
+    case .schemaBarrier(let schema): encode(schema, into: &out)
+    case .keyExpiry(let through): out.i64(through)
+    }
+    return out.finish()
+  }
+  private static func encodedCapacity(_ body: EntryBody) -> Int {
+    switch body {
+    case .rollupCommit(let delta): delta.runs.reduce(64) { $0 + $1.count + 8 }
+    case .backfillCommit(let delta): delta.runs.reduce(64) { $0 + $1.count + 8 }
+    default: 256
+    }
+  }
+  static func encode(runs: [[UInt8]], into out: inout ByteWriter) {
+    out.count(runs.count)
+    for run in runs { out.prefixedBytes(run) }
+  }
+  static func encode(optional value: Int64?, into out: inout ByteWriter) {
+    out.bool(value != nil)
+    if let value { out.i64(value) }
+  }
+  static func encode(files: [FileRecord], into out: inout ByteWriter) {
+    out.count(files.count)
+    for file in files {
+      out.u64(file.number)
+      out.u64(file.bytes)
+      out.hash(file.hash)
+      out.count(file.sections.count)
+      for section in file.sections { encode(section, into: &out) }
+    }
+  }
+  static func encode(_ section: SectionSummary, into out: inout ByteWriter) {
+    out.u64(section.relation.rawValue)
+    out.integer(section.slice.day)
+    out.count(section.rows)
+    out.u64(section.low.rawValue)
+    out.u64(section.high.rawValue)
+    out.u8((section.hasPositions ? 1 : 0) | (section.minTime == nil ? 0 : 2))
+    if let low = section.minTime {
+      out.i64(low)
+      out.i64(section.maxTime ?? low)
+    }
+    out.count(section.bytes)
+  }
+  static func encode(drops: [SectionReference], into out: inout ByteWriter) {
+    out.count(drops.count)
+    for drop in drops {
+      out.u64(drop.file)
+      out.count(drop.section)
+    }
+  }
+  static func encode(_ schema: ShardSchema, into out: inout ByteWriter) {
+    out.count(schema.tables.count)
+    for table in schema.tables { CatalogFormat.encode(table, into: &out) }
+    out.count(schema.rollups.count)
+    for rollup in schema.rollups { CatalogFormat.encode(rollup, into: &out) }
+  }
+
+  /// Decodes a body that fills its entry exactly. A reserved kind stops with `.unknown`.
+  public static func decode(_ entry: LogEntry) throws(DecodingFailure) -> EntryBody {
+    try entry.body.withReader { reader throws(DecodingFailure) in
+      let body: EntryBody
+      switch entry.kind {
+      case .epochStart: body = .epochStart(NodeID(try reader.u64()))
+      case .batch:
+        let record = try decodeBatchRecord(&reader)
+        body = .batch(record, encoded: try reader.bytes(reader.remaining))
+      case .rollupCommit:
+        body = .rollupCommit(
+          RollupCommit(
+            rollup: TableID(try reader.u64()), from: LogPosition(try reader.u64()), to: LogPosition(try reader.u64()),
+            rowsConsumed: try reader.u64(), rowsFailed: try reader.u64(), runs: try decodeRuns(&reader)))
+      case .backfillCommit:
+        body = .backfillCommit(
+          BackfillCommit(
+            rollup: TableID(try reader.u64()), from: try reader.i64(), to: try reader.i64(),
+            rowsConsumed: try reader.u64(), rowsFailed: try reader.u64(), runs: try decodeRuns(&reader)))
+      case .layout: body = .layout(try decodeLayout(&reader))
+      case .retentionDrop:
+        body = .retentionDrop(
+          RetentionDrop(
+            relation: TableID(try reader.u64()), before: try reader.i64(), drops: try decodeDrops(&reader)))
+      case .schemaBarrier: body = .schemaBarrier(try decodeSchema(&reader, version: entry.catalogVersion))
+      case .keyExpiry: body = .keyExpiry(through: try reader.i64())
+      case .stage, .decide, .commit, .abort, .delete, .tenantDelete, .digestProbe, .cut:
+        throw DecodingFailure(.unknown, at: 0, "log entry kind \(entry.kind) (\(entry.kind.rawValue)) is reserved")
+      }
+      try reader.expectEnd()
+      return body
+    }
+  }
+  /// Reads what a Batch entry says of its rows, without them.
+  public static func batchRecord(of entry: LogEntry) throws(DecodingFailure) -> BatchRecord {
+    try entry.body.withReader { reader throws(DecodingFailure) in try decodeBatchRecord(&reader) }
+  }
+  /// Decodes the rows of a Batch entry in place.
+  public static func batch(of entry: LogEntry, types: [DataType]) throws(DecodingFailure) -> Batch {
+    try entry.body.withReader { reader throws(DecodingFailure) in
+      let record = try decodeBatchRecord(&reader)
+      let start = reader.position
+      let batch = try BatchFormat.decode(&reader, types: types)
+      try reader.expectEnd()
+      guard batch.count == record.rows else {
+        throw DecodingFailure(.malformed, at: start, "\(batch.count) rows where \(record.rows) were announced")
+      }
+      return batch
+    }
+  }
+  static func decodeBatchRecord(_ reader: inout ByteReader) throws(DecodingFailure) -> BatchRecord {
+    let table = TableID(try reader.u64())
+    let rows = try reader.count(max: Limits.batchRowsMax, "rows of a batch")
+    let content = try reader.hash()
+    var key: BatchKey?
+    if try reader.bool() {
+      key = BatchKey(session: SessionID(try reader.u64()), sequence: try reader.u64(), doneBelow: try reader.u64())
+    }
+    return BatchRecord(table: table, rows: rows, contentHash: content, key: key)
+  }
+  static func decodeRuns(_ reader: inout ByteReader) throws(DecodingFailure) -> [[UInt8]] {
+    var runs: [[UInt8]] = []
+    for _ in 0..<(try reader.count(max: runsMax, "runs of a delta")) {
+      runs.append(try reader.prefixedBytes(max: Limits.logBodyBytesMax))
+    }
+    return runs
+  }
+  static func decodeLayout(_ reader: inout ByteReader) throws(DecodingFailure) -> LayoutChange {
+    let source: LayoutChange.Source
+    let form = try reader.u8()
+    switch form {
+    case 1: source = .log(after: LogPosition(try reader.u64()), through: LogPosition(try reader.u64()))
+    case 2: source = .sections(floor: try decodeOptional(&reader))
+    default: throw DecodingFailure(.unknown, at: reader.position - 1, "layout form \(form)")
+    }
+    return LayoutChange(source: source, files: try decodeFiles(&reader), drops: try decodeDrops(&reader))
+  }
+  static func decodeOptional(_ reader: inout ByteReader) throws(DecodingFailure) -> Int64? {
+    try reader.bool() ? try reader.i64() : nil
+  }
+  static func decodeFiles(_ reader: inout ByteReader) throws(DecodingFailure) -> [FileRecord] {
+    var files: [FileRecord] = []
+    for _ in 0..<(try reader.count(max: filesMax, "files")) {
+      var file = FileRecord(number: try reader.u64(), bytes: try reader.u64(), hash: try reader.hash(), sections: [])
+      for _ in 0..<(try reader.count(max: sectionsMax, "sections")) { file.sections.append(try decodeSection(&reader)) }
+      files.append(file)
+    }
+    return files
+  }
+  static func decodeSection(_ reader: inout ByteReader) throws(DecodingFailure) -> SectionSummary {
+    let relation = TableID(try reader.u64())
+    let slice = DaySlice(day: try reader.integer(Int32.self))
+    let rows = try reader.count(max: .max, "rows of a section")
+    let (low, high) = (LogPosition(try reader.u64()), LogPosition(try reader.u64()))
+    let flags = try reader.u8()
+    guard flags < 4 else { throw DecodingFailure(.unknown, at: reader.position - 1, "section flags \(flags)") }
+    let hasTimes = flags & 2 != 0
+    return SectionSummary(
+      relation: relation, slice: slice, rows: rows, low: low, high: high, hasPositions: flags & 1 != 0,
+      minTime: hasTimes ? try reader.i64() : nil, maxTime: hasTimes ? try reader.i64() : nil,
+      bytes: try reader.count(max: .max, "bytes of a section"))
+  }
+  static func decodeDrops(_ reader: inout ByteReader) throws(DecodingFailure) -> [SectionReference] {
+    var drops: [SectionReference] = []
+    for _ in 0..<(try reader.count(max: sectionsMax, "dropped sections")) {
+      drops.append(
+        SectionReference(file: try reader.u64(), section: try reader.count(max: sectionsMax, "number of a section")))
+    }
+    return drops
+  }
+  static func decodeSchema(
+    _ reader: inout ByteReader, version: CatalogVersion
+  ) throws(DecodingFailure) -> ShardSchema {
+    var schema = ShardSchema(version: version)
+    for _ in 0..<(try reader.count(max: relationsMax, "tables")) {
+      schema.tables.append(try CatalogFormat.decodeTable(from: &reader))
+    }
+    for _ in 0..<(try reader.count(max: relationsMax, "rollups")) {
+      schema.rollups.append(try CatalogFormat.decodeRollup(from: &reader))
+    }
+    return schema
+  }
+}

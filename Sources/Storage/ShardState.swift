@@ -1,0 +1,161 @@
+// ShardState.swift — all a shard knows apart from rows, as a value and a function of its log. Bytes: ShardStateFormat.swift.
+//
+// A shard keeps two: the state at the head of its log (appended, perhaps not durable yet), against which keys and watermarks are
+// checked, and the applied state, which readers see. Both advance by the same function, one entry at a time.
+public import Bytes
+public import Model
+
+/// How far a rollup has come.
+public struct RollupState: Equatable, Sendable {
+  /// Raw rows up to here (and above the cut) are in the rollup.
+  public var watermark: LogPosition
+  /// Position of the barrier that brought the rollup: rows at or below it are backfilled.
+  public var cut: LogPosition
+  /// Rows at or below the cut are in the rollup when their time is not below this, in units of the time column. `Int64.max`: none
+  /// are; `Int64.min`: all are. NULL times go with the newest slice, -infinity with the oldest.
+  public var coveredFrom: Int64
+  /// For each level the start of what it holds; `Int64.min` = everything. NULL and infinite buckets are held always.
+  public var floors: [Int64]
+  /// Raw rows rolled up.
+  public var rowsConsumed: UInt64 = 0
+  /// Rows for which an expression failed and gave NULL.
+  public var rowsFailed: UInt64 = 0
+  /// True when nothing is left to backfill.
+  public var isBackfilled: Bool { coveredFrom == .min }
+  /// Whether a row at or below the cut is in the rollup.
+  public func covers(time: Int64?) -> Bool {
+    if coveredFrom == .max { return false }
+    guard let time else { return true }
+    return time >= coveredFrom
+  }
+}
+
+/// How far a relation's expiry has come.
+struct RetentionState: Equatable, Sendable {
+  var before: Int64
+  var logTime: Int64
+}
+
+/// The state of a shard apart from its rows.
+public struct ShardState: Equatable, Sendable {
+  /// Position of the last entry.
+  public internal(set) var position = LogPosition(0)
+  /// Its epoch.
+  public internal(set) var epoch = Epoch(0)
+  /// Its chain hash.
+  public internal(set) var chain = Hash128.zero
+  /// Its log time.
+  public internal(set) var logTime: Int64 = 0
+  /// Tables and rollups.
+  public internal(set) var schema = ShardSchema()
+  /// Keys that took effect.
+  public internal(set) var dedup = DedupTable()
+  /// By rollup.
+  public internal(set) var rollups: [TableID: RollupState] = [:]
+  /// Rows ever logged, by raw table.
+  public internal(set) var rowsLogged: [TableID: UInt64] = [:]
+  /// By raw table or level.
+  var retention: [TableID: RetentionState] = [:]
+  /// Number of the next segment file.
+  var nextFile: UInt64 = 1
+  /// Rows up to here were moved into files by Layout entries.
+  public internal(set) var flushedThrough = LogPosition(0)
+
+  /// The state before the first entry.
+  public init() {}
+
+  /// Throws when the entry does not continue the log.
+  func checkFollows(_ entry: LogEntry) throws(TallyError) {
+    guard entry.position == position.next, entry.epoch >= epoch, entry.follows(chain) else {
+      throw TallyError(
+        .dataDamaged, "log entry \(entry.position) does not follow entry \(position)",
+        detail: "epoch \(entry.epoch) after \(epoch), chain \(entry.chain) after \(chain)")
+    }
+  }
+  /// Throws when a body would not fit the state: what a primary asks before it appends.
+  public func check(_ body: EntryBody) throws(TallyError) {
+    switch body {
+    case .rollupCommit(let delta):
+      guard let rollup = rollups[delta.rollup] else { throw Self.gone(delta.rollup) }
+      guard delta.from == rollup.watermark, delta.to >= delta.from, delta.to <= position else {
+        throw TallyError(
+          .unavailable, "rollup \(delta.rollup) is at \(rollup.watermark), not at \(delta.from)",
+          detail: "a delta up to \(delta.to) at log position \(position)")
+      }
+    case .backfillCommit(let delta):
+      guard let rollup = rollups[delta.rollup] else { throw Self.gone(delta.rollup) }
+      guard delta.to == rollup.coveredFrom, delta.from < delta.to else {
+        throw TallyError(
+          .unavailable, "rollup \(delta.rollup) is covered from \(rollup.coveredFrom), not from \(delta.to)")
+      }
+    case .batch(let record, _):
+      guard schema.table(record.table) != nil else {
+        throw TallyError(.staleCatalog, "table \(record.table) is not in this shard's schema (version \(schema.version))")
+      }
+    case .retentionDrop(let drop):
+      if let known = retention[drop.relation], drop.before < known.before {
+        throw TallyError(.internalError, "expiry of relation \(drop.relation) moves backwards")
+      }
+    case .schemaBarrier(let schema):
+      guard schema.version >= self.schema.version else {
+        throw TallyError(.staleCatalog, "the shard has schema version \(self.schema.version), not \(schema.version)")
+      }
+    case .epochStart, .layout, .keyExpiry: break
+    }
+  }
+  private static func gone(_ rollup: TableID) -> TallyError {
+    TallyError(.staleCatalog, "rollup \(rollup) is not in this shard's schema")
+  }
+
+  /// Moves on by one entry whose body was decoded from it. Throws without a change when the entry does not continue the log or
+  /// fit the state.
+  mutating func advance(_ entry: LogEntry, _ body: EntryBody) throws(TallyError) {
+    try checkFollows(entry)
+    try check(body)
+    position = entry.position
+    epoch = entry.epoch
+    chain = entry.chain
+    logTime = max(logTime, entry.logTime)
+    switch body {
+    case .epochStart: break
+    case .batch(let record, _):
+      rowsLogged[record.table, default: 0] += UInt64(record.rows)
+      if let key = record.key {
+        dedup.record(key, contentHash: record.contentHash, at: entry.position, logTime: entry.logTime)
+      }
+    case .rollupCommit(let delta):
+      rollups[delta.rollup]?.watermark = delta.to
+      rollups[delta.rollup]?.rowsConsumed += delta.rowsConsumed
+      rollups[delta.rollup]?.rowsFailed += delta.rowsFailed
+    case .backfillCommit(let delta):
+      rollups[delta.rollup]?.coveredFrom = delta.from
+      rollups[delta.rollup]?.rowsConsumed += delta.rowsConsumed
+      rollups[delta.rollup]?.rowsFailed += delta.rowsFailed
+    case .layout(let change):
+      for file in change.files { nextFile = max(nextFile, file.number + 1) }
+      if case .log(_, let through) = change.source { flushedThrough = max(flushedThrough, through) }
+    case .retentionDrop(let drop):
+      retention[drop.relation] = RetentionState(before: drop.before, logTime: entry.logTime)
+      if let (rollup, level) = schema.level(drop.relation) { rollups[rollup.id]?.floors[level] = drop.before }
+    case .schemaBarrier(let schema): adopt(schema)
+    case .keyExpiry(let through): dedup.expire(through: through)
+    }
+  }
+  private mutating func adopt(_ schema: ShardSchema) {
+    self.schema = schema
+    var rollups: [TableID: RollupState] = [:]
+    for rollup in schema.rollups {
+      rollups[rollup.id] =
+        self.rollups[rollup.id]
+        ?? RollupState(
+          watermark: position, cut: position,
+          coveredFrom: rowsLogged[rollup.source, default: 0] == 0 ? .min : .max,
+          floors: [Int64](repeating: .min, count: rollup.levels.count))
+    }
+    self.rollups = rollups
+    let tables = Set(schema.tables.map(\.id))
+    let relations = Set(schema.layouts.map(\.id))
+    rowsLogged = rowsLogged.filter { tables.contains($0.key) }
+    retention = retention.filter { relations.contains($0.key) }
+  }
+}

@@ -1,0 +1,105 @@
+// IngestFlow.swift — a batch of one shard: check, append, wait until durable and applied, answer.
+//
+// Key check and append are one step against the log's head: nothing awaits between them. A duplicate is answered only when its first
+// append is committed. What does not fit the memory budget waits, and is refused with a retryable error when it waited too long.
+import Bytes
+import Capabilities
+import Columns
+import Model
+import RPC
+import Storage
+import Wire
+
+extension Worker {
+  /// How long ingest waits for memory before it is refused.
+  static let memoryTimeout = Duration.seconds(20)
+
+  func ingest(_ request: Ingest, deadline: Instant) async throws -> Ingested {
+    _ = try serving(request.shard, request.epoch)
+    if catalog.version < request.version { try await require(request.version) }
+    try await waitForMemory(deadline)
+    try await journal.reserve(request.batch.count)
+    // Everything may have changed while this waited.
+    let host = try serving(request.shard, request.epoch)
+    guard let table = host.store.head.schema.table(request.table) else {
+      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
+    }
+    let batch = try batch(request, table, host)
+    let key = request.key.map {
+      Storage.BatchKey(session: $0.session, sequence: $0.sequence, doneBelow: $0.doneBelow)
+    }
+    let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: key)
+    switch try host.append(record, encoded: request.batch, rows: batch) {
+    case .appended(let appended):
+      try await host.settle(appended)
+      host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
+      return Ingested(position: appended.position, copies: 1, isDuplicate: false, rows: UInt64(batch.count))
+    case .duplicate(let position):
+      if let position { try await host.store.committed(position).value }
+      return Ingested(position: position ?? LogPosition(0), copies: 1, isDuplicate: true, rows: UInt64(batch.count))
+    }
+  }
+
+  /// Decodes a batch and checks what the log must be able to rely on: types, NOT NULL, and that every row belongs to the shard.
+  private func batch(_ request: Ingest, _ table: TableSchema, _ host: ShardHost) throws -> Batch {
+    guard request.batch.count <= Limits.batchBytesMax else {
+      throw TallyError(.invalid, "a batch of \(request.batch.count) bytes", sqlState: "54000")
+    }
+    let batch = try BatchFormat.decode(request.batch, types: table.columns.map(\.type))
+    for (column, vector) in zip(table.columns, batch.columns) where column.isNotNull && vector.validity != nil {
+      throw TallyError.sql(
+        "23502", "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint")
+    }
+    guard case .distributed(let key, _) = table.distribution else {
+      throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
+    }
+    guard TenantHash.all(batch.columns[key], isWithin: host.shardRange) else {
+      throw TallyError(
+        .notPrimary, "a batch for shard \(host.id) holds rows of tenants that belong to other shards", node: settings.name)
+    }
+    return batch
+  }
+
+  /// Waits while memtables are over their bound.
+  private func waitForMemory(_ deadline: Instant) async throws {
+    guard memtableBytes > settings.memtableBytesMax else { return }
+    let limit = min(deadline, surroundings.clock.now + Self.memoryTimeout)
+    while memtableBytes > settings.memtableBytesMax {
+      guard surroundings.clock.now < limit else {
+        throw TallyError(
+          .overloaded, "memtables hold \(memtableBytes) of \(settings.memory) bytes of memory", hint: "repeat the batch later", node: settings.name)
+      }
+      try await surroundings.clock.sleep(for: .milliseconds(10))
+    }
+  }
+}
+
+/// Hashes of tenant keys, as placement sees them.
+enum TenantHash {
+  /// Whether all rows of a key column hash into the range. Texts are hashed once a dictionary entry.
+  static func all(_ column: ColumnVector, isWithin range: ClosedRange<UInt64>) -> Bool {
+    if range.lowerBound == 0 && range.upperBound == .max { return true }
+    switch column.values {
+    case .fixed(let values):
+      return values.withUnsafeBufferPointer { values in
+        var last: Int64?
+        for value in values where value != last {
+          if !range.contains(StableHash.hash(value)) { return false }
+          last = value
+        }
+        return true
+      }
+    case .codes(let codes, let dictionary):
+      let fits = (0..<UInt32(dictionary.count)).map { code in dictionary.withText(code) { range.contains(StableHash.hash($0)) } }
+      return codes.allSatisfy { fits[Int($0)] }
+    case .text(let texts):
+      return texts.bytes.withUnsafeBytes { raw in
+        (0..<texts.count).allSatisfy { row in
+          range.contains(
+            StableHash.hash(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])])))
+        }
+      }
+    default: return false
+    }
+  }
+}

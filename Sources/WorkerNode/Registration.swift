@@ -1,0 +1,190 @@
+// Registration.swift — a worker and its coordinators: registration, heartbeats, and taking in a new catalog.
+//
+// A new catalog reaches a shard as a SchemaBarrier in its log; a new epoch as an EpochStart. Both are appended here.
+import Bytes
+import Capabilities
+import Model
+import RPC
+import Storage
+import Wire
+
+extension Worker {
+  static let heartbeatInterval = Duration.milliseconds(300)
+
+  static func decodeCatalog(_ bytes: [UInt8]) throws -> CatalogSnapshot {
+    try bytes.withReader { reader throws(DecodingFailure) in
+      let snapshot = try CatalogFormat.decodeSnapshot(from: &reader)
+      try reader.expectEnd()
+      return snapshot
+    }
+  }
+
+  /// Registers with the first coordinator that answers, however long that takes; refusals are thrown.
+  static func register(
+    _ surroundings: Surroundings, _ settings: WorkerSettings, _ pool: ConnectionPool, _ cell: IdentityCell,
+    previous: Incarnation, _ address: NetworkAddress, _ shards: [ShardPosition]
+  ) async throws -> Registered {
+    var attempt = 0
+    while true {
+      let coordinator = settings.coordinators[attempt % settings.coordinators.count]
+      attempt += 1
+      do {
+        let request = Register(
+          nodeName: settings.name, address: address.description, cluster: cell.value.cluster, node: cell.value.node,
+          previous: previous, shards: shards)
+        let reply = try await pool.call(
+          .register(request), to: coordinator, deadline: surroundings.clock.now + .seconds(10))
+        guard case .registered(let registered) = reply else {
+          throw TallyError(.protocolViolation, "a coordinator answered a register request with \(reply.name)")
+        }
+        return registered
+      } catch let error as TallyError where error.isRetryable {
+        if attempt % 50 == 1 {
+          surroundings.log.warning("registration-waits", ("coordinator", coordinator.description), ("reason", error.message))
+        }
+        try await surroundings.clock.sleep(for: .milliseconds(50))
+      }
+    }
+  }
+
+  /// Asks a coordinator, trying the others when one cannot be reached.
+  func askCoordinator(_ request: Message, timeout: Duration = .seconds(5)) async throws -> Message {
+    var failure = TallyError(.unavailable, "no coordinator is known")
+    for coordinator in settings.coordinators {
+      do {
+        return try await pool.call(request, to: coordinator, deadline: surroundings.clock.now + timeout)
+      } catch let error as TallyError where error.isRetryable { failure = error }
+    }
+    throw failure
+  }
+
+  /// Sends one heartbeat; fetches the catalog when the coordinators have a newer one.
+  func beat() async throws {
+    let identity = identity.value
+    let reply = try await askCoordinator(
+      .heartbeat(
+        Heartbeat(
+          node: identity.node, incarnation: identity.incarnation, version: catalog.version, load: await load(),
+          shards: shardReports())))
+    guard case .heartbeatReply(let answer) = reply else {
+      throw TallyError(.protocolViolation, "a coordinator answered a heartbeat with \(reply.name)")
+    }
+    if answer.version > catalog.version { try await fetchCatalog() }
+  }
+
+  /// Beats until cancelled. A coordinator that cannot be reached is only noted; one that has replaced this worker ends it.
+  func keepBeating() async throws {
+    var isSilent = false
+    while true {
+      try await surroundings.clock.sleep(for: Self.heartbeatInterval)
+      do {
+        try await beat()
+        if isSilent { surroundings.log.info("coordinator-back") }
+        isSilent = false
+      } catch let error as TallyError where error.isRetryable {
+        if !isSilent { surroundings.log.warning("coordinator-silent", ("reason", error.message)) }
+        isSilent = true
+      }
+    }
+  }
+
+  /// Fetches the coordinators' catalog and takes it in.
+  func fetchCatalog() async throws {
+    let reply = try await askCoordinator(.fetchCatalog(FetchCatalog(known: catalog.version)))
+    guard case .catalogReply(let answer) = reply else {
+      throw TallyError(.protocolViolation, "a coordinator answered a catalog request with \(reply.name)")
+    }
+    if !answer.catalog.isEmpty { try await adopt(try Self.decodeCatalog(answer.catalog)) }
+  }
+  /// Makes sure that this worker has at least that version.
+  func require(_ version: CatalogVersion) async throws {
+    if catalog.version < version { try await fetchCatalog() }
+    if catalog.version < version {
+      throw TallyError(.staleCatalog, "the catalog is at version \(catalog.version) here, not \(version)", node: settings.name)
+    }
+  }
+
+  /// Takes in a newer catalog: shards that are new here, epochs, schema barriers. One at a time; older ones are ignored.
+  func adopt(_ next: CatalogSnapshot) async throws {
+    while isAdopting {
+      let turn = Promise<Void>()
+      adoptionWaiters.append(turn)
+      try await turn.value
+    }
+    guard next.version > catalog.version else { return }
+    isAdopting = true
+    defer {
+      isAdopting = false
+      let waiters = adoptionWaiters
+      adoptionWaiters = []
+      for waiter in waiters { waiter.fulfil(()) }
+    }
+    try await bring(next)
+    catalog = next
+  }
+
+  /// Brings the first catalog's shards to service.
+  func establish() async throws { try await bring(catalog) }
+
+  private func bring(_ next: CatalogSnapshot) async throws {
+    let me = identity.value.node
+    for record in next.shards where record.primary == me && !refused.contains(record.id) {
+      let host: ShardHost
+      if let known = hosts[record.id] { host = known } else {
+        host = ShardHost(
+          try await ShardStore.create(
+            disk: surroundings.disk, clock: surroundings.clock, cluster: identity.value.cluster, shard: record.id), journal)
+        hosts[record.id] = host
+      }
+      var appended: [ShardHost.Appended] = []
+      if host.servingEpoch != record.epoch {
+        appended.append(try host.beginEpoch(record.epoch, me))
+      }
+      let schema = ShardSchema(of: record.group, in: next)
+      if !schema.describesTheSame(as: host.store.head.schema) {
+        appended.append(try host.append(.schemaBarrier(schema)))
+      }
+      for entry in appended { try await host.settle(entry) }
+      // Only now: until its EpochStart is durable and applied, a primary serves nothing.
+      host.servingEpoch = record.epoch
+      host.shardRange = record.lower...record.upper
+    }
+    for (id, host) in hosts where next.shard(id)?.primary != me { host.servingEpoch = nil }
+  }
+
+  /// What this worker has and uses.
+  func load() async -> NodeLoad {
+    var free: UInt64 = 0
+    do { free = try await surroundings.disk.freeBytes() } catch {
+      surroundings.log.warning("free-space-unknown", ("reason", "\(error)"))
+    }
+    let segments = hosts.values.reduce(0) { $0 + Int($1.store.fileBytes) }
+    return NodeLoad(
+      diskUsed: UInt64(segments + journal.pinnedBytes), diskFree: free, journalBytes: UInt64(journal.pinnedBytes),
+      memoryUsed: UInt64(memtableBytes), memoryLimit: UInt64(settings.memory))
+  }
+  /// Bytes of all memtables.
+  var memtableBytes: Int { hosts.values.reduce(0) { $0 + $1.store.memtableBytes } }
+
+  /// How each shard is.
+  func shardReports() -> [ShardReport] {
+    let now = surroundings.clock.now
+    return orderedHosts.map { host in
+      let state = host.store.applied
+      return ShardReport(
+        shard: host.id, epoch: host.servingEpoch ?? Epoch(0), last: host.store.head.position, committed: state.position,
+        rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) }, segmentBytes: host.store.fileBytes,
+        memtableBytes: UInt64(host.store.memtableBytes),
+        rollups: state.schema.rollups.compactMap { rollup in
+          state.rollups[rollup.id].map {
+            RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, now: now))
+          }
+        })
+    }
+  }
+}
+
+extension ShardSchema {
+  /// Equal but for the catalog version, which grows with changes elsewhere too.
+  func describesTheSame(as other: ShardSchema) -> Bool { tables == other.tables && rollups == other.rollups }
+}

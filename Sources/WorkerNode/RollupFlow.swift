@@ -1,0 +1,181 @@
+// RollupFlow.swift — each shard's roller: committed raw rows above the watermark become one RollupCommit; older rows are backfilled.
+//
+// The delta is built on Compute from a frozen view, then appended; the log's head refuses it when the watermark has moved meanwhile, and it
+// is built again. Shards roll concurrently, at most as many as there are compute threads. No coordinator takes part.
+import Capabilities
+import Columns
+import Execution
+import Model
+import Planning
+import Storage
+import Wire
+
+extension Worker {
+  /// Raw rows one delta takes in at most, by whole batches.
+  static let rollRows = 262_144
+
+  /// Rolls up until cancelled.
+  func keepRolling() async throws {
+    while true {
+      try await surroundings.clock.sleep(for: settings.rollInterval)
+      while try await rollRound() {}
+    }
+  }
+
+  /// One delta for every shard that has something to roll up; true when there is more.
+  private func rollRound() async throws -> Bool {
+    let ready = orderedHosts.filter { $0.servingEpoch != nil && !$0.isRolling && hasWork($0) }
+    guard !ready.isEmpty else { return false }
+    let width = max(1, surroundings.compute.width)
+    return try await withThrowingTaskGroup(of: Bool.self) { group in
+      var isMore = false
+      var next = 0
+      var running = 0
+      while next < ready.count || running > 0 {
+        while running < width && next < ready.count {
+          let id = ready[next].id
+          group.addTask { try await self.roll(id) }
+          next += 1
+          running += 1
+        }
+        if let more = try await group.next() {
+          running -= 1
+          isMore = isMore || more
+        }
+      }
+      return isMore
+    }
+  }
+
+  private func hasWork(_ host: ShardHost) -> Bool {
+    host.store.applied.schema.rollups.contains { rollup in
+      host.isBehind(rollup) || host.store.applied.rollups[rollup.id]?.isBackfilled == false
+    }
+  }
+
+  /// Rolls up one chunk of each rollup of a shard; true when more is left. Failures that time heals are noted and left to the next round.
+  private func roll(_ id: ShardID) async throws -> Bool {
+    guard let host = hosts[id], let epoch = host.servingEpoch, !host.isRolling else { return false }
+    host.isRolling = true
+    defer { host.isRolling = false }
+    do {
+      for rollup in host.store.applied.schema.rollups {
+        try await advance(host, rollup, epoch)
+        try await backfill(host, rollup, epoch)
+      }
+    } catch let error as TallyError where error.status != .internalError && error.status != .dataDamaged {
+      surroundings.log.warning("rollup-waits", ("shard", id.description), ("reason", error.message))
+      return false
+    }
+    return host.servingEpoch == epoch && hasWork(host)
+  }
+
+  /// Takes in raw rows above the watermark.
+  private func advance(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws {
+    guard host.isBehind(rollup), let state = host.store.applied.rollups[rollup.id],
+      let rollupView = try view(of: host).rollups[rollup.id]
+    else { return }
+    let from = state.watermark
+    let to = host.rollTarget(after: from, rows: Self.rollRows)
+    let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
+    let delta = try await surroundings.compute.attempt {
+      let built = try RollupDelta.build(rollupView, .positions(after: from, through: to), limits: limits)
+      return (
+        runs: Self.encode(built.states), rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup),
+        consumed: built.rowsConsumed, failed: built.poisonedRows
+      )
+    }
+    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from else { return }
+    let appended = try host.append(
+      .rollupCommit(
+        RollupCommit(
+          rollup: rollup.id, from: from, to: to, rowsConsumed: UInt64(delta.consumed), rowsFailed: UInt64(delta.failed),
+          runs: delta.runs)), rows: delta.rows)
+    try await host.settle(appended)
+    host.noteRolled(rollup, now: surroundings.clock.now)
+    if delta.failed > 0 {
+      surroundings.log.warning(
+        "rollup-rows-failed", ("rollup", rollup.name), ("shard", host.id.description), ("rows", String(delta.failed)))
+    }
+  }
+
+  /// Takes in one slice of the rows that were there before the rollup, newest first.
+  private func backfill(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws {
+    guard let state = host.store.applied.rollups[rollup.id], !state.isBackfilled,
+      let rollupView = try view(of: host).rollups[rollup.id]
+    else { return }
+    let (cut, to) = (state.cut, state.coveredFrom)
+    let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
+    let delta = try await surroundings.compute.attempt {
+      let from = try BackfillSlices.start(of: rollupView, below: to, rows: Self.rollRows)
+      let built = try RollupDelta.build(rollupView, .slice(through: cut, from: from, to: to), limits: limits)
+      return (
+        from: from, runs: Self.encode(built.states),
+        rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup), consumed: built.rowsConsumed,
+        failed: built.poisonedRows
+      )
+    }
+    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.coveredFrom == to else { return }
+    let appended = try host.append(
+      .backfillCommit(
+        BackfillCommit(
+          rollup: rollup.id, from: delta.from, to: to, rowsConsumed: UInt64(delta.consumed), rowsFailed: UInt64(delta.failed),
+          runs: delta.runs)), rows: delta.rows)
+    try await host.settle(appended)
+  }
+
+  /// A delta as the log carries it: encoded batches of lawful length.
+  private static func encode(_ states: Batch) -> [[UInt8]] {
+    pieces(states).map { BatchFormat.encode($0) }
+  }
+  private static func pieces(_ states: Batch) -> [Batch] {
+    stride(from: 0, to: states.count, by: Limits.batchRowsMax).map { start in
+      states.slice(start..<min(states.count, start + Limits.batchRowsMax))
+    }
+  }
+
+  /// Returns when the rollup holds every row applied before the call, on the shards asked.
+  func refresh(_ request: RefreshShards) async throws {
+    if catalog.rollups.contains(where: { $0.id == request.rollup }) == false { try await fetchCatalog() }
+    for id in request.shards {
+      guard let host = hosts[id], host.servingEpoch != nil else {
+        throw TallyError(.notPrimary, "shard \(id) is not served here", node: settings.name)
+      }
+      guard let rollup = host.store.applied.schema.rollup(request.rollup) else {
+        throw TallyError(.staleCatalog, "rollup \(request.rollup) is not in shard \(id)", node: settings.name)
+      }
+      let target = host.lastBatch[rollup.source] ?? LogPosition(0)
+      while let state = host.store.applied.rollups[rollup.id], state.watermark < target || !state.isBackfilled {
+        guard host.servingEpoch != nil else {
+          throw TallyError(.notPrimary, "shard \(id) is not served here any more", node: settings.name)
+        }
+        if host.isRolling { try await surroundings.clock.sleep(for: .milliseconds(2)) } else { _ = try await roll(id) }
+        try Task.checkCancellation()
+      }
+    }
+  }
+}
+
+/// Where the next slice of a backfill begins.
+enum BackfillSlices {
+  /// The start of the newest slice below `end` that holds about `rows` rows at or below the cut, at a day's border; `Int64.min` when
+  /// nothing is left below it.
+  static func start(of rollup: RollupView, below end: Int64, rows: Int) throws -> Int64 {
+    guard let column = rollup.program.keys[1].columnIndex, rollup.program.keys.count > 1 else { return .min }
+    let perDay: Int64 = rollup.definition.keys[1].type == .date ? 1 : 86_400_000_000
+    var counts: [Int64: Int] = [:]
+    _ = try rollup.raw.scan(columns: [column], through: rollup.cut) { batch in
+      guard case .fixed(let times) = batch.columns[0].values else { return }
+      for row in 0..<batch.count where !batch.columns[0].isNull(row) && times[row] < end && times[row] > TimeLimits.minusInfinity && times[row] < TimeLimits.infinity {
+        counts[Calendar.floorDivide(times[row], perDay), default: 0] += 1
+      }
+    }
+    var total = 0
+    let days = counts.sorted { $0.key > $1.key }
+    for (at, day) in days.enumerated() {
+      total += day.value
+      if total >= rows && at + 1 < days.count { return day.key * perDay }
+    }
+    return .min
+  }
+}

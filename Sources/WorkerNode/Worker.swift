@@ -1,0 +1,244 @@
+// Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
+//
+// The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators, catalog), IngestFlow, QueryFlow,
+// RollupFlow, LayoutFlow (flush, compaction), RetentionFlow. One shard's appends and applied state: ShardHost.
+internal import Synchronization
+import Bytes
+public import Capabilities
+import Model
+public import RPC
+import Storage
+public import Wire
+
+/// What a worker is told at its start.
+public struct WorkerSettings: Sendable {
+  /// `worker-1`, …
+  public var name: String
+  /// Where it listens.
+  public var listen: NetworkAddress
+  /// Whom it registers with.
+  public var coordinators: [NetworkAddress]
+  /// Joins a cluster with an empty data directory.
+  public var initializes: Bool
+  /// Bytes it may use: two fifths for memtables, the rest for queries, rollups and flushes at work.
+  public var memory: Int
+  /// Pause between two rounds of the roller.
+  public var rollInterval: Duration = .seconds(1)
+  /// Pause between two looks for files to write, merge or drop.
+  public var layoutInterval: Duration = .milliseconds(250)
+  /// Makes settings.
+  public init(
+    name: String, listen: NetworkAddress, coordinators: [NetworkAddress], initializes: Bool, memory: Int = 1 << 30
+  ) {
+    self.name = name
+    self.listen = listen
+    self.coordinators = coordinators
+    self.initializes = initializes
+    self.memory = memory
+  }
+  /// Memtable bytes above which shards are flushed.
+  var flushBytes: Int { memory / 8 }
+  /// Memtable bytes above which ingest waits.
+  var memtableBytesMax: Int { memory * 2 / 5 }
+}
+
+/// A worker.
+public actor Worker: RPCResponder {
+  let surroundings: Surroundings
+  let settings: WorkerSettings
+  let journal: Journal
+  let pool: ConnectionPool
+  let identity: IdentityCell
+  /// The newest catalog this worker has.
+  var catalog: CatalogSnapshot
+  /// Shards by number.
+  var hosts: [ShardID: ShardHost] = [:]
+  /// Shards whose data are damaged: not served, not touched.
+  let refused: Set<ShardID>
+  /// One round of catalog changes at a time.
+  var isAdopting = false
+  var adoptionWaiters: [Promise<Void>] = []
+
+  init(
+    _ surroundings: Surroundings, _ settings: WorkerSettings, journal: Journal, pool: ConnectionPool,
+    identity: IdentityCell, catalog: CatalogSnapshot, stores: [ShardStore], refused: Set<ShardID>
+  ) {
+    self.surroundings = surroundings
+    self.settings = settings
+    self.journal = journal
+    self.pool = pool
+    self.identity = identity
+    self.catalog = catalog
+    self.refused = refused
+    for store in stores { hosts[store.shard] = ShardHost(store, journal) }
+  }
+
+  /// Runs a worker until `stop` is settled, or until another process registers under its name.
+  public static func run(
+    _ surroundings: Surroundings, _ settings: WorkerSettings, stop: Promise<Int32>
+  ) async throws {
+    let started = surroundings.clock.now
+    let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
+    defer { lock.release() }
+    guard found != nil || settings.initializes else {
+      throw TallyError(
+        .invalid, "the data directory is empty", sqlState: "55000", hint: "--init joins the cluster with it; a lost disk is restored from a backup")
+    }
+    let cell = IdentityCell(
+      PeerIdentity(
+        cluster: found?.cluster ?? .none, role: .worker, name: settings.name, node: found?.node ?? NodeID(0),
+        incarnation: Incarnation(0)))
+    let pool = ConnectionPool(
+      identity: { cell.value }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random)
+    let listener = try await surroundings.network.listen(on: settings.listen)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await pool.run() }
+      group.addTask {
+        _ = try await stop.value
+        throw CancellationError()
+      }
+      group.addTask {
+        try await start(surroundings, settings, found, cell, pool, listener, started: started, stop: stop)
+      }
+      do { while try await group.next() != nil {} } catch is CancellationError {}
+      listener.close()
+      pool.close()
+      group.cancelAll()
+    }
+  }
+
+  private static func start(
+    _ surroundings: Surroundings, _ settings: WorkerSettings, _ found: DataDirectory.Identity?, _ cell: IdentityCell,
+    _ pool: ConnectionPool, _ listener: any Listener, started: Instant, stop: Promise<Int32>
+  ) async throws {
+    let previous = try await IncarnationFile.read(surroundings.disk)
+    var identity = found
+    var registered: Registered?
+    if identity == nil {
+      // Without an identity there is nothing to recover; the cluster gives one.
+      let reply = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, [])
+      identity = DataDirectory.Identity(cluster: reply.cluster, node: reply.node, name: settings.name, role: .worker)
+      registered = reply
+    }
+    guard let identity else { return }
+    try await DataDirectory.adopt(
+      disk: surroundings.disk, found: found, identity: identity)
+    let opened = try await Journal.open(disk: surroundings.disk, cluster: identity.cluster, node: identity.node)
+    let journal = opened.journal
+    var stores: [ShardStore] = []
+    var refused: Set<ShardID> = []
+    for shard in try await Recovery.openShards(
+      disk: surroundings.disk, clock: surroundings.clock, cluster: identity.cluster, journal: opened)
+    {
+      switch shard.outcome {
+      case .success(let store): stores.append(store)
+      case .failure(let error):
+        // The others serve; this one stays as it is until somebody repairs it.
+        refused.insert(shard.shard)
+        surroundings.log.error("shard-refused", ("shard", shard.shard.description), ("reason", "\(error)"))
+      }
+    }
+    let positions = stores.map {
+      ShardPosition(shard: $0.shard, epoch: $0.applied.epoch, last: $0.applied.position)
+    }
+    if registered == nil {
+      registered = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, positions)
+    }
+    guard let registered else { return }
+    try await IncarnationFile.write(registered.incarnation, surroundings.disk)
+    cell.set(
+      PeerIdentity(
+        cluster: registered.cluster, role: .worker, name: settings.name, node: registered.node,
+        incarnation: registered.incarnation))
+    let worker = Worker(
+      surroundings, settings, journal: journal, pool: pool, identity: cell,
+      catalog: try decodeCatalog(registered.catalog), stores: stores, refused: refused)
+    let server = RPCServer(
+      identity: { cell.value }, responder: worker, clock: surroundings.clock, log: surroundings.log)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { try await journal.run() }
+      // The first heartbeat confirms the incarnation; nothing is appended before it.
+      try await worker.beat()
+      try await worker.establish()
+      group.addTask { await server.serve(listener) }
+      surroundings.log.info(
+        "ready", ("role", "worker"), ("rpc", listener.address.description), ("cluster", registered.cluster.description),
+        ("shards", String(await worker.servedShards)), ("incarnation", registered.incarnation.description),
+        ("after", "\(surroundings.clock.now - started)"))
+      group.addTask { try await worker.keepBeating() }
+      group.addTask { try await worker.keepRolling() }
+      group.addTask { try await worker.keepLayout() }
+      group.addTask {
+        _ = try await stop.value
+        surroundings.log.info("stopping")
+        await server.drain(listener, until: surroundings.clock.now + .seconds(10))
+        journal.close()
+        throw CancellationError()
+      }
+      defer { group.cancelAll() }
+      while try await group.next() != nil {}
+    }
+  }
+
+  /// Answers one request.
+  public func respond(to request: Message, call: ServerCall) async throws {
+    switch request {
+    case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
+    case .execute(let execute): try await self.execute(execute, call)
+    case .catalogChanged(let change):
+      try await adopt(try Self.decodeCatalog(change.catalog))
+      try await call.reply(.done(Done(version: catalog.version)))
+    case .refreshShards(let refresh):
+      try await self.refresh(refresh)
+      try await call.reply(.done(Done(version: catalog.version)))
+    case .describeShards(let describe):
+      let wanted = Set(describe.shards)
+      let reports = shardReports().filter { wanted.isEmpty || wanted.contains($0.shard) }
+      try await call.reply(.shardReports(ShardReports(load: await load(), shards: reports)))
+    default: throw TallyError(.protocolViolation, "a worker does not answer \(request.name) requests")
+    }
+  }
+
+  /// The shard's host, when this worker is its primary in that epoch.
+  func serving(_ shard: ShardID, _ epoch: Epoch) throws(TallyError) -> ShardHost {
+    guard let host = hosts[shard] else {
+      throw TallyError(.notPrimary, "shard \(shard) is not here", node: settings.name)
+    }
+    guard host.servingEpoch == epoch else {
+      throw TallyError(
+        .notPrimary, "shard \(shard) is at epoch \(host.servingEpoch?.description ?? "none") here, not \(epoch)", node: settings.name)
+    }
+    return host
+  }
+  /// Number of shards served.
+  var servedShards: Int { hosts.values.count { $0.servingEpoch != nil } }
+  /// Hosts by rising shard number, so that every round is the same in simulation.
+  var orderedHosts: [ShardHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
+}
+
+/// Who this node says it is: known in full only after it registered.
+final class IdentityCell: Sendable {
+  private let cell: Mutex<PeerIdentity>
+  init(_ identity: PeerIdentity) { cell = Mutex(identity) }
+  var value: PeerIdentity { cell.withLock { $0 } }
+  func set(_ identity: PeerIdentity) { cell.withLock { $0 = identity } }
+}
+
+/// The incarnation a worker was last given, in `meta/incarnation`: decimal text and a newline.
+enum IncarnationFile {
+  static let path = "meta/incarnation"
+  static func read(_ disk: any Disk) async throws -> Incarnation {
+    let bytes: [UInt8]
+    do { bytes = try await disk.readAll(path) } catch let failure as DiskFailure where failure.kind == .notFound {
+      return Incarnation(0)
+    }
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard text.last == "\n", let number = UInt64(text.dropLast()) else {
+      throw TallyError(.dataDamaged, "\(path) is damaged")
+    }
+    return Incarnation(number)
+  }
+  static func write(_ incarnation: Incarnation, _ disk: any Disk) async throws {
+    try await disk.writeDurably(path, [Array("\(incarnation)\n".utf8)])
+  }
+}

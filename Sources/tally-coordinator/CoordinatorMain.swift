@@ -1,0 +1,39 @@
+// CoordinatorMain.swift — the program `tally-coordinator`: flags over TALLY_… over defaults, then Coordinator.run on the real machine.
+import ArgumentParser
+import Capabilities
+import CoordinatorNode
+import Glibc
+import NodeRuntime
+
+@main struct CoordinatorMain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tally-coordinator",
+    abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
+    discussion: "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN.",
+    version: "tally-coordinator 0.1.0")
+  @Option(help: "Name of this node, for example coordinator-1.") var name: String = setting("TALLY_NAME") ?? "coordinator-1"
+  @Option(help: "Data directory.") var data: String?
+  @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String = setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
+  @Flag(name: .customLong("init"), help: "Makes a new cluster in an empty data directory.") var initializes = false
+
+  func run() throws {
+    guard let data = data ?? setting("TALLY_DATA") else { throw ValidationError("--data (or TALLY_DATA) is missing") }
+    let settings = CoordinatorSettings(name: name, listen: try loopback(listen), initializes: initializes)
+    let status = ProcessMain.run(node: name, directory: data) { surroundings, stop in
+      try await Coordinator.run(surroundings, settings, stop: stop)
+    }
+    if status != 0 { throw ExitCode(status) }
+  }
+}
+
+/// An environment variable's text, unless it is empty.
+func setting(_ name: String) -> String? { getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 } }
+
+/// Parses an address and refuses those that others could reach: there is no authentication yet.
+func loopback(_ text: String) throws -> NetworkAddress {
+  guard let address = NetworkAddress(text) else { throw ValidationError("\"\(text)\" is not of the form host:port") }
+  guard address.isLoopback else {
+    throw ValidationError("refusing to listen on \(text): this version has no authentication and binds loopback addresses only")
+  }
+  return address
+}

@@ -1,0 +1,130 @@
+// RunningCluster.swift — a cluster of real processes for one test, in a directory of its own, gone at the end.
+import Foundation
+import Launcher
+import Synchronization
+import Testing
+
+/// Ports are handed out in steps, from a place that depends on the process so that two test runs do not meet.
+private let nextPort = Mutex(UInt16(20000 + Int(getpid()) % 60 * 500))
+
+/// A running cluster, and the command line tool against it.
+final class RunningCluster: Sendable {
+  let directory: String
+  let portBase: UInt16
+  let workers: Int
+  var url: String { "tally://127.0.0.1:\(portBase)/tally" }
+
+  init(workers: Int = 3, memory: String = "1GiB") throws {
+    self.workers = workers
+    portBase = nextPort.withLock { port in
+      defer { port += 200 }
+      return port
+    }
+    directory = NSTemporaryDirectory() + "tally-test-\(getpid())-\(portBase)"
+    try run(["cluster", "up", "--workers", "\(workers)", "--dir", directory, "--port-base", "\(portBase)", "--memory", memory, "--json"])
+  }
+  deinit {
+    do { try LocalCluster(directory: directory).destroy() } catch { print("leaving \(directory): \(error)") }
+  }
+  var processes: LocalCluster { get throws { try LocalCluster(directory: directory) } }
+
+  /// Runs the CLI; throws with its standard error when it fails.
+  @discardableResult func run(_ arguments: [String], expect status: Int32 = 0) throws -> String {
+    let outcome = try CommandLineTool.run("tally", arguments)
+    guard outcome.status == status else {
+      throw LaunchFailure("tally \(arguments.joined(separator: " ")): exit \(outcome.status)\n\(outcome.error)\(outcome.output)")
+    }
+    return outcome.output
+  }
+  /// Runs statements; gives CSV without its header, split into fields.
+  func rows(_ sql: String) throws -> [[String]] {
+    let text = try run(["--url", url, "sql", "--format", "csv", "-c", sql])
+    return parseCSV(text).dropFirst().map { $0 }
+  }
+  func execute(_ sql: String) throws { try run(["--url", url, "sql", "-c", sql]) }
+  /// Loads a file; gives the last line of the JSON report.
+  @discardableResult func ingest(_ file: String, _ table: String, _ more: [String] = []) throws -> [String: Int] {
+    let text = try run(["--url", url, "ingest", file, "--table", table, "--json"] + more)
+    guard let line = text.split(separator: "\n").last,
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+    else { throw LaunchFailure("no report in: \(text)") }
+    return object.compactMapValues { $0 as? Int }
+  }
+  func refresh(_ rollup: String) throws { try run(["--url", url, "rollup", "refresh", rollup]) }
+}
+
+/// Runs one of the built programs to its end.
+enum CommandLineTool {
+  struct Outcome {
+    var status: Int32
+    var output: String
+    var error: String
+  }
+  static var directory: String {
+    if let given = ProcessInfo.processInfo.environment["TALLY_BIN"], !given.isEmpty { return given }
+    // The test bundle lies beside the programs.
+    let path = CommandLine.arguments[0]
+    let beside = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+    return FileManager.default.isExecutableFile(atPath: beside + "/tally") ? beside : ".build/debug"
+  }
+  static func start(_ program: String, _ arguments: [String]) throws -> (Process, Pipe, Pipe) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: directory + "/" + program)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(["TALLY_BIN": directory]) { $1 }
+    let (output, error) = (Pipe(), Pipe())
+    process.standardOutput = output
+    process.standardError = error
+    try process.run()
+    return (process, output, error)
+  }
+  static func run(_ program: String, _ arguments: [String]) throws -> Outcome {
+    let (process, output, error) = try start(program, arguments)
+    // Errors are short; output may be long and is read to its end first.
+    let out = output.fileHandleForReading.readDataToEndOfFile()
+    let err = error.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return Outcome(
+      status: process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus,
+      output: String(decoding: out, as: UTF8.self), error: String(decoding: err, as: UTF8.self))
+  }
+}
+
+/// RFC 4180, for tests.
+func parseCSV(_ text: String) -> [[String]] {
+  var rows: [[String]] = []
+  var row: [String] = []
+  var field: [UInt8] = []
+  var isQuoted = false
+  var bytes = Array(text.utf8)
+  if bytes.last != 10 { bytes.append(10) }
+  var i = 0
+  while i < bytes.count {
+    let byte = bytes[i]
+    if isQuoted {
+      if byte == 34 {
+        if i + 1 < bytes.count && bytes[i + 1] == 34 {
+          field.append(34)
+          i += 1
+        } else {
+          isQuoted = false
+        }
+      } else {
+        field.append(byte)
+      }
+    } else if byte == 34 {
+      isQuoted = true
+    } else if byte == 44 || byte == 10 {
+      row.append(String(decoding: field, as: UTF8.self))
+      field.removeAll(keepingCapacity: true)
+      if byte == 10 {
+        rows.append(row)
+        row = []
+      }
+    } else {
+      field.append(byte)
+    }
+    i += 1
+  }
+  return rows
+}
