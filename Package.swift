@@ -77,13 +77,16 @@ let package = Package(
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("simulate", path: "Tools/simulate", "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
-    program("fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore"),
+    program(
+      "fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore", "Consensus", "SQL", "Aggregates",
+      "Columns", "Model", "Capabilities", "Bytes"),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
     .target(
       name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
       path: "Tests/TestSupport", swiftSettings: settings),
     tests("BytesTests", "Bytes"),
-    tests("ModelTests", "Model"),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "TestSupport"], exclude: ["Fixtures"], swiftSettings: settings),
     tests("ColumnsTests", "Columns"),
     tests("AggregatesTests", "Aggregates"),
     tests("SQLTests", "SQL"),
@@ -93,7 +96,7 @@ let package = Package(
     tests("StorageTests", "Storage", "Simulation"),
     tests("ExecutionTests", "Execution", "Planning"),
     tests("ReplicationTests", "Replication"),
-    tests("ClientCoreTests", "ClientCore"),
+    tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
     tests("CoordinatorNodeTests", "CoordinatorNode"),

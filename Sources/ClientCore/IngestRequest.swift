@@ -1,5 +1,5 @@
 // IngestRequest.swift — what a load of a file is given and what it tells in the end.
-import Model
+public import Model
 
 /// A file to load.
 public struct IngestRequest: Sendable {

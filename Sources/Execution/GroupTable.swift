@@ -15,7 +15,8 @@ final class GroupKeyWords {
   // The dictionary that `remap` translates; held so that its address is not given to another.
   private var dictionary: TextDictionary?
   private var remap: [UInt32] = []
-  // First value seen for each code: equal numerics may differ in scale, equal intervals in parts.
+  // The value shown for each code: of equal numerics the one with most digits, of equal intervals the one with most months, then
+  // days; so that the order in which shards answer shows nowhere.
   private var numerics: [Numeric] = []
   private var intervals: [Interval] = []
 
@@ -25,6 +26,14 @@ final class GroupKeyWords {
 
   /// Words of a column's rows; NULL rows get 0.
   func words(_ column: ColumnVector) -> [Int64] {
+    var words = anyWords(column)
+    // A NULL text holds code 0, whose word differs between dictionaries.
+    if type.layout == .text, let validity = column.validity {
+      for row in words.indices where !validity[row] { words[row] = 0 }
+    }
+    return words
+  }
+  private func anyWords(_ column: ColumnVector) -> [Int64] {
     switch column.values {
     case .fixed(let v): return v
     case .double(let v): return v.map(Self.word)
@@ -41,14 +50,22 @@ final class GroupKeyWords {
       return v.enumerated().map { row, value in
         if column.isNull(row) { return 0 }
         let code = intern(Self.canonical(value))
-        if Int(code) == numerics.count { numerics.append(value) }
+        if Int(code) == numerics.count {
+          numerics.append(value)
+        } else if value.scale > numerics[Int(code)].scale {
+          numerics[Int(code)] = value
+        }
         return Int64(code)
       }
     case .interval(let v):
       return v.enumerated().map { row, value in
         if column.isNull(row) { return 0 }
         let code = intern((value.span, 0))
-        if Int(code) == intervals.count { intervals.append(value) }
+        if Int(code) == intervals.count {
+          intervals.append(value)
+        } else if (value.months, value.days) > (intervals[Int(code)].months, intervals[Int(code)].days) {
+          intervals[Int(code)] = value
+        }
         return Int64(code)
       }
     case .hll, .topn: fatalError("a \(type.name) is no key")

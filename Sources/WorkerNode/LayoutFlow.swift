@@ -66,6 +66,9 @@ extension Worker {
 
   /// Drops what the tables' and levels' retention lets go.
   private func expire(_ host: ShardHost) async throws {
-    _ = host
+    for drop in try await host.store.expire(journal: journal) {
+      surroundings.log.info(
+        "expired", ("shard", host.id.description), ("relation", drop.relation.description), ("sections", String(drop.drops.count)))
+    }
   }
 }

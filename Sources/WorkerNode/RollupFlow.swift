@@ -77,7 +77,7 @@ extension Worker {
     else { return }
     let from = state.watermark
     let to = host.rollTarget(after: from, rows: Self.rollRows)
-    let limits = ExecutionLimits(memoryLimit: settings.memory / 4, cancel: CancelFlag())
+    let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let delta = try await surroundings.compute.attempt {
       let built = try RollupDelta.build(rollupView, .positions(after: from, through: to), limits: limits)
       return (
@@ -105,7 +105,7 @@ extension Worker {
       let rollupView = try view(of: host).rollups[rollup.id]
     else { return }
     let (cut, to) = (state.cut, state.coveredFrom)
-    let limits = ExecutionLimits(memoryLimit: settings.memory / 4, cancel: CancelFlag())
+    let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let delta = try await surroundings.compute.attempt {
       let from = try BackfillSlices.start(of: rollupView, below: to, rows: Self.rollRows)
       let built = try RollupDelta.build(rollupView, .slice(through: cut, from: from, to: to), limits: limits)

@@ -217,7 +217,9 @@ struct RawRows {
     let coarse = try StateMerge.merge(parts, keyCount: 3, measures: RawRows.measures, truncating: (1, hour))
     #expect(RawRows.show(coarse) == raw.naive(truncating: hour))
     let again = try StateMerge.merge([merged], keyCount: 3, measures: RawRows.measures, truncating: (1, hour))
-    #expect(BatchFormat.encode(again) == BatchFormat.encode(coarse))
+    for (a, b) in zip(again.columns, coarse.columns) {
+      #expect(BatchFormat.encode(Batch(count: a.count, columns: [a])) == BatchFormat.encode(Batch(count: b.count, columns: [b])), "\(a) \(b)")
+    }
     // One group of all rows.
     let measureOnly = parts.map { $0.select(Array(3..<$0.columns.count)) }
     let one = try StateMerge.merge(measureOnly, keyCount: 0, measures: RawRows.measures)

@@ -3,6 +3,7 @@ import Capabilities
 import Model
 import NodeRuntime
 import RPC
+import Simulation
 import Synchronization
 import Testing
 import Wire
@@ -129,7 +130,7 @@ final class RawPeer: Sendable {
 let serverIdentity = PeerIdentity(
   cluster: ClusterID(high: 1, low: 2), role: .worker, name: "worker-1", node: NodeID(9), incarnation: Incarnation(3))
 
-/// Runs `body` with a server and a pool, over TCP on a loop of its own.
+/// Runs `body` with a server and a pool, over TCP on a loop of its own and then in a simulated world.
 func withBench(
   _ options: RPCOptions = RPCOptions(), clientOptions: RPCOptions? = nil, client: PeerIdentity = PeerIdentity(name: "test"),
   _ body: @escaping @Sendable (Bench) async throws -> Void
@@ -138,6 +139,12 @@ func withBench(
   defer { loop.stop() }
   try await loop.run {
     try await serve(TCPNetwork(loop), SystemClock(loop), SystemRandom(), options, clientOptions ?? options, client, body)
+  }
+  try SimulatedWorld(seed: 11).run { world in
+    try await world.node("one", host: "127.0.0.1").run { surroundings in
+      try await serve(
+        surroundings.network, surroundings.clock, surroundings.random, options, clientOptions ?? options, client, body)
+    }
   }
 }
 
