@@ -4,7 +4,7 @@
 // made faster than the cluster takes them. After a failure of the delivery every further `append` throws its error.
 import Capabilities
 import ClientCore
-public import Model
+import Model
 internal import Synchronization
 
 /// What became of an ingest: all its rows are durable.

@@ -3,7 +3,6 @@ import Bytes
 import Aggregates
 import Columns
 public import Model
-public import Wire
 
 /// The columns of a result and where their names are.
 final class ColumnNames: Sendable {
@@ -61,6 +60,9 @@ public struct Row: Sendable {
   }
   /// All columns as a typed tuple, in order.
   public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) throws(TallyError) -> (repeat each T) {
+    try tuple(repeat (each T).self)
+  }
+  func tuple<each T: TallyDecodable>(_ types: repeat (each T).Type) throws(TallyError) -> (repeat each T) {
     var expected = 0
     for _ in repeat (each T).self { expected += 1 }
     guard expected == count else {

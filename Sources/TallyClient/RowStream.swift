@@ -2,10 +2,10 @@
 //
 // One task reads a stream. Rows come by batches; the server sends the next ones as these are read. Dropping the stream before its end,
 // or cancelling the task, cancels the statement on the server.
-public import ClientCore
-public import Columns
-public import Model
-public import Wire
+import ClientCore
+import Columns
+import Model
+import Wire
 
 /// The rows of one statement, as they arrive.
 public final class RowStream: AsyncSequence {
@@ -15,18 +15,18 @@ public final class RowStream: AsyncSequence {
   private let names: ColumnNames
   private var source: RowSource?
   private var index = 0
-  private var ended: ResultEnd?
+  private var ended: StatementEnd?
 
-  private init(_ call: QueryCall, _ columns: [ResultColumn], _ ended: ResultEnd?) {
+  private init(_ call: QueryCall, _ columns: [ResultColumn], _ ended: StatementEnd?) {
     self.call = call
     self.names = ColumnNames(columns)
     self.ended = ended
   }
   static func open(_ call: QueryCall) async throws -> RowStream {
     switch try await call.next() {
-    case .header(let columns): return RowStream(call, columns, nil)
+    case .header(let columns): return RowStream(call, columns.map(ResultColumn.init), nil)
     case .end(let end):
-      let stream = RowStream(call, [], end)
+      let stream = RowStream(call, [], StatementEnd(end))
       try await stream.expectNoMore()
       return stream
     case .batch: throw Rows.unannounced
@@ -36,7 +36,7 @@ public final class RowStream: AsyncSequence {
   /// The columns; none for a statement without rows.
   public var columns: [ResultColumn] { names.columns }
   /// Command tag, notices and cost; nil until the last row was read.
-  public var end: ResultEnd? { ended }
+  public var end: StatementEnd? { ended }
 
   /// The next row; nil after the last.
   public func next() async throws -> Row? {
@@ -51,7 +51,7 @@ public final class RowStream: AsyncSequence {
         guard batch.columns.count == columns.count else { throw Rows.unannounced }
         (source, index) = (RowSource(names, batch), 0)
       case .end(let end):
-        (source, ended) = (nil, end)
+        (source, ended) = (nil, StatementEnd(end))
         try await expectNoMore()
       case .header, nil: throw TallyError(.protocolViolation, "the rows ended without an end")
       }
@@ -94,13 +94,14 @@ public struct DecodedRows<each T: TallyDecodable>: AsyncSequence {
     /// The next tuple.
     public mutating func next() async throws -> (repeat each T)? {
       guard let row = try await stream.next() else { return nil }
-      return try row.decode((repeat each T).self)
+      let tuple: (repeat each T) = try row.tuple(repeat (each T).self)
+      return tuple
     }
   }
   /// All tuples.
   public func collect() async throws -> [(repeat each T)] {
     var out: [(repeat each T)] = []
-    while let row = try await stream.next() { out.append(try row.decode((repeat each T).self)) }
+    while let row = try await stream.next() { out.append(try row.tuple(repeat (each T).self)) }
     return out
   }
 }

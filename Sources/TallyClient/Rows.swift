@@ -1,10 +1,8 @@
 // Rows.swift — a statement's whole result, held by column; and its text as PostgreSQL prints it.
 import Bytes
-public import Capabilities
-public import ClientCore
+import ClientCore
 public import Columns
-public import Model
-public import Wire
+import Model
 
 /// The collected result of one statement.
 public struct Rows: Sendable {
@@ -15,11 +13,10 @@ public struct Rows: Sendable {
   /// PostgreSQL's command tag: `SELECT 3`, `CREATE TABLE`, …
   public var tag = ""
   /// Notices.
-  public var notices: [Notice] = []
+  public var notices: [ServerNotice] = []
   /// What it cost.
-  public var statistics = QueryStatistics()
-  /// No rows.
-  public init() {}
+  public var statistics = StatementCost()
+  init() {}
   /// Number of rows.
   public var count: Int { batches.reduce(0) { $0 + $1.count } }
 
@@ -29,7 +26,7 @@ public struct Rows: Sendable {
   /// All rows as typed tuples, the columns in order.
   public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) throws -> [(repeat each T)] {
     var out: [(repeat each T)] = []
-    for row in self { out.append(try row.decode((repeat each T).self)) }
+    for row in self { out.append(try row.tuple(repeat (each T).self)) }
     return out
   }
 
@@ -39,12 +36,13 @@ public struct Rows: Sendable {
     var current = Rows()
     while let event = try await call.next() {
       switch event {
-      case .header(let columns): current.columns = columns
+      case .header(let columns): current.columns = columns.map(ResultColumn.init)
       case .batch(let batch):
         guard batch.columns.count == current.columns.count else { throw Self.unannounced }
         if batch.count > 0 { current.batches.append(batch) }
       case .end(let end):
-        (current.tag, current.notices, current.statistics) = (end.tag, end.notices, end.statistics)
+        let end = StatementEnd(end)
+        (current.tag, current.notices, current.statistics) = (end.tag, end.notices, end.cost)
         results.append(current)
         current = Rows()
       }

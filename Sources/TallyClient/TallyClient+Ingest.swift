@@ -1,11 +1,11 @@
-// TallyClient+Ingest.swift — a program's rows, and files, into a table: each row once, however often it is tried.
+// TallyClient+Ingest.swift — a program's rows into a table: each row once, however often it is tried.
 //
 // Rows are cut into chunks of `batchRows`, chunks are split by shard, and the parts go straight to the shards' workers, several chunks
 // at once. A named producer keeps its keys: when the program runs again with the same name and gives the same rows in the same order,
 // what is stored already is recognised and the rest completed. Without a name the keys last for this call.
 import Bytes
 import Capabilities
-public import ClientCore
+import ClientCore
 import Model
 import Wire
 
@@ -121,18 +121,6 @@ extension TallyClient {
       throw TallyError(.protocolViolation, "a coordinator did not evaluate the defaults of \"\(table.name)\"")
     }
     return Dictionary(uniqueKeysWithValues: missing.enumerated().map { ($1, row[$0].content) })
-  }
-
-  /// Loads a CSV or CSV.gz file as a named producer; returns also when it failed, saying what is stored.
-  ///
-  /// Paths of the request are absolute, without the leading slash. `progress` is told after every chunk.
-  public func load(
-    _ request: IngestRequest, progress: @escaping @Sendable (IngestProgress) -> Void = { _ in }
-  ) async throws -> IngestReport {
-    try await awaitCoordinator(surroundings.clock.now + request.producer.patience)
-    let flow = IngestFlow(
-      map: map, disk: surroundings.disk, compute: surroundings.compute, clock: surroundings.clock)
-    return try await loop.run { await flow.run(request, progress: progress) }
   }
 }
 

@@ -5,15 +5,12 @@
 // that goes away later is waited for, a few seconds at most, before a request is sent; a request that was sent is never sent again
 // here, because it may have been carried out (`unknownOutcome`). Nothing waits beyond the deadline given. Cancelling the task cancels
 // the request on the server.
-public import Capabilities
-public import ClientCore
-public import Model
+import Capabilities
+import ClientCore
+import Model
 import NodeRuntime
 import RPC
-public import Wire
-
-/// What can be listed: `.nodes`, `.shards`, `.tables`, `.rollups`, `.status`.
-public typealias ListKind = ListRequest.Kind
+import Wire
 
 /// Settings of a client.
 public struct ClientOptions: Sendable {
@@ -101,7 +98,7 @@ public final class TallyClient: Sendable {
   public func list(_ kind: ListKind, deadline: Duration? = nil) async throws -> Rows {
     let end = instant(deadline)
     try await awaitCoordinator(end)
-    let results = try await Rows.collect(try await QueryCall.list(kind, map: map, deadline: end))
+    let results = try await Rows.collect(try await QueryCall.list(kind.requested, map: map, deadline: end))
     guard let first = results.first else { throw TallyError(.protocolViolation, "a list came without an end") }
     return first
   }

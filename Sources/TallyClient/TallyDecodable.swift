@@ -58,7 +58,7 @@ extension Double: TallyDecodable {
   public static func decode(_ cell: Cell) throws(TallyError) -> Double {
     switch cell.content {
     case .double(let value): return value
-    case .fixed(let value) where cell.vector.type.isInteger: return Double(value)
+    case .fixed(let value) where cell.type.isInteger: return Double(value)
     case .numeric:
       guard let text = cell.text, let value = Double(text) else { throw cell.mismatch(Double.self) }
       return value
@@ -69,7 +69,7 @@ extension Double: TallyDecodable {
 extension Bool: TallyDecodable {
   /// From booleans.
   public static func decode(_ cell: Cell) throws(TallyError) -> Bool {
-    guard case .fixed(let value) = cell.content, cell.vector.type == .boolean else { throw cell.mismatch(Bool.self) }
+    guard case .fixed(let value) = cell.content, cell.type == .boolean else { throw cell.mismatch(Bool.self) }
     return value != 0
   }
 }
@@ -85,7 +85,7 @@ extension Numeric: TallyDecodable {
   public static func decode(_ cell: Cell) throws(TallyError) -> Numeric {
     switch cell.content {
     case .numeric(let value): return value
-    case .fixed(let value) where cell.vector.type.isInteger: return Numeric(value)
+    case .fixed(let value) where cell.type.isInteger: return Numeric(value)
     default: throw cell.mismatch(Numeric.self)
     }
   }

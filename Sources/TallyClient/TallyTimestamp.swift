@@ -26,8 +26,8 @@ public struct TallyTimestamp: Hashable, Comparable, Sendable, CustomStringConver
 extension TallyTimestamp: TallyDecodable {
   /// From timestamp, timestamptz and date (its midnight).
   public static func decode(_ cell: Cell) throws(TallyError) -> TallyTimestamp {
-    guard case .fixed(let value) = cell.content, cell.vector.type.isTime else { throw cell.mismatch(Self.self) }
-    guard cell.vector.type == .date, value != TimeLimits.infinity, value != TimeLimits.minusInfinity else {
+    guard case .fixed(let value) = cell.content, cell.type.isTime else { throw cell.mismatch(Self.self) }
+    guard cell.type == .date, value != TimeLimits.infinity, value != TimeLimits.minusInfinity else {
       return TallyTimestamp(microseconds: value)
     }
     let (product, overflow) = value.multipliedReportingOverflow(by: dayMicroseconds)
