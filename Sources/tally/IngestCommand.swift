@@ -48,8 +48,8 @@ struct IngestCommand: AsyncParsableCommand {
           if json { print(object(report, request, Date().timeIntervalSince(started))) } else { tell(report, request, started) }
           if let failure = report.failure {
             if json { print(sum.object) }
-            complain(failure, request)
-            throw ExitCode(exitStatus(failure.error))
+            tell(failure, request)
+            throw ExitCode(ExitStatus.of(failure.error))
           }
         }
         if json { print(sum.object) } else if requests.count > 1 { print(sum.text) }
@@ -74,7 +74,7 @@ struct IngestCommand: AsyncParsableCommand {
   }
 
   private func tell(_ report: LoadReport, _ load: FileLoad, _ started: Date) {
-    if !report.firstLoad.isEmpty { complain("NOTICE:  this source was loaded before: \(report.firstLoad)") }
+    if !report.firstLoad.isEmpty { tally.complain("NOTICE:  this source was loaded before: \(report.firstLoad)") }
     let seconds = Date().timeIntervalSince(started)
     var text = "\(load.file): \(report.rowsDurable) rows stored"
     if report.rowsDuplicate > 0 { text += ", \(report.rowsDuplicate) were stored before" }
@@ -87,7 +87,7 @@ struct IngestCommand: AsyncParsableCommand {
       + "\"retries\":\(report.retries),\"bytes\":\(report.bytesRead),\"seconds\":\(String(format: "%.3f", seconds)),"
       + "\"complete\":\(report.failure == nil)}"
   }
-  private func complain(_ failure: LoadFailure, _ load: FileLoad) {
+  private func tell(_ failure: LoadFailure, _ load: FileLoad) {
     var place = load.file
     if let line = failure.line { place += ", line \(line)" }
     if let column = failure.column { place += ", column \(column)" }
