@@ -66,7 +66,9 @@ let package = Package(
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
-    module("TallyClient", "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes"),
+    module(
+      "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities", "Columns", "Aggregates", "Model",
+      "Bytes"),
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
     program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
@@ -99,6 +101,7 @@ let package = Package(
     tests("SimulationTests", "Simulation"),
     tests("CoordinatorNodeTests", "CoordinatorNode"),
     tests("WorkerNodeTests", "WorkerNode"),
+    tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

@@ -148,15 +148,15 @@ struct StateSources {
     }
     var gathering = HLLGathering(parameters)
     var out = HLLColumnBuilder(parameters, expected: groupCount)
-    // The views stay valid while `columns` lives, which no one changes.
-    let views = columns.map { HLLView($0) }
-    withExtendedLifetime(columns) {
+    // The views stay valid while their arrays live, which no one changes.
+    let views = zip(columns, parts).map { HLLView($0, $1.validity) }
+    withExtendedLifetime((columns, parts)) {
       views.withUnsafeBufferPointer { views in
         for group in 0..<groupCount {
           let isAlone = starts[group + 1] - starts[group] == 1
           var states = 0
           forEachSource(of: group) { run, row in
-            if parts[run].isNull(row) { return }
+            if views[run].validity.isNull(row) { return }
             states += 1
             if isAlone {
               out.append(form: views[run].forms[row], words: views[run].words(row))
@@ -180,13 +180,13 @@ struct StateSources {
     let (dictionary, remaps) = TextDictionary.mergeCanonical(columns.map(\.dictionary))
     var gathering = TopNGathering(dictionaryCount: dictionary.count)
     var out = TopNColumnBuilder(parameters, dictionary, expected: groupCount)
-    // The views stay valid while `columns` and `remaps` live, which no one changes.
-    let views = zip(columns, remaps).map { TopNView($0, remap: $1) }
-    withExtendedLifetime((columns, remaps)) {
+    // The views stay valid while their arrays live, which no one changes.
+    let views = columns.indices.map { TopNView(columns[$0], parts[$0].validity, remap: remaps[$0]) }
+    withExtendedLifetime((columns, parts, remaps)) {
       views.withUnsafeBufferPointer { views in
         for group in 0..<groupCount {
           forEachSource(of: group) { run, row in
-            if parts[run].isNull(row) { return }
+            if views[run].validity.isNull(row) { return }
             let items = views[run].items(row)
             gathering.add(
               codes: UnsafeBufferPointer(rebasing: views[run].codes[items]),
@@ -202,12 +202,24 @@ struct StateSources {
   }
 }
 
+/// Validity bits as a pointer; nil = no NULLs.
+private struct ValidityView {
+  private let words: UnsafePointer<UInt64>?
+  init(_ validity: Bitmap?) { words = validity.flatMap { $0.words.withUnsafeBufferPointer { $0.baseAddress } } }
+  @inline(__always) func isNull(_ row: Int) -> Bool {
+    guard let words else { return false }
+    return words[row >> 6] >> UInt64(row & 63) & 1 == 0
+  }
+}
+
 /// An HLL column as pointers, for loops over states of many columns; its owner keeps the column alive.
 private struct HLLView {
+  let validity: ValidityView
   let forms: UnsafeBufferPointer<UInt8>
   private let offsets: UnsafeBufferPointer<UInt32>
   private let all: UnsafeBufferPointer<UInt32>
-  init(_ column: HLLColumn) {
+  init(_ column: HLLColumn, _ validity: Bitmap?) {
+    self.validity = ValidityView(validity)
     forms = column.forms.withUnsafeBufferPointer { $0 }
     offsets = column.offsets.withUnsafeBufferPointer { $0 }
     all = column.words.withUnsafeBufferPointer { $0 }
@@ -219,6 +231,7 @@ private struct HLLView {
 
 /// A TopN column as pointers, likewise.
 private struct TopNView {
+  let validity: ValidityView
   private let offsets: UnsafeBufferPointer<UInt32>
   let codes: UnsafeBufferPointer<UInt32>
   let uppers: UnsafeBufferPointer<Int64>
@@ -226,7 +239,8 @@ private struct TopNView {
   let absent: UnsafeBufferPointer<Int64>
   let totals: UnsafeBufferPointer<Int64>
   let remap: UnsafePointer<UInt32>?
-  init(_ column: TopNColumn, remap: [UInt32]?) {
+  init(_ column: TopNColumn, _ validity: Bitmap?, remap: [UInt32]?) {
+    self.validity = ValidityView(validity)
     offsets = column.offsets.withUnsafeBufferPointer { $0 }
     codes = column.codes.withUnsafeBufferPointer { $0 }
     uppers = column.uppers.withUnsafeBufferPointer { $0 }
