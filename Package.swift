@@ -66,7 +66,9 @@ let package = Package(
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
-    module("TallyClient", "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes"),
+    module(
+      "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities", "Columns", "Aggregates", "Model",
+      "Bytes"),
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
     program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
@@ -75,13 +77,16 @@ let package = Package(
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("simulate", path: "Tools/simulate", "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
-    program("fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore"),
+    program(
+      "fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore", "Consensus", "SQL", "Aggregates",
+      "Columns", "Model", "Capabilities", "Bytes"),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
     .target(
       name: "TestSupport", dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
       path: "Tests/TestSupport", swiftSettings: settings),
     tests("BytesTests", "Bytes"),
-    tests("ModelTests", "Model"),
+    .testTarget(
+      name: "ModelTests", dependencies: ["Model", "TestSupport"], exclude: ["Fixtures"], swiftSettings: settings),
     tests("ColumnsTests", "Columns"),
     tests("AggregatesTests", "Aggregates"),
     tests("SQLTests", "SQL"),
@@ -96,6 +101,7 @@ let package = Package(
     tests("SimulationTests", "Simulation"),
     tests("CoordinatorNodeTests", "CoordinatorNode"),
     tests("WorkerNodeTests", "WorkerNode"),
+    tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

@@ -184,7 +184,7 @@ extension ColumnVector {
       }
       out[row] = fresh[code]
     }
-    if used.count == dictionary.count && used.elementsEqual(0..<UInt32(used.count)) { return self }
+    if out == codes && used.count == dictionary.count { return self }
     var texts = TextColumn()
     for code in used { dictionary.withText(code) { texts.append($0) } }
     return ColumnVector(type, .codes(out, TextDictionary(offsets: texts.offsets, bytes: texts.bytes)), validity: validity)

@@ -73,8 +73,10 @@ public enum HLLEstimate {
   }
 }
 
-/// Natural logarithm of a positive finite number to about one unit in the last place, the same on every machine.
+/// Natural logarithm of a finite number to about one unit in the last place, the same on every machine.
 func naturalLog(_ x: Double) -> Double {
+  // Registers saturated beyond what their width can count: the extension's answers too.
+  if x <= 0 { return x == 0 ? -.infinity : .nan }
   // x = 2^e · s with s in [√½, √2); ln s = 2 · atanh((s - 1) / (s + 1)), whose series falls by 1/34 a term.
   var (e, s) = (Double(x.exponent), x.significand)
   if s > 1.4142135623730951 {

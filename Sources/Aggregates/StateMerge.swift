@@ -130,10 +130,12 @@ struct StateSources {
   @inline(__always) private func forEachSource(of group: Int, _ body: (Int, Int) -> Void) {
     var run = 0
     rows.withUnsafeBufferPointer { rows in
-      for at in Int(starts[group])..<Int(starts[group + 1]) {
-        let row = Int(rows[at])
-        while row >= bases[run + 1] { run += 1 }
-        body(run, row - bases[run])
+      bases.withUnsafeBufferPointer { bases in
+        for at in Int(starts[group])..<Int(starts[group + 1]) {
+          let row = Int(rows[at])
+          while row >= bases[run + 1] { run += 1 }
+          body(run, row - bases[run])
+        }
       }
     }
   }
@@ -146,31 +148,25 @@ struct StateSources {
     }
     var gathering = HLLGathering(parameters)
     var out = HLLColumnBuilder(parameters, expected: groupCount)
-    for group in 0..<groupCount {
-      var states = 0
-      if starts[group + 1] - starts[group] == 1 {
-        forEachSource(of: group) { run, row in
-          guard !parts[run].isNull(row) else { return }
-          states = 1
-          columns[run].words.withUnsafeBufferPointer { words in
-            out.append(
-              form: columns[run].forms[row],
-              words: UnsafeBufferPointer(rebasing: words[Int(columns[run].offsets[row])..<Int(columns[run].offsets[row + 1])]))
+    // The views stay valid while their arrays live, which no one changes.
+    let views = zip(columns, parts).map { HLLView($0, $1.validity) }
+    withExtendedLifetime((columns, parts)) {
+      views.withUnsafeBufferPointer { views in
+        for group in 0..<groupCount {
+          let isAlone = starts[group + 1] - starts[group] == 1
+          var states = 0
+          forEachSource(of: group) { run, row in
+            if views[run].validity.isNull(row) { return }
+            states += 1
+            if isAlone {
+              out.append(form: views[run].forms[row], words: views[run].words(row))
+            } else {
+              gathering.add(form: views[run].forms[row], words: views[run].words(row))
+            }
           }
-        }
-        if states == 0 { out.appendNull() }
-        continue
-      }
-      forEachSource(of: group) { run, row in
-        guard !parts[run].isNull(row) else { return }
-        states += 1
-        columns[run].words.withUnsafeBufferPointer { words in
-          gathering.add(
-            form: columns[run].forms[row],
-            words: UnsafeBufferPointer(rebasing: words[Int(columns[run].offsets[row])..<Int(columns[run].offsets[row + 1])]))
+          if states == 0 { out.appendNull() } else if !isAlone { gathering.finish(into: &out) }
         }
       }
-      if states == 0 { out.appendNull() } else { gathering.finish(into: &out) }
     }
     return out.finish()
   }
@@ -184,35 +180,74 @@ struct StateSources {
     let (dictionary, remaps) = TextDictionary.mergeCanonical(columns.map(\.dictionary))
     var gathering = TopNGathering(dictionaryCount: dictionary.count)
     var out = TopNColumnBuilder(parameters, dictionary, expected: groupCount)
-    for group in 0..<groupCount {
-      forEachSource(of: group) { run, row in
-        guard !parts[run].isNull(row) else { return }
-        let column = columns[run]
-        let items = Int(column.offsets[row])..<Int(column.offsets[row + 1])
-        column.codes.withUnsafeBufferPointer { codes in
-          column.uppers.withUnsafeBufferPointer { uppers in
-            column.errors.withUnsafeBufferPointer { errors in
-              let (codes, uppers, errors) = (
-                UnsafeBufferPointer(rebasing: codes[items]), UnsafeBufferPointer(rebasing: uppers[items]),
-                UnsafeBufferPointer(rebasing: errors[items])
-              )
-              if let remap = remaps[run] {
-                remap.withUnsafeBufferPointer {
-                  gathering.add(
-                    codes: codes, uppers: uppers, errors: errors, absent: column.absent[row], total: column.totals[row],
-                    remap: $0.baseAddress)
-                }
-              } else {
-                gathering.add(
-                  codes: codes, uppers: uppers, errors: errors, absent: column.absent[row], total: column.totals[row],
-                  remap: nil)
-              }
-            }
+    // The views stay valid while their arrays live, which no one changes.
+    let views = columns.indices.map { TopNView(columns[$0], parts[$0].validity, remap: remaps[$0]) }
+    withExtendedLifetime((columns, parts, remaps)) {
+      views.withUnsafeBufferPointer { views in
+        for group in 0..<groupCount {
+          forEachSource(of: group) { run, row in
+            if views[run].validity.isNull(row) { return }
+            let items = views[run].items(row)
+            gathering.add(
+              codes: UnsafeBufferPointer(rebasing: views[run].codes[items]),
+              uppers: UnsafeBufferPointer(rebasing: views[run].uppers[items]),
+              errors: UnsafeBufferPointer(rebasing: views[run].errors[items]), absent: views[run].absent[row],
+              total: views[run].totals[row], remap: views[run].remap)
           }
+          gathering.finish(into: &out, limit: limits[group])
         }
       }
-      gathering.finish(into: &out, limit: limits[group])
     }
     return out.finish()
   }
+}
+
+/// Validity bits as a pointer; nil = no NULLs.
+private struct ValidityView {
+  private let words: UnsafePointer<UInt64>?
+  init(_ validity: Bitmap?) { words = validity.flatMap { $0.words.withUnsafeBufferPointer { $0.baseAddress } } }
+  @inline(__always) func isNull(_ row: Int) -> Bool {
+    guard let words else { return false }
+    return words[row >> 6] >> UInt64(row & 63) & 1 == 0
+  }
+}
+
+/// An HLL column as pointers, for loops over states of many columns; its owner keeps the column alive.
+private struct HLLView {
+  let validity: ValidityView
+  let forms: UnsafeBufferPointer<UInt8>
+  private let offsets: UnsafeBufferPointer<UInt32>
+  private let all: UnsafeBufferPointer<UInt32>
+  init(_ column: HLLColumn, _ validity: Bitmap?) {
+    self.validity = ValidityView(validity)
+    forms = column.forms.withUnsafeBufferPointer { $0 }
+    offsets = column.offsets.withUnsafeBufferPointer { $0 }
+    all = column.words.withUnsafeBufferPointer { $0 }
+  }
+  @inline(__always) func words(_ row: Int) -> UnsafeBufferPointer<UInt32> {
+    UnsafeBufferPointer(rebasing: all[Int(offsets[row])..<Int(offsets[row + 1])])
+  }
+}
+
+/// A TopN column as pointers, likewise.
+private struct TopNView {
+  let validity: ValidityView
+  private let offsets: UnsafeBufferPointer<UInt32>
+  let codes: UnsafeBufferPointer<UInt32>
+  let uppers: UnsafeBufferPointer<Int64>
+  let errors: UnsafeBufferPointer<Int64>
+  let absent: UnsafeBufferPointer<Int64>
+  let totals: UnsafeBufferPointer<Int64>
+  let remap: UnsafePointer<UInt32>?
+  init(_ column: TopNColumn, _ validity: Bitmap?, remap: [UInt32]?) {
+    self.validity = ValidityView(validity)
+    offsets = column.offsets.withUnsafeBufferPointer { $0 }
+    codes = column.codes.withUnsafeBufferPointer { $0 }
+    uppers = column.uppers.withUnsafeBufferPointer { $0 }
+    errors = column.errors.withUnsafeBufferPointer { $0 }
+    absent = column.absent.withUnsafeBufferPointer { $0 }
+    totals = column.totals.withUnsafeBufferPointer { $0 }
+    self.remap = remap?.withUnsafeBufferPointer { $0.baseAddress }
+  }
+  @inline(__always) func items(_ row: Int) -> Range<Int> { Int(offsets[row])..<Int(offsets[row + 1]) }
 }

@@ -1,4 +1,4 @@
-// ComparisonKernels.swift — = <> < <= > >= over blocks, IN lists and LIKE.
+// ComparisonKernels.swift — = <> < <= > >= over blocks, and IN lists.
 //
 // Fixed values and doubles compare as integers in one loop; other types give a sign a row first, which then compares with zero.
 import Bytes
@@ -118,69 +118,5 @@ enum ComparisonKernels {
       }
       return low < sorted.count && sorted[low] == value ? 1 : 0
     }
-  }
-}
-
-/// A LIKE pattern: `%` any text, `_` any character, `\` the next byte as it is.
-struct LikePattern {
-  private enum Element: Equatable {
-    case anyText
-    case anyCharacter
-    case byte(UInt8)
-  }
-  private let elements: [Element]
-
-  init(_ pattern: String) throws {
-    var elements: [Element] = []
-    var isEscaped = false
-    for byte in pattern.utf8 {
-      if isEscaped {
-        elements.append(.byte(byte))
-        isEscaped = false
-      } else if byte == 0x5c {
-        isEscaped = true
-      } else if byte == 0x25 {
-        if elements.last != .anyText { elements.append(.anyText) }
-      } else {
-        elements.append(byte == 0x5f ? .anyCharacter : .byte(byte))
-      }
-    }
-    if isEscaped { throw TallyError.sql("22025", "LIKE pattern must not end with escape character") }
-    self.elements = elements
-  }
-  /// Whether the whole text fits. Goes back to the last `%` only: at most text × pattern steps.
-  func matches(_ text: UnsafeRawBufferPointer) -> Bool {
-    var (at, element) = (0, 0)
-    var (backText, backElement) = (-1, -1)
-    while at < text.count {
-      if element < elements.count {
-        switch elements[element] {
-        case .anyText:
-          (backText, backElement) = (at, element + 1)
-          element += 1
-          continue
-        case .anyCharacter:
-          at = Self.next(text, at)
-          element += 1
-          continue
-        case .byte(let byte):
-          if text[at] == byte {
-            at += 1
-            element += 1
-            continue
-          }
-        }
-      }
-      guard backElement >= 0 else { return false }
-      backText = Self.next(text, backText)
-      (at, element) = (backText, backElement)
-    }
-    while element < elements.count && elements[element] == .anyText { element += 1 }
-    return element == elements.count
-  }
-  private static func next(_ text: UnsafeRawBufferPointer, _ at: Int) -> Int {
-    var end = at + 1
-    while end < text.count && text[end] & 0xc0 == 0x80 { end += 1 }
-    return end
   }
 }

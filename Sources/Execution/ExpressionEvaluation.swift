@@ -84,7 +84,7 @@ enum ExpressionEvaluation {
       return try strict([try evaluate(inner, block)], .boolean, block.count, usesWholeDictionary: true) {
         operands, count, _ in
         operands[0].withTexts { texts in
-          .fixed((0..<count).map { pattern.matches(texts[$0 & operands[0].mask]) ? 1 : 0 })
+          .fixed((0..<count).map { pattern.matches(texts[$0 & operands[0].mask].assumingMemoryBound(to: UInt8.self)) ? 1 : 0 })
         }
       }
     case .cast(let inner):
@@ -149,7 +149,7 @@ enum ExpressionEvaluation {
     }
     switch function {
     // These give NULL for some values.
-    case .hllCardinality: return SketchKernels.nullForUndefined(result, operands[0])
+    case .hllCardinality: return try SketchKernels.nullForUndefined(result, operands[0])
     case .extract: return try ExtractKernels.nullForInfinite(result, operands)
     default: return result
     }
@@ -176,8 +176,8 @@ enum ExpressionEvaluation {
     case .lower: return TextKernels.changeCase(operands[0], toUpper: false, count: count)
     case .upper: return TextKernels.changeCase(operands[0], toUpper: true, count: count)
     case .length: return TextKernels.length(operands[0], count: count, validity)
-    case .hllHash: return SketchKernels.hash(operands[0], seed: operands[1].fixed[0], count: count)
-    case .hllCardinality: return SketchKernels.cardinality(operands[0], count: count)
+    case .hllHash: return try SketchKernels.hash(operands[0], seed: operands[1].fixed[0], count: count)
+    case .hllCardinality: return try SketchKernels.cardinality(operands[0], count: count)
     case .hllUnion: return try SketchKernels.hllUnion(operands[0], operands[1], count: count)
     case .hllAdd: return try SketchKernels.hllAdd(operands[0], operands[1], count: count)
     case .hllEqual: return SketchKernels.hllEqual(operands[0], operands[1], count: count)

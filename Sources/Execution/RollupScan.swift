@@ -173,7 +173,7 @@ struct RollupScan {
     let isDate = ranges.type == .date
     let day = Calendar.microsecondsPerDay
     let limit: Int64 = 200_000_000_000_000_000
-    let micros = isDate ? bound.multipliedReportingOverflow(by: day) : (bound, false)
+    let micros = bound.multipliedReportingOverflow(by: isDate ? day : 1)
     // Far from any real time: no bound rather than one that wraps.
     guard !micros.overflow, micros.partialValue > -limit, micros.partialValue < limit else { return nil }
     let end = Calendar.endOfBucket(Calendar.truncateToBucket(micros.partialValue, widest), widest)

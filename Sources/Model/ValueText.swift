@@ -89,7 +89,9 @@ public enum ValueText {
     default: throw .syntax("boolean", bytes)
     }
   }
-  /// A text as a `varchar(limit)` keeps it: only blanks may be cut off. 0 is no limit.
+  /// A text as a `varchar(limit)` keeps it: only blanks may be cut off.
+  ///
+  /// 0 is no limit.
   public static func cut(_ text: String, _ limit: UInt32) throws(TallyError) -> String {
     if limit == 0 || text.utf8.count <= Int(limit) { return text }
     let scalars = text.unicodeScalars

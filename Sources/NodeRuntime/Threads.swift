@@ -62,14 +62,20 @@ struct Thread: Sendable {
   init(_ body: @escaping @Sendable () -> Void) {
     var attributes = pthread_attr_t()
     invariant(pthread_attr_init(&attributes) == 0, "pthread_attr_init failed")
-    invariant(pthread_attr_setstacksize(&attributes, 8 << 20) == 0, "pthread_attr_setstacksize failed")
+    invariant(
+      pthread_attr_setstacksize(&attributes, 8 << 20) == 0,
+      "pthread_attr_setstacksize failed"
+    )
     var identity = pthread_t()
     let code = pthread_create(
-      &identity, &attributes,
+      &identity,
+      &attributes,
       { context in
         if let context { Unmanaged<Start>.fromOpaque(context).takeRetainedValue().body() }
         return nil
-      }, Unmanaged.passRetained(Start(body)).toOpaque())
+      },
+      Unmanaged.passRetained(Start(body)).toOpaque()
+    )
     invariant(code == 0, "pthread_create failed: \(code)")
     pthread_attr_destroy(&attributes)
     self.identity = identity

@@ -24,7 +24,8 @@ final class DiskNode {
 
   func write(_ bytes: [UInt8], at offset: Int) {
     let oldSize = content.count
-    let overlap = offset < oldSize ? Array(content[offset..<min(oldSize, offset + bytes.count)]) : []
+    let overlap =
+      offset < oldSize ? Array(content[offset..<min(oldSize, offset + bytes.count)]) : []
     pending.append(PendingWrite(offset: offset, new: bytes, old: overlap, oldSize: oldSize))
     Self.put(bytes[...], at: offset, in: &content)
   }
@@ -39,7 +40,9 @@ final class DiskNode {
     var result = content
     for write in pending.reversed() {
       result.removeLast(result.count - write.oldSize)
-      if !write.old.isEmpty { result.replaceSubrange(write.offset..<write.offset + write.old.count, with: write.old) }
+      if !write.old.isEmpty {
+        result.replaceSubrange(write.offset..<write.offset + write.old.count, with: write.old)
+      }
     }
     switch random.next(below: 5) {
     case 0: return result
@@ -51,7 +54,9 @@ final class DiskNode {
     case 3: tear(&result, random)
     default:
       tear(&result, random)
-      if result.count < content.count { result += [UInt8](repeating: 0, count: content.count - result.count) }
+      if result.count < content.count {
+        result += [UInt8](repeating: 0, count: content.count - result.count)
+      }
     }
     return result
   }
@@ -61,7 +66,9 @@ final class DiskNode {
       var from = 0
       while from < write.new.count {
         let to = min(write.new.count, from + 512 - (write.offset + from) % 512)
-        if random.chance(percent: 50) { Self.put(write.new[from..<to], at: write.offset + from, in: &result) }
+        if random.chance(percent: 50) {
+          Self.put(write.new[from..<to], at: write.offset + from, in: &result)
+        }
         from = to
       }
     }
@@ -74,7 +81,9 @@ final class DiskTree {
     /// Directory, name, and what the name means afterwards.
     var edits: [(directory: DiskNode, name: String, node: DiskNode?)]
     func touches(_ node: DiskNode) -> Bool { edits.contains { $0.directory === node } }
-    func makeDurable() { for edit in edits { edit.directory.durableEntries[edit.name] = edit.node } }
+    func makeDurable() {
+      for edit in edits { edit.directory.durableEntries[edit.name] = edit.node }
+    }
   }
   let root = DiskNode(isDirectory: true)
   private var changes: [NameChange] = []
@@ -91,7 +100,9 @@ final class DiskTree {
   func find(_ path: String) throws -> DiskNode {
     var node = root
     for part in try split(path) {
-      guard let next = node.entries[part] else { throw DiskFailure(.notFound, "\(path): no such file or directory") }
+      guard let next = node.entries[part] else {
+        throw DiskFailure(.notFound, "\(path): no such file or directory")
+      }
       node = next
     }
     return node
@@ -103,7 +114,9 @@ final class DiskTree {
   }
   private func place(_ path: String) throws -> (directory: DiskNode, name: String) {
     let parts = try split(path)
-    guard let name = parts.last else { throw DiskFailure(.io, "the data directory itself cannot be changed") }
+    guard let name = parts.last else {
+      throw DiskFailure(.io, "the data directory itself cannot be changed")
+    }
     let directory = try find(parts.dropLast().joined(separator: "/"))
     if !directory.isDirectory { throw DiskFailure(.notFound, "\(path): not in a directory") }
     return (directory, name)
@@ -131,7 +144,9 @@ final class DiskTree {
   func rename(_ from: String, to: String) throws {
     let node = try find(from)
     let (source, target) = (try place(from), try place(to))
-    if let old = target.directory.entries[target.name], old.isDirectory != node.isDirectory || !old.entries.isEmpty {
+    if let old = target.directory.entries[target.name],
+      old.isDirectory != node.isDirectory || !old.entries.isEmpty
+    {
       throw DiskFailure(.exists, "rename \(from): \(to) is in the way")
     }
     change([(source.directory, source.name, nil), (target.directory, target.name, node)])
@@ -146,7 +161,11 @@ final class DiskTree {
     let node = try find(path)
     if !node.isDirectory { throw DiskFailure(.notFound, "\(path) is not a directory") }
     return node.entries.sorted { $0.key < $1.key }.map {
-      DirectoryEntry(name: $0.key, isDirectory: $0.value.isDirectory, size: UInt64($0.value.content.count))
+      DirectoryEntry(
+        name: $0.key,
+        isDirectory: $0.value.isDirectory,
+        size: UInt64($0.value.content.count)
+      )
     }
   }
   func syncDirectory(_ path: String) throws {
@@ -156,7 +175,8 @@ final class DiskTree {
     var grew = true
     while grew {
       grew = false
-      for change in changes where change.edits.contains(where: { edit in group.contains { $0 === edit.directory } }) {
+      for change in changes
+      where change.edits.contains(where: { edit in group.contains { $0 === edit.directory } }) {
         for edit in change.edits where !group.contains(where: { $0 === edit.directory }) {
           group.append(edit.directory)
           grew = true
@@ -192,7 +212,11 @@ final class DiskTree {
   private static func copySurvivors(of old: DiskNode, to new: DiskNode, _ random: SeededGenerator) {
     for (name, node) in old.durableEntries.sorted(by: { $0.key < $1.key }) {
       let copy = DiskNode(isDirectory: node.isDirectory)
-      if node.isDirectory { copySurvivors(of: node, to: copy, random) } else { copy.content = node.survivor(random) }
+      if node.isDirectory {
+        copySurvivors(of: node, to: copy, random)
+      } else {
+        copy.content = node.survivor(random)
+      }
       new.entries[name] = copy
       new.durableEntries[name] = copy
     }

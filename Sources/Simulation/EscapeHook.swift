@@ -25,10 +25,15 @@ enum EscapeHook {
 
   /// True when the hook could be installed (it cannot where the runtime is linked without dynamic symbols).
   static let isInstalled: Bool = {
-    guard let program = dlopen(nil, RTLD_NOW), let symbol = dlsym(program, "swift_task_enqueueGlobal_hook") else {
+    guard let program = dlopen(nil, RTLD_NOW),
+      let symbol = dlsym(program, "swift_task_enqueueGlobal_hook")
+    else {
       return false
     }
-    symbol.assumingMemoryBound(to: UnsafeRawPointer?.self).pointee = unsafeBitCast(hook, to: UnsafeRawPointer.self)
+    symbol.assumingMemoryBound(to: UnsafeRawPointer?.self).pointee = unsafeBitCast(
+      hook,
+      to: UnsafeRawPointer.self
+    )
     return true
   }()
 

@@ -39,14 +39,18 @@ final class Lifeline: @unchecked Sendable {
   /// The error of every call after death.
   func refuse() -> CancellationError {
     refusals += 1
-    invariant(refusals < 1_000_000, "\(node) crashed, but a flow of it goes on for ever: does it swallow cancellation?")
+    invariant(
+      refusals < 1_000_000,
+      "\(node) crashed, but a flow of it goes on for ever: does it swallow cancellation?"
+    )
     return CancellationError()
   }
   func requireAlive() throws { if isDead { throw refuse() } }
 
   /// Suspends until `begin`'s waiter is settled, the task is cancelled (when `isCancellable`), or the node dies.
   func suspend<Value: Sendable>(
-    _ label: StaticString, isCancellable: Bool = true,
+    _ label: StaticString,
+    isCancellable: Bool = true,
     _ begin: @escaping @Sendable (SimulatedWaiter<Value>) -> Void
   ) async throws -> Value {
     try requireAlive()
@@ -74,7 +78,8 @@ final class Lifeline: @unchecked Sendable {
     var counts: [String: Int] = [:]
     for entry in waiting.values { counts["\(entry.label)", default: 0] += 1 }
     let parts = counts.sorted { $0.key < $1.key }.map { "\($0.value) in \($0.key)" }
-    return "\(node): " + (parts.isEmpty ? "nothing waits on a capability" : parts.joined(separator: ", "))
+    return "\(node): "
+      + (parts.isEmpty ? "nothing waits on a capability" : parts.joined(separator: ", "))
   }
 }
 
@@ -95,7 +100,9 @@ final class SimulatedWaiter<Value: Sendable>: @unchecked Sendable {
     return true
   }
   /// A timer that is pointless once the call is settled.
-  func expire(_ timer: SimulatedTimer) { if isSettled { timer.cancel() } else { self.timer = timer } }
+  func expire(_ timer: SimulatedTimer) {
+    if isSettled { timer.cancel() } else { self.timer = timer }
+  }
   /// Resumes the call; later results are ignored.
   func settle(_ result: Result<Value, any Error>) {
     if isSettled { return }

@@ -20,7 +20,10 @@ struct SimulatedClock: Clock {
       // Without a timer a sleep for ever cannot hide a deadlock.
       if deadline == .distantFuture { return }
       waiter.expire(
-        executor.schedule(after: deadline.nanoseconds - executor.now) { waiter.settle(.success(())) })
+        executor.schedule(after: deadline.nanoseconds - executor.now) {
+          waiter.settle(.success(()))
+        }
+      )
     }
   }
 }
@@ -77,6 +80,13 @@ struct SimulatedNodeLog: EventLog {
     }
     lifeline.executor.note("log", hash)
     log.append(
-      SimulatedEventLog.Event(time: lifeline.now, node: lifeline.node, level: level, event: event, fields: fields))
+      SimulatedEventLog.Event(
+        time: lifeline.now,
+        node: lifeline.node,
+        level: level,
+        event: event,
+        fields: fields
+      )
+    )
   }
 }

@@ -1,3 +1,4 @@
+internal import Bytes
 // SimulatedDisk.swift — the Disk capability in memory, with crashes, failures and counted operations.
 //
 // Without an executor every operation completes at once: a test of storage needs nothing else. With one, operations take
@@ -5,7 +6,6 @@
 // the disk can be told to crash after the n-th (it takes effect, but neither it nor any later operation returns: they
 // throw `SimulatedCrash`), or to fail the n-th. A failed sync is a crash (rule D8).
 public import Capabilities
-internal import Bytes
 internal import Synchronization
 
 /// Thrown by every disk operation from the crash on; what a test catches, and flows let through.
@@ -45,7 +45,10 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     self.init(DiskTree(), SeededGenerator(seed: seed), capacity, nil, nil)
   }
   init(
-    _ tree: DiskTree, _ random: SeededGenerator, _ capacity: UInt64, _ lifeline: Lifeline?,
+    _ tree: DiskTree,
+    _ random: SeededGenerator,
+    _ capacity: UInt64,
+    _ lifeline: Lifeline?,
     _ onCrash: (@Sendable () -> Void)?
   ) {
     box = Box(State(tree: tree))
@@ -67,7 +70,9 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   /// Lets operation number `operation` take effect, and nothing after it.
   public func crashAfter(operation: UInt64) { locked { $0.crashAfter = operation } }
   /// Fails operation number `operation`; a write then leaves a part of its bytes.
-  public func fail(operation: UInt64, _ kind: DiskFailure.Kind) { locked { $0.failures[operation] = kind } }
+  public func fail(operation: UInt64, _ kind: DiskFailure.Kind) {
+    locked { $0.failures[operation] = kind }
+  }
   /// Fails the `read`-th read from now (0 is the next).
   public func failRead(after read: UInt64, _ kind: DiskFailure.Kind) {
     locked { $0.readFailures[$0.reads + read + 1] = kind }
@@ -80,7 +85,9 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func crashAndRecover() -> SimulatedDisk { recovered(losingPower: true, lifeline, onCrash) }
   /// The disk after its process was killed (names and contents stay, locks do not) or its machine lost power.
   func recovered(
-    losingPower: Bool, _ lifeline: Lifeline?, _ onCrash: (@Sendable () -> Void)?
+    losingPower: Bool,
+    _ lifeline: Lifeline?,
+    _ onCrash: (@Sendable () -> Void)?
   ) -> SimulatedDisk {
     locked { state in
       state.isCrashed = true
@@ -105,7 +112,9 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   }
   /// Changes the tree: counted, failed or crashed as told. `partly` is what a failing operation still does.
   func change<R>(
-    _ name: StaticString, isSync: Bool = false, partly: (inout State) throws -> Void = { _ in },
+    _ name: StaticString,
+    isSync: Bool = false,
+    partly: (inout State) throws -> Void = { _ in },
     _ body: (inout State) throws -> R
   ) throws -> R {
     lifeline?.executor.note(name)
@@ -137,12 +146,16 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   func read<R>(_ body: (inout State) throws -> R) throws -> R {
     try look { state in
       state.reads += 1
-      if let kind = state.readFailures[state.reads] { throw DiskFailure(kind, "read: injected failure") }
+      if let kind = state.readFailures[state.reads] {
+        throw DiskFailure(kind, "read: injected failure")
+      }
       return try body(&state)
     }
   }
   func requireRoom(_ bytes: Int, _ state: inout State) throws {
-    if UInt64(state.tree.used + bytes) > capacity { throw DiskFailure(.full, "the simulated disk is full") }
+    if UInt64(state.tree.used + bytes) > capacity {
+      throw DiskFailure(.full, "the simulated disk is full")
+    }
   }
   /// A number below `bound`.
   func draw(below bound: UInt64) -> UInt64 { random.next(below: bound) }

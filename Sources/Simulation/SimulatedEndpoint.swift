@@ -123,7 +123,11 @@ final class SimulatedEndpoint: @unchecked Sendable {
     if try trySend(bytes) { return }
     try await lifeline.suspend("send") { [self] (waiter: SimulatedWaiter<Void>) in
       do {
-        if try trySend(bytes) { waiter.settle(.success(())) } else { senders.append(Sender(bytes: bytes, waiter: waiter)) }
+        if try trySend(bytes) {
+          waiter.settle(.success(()))
+        } else {
+          senders.append(Sender(bytes: bytes, waiter: waiter))
+        }
       } catch {
         waiter.settle(.failure(error))
       }

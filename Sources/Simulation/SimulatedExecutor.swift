@@ -41,7 +41,10 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
   public func enqueue(_ job: consuming ExecutorJob) { append(UnownedJob(job), nil) }
 
   func append(_ job: UnownedJob, _ owner: OwnedExecutor?) {
-    invariant(thread == 0 || EscapeHook.thread == thread, "a simulated task was resumed by another thread")
+    invariant(
+      thread == 0 || EscapeHook.thread == thread,
+      "a simulated task was resumed by another thread"
+    )
     if let owner, owner.isDead {
       dead.append(Job(job: job, owner: owner))
     } else {
@@ -54,7 +57,9 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
     if isUnwinding { return }
     var hash = eventHash
     kind.withUTF8Buffer { for byte in $0 { hash = SeededGenerator.mix(hash ^ UInt64(byte)) } }
-    eventHash = SeededGenerator.mix(SeededGenerator.mix(SeededGenerator.mix(hash ^ now) ^ first) &+ second)
+    eventHash = SeededGenerator.mix(
+      SeededGenerator.mix(SeededGenerator.mix(hash ^ now) ^ first) &+ second
+    )
   }
 
   /// Calls `fire` after `delay` virtual nanoseconds, unless the returned timer is cancelled.
@@ -63,7 +68,9 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
     sequence += 1
     let entry = SimulatedTimer(fire)
     let sum = now.addingReportingOverflow(delay)
-    timers.append(Timer(at: sum.overflow ? .max : sum.partialValue, sequence: sequence, entry: entry))
+    timers.append(
+      Timer(at: sum.overflow ? .max : sum.partialValue, sequence: sequence, entry: entry)
+    )
     var child = timers.count - 1
     while child > 0, timers[child] < timers[(child - 1) / 2] {
       timers.swapAt(child, (child - 1) / 2)
@@ -140,7 +147,10 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
         head = 0
         for job in batch {
           ran += 1
-          invariant(ran < 10_000_000, "a flow goes on for ever after its run ended: does it swallow cancellation?")
+          invariant(
+            ran < 10_000_000,
+            "a flow goes on for ever after its run ended: does it swallow cancellation?"
+          )
           execute(job)
         }
       }
@@ -159,7 +169,10 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
       swap(&batch, &dead)
       for job in batch {
         ran += 1
-        invariant(ran < 10_000_000, "a crashed node's flow goes on for ever: does it swallow cancellation?")
+        invariant(
+          ran < 10_000_000,
+          "a crashed node's flow goes on for ever: does it swallow cancellation?"
+        )
         execute(job)
       }
     }
@@ -169,7 +182,10 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
     if let owner = job.owner {
       job.job.runSynchronously(on: owner.asUnownedTaskExecutor())
     } else {
-      job.job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+      job.job.runSynchronously(
+        isolatedTo: asUnownedSerialExecutor(),
+        taskExecutor: asUnownedTaskExecutor()
+      )
     }
   }
 

@@ -46,7 +46,12 @@ public final class SimulatedFabric: @unchecked Sendable {
   public func partition(_ groups: [[String]]) {
     for (index, group) in groups.enumerated() {
       for other in groups[(index + 1)...] {
-        for a in group { for b in other { cut(from: a, to: b); cut(from: b, to: a) } }
+        for a in group {
+          for b in other {
+            cut(from: a, to: b)
+            cut(from: b, to: a)
+          }
+        }
       }
     }
   }
@@ -60,7 +65,9 @@ public final class SimulatedFabric: @unchecked Sendable {
   }
   /// Mends all links.
   public func heal() {
-    for pair in links.keys.sorted(by: { ($0.from, $0.to) < ($1.from, $1.to) }) { heal(from: pair.from, to: pair.to) }
+    for pair in links.keys.sorted(by: { ($0.from, $0.to) < ($1.from, $1.to) }) {
+      heal(from: pair.from, to: pair.to)
+    }
   }
   /// Sets a link's delay in nanoseconds, to make it slow.
   public func setDelay(from: String, to: String, nanoseconds: ClosedRange<UInt64>) {
@@ -68,7 +75,10 @@ public final class SimulatedFabric: @unchecked Sendable {
   }
   /// Resets all connections between two hosts.
   public func reset(_ a: String, _ b: String) {
-    for endpoint in living where (endpoint.host, endpoint.peerHost) == (a, b) || (endpoint.host, endpoint.peerHost) == (b, a) {
+    for endpoint in living
+    where (endpoint.host, endpoint.peerHost) == (a, b)
+      || (endpoint.host, endpoint.peerHost) == (b, a)
+    {
       endpoint.fail("the connection was reset")
     }
   }
@@ -80,7 +90,9 @@ public final class SimulatedFabric: @unchecked Sendable {
   /// Ends all sockets of a host. Peers see a reset soon; or nothing, when the machine lost its power.
   func crash(_ host: String, losingPower: Bool) {
     if losingPower { down.insert(host) }
-    for address in listeners.keys.sorted() where address.host == host { listeners[address]?.close() }
+    for address in listeners.keys.sorted() where address.host == host {
+      listeners[address]?.close()
+    }
     for endpoint in living where endpoint.host == host { endpoint.crash(silently: losingPower) }
   }
   /// The machine answers again.
@@ -92,7 +104,9 @@ public final class SimulatedFabric: @unchecked Sendable {
   func bind(_ socket: SimulatedListenSocket, to address: NetworkAddress) throws -> NetworkAddress {
     var address = address
     if address.port == 0 { address.port = takePort() }
-    if listeners[address] != nil { throw NetworkFailure(.addressUnavailable, "\(address) is taken") }
+    if listeners[address] != nil {
+      throw NetworkFailure(.addressUnavailable, "\(address) is taken")
+    }
     listeners[address] = socket
     return address
   }
@@ -117,7 +131,13 @@ public final class SimulatedFabric: @unchecked Sendable {
     return link
   }
   /// Calls `action` when something sent now arrives; in order with what else `endpoint` sends.
-  func carry(_ from: String, _ to: String, bytes: Int, _ endpoint: SimulatedEndpoint?, _ action: @escaping () -> Void) {
+  func carry(
+    _ from: String,
+    _ to: String,
+    bytes: Int,
+    _ endpoint: SimulatedEndpoint?,
+    _ action: @escaping () -> Void
+  ) {
     let link = self.link(from, to)
     var delay = link.random.next(in: link.delay) + UInt64(bytes) / 2  // 2 GB/s
     if let endpoint {

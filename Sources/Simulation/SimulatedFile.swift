@@ -37,7 +37,9 @@ final class SimulatedFile: DiskFile {
     let bytes = pieces.count == 1 ? pieces[0] : Array(pieces.joined())
     try await inOrder(2_000...100_000) { file in
       if !file.isWritable { throw DiskFailure(.io, "write \(file.path): open for reading only") }
-      if position > 1 << 40 { throw DiskFailure(.full, "write \(file.path): position \(position) is too far") }
+      if position > 1 << 40 {
+        throw DiskFailure(.full, "write \(file.path): position \(position) is too far")
+      }
       try file.disk.change("write") { _ in
         let part = file.disk.draw(below: UInt64(bytes.count + 1))
         if part > 0 { file.sealed.node.write(Array(bytes.prefix(Int(part))), at: Int(position)) }
@@ -68,7 +70,8 @@ final class SimulatedFile: DiskFile {
   }
 
   private func inOrder<R: Sendable>(
-    _ delay: ClosedRange<UInt64>, _ body: @Sendable (SimulatedFile) throws -> R
+    _ delay: ClosedRange<UInt64>,
+    _ body: @Sendable (SimulatedFile) throws -> R
   ) async throws -> R {
     await takeTurn()
     defer { passTurn() }

@@ -15,7 +15,9 @@ struct SimulatedNetwork: Network {
   func listen(on address: NetworkAddress) async throws -> any Listener {
     try lifeline.requireAlive()
     let name = address.isLoopback || address.host == "0.0.0.0" ? host : address.host
-    if name != host { throw NetworkFailure(.addressUnavailable, "\(address) is not an address of \(host)") }
+    if name != host {
+      throw NetworkFailure(.addressUnavailable, "\(address) is not an address of \(host)")
+    }
     let socket = SimulatedListenSocket(fabric, lifeline)
     try socket.open(on: NetworkAddress(host: host, port: address.port))
     return SimulatedListener(socket)
@@ -26,11 +28,16 @@ struct SimulatedNetwork: Network {
     let target = NetworkAddress(host: address.isLoopback ? host : address.host, port: address.port)
     let source = NetworkAddress(host: host, port: fabric.takePort())
     return try await lifeline.suspend("connect") { (waiter: SimulatedWaiter<any Connection>) in
-      let wait = deadline == .distantFuture ? Self.patience : deadline.nanoseconds - min(deadline.nanoseconds, lifeline.now)
+      let wait =
+        deadline == .distantFuture
+        ? Self.patience : deadline.nanoseconds - min(deadline.nanoseconds, lifeline.now)
       waiter.expire(
         fabric.executor.schedule(after: wait) {
-          waiter.settle(.failure(NetworkFailure(.timedOut, "connecting to \(address) took too long")))
-        })
+          waiter.settle(
+            .failure(NetworkFailure(.timedOut, "connecting to \(address) took too long"))
+          )
+        }
+      )
       fabric.carry(host, target.host, bytes: 0, nil) {
         if fabric.isDown(target.host) { return }
         guard let socket = fabric.listener(at: target) else {
@@ -100,11 +107,15 @@ final class SimulatedListenSocket: @unchecked Sendable {
   }
   private func serve() {
     waiters.removeAll { $0.isSettled }
-    while !backlog.isEmpty, !waiters.isEmpty { waiters.removeFirst().settle(.success(backlog.removeFirst())) }
+    while !backlog.isEmpty, !waiters.isEmpty {
+      waiters.removeFirst().settle(.success(backlog.removeFirst()))
+    }
   }
   func accept() async throws -> any Connection {
     try await lifeline.suspend("accept") { [self] (waiter: SimulatedWaiter<any Connection>) in
-      if isClosed { return waiter.settle(.failure(NetworkFailure(.closed, "the listener is closed"))) }
+      if isClosed {
+        return waiter.settle(.failure(NetworkFailure(.closed, "the listener is closed")))
+      }
       waiters.append(waiter)
       serve()
     }
@@ -115,6 +126,8 @@ final class SimulatedListenSocket: @unchecked Sendable {
     fabric.unbind(address)
     let waiting = waiters
     (waiters, backlog) = ([], [])
-    for waiter in waiting { waiter.settle(.failure(NetworkFailure(.closed, "the listener was closed"))) }
+    for waiter in waiting {
+      waiter.settle(.failure(NetworkFailure(.closed, "the listener was closed")))
+    }
   }
 }

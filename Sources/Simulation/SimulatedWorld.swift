@@ -46,7 +46,13 @@ public final class SimulatedWorld: @unchecked Sendable {
   /// Adds a node. Its host name is where others connect to.
   public func node(_ name: String, host: String, diskCapacity: UInt64 = 1 << 40) -> SimulatedNode {
     invariant(!nodes.contains { $0.host == host }, "two nodes on host \(host)")
-    let node = SimulatedNode(self, name, host, SeededGenerator(seed: seed).fork("node \(name)"), diskCapacity)
+    let node = SimulatedNode(
+      self,
+      name,
+      host,
+      SeededGenerator(seed: seed).fork("node \(name)"),
+      diskCapacity
+    )
     nodes.append(node)
     return node
   }
@@ -54,7 +60,9 @@ public final class SimulatedWorld: @unchecked Sendable {
   public var unreleased: [String] { nodes.filter { !$0.isReleased }.map(\.name) }
 
   /// Runs `body` to its end and returns its result.
-  public func run<R: Sendable>(_ body: @escaping @Sendable (SimulatedWorld) async throws -> R) throws -> R {
+  public func run<R: Sendable>(
+    _ body: @escaping @Sendable (SimulatedWorld) async throws -> R
+  ) throws -> R {
     let ended = Promise<R>()
     let task = Task(executorPreference: executor) { [self] in
       do { ended.fulfil(try await body(self)) } catch { ended.fail(error) }
@@ -68,9 +76,18 @@ public final class SimulatedWorld: @unchecked Sendable {
     executor.drain()
     switch outcome {
     case .done: break
-    case .idle: throw SimulationFailure(description: "deadlock at \(executor.now) ns of seed \(seed): \(report)")
-    case .limit: throw SimulationFailure(description: "time limit at \(executor.now) ns of seed \(seed): \(report)")
-    case .livelock: throw SimulationFailure(description: "livelock at \(executor.now) ns of seed \(seed): \(report)")
+    case .idle:
+      throw SimulationFailure(
+        description: "deadlock at \(executor.now) ns of seed \(seed): \(report)"
+      )
+    case .limit:
+      throw SimulationFailure(
+        description: "time limit at \(executor.now) ns of seed \(seed): \(report)"
+      )
+    case .livelock:
+      throw SimulationFailure(
+        description: "livelock at \(executor.now) ns of seed \(seed): \(report)"
+      )
     }
     guard let result = ended.settled else { fatalError("a run ended without its result") }
     return try result.get()
@@ -99,7 +116,11 @@ public final class SimulatedNode: @unchecked Sendable {
   private var ends: [Promise<Bool>] = []
 
   fileprivate init(
-    _ world: SimulatedWorld, _ name: String, _ host: String, _ random: SeededGenerator, _ capacity: UInt64
+    _ world: SimulatedWorld,
+    _ name: String,
+    _ host: String,
+    _ random: SeededGenerator,
+    _ capacity: UInt64
   ) {
     self.world = world
     self.name = name
@@ -132,14 +153,18 @@ public final class SimulatedNode: @unchecked Sendable {
     let number = owned.number
     return Surroundings(
       clock: SimulatedClock(lifeline: lifeline, offsetMicroseconds: wallOffsetMicroseconds),
-      network: SimulatedNetwork(fabric: world.fabric, host: host, lifeline: lifeline), disk: disk,
+      network: SimulatedNetwork(fabric: world.fabric, host: host, lifeline: lifeline),
+      disk: disk,
       random: random.fork("random \(number)"),
       compute: SimulatedCompute(lifeline: lifeline, random: random.fork("compute \(number)")),
-      log: SimulatedNodeLog(lifeline: lifeline, log: world.log))
+      log: SimulatedNodeLog(lifeline: lifeline, log: world.log)
+    )
   }
 
   /// Runs a flow on the node and returns its result; throws CancellationError when the node crashes first.
-  public func run<R: Sendable>(_ flow: @escaping @Sendable (Surroundings) async throws -> R) async throws -> R {
+  public func run<R: Sendable>(
+    _ flow: @escaping @Sendable (Surroundings) async throws -> R
+  ) async throws -> R {
     let result = start(flow)
     return try await withTaskCancellationHandler {
       try await result.value
@@ -149,7 +174,9 @@ public final class SimulatedNode: @unchecked Sendable {
   }
   /// Starts a flow on the node and returns the promise of its result.
   @discardableResult
-  public func start<R: Sendable>(_ flow: @escaping @Sendable (Surroundings) async throws -> R) -> Promise<R> {
+  public func start<R: Sendable>(
+    _ flow: @escaping @Sendable (Surroundings) async throws -> R
+  ) -> Promise<R> {
     invariant(isUp, "\(name) is down: restart it first")
     let (surroundings, result, end) = (self.surroundings, Promise<R>(), Promise<Bool>())
     let task = Task<Void, Never>(executorPreference: owned) {

@@ -127,9 +127,10 @@ public struct MemChunk: Sendable {
     }
     return ColumnVector(column.type, values, validity: Bitmap(words: words, count: range.count))
   }
-  /// A column that is kept as it came, for searching sorted runs; nil for columns in row buffers.
+  /// A key column of a run as it came, for searching; nil for columns in row buffers and texts (whose codes have no order).
   func wholeColumn(_ at: Int) -> ColumnVector? {
-    guard offset == 0, at < stored.count, case .whole(let vector) = stored[at].values else { return nil }
+    guard offset == 0, at < stored.count, case .whole(let vector) = stored[at].values, vector.type.layout == .fixed
+    else { return nil }
     return vector
   }
   /// The rows from `first` on as a chunk of their own, sharing memory; nil when none are left.

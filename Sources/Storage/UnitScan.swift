@@ -145,7 +145,7 @@ func partition(_ range: Range<Int>, _ holds: (Int) -> Bool) -> Int {
   return low
 }
 
-/// Rows of a sorted block that conditions on its leading sort keys leave.
+/// Rows of a sorted block that conditions on its leading sort keys leave. Dictionaries rise by bytes, as a section's do.
 struct SortedRange {
   private let predicates: [ZonePredicate]
   private let sortKey: [Int]
@@ -158,7 +158,8 @@ struct SortedRange {
     var range = rows
     for key in sortKey {
       let tests = predicates.filter { $0.column == key }
-      guard !tests.isEmpty, !range.isEmpty, let vector = column(key) else { return range }
+      let wantsNull = tests.contains { if case .isNull = $0.test { true } else { false } }
+      guard !tests.isEmpty, !wantsNull, !range.isEmpty, let vector = column(key) else { return range }
       // NULLs stand last among rows that are equal in the keys before.
       let valid =
         vector.validity.map { validity in partition(range) { !validity[$0] } } ?? range.upperBound

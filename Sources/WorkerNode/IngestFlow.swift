@@ -24,31 +24,20 @@ extension Worker {
     guard let table = host.store.head.schema.table(request.table) else {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
+    let batch = try batch(request, table, host)
     let key = request.key.map {
       Storage.BatchKey(session: $0.session, sequence: $0.sequence, doneBelow: $0.doneBelow)
     }
-    if let key {
-      switch host.store.head.dedup.check(key, contentHash: request.contentHash) {
-      case .new: break
-      case .duplicate(let position):
-        let rows = try batch(request, table, host).count
-        if let position { try await host.wait(for: position) }
-        return Ingested(position: position ?? LogPosition(0), copies: 1, isDuplicate: true, rows: UInt64(rows))
-      case .conflict:
-        throw TallyError(
-          .keyConflict, "batch \(key.sequence) of session \(key.session) was stored with other content",
-          hint: "the source changed since its first load: load it under another --source name, or anew with --again")
-      case .expired:
-        throw TallyError(
-          .keyExpired, "batch \(key.sequence) of session \(key.session) is too old to tell whether it was stored")
-      }
-    }
-    let batch = try batch(request, table, host)
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: key)
-    let appended = try host.append(
-      .batch(record, encoded: request.batch), decoded: batch, epoch: request.epoch, time: surroundings.clock.wallMicroseconds)
-    try await host.settle(appended, now: surroundings.clock.now)
-    return Ingested(position: appended.position, copies: 1, isDuplicate: false, rows: UInt64(batch.count))
+    switch try host.append(record, encoded: request.batch, rows: batch) {
+    case .appended(let appended):
+      try await host.settle(appended)
+      host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
+      return Ingested(position: appended.position, copies: 1, isDuplicate: false, rows: UInt64(batch.count))
+    case .duplicate(let position):
+      if let position { try await host.store.committed(position).value }
+      return Ingested(position: position ?? LogPosition(0), copies: 1, isDuplicate: true, rows: UInt64(batch.count))
+    }
   }
 
   /// Decodes a batch and checks what the log must be able to rely on: types, NOT NULL, and that every row belongs to the shard.

@@ -128,23 +128,23 @@ extension Worker {
 
   private func bring(_ next: CatalogSnapshot) async throws {
     let me = identity.value.node
-    for record in next.shards where record.primary == me {
+    for record in next.shards where record.primary == me && !refused.contains(record.id) {
       let host: ShardHost
       if let known = hosts[record.id] { host = known } else {
         host = ShardHost(
           try await ShardStore.create(
-            surroundings: surroundings, cluster: identity.value.cluster, shard: record.id), journal)
+            disk: surroundings.disk, clock: surroundings.clock, cluster: identity.value.cluster, shard: record.id), journal)
         hosts[record.id] = host
       }
-      var promises: [Promise<LogPosition>] = []
+      var appended: [ShardHost.Appended] = []
       if host.servingEpoch != record.epoch {
-        promises.append(try host.append(.epochStart, epoch: record.epoch, time: surroundings.clock.wallMicroseconds))
+        appended.append(try host.beginEpoch(record.epoch, me))
       }
       let schema = ShardSchema(of: record.group, in: next)
       if !schema.describesTheSame(as: host.store.head.schema) {
-        promises.append(try host.append(.schemaBarrier(schema), epoch: record.epoch, time: surroundings.clock.wallMicroseconds))
+        appended.append(try host.append(.schemaBarrier(schema)))
       }
-      for promise in promises { try await host.settle(promise) }
+      for entry in appended { try await host.settle(entry) }
       // Only now: until its EpochStart is durable and applied, a primary serves nothing.
       host.servingEpoch = record.epoch
       host.shardRange = record.lower...record.upper
@@ -158,7 +158,7 @@ extension Worker {
     do { free = try await surroundings.disk.freeBytes() } catch {
       surroundings.log.warning("free-space-unknown", ("reason", "\(error)"))
     }
-    let segments = hosts.values.reduce(0) { $0 + $1.store.segmentBytes }
+    let segments = hosts.values.reduce(0) { $0 + Int($1.store.fileBytes) }
     return NodeLoad(
       diskUsed: UInt64(segments + journal.pinnedBytes), diskFree: free, journalBytes: UInt64(journal.pinnedBytes),
       memoryUsed: UInt64(memtableBytes), memoryLimit: UInt64(settings.memory))
@@ -173,11 +173,11 @@ extension Worker {
       let state = host.store.applied
       return ShardReport(
         shard: host.id, epoch: host.servingEpoch ?? Epoch(0), last: host.store.head.position, committed: state.position,
-        rows: UInt64(host.store.storedRows), segmentBytes: UInt64(host.store.segmentBytes),
+        rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) }, segmentBytes: host.store.fileBytes,
         memtableBytes: UInt64(host.store.memtableBytes),
         rollups: state.schema.rollups.compactMap { rollup in
           state.rollups[rollup.id].map {
-            RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, $0, now: now))
+            RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, now: now))
           }
         })
     }

@@ -77,18 +77,22 @@ extension Worker {
     else { return }
     let from = state.watermark
     let to = host.rollTarget(after: from, rows: Self.rollRows)
-    let limits = ExecutionLimits(memoryLimit: settings.memory / 4, cancel: CancelFlag())
+    let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let delta = try await surroundings.compute.attempt {
       let built = try RollupDelta.build(rollupView, .positions(after: from, through: to), limits: limits)
-      return (runs: Self.encode(built.states), consumed: built.rowsConsumed, failed: built.poisonedRows)
+      return (
+        runs: Self.encode(built.states), rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup),
+        consumed: built.rowsConsumed, failed: built.poisonedRows
+      )
     }
     guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from else { return }
     let appended = try host.append(
       .rollupCommit(
         RollupCommit(
           rollup: rollup.id, from: from, to: to, rowsConsumed: UInt64(delta.consumed), rowsFailed: UInt64(delta.failed),
-          runs: delta.runs)), epoch: epoch, time: surroundings.clock.wallMicroseconds)
-    try await host.settle(appended, now: surroundings.clock.now)
+          runs: delta.runs)), rows: delta.rows)
+    try await host.settle(appended)
+    host.noteRolled(rollup, now: surroundings.clock.now)
     if delta.failed > 0 {
       surroundings.log.warning(
         "rollup-rows-failed", ("rollup", rollup.name), ("shard", host.id.description), ("rows", String(delta.failed)))
@@ -101,25 +105,32 @@ extension Worker {
       let rollupView = try view(of: host).rollups[rollup.id]
     else { return }
     let (cut, to) = (state.cut, state.coveredFrom)
-    let limits = ExecutionLimits(memoryLimit: settings.memory / 4, cancel: CancelFlag())
+    let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let delta = try await surroundings.compute.attempt {
       let from = try BackfillSlices.start(of: rollupView, below: to, rows: Self.rollRows)
       let built = try RollupDelta.build(rollupView, .slice(through: cut, from: from, to: to), limits: limits)
-      return (from: from, runs: Self.encode(built.states), consumed: built.rowsConsumed, failed: built.poisonedRows)
+      return (
+        from: from, runs: Self.encode(built.states),
+        rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup), consumed: built.rowsConsumed,
+        failed: built.poisonedRows
+      )
     }
     guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.coveredFrom == to else { return }
     let appended = try host.append(
       .backfillCommit(
         BackfillCommit(
           rollup: rollup.id, from: delta.from, to: to, rowsConsumed: UInt64(delta.consumed), rowsFailed: UInt64(delta.failed),
-          runs: delta.runs)), epoch: epoch, time: surroundings.clock.wallMicroseconds)
-    try await host.settle(appended, now: surroundings.clock.now)
+          runs: delta.runs)), rows: delta.rows)
+    try await host.settle(appended)
   }
 
   /// A delta as the log carries it: encoded batches of lawful length.
   private static func encode(_ states: Batch) -> [[UInt8]] {
+    pieces(states).map { BatchFormat.encode($0) }
+  }
+  private static func pieces(_ states: Batch) -> [Batch] {
     stride(from: 0, to: states.count, by: Limits.batchRowsMax).map { start in
-      BatchFormat.encode(states.slice(start..<min(states.count, start + Limits.batchRowsMax)))
+      states.slice(start..<min(states.count, start + Limits.batchRowsMax))
     }
   }
 

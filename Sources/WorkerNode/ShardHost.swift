@@ -1,100 +1,91 @@
-// ShardHost.swift — one shard on its worker: appends in order, applies what is durable, and what flows ask of it.
+// ShardHost.swift — one shard on its worker: its store, the epoch it serves in, and what the roller needs to know of recent batches.
 //
-// Confined to the worker's actor. An append advances the head state and hands the entry to the journal in the same step, so the order
-// of positions is the order in the journal. When an entry is durable it is committed (one copy); entries are applied in order, and
-// only then do those who wait for them hear of it.
+// Confined to the worker's actor. An append advances the log's head and hands the entry to the journal in one step, so the order
+// of positions is the order in the journal. With one copy an entry is committed when it is durable; entries are applied in order.
 import Capabilities
+import Columns
 import Model
 import Planning
-import Replication
 import Storage
 
-/// A shard and what waits on it.
+/// A shard and its service.
 final class ShardHost {
   let id: ShardID
   let store: ShardStore
-  private let journal: Journal
+  let journal: Journal
   /// The epoch in which this worker serves the shard as its primary; nil while it does not.
   var servingEpoch: Epoch?
   /// Hashes of the tenants it holds.
   var shardRange: ClosedRange<UInt64> = 0...UInt64.max
-  /// One flow at a time rolls up, or changes the layout.
+  /// One flow at a time rolls up.
   var isRolling = false
-  var isChangingLayout = false
-  /// Position of the last batch of each table, so that the roller knows whether there is anything new.
+  /// When rows came into memory that no file holds.
+  var unflushedSince: Instant?
+  /// Position of the last applied batch of each table, so that the roller knows whether there is anything new.
   private(set) var lastBatch: [TableID: LogPosition] = [:]
-  /// When the oldest rows that are in no rollup yet were applied, by table.
-  private(set) var unrolledSince: [TableID: Instant] = [:]
+  /// When the oldest rows that some rollup has not taken in were applied, by table.
+  private var unrolledSince: [TableID: Instant] = [:]
   /// Decoded once a rollup.
-  private var programs: [TableID: RollupProgram] = [:]
-
-  private struct Pending {
-    var entry: LogEntry
-    var body: EntryBody
-    var applied: Promise<LogPosition>
-  }
-  private var pending: [Pending] = []
-  private var pendingStart = 0
+  private var programs: [TableID: (version: CatalogVersion, program: RollupProgram)] = [:]
+  /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
+  /// are not in it.
+  private var recent: [(position: LogPosition, rows: Int)] = []
 
   init(_ store: ShardStore, _ journal: Journal) {
     self.store = store
     self.journal = journal
     id = store.shard
-    for table in store.applied.schema.tables { lastBatch[table.id] = store.applied.position }
+    for (table, rows) in store.applied.rowsLogged where rows > 0 { lastBatch[table] = store.applied.position }
   }
 
   /// An entry that was handed to the journal.
   struct Appended {
     let position: LogPosition
     let durable: Promise<JournalPlace>
-    let applied: Promise<LogPosition>
   }
 
   /// Appends an entry at the head. Throws, without a change, when it does not fit the head's state.
-  func append(_ body: EntryBody, epoch: Epoch, time: Int64) throws(TallyError) -> Appended {
-    let entry = try store.propose(body, epoch: epoch, time: time)
-    let applied = Promise<LogPosition>()
-    pending.append(Pending(entry: entry, body: body, applied: applied))
-    return Appended(position: entry.position, durable: journal.enqueue([JournalRecord(shard: id, entry: entry)]), applied: applied)
+  func append(_ body: EntryBody, rows: PreparedRows = .none) throws(TallyError) -> Appended {
+    hand(over: try store.append(body, rows: rows))
   }
-
+  /// Begins an epoch.
+  func beginEpoch(_ epoch: Epoch, _ node: NodeID) throws(TallyError) -> Appended {
+    hand(over: try store.beginEpoch(epoch, node: node))
+  }
+  /// What offering a batch gave.
+  enum BatchOutcome {
+    case appended(Appended)
+    case duplicate(LogPosition?)
+  }
+  /// Checks a batch's key and appends it, in one step.
+  func append(_ record: BatchRecord, encoded: [UInt8], rows: Batch) throws(TallyError) -> BatchOutcome {
+    switch try store.appendBatch(record, encoded: encoded, rows: rows) {
+    case .duplicate(let position): return .duplicate(position)
+    case .appended(let entry):
+      if !store.head.schema.rollups.isEmpty { recent.append((entry.position, record.rows)) }
+      return .appended(hand(over: entry))
+    }
+  }
+  private func hand(over entry: LogEntry) -> Appended {
+    Appended(position: entry.position, durable: journal.enqueue([JournalRecord(shard: id, entry: entry)]))
+  }
   /// Waits until an entry is durable and applied.
-  func settle(_ appended: Appended, now: Instant) async throws {
+  func settle(_ appended: Appended) async throws {
     _ = try await appended.durable.value
-    try apply(through: appended.position, now: now)
-    _ = try await appended.applied.value
+    try store.commit(through: appended.position)
   }
-
-  /// Applies everything up to a position that is durable; what lies before it in the log is durable too.
-  private func apply(through position: LogPosition, now: Instant) throws {
-    while pendingStart < pending.count, pending[pendingStart].entry.position <= position {
-      let next = pending[pendingStart]
-      pendingStart += 1
-      if pendingStart > 64, pendingStart * 2 > pending.count {
-        pending.removeFirst(pendingStart)
-        pendingStart = 0
-      }
-      do { try store.apply(next.entry, next.body) } catch {
-        next.applied.fail(error)
-        throw error
-      }
-      note(next.entry, next.body, now)
-      next.applied.fulfil(next.entry.position)
-    }
+  /// Notes a batch that was applied.
+  func noteBatch(of table: TableID, at position: LogPosition, now: Instant) {
+    lastBatch[table] = max(lastBatch[table] ?? position, position)
+    if unrolledSince[table] == nil { unrolledSince[table] = now }
+    if unflushedSince == nil { unflushedSince = now }
   }
-  private func note(_ entry: LogEntry, _ body: EntryBody, _ now: Instant) {
-    switch body {
-    case .batch(let record, _):
-      lastBatch[record.table] = entry.position
-      if unrolledSince[record.table] == nil { unrolledSince[record.table] = now }
-    case .rollupCommit(let delta):
-      guard let rollup = store.applied.schema.rollup(delta.rollup) else { return }
-      let behind = store.applied.schema.rollups(of: rollup.source).contains { isBehind($0) }
-      unrolledSince[rollup.source] = behind ? now : nil
-    case .schemaBarrier:
-      programs = [:]
-    default: break
-    }
+  /// Notes that a rollup of the table moved on.
+  func noteRolled(_ rollup: RollupDefinition, now: Instant) {
+    let lowest = store.applied.rollups.values.map(\.watermark).min() ?? LogPosition(0)
+    if let keep = recent.firstIndex(where: { $0.position > lowest }) { recent.removeFirst(keep) } else { recent = [] }
+    let isAnyBehind = store.applied.schema.rollups(of: rollup.source).contains { isBehind($0) }
+    unrolledSince[rollup.source] = isAnyBehind ? now : nil
   }
 
   /// Whether committed rows of the rollup's table lie above its watermark.
@@ -102,17 +93,36 @@ final class ShardHost {
     guard let state = store.applied.rollups[rollup.id], let last = lastBatch[rollup.source] else { return false }
     return last > state.watermark
   }
+  /// Up to where a delta that begins after `from` reaches so that it takes in about `rows` rows.
+  func rollTarget(after from: LogPosition, rows: Int) -> LogPosition {
+    let applied = store.applied.position
+    let first = recent.firstIndex { $0.position > from } ?? recent.count
+    // Rows from before this process began: their number is not known, so few entries at once.
+    let known = recent.first?.position ?? applied
+    if first == 0, known.rawValue > from.rawValue + 32 { return min(LogPosition(from.rawValue + 32), applied) }
+    var total = 0
+    for batch in recent[first...] where batch.position <= applied {
+      total += batch.rows
+      if total >= rows { return batch.position }
+    }
+    return applied
+  }
   /// Age of the oldest row that is not rolled up, microseconds; 0 when there is none.
-  func lag(_ rollup: RollupDefinition, _ state: RollupState, now: Instant) -> UInt64 {
-    guard isBehind(rollup), let since = unrolledSince[rollup.source] else { return isBehind(rollup) ? 1 : 0 }
+  func lag(_ rollup: RollupDefinition, now: Instant) -> UInt64 {
+    guard isBehind(rollup) else { return 0 }
+    guard let since = unrolledSince[rollup.source] else { return 1 }
     let (seconds, attoseconds) = (now - since).components
     return max(1, UInt64(seconds) * 1_000_000 + UInt64(attoseconds / 1_000_000_000_000))
   }
   /// The rollup's expressions.
   func program(_ rollup: RollupDefinition) throws -> RollupProgram {
-    if let known = programs[rollup.id] { return known }
-    let program = try RollupProgramFormat.decode(rollup.program)
-    programs[rollup.id] = program
+    let version = store.applied.schema.version
+    if let known = programs[rollup.id], known.version == version { return known.program }
+    guard let source = store.applied.schema.table(rollup.source) else {
+      throw TallyError(.staleCatalog, "the table of rollup \(rollup.name) is not in shard \(id)")
+    }
+    let program = try RollupProgramFormat.decode(rollup.program, source: source.columns)
+    programs[rollup.id] = (version, program)
     return program
   }
 }

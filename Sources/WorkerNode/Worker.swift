@@ -53,15 +53,15 @@ public actor Worker: RPCResponder {
   var catalog: CatalogSnapshot
   /// Shards by number.
   var hosts: [ShardID: ShardHost] = [:]
-  /// Ingest that waits for memtables to shrink.
-  var memtableWaiters: [Promise<Void>] = []
+  /// Shards whose data are damaged: not served, not touched.
+  let refused: Set<ShardID>
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
 
   init(
     _ surroundings: Surroundings, _ settings: WorkerSettings, journal: Journal, pool: ConnectionPool,
-    identity: IdentityCell, catalog: CatalogSnapshot, stores: [ShardStore]
+    identity: IdentityCell, catalog: CatalogSnapshot, stores: [ShardStore], refused: Set<ShardID>
   ) {
     self.surroundings = surroundings
     self.settings = settings
@@ -69,6 +69,7 @@ public actor Worker: RPCResponder {
     self.pool = pool
     self.identity = identity
     self.catalog = catalog
+    self.refused = refused
     for store in stores { hosts[store.shard] = ShardHost(store, journal) }
   }
 
@@ -122,9 +123,22 @@ public actor Worker: RPCResponder {
     guard let identity else { return }
     try await DataDirectory.adopt(
       disk: surroundings.disk, found: found, identity: identity)
-    let recovered = try await Recovery.open(
-      surroundings: surroundings, cluster: identity.cluster, node: identity.node)
-    let positions = recovered.stores.map {
+    let opened = try await Journal.open(disk: surroundings.disk, cluster: identity.cluster, node: identity.node)
+    let journal = opened.journal
+    var stores: [ShardStore] = []
+    var refused: Set<ShardID> = []
+    for shard in try await Recovery.openShards(
+      disk: surroundings.disk, clock: surroundings.clock, cluster: identity.cluster, journal: opened)
+    {
+      switch shard.outcome {
+      case .success(let store): stores.append(store)
+      case .failure(let error):
+        // The others serve; this one stays as it is until somebody repairs it.
+        refused.insert(shard.shard)
+        surroundings.log.error("shard-refused", ("shard", shard.shard.description), ("reason", "\(error)"))
+      }
+    }
+    let positions = stores.map {
       ShardPosition(shard: $0.shard, epoch: $0.applied.epoch, last: $0.applied.position)
     }
     if registered == nil {
@@ -137,19 +151,19 @@ public actor Worker: RPCResponder {
         cluster: registered.cluster, role: .worker, name: settings.name, node: registered.node,
         incarnation: registered.incarnation))
     let worker = Worker(
-      surroundings, settings, journal: recovered.journal, pool: pool, identity: cell,
-      catalog: try decodeCatalog(registered.catalog), stores: recovered.stores)
+      surroundings, settings, journal: journal, pool: pool, identity: cell,
+      catalog: try decodeCatalog(registered.catalog), stores: stores, refused: refused)
     let server = RPCServer(
       identity: { cell.value }, responder: worker, clock: surroundings.clock, log: surroundings.log)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await recovered.journal.run() }
+      group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
       try await worker.beat()
       try await worker.establish()
       group.addTask { await server.serve(listener) }
       surroundings.log.info(
         "ready", ("role", "worker"), ("rpc", listener.address.description), ("cluster", registered.cluster.description),
-        ("shards", String(await worker.hosts.count)), ("incarnation", registered.incarnation.description),
+        ("shards", String(await worker.servedShards)), ("incarnation", registered.incarnation.description),
         ("after", "\(surroundings.clock.now - started)"))
       group.addTask { try await worker.keepBeating() }
       group.addTask { try await worker.keepRolling() }
@@ -158,7 +172,7 @@ public actor Worker: RPCResponder {
         _ = try await stop.value
         surroundings.log.info("stopping")
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
-        recovered.journal.close()
+        journal.close()
         throw CancellationError()
       }
       defer { group.cancelAll() }
@@ -196,6 +210,8 @@ public actor Worker: RPCResponder {
     }
     return host
   }
+  /// Number of shards served.
+  var servedShards: Int { hosts.values.count { $0.servingEpoch != nil } }
   /// Hosts by rising shard number, so that every round is the same in simulation.
   var orderedHosts: [ShardHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
 }

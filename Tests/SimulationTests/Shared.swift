@@ -8,5 +8,7 @@ final class Shared<Value: Sendable>: Sendable {
   /// The value now.
   var value: Value { state.withLock { $0 } }
   /// Changes the value.
-  func update<R: Sendable>(_ body: (inout Value) -> R) -> R { state.withLock { value in body(&value) } }
+  func update<R: Sendable>(_ body: (inout Value) -> R) -> R {
+    state.withLock { value in body(&value) }
+  }
 }

@@ -5,7 +5,9 @@ import Testing
 
 struct SimulatedDiskTests {
   private func contents(_ disk: SimulatedDisk, _ path: String) async throws -> [UInt8]? {
-    do { return try await disk.readAll(path) } catch let failure as DiskFailure where failure.kind == .notFound { return nil }
+    do { return try await disk.readAll(path) } catch let failure as DiskFailure
+      where failure.kind == .notFound
+    { return nil }
   }
 
   @Test func syncedDataSurvivesAndUnsyncedDataMayNot() async throws {
@@ -40,7 +42,10 @@ struct SimulatedDiskTests {
       try await file.write([[UInt8](repeating: 2, count: 3000)], at: 700, sync: false)
       let left = try #require(try await contents(disk.crashAndRecover(), "f"))
       #expect(left.prefix(700).allSatisfy { $0 == 1 })
-      outcomes.insert(left.count == 700 ? "lost" : left.count < 3700 ? "short" : left.contains(0) ? "holes" : "kept")
+      outcomes.insert(
+        left.count == 700
+          ? "lost" : left.count < 3700 ? "short" : left.contains(0) ? "holes" : "kept"
+      )
     }
     #expect(outcomes == ["lost", "short", "holes", "kept"])
   }
@@ -88,7 +93,9 @@ struct SimulatedDiskTests {
         let disk = SimulatedDisk(seed: seed)
         try await disk.writeDurably("f", [[1, 1, 1]])
         disk.crashAfter(operation: point)
-        await #expect(throws: SimulatedCrash.self) { try await disk.writeDurably("f", [[2, 2, 2]]) }
+        await #expect(throws: SimulatedCrash.self) {
+          try await disk.writeDurably("f", [[2, 2, 2]])
+        }
         #expect(disk.isCrashed)
         let left = try await contents(disk.crashAndRecover(), "f")
         #expect(left == [1, 1, 1] || left == [2, 2, 2])
@@ -101,7 +108,13 @@ struct SimulatedDiskTests {
       let disk = SimulatedDisk(seed: 77)
       try await disk.writeDurably("f", [[UInt8](repeating: 1, count: 5000)])
       let file = try await disk.open("f", .readWrite)
-      for index in 0..<10 { try await file.write([[UInt8](repeating: UInt8(index), count: 900)], at: UInt64(index * 700), sync: false) }
+      for index in 0..<10 {
+        try await file.write(
+          [[UInt8](repeating: UInt8(index), count: 900)],
+          at: UInt64(index * 700),
+          sync: false
+        )
+      }
       return try await contents(disk.crashAndRecover(), "f")
     }
     #expect(try await once() == once())
@@ -113,7 +126,9 @@ struct SimulatedDiskTests {
     disk.fail(operation: 2, .io)
     await expect(.io) { try await file.write([[1, 2, 3]], at: 0, sync: false) }
     try await file.write([[1, 2, 3]], at: 0, sync: true)
-    await expect(.full) { try await file.write([[UInt8](repeating: 0, count: 2000)], at: 0, sync: false) }
+    await expect(.full) {
+      try await file.write([[UInt8](repeating: 0, count: 2000)], at: 0, sync: false)
+    }
     #expect(try await disk.freeBytes() == 997)
     disk.failRead(after: 0, .io)
     await expect(.io) { _ = try await file.read(at: 0, count: 3) }

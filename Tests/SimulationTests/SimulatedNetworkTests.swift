@@ -6,9 +6,11 @@ import Testing
 private let address = NetworkAddress(host: "b", port: 9)
 
 private func inPair(
-  seed: UInt64, _ body: @escaping @Sendable (
-    SimulatedWorld, SimulatedNode, SimulatedNode, any Connection, any Connection
-  ) async throws -> Void
+  seed: UInt64,
+  _ body:
+    @escaping @Sendable (
+      SimulatedWorld, SimulatedNode, SimulatedNode, any Connection, any Connection
+    ) async throws -> Void
 ) throws {
   let world = SimulatedWorld(seed: seed)
   try world.run { world in
@@ -37,7 +39,9 @@ struct SimulatedNetworkTests {
   @Test func bytesKeepTheirOrderWhateverTheCuts() throws {
     for seed in UInt64(0)..<10 {
       try inPair(seed: seed) { _, _, _, client, server in
-        for index in 0..<200 { try await client.send([UInt8](repeating: UInt8(index), count: 1 + index * 3)) }
+        for index in 0..<200 {
+          try await client.send([UInt8](repeating: UInt8(index), count: 1 + index * 3))
+        }
         let expected = (0..<200).flatMap { [UInt8](repeating: UInt8($0), count: 1 + $0 * 3) }
         client.close()
         #expect(try await receive(expected.count + 1, from: server) == expected)
@@ -87,7 +91,9 @@ struct SimulatedNetworkTests {
       try await client.send([1])
       try await client.send([2])
       await #expect(throws: DeadlineExceeded.self) {
-        try await withDeadline(world.clock.now + .seconds(10), world.clock) { try await server.receive() }
+        try await withDeadline(world.clock.now + .seconds(10), world.clock) {
+          try await server.receive()
+        }
       }
       world.fabric.heal()
       try await client.send([3])
@@ -108,7 +114,9 @@ struct SimulatedNetworkTests {
       b.crash()
       try await client.send([1])
       await #expect(throws: DeadlineExceeded.self) {
-        try await withDeadline(world.clock.now + .seconds(60), world.clock) { try await client.receive() }
+        try await withDeadline(world.clock.now + .seconds(60), world.clock) {
+          try await client.receive()
+        }
       }
       b.restart()
       try await client.send([2])
@@ -119,7 +127,9 @@ struct SimulatedNetworkTests {
   @Test func closingEndsPendingCalls() throws {
     try inPair(seed: 1) { world, _, _, client, _ in
       try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask { await #expect(throws: NetworkFailure.self) { _ = try await client.receive() } }
+        group.addTask {
+          await #expect(throws: NetworkFailure.self) { _ = try await client.receive() }
+        }
         try await world.clock.sleep(for: .seconds(1))
         client.close()
         client.close()

@@ -13,7 +13,9 @@ private func scenario(_ seed: UInt64) throws -> (hash: UInt64, events: [String])
     try await withThrowingTaskGroup(of: Void.self) { group in
       for index in 0..<3 {
         let client = world.node("client-\(index)", host: "10.0.1.\(index)")
-        group.addTask { try await client.run { near in try await talk(near, address, UInt8(index)) } }
+        group.addTask {
+          try await client.run { near in try await talk(near, address, UInt8(index)) }
+        }
       }
       group.addTask {
         try await world.clock.sleep(for: .milliseconds(30))
@@ -29,7 +31,9 @@ private func scenario(_ seed: UInt64) throws -> (hash: UInt64, events: [String])
     }
   }
   #expect(world.unreleased == [])
-  return (world.eventHash, world.log.events.map { "\($0.time) \($0.node) \($0.event) \($0.fields)" })
+  return (
+    world.eventHash, world.log.events.map { "\($0.time) \($0.node) \($0.event) \($0.fields)" }
+  )
 }
 
 private func serve(_ near: Surroundings, _ address: NetworkAddress) async throws {
@@ -65,7 +69,10 @@ private func talk(_ near: Surroundings, _ address: NetworkAddress, _ value: UInt
   var answered = 0
   while answered < 20 {
     do {
-      let connection = try await near.network.connect(to: address, deadline: near.clock.now + .milliseconds(20))
+      let connection = try await near.network.connect(
+        to: address,
+        deadline: near.clock.now + .milliseconds(20)
+      )
       while answered < 20 {
         let count = 1 + Int(near.random.next(below: 2000))
         try await connection.send([UInt8](repeating: value, count: count))
@@ -126,7 +133,8 @@ struct SimulatedWorldTests {
 
   @Test func deadlocksAndOverlongRunsAreReported() throws {
     let stuck = #expect(throws: SimulationFailure.self) {
-      try SimulatedWorld(seed: 1).run { world in try await world.clock.sleep(until: .distantFuture) }
+      try SimulatedWorld(seed: 1).run { world in try await world.clock.sleep(until: .distantFuture)
+      }
     }
     #expect(stuck?.description.contains("deadlock") == true)
     #expect(stuck?.description.contains("1 in sleep") == true)

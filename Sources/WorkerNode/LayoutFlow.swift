@@ -1,0 +1,74 @@
+// LayoutFlow.swift — keeps memory, journal and files in shape: flushes, merges, and expiry of rows behind the rollups.
+//
+// One flow for the node: it flushes the shard that helps most, then merges and expires. What each step does to a shard is in
+// Storage (ShardStore+Flush, +Layout, +Retention); here is only when.
+import Capabilities
+import Model
+import Storage
+
+extension Worker {
+  /// Rows stay in memory at most so long.
+  static let memoryAgeMax = Duration.seconds(300)
+
+  /// Works until cancelled.
+  func keepLayout() async throws {
+    while true {
+      try await surroundings.clock.sleep(for: settings.layoutInterval)
+      while try await flushOne() {}
+      for host in orderedHosts where host.servingEpoch != nil {
+        do {
+          while try await host.store.merge(journal: journal, compute: surroundings.compute) {
+            while try await flushOne() {}
+          }
+          try await expire(host)
+        } catch let error as TallyError where error.isRetryable {
+          surroundings.log.warning("layout-waits", ("shard", host.id.description), ("reason", error.message))
+        }
+      }
+    }
+  }
+
+  /// Flushes one shard when memory, the journal or age ask for it; true when one was.
+  private func flushOne() async throws -> Bool {
+    let now = surroundings.clock.now
+    let serving = orderedHosts.filter { $0.servingEpoch != nil }
+    let pinning = journal.isOverCap ? Set(journal.shardsPinningOldestFile) : []
+    let total = memtableBytes
+    var chosen: ShardHost?
+    if let host = serving.first(where: { pinning.contains($0.id) }) {
+      chosen = host
+    } else if total > settings.flushBytes {
+      chosen = serving.max { $0.store.memtableBytes < $1.store.memtableBytes }
+    } else {
+      chosen = serving.first { host in
+        host.store.memtableBytes > 0 && host.unflushedSince.map { now - $0 > Self.memoryAgeMax } ?? false
+      }
+    }
+    guard let host = chosen else { return false }
+    let since = host.unflushedSince
+    host.unflushedSince = nil
+    do {
+      let before = host.store.memtableBytes
+      guard try await host.store.flush(journal: journal, compute: surroundings.compute) else {
+        host.unflushedSince = since
+        return false
+      }
+      if host.store.memtableBytes > 0 { host.unflushedSince = now }
+      surroundings.log.record(
+        .debug, "flushed", [("shard", host.id.description), ("bytes", String(before)), ("files", String(host.store.fileCount))])
+      return true
+    } catch let error as TallyError where error.isRetryable {
+      host.unflushedSince = since
+      surroundings.log.warning("flush-waits", ("shard", host.id.description), ("reason", error.message))
+      return false
+    }
+  }
+
+  /// Drops what the tables' and levels' retention lets go.
+  private func expire(_ host: ShardHost) async throws {
+    for drop in try await host.store.expire(journal: journal) {
+      surroundings.log.info(
+        "expired", ("shard", host.id.description), ("relation", drop.relation.description), ("sections", String(drop.drops.count)))
+    }
+  }
+}
