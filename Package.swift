@@ -68,7 +68,9 @@ let package = Package(
     module(
       "Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "RPC", "Wire", "Storage", "Aggregates", "Capabilities",
       "Columns", "Model", "Bytes", "CShims"),
-    module("TallyClient", "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes"),
+    module(
+      "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities", "Columns", "Aggregates", "Model",
+      "Bytes"),
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
     program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
@@ -76,7 +78,7 @@ let package = Package(
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("simulate", path: "Tools/simulate", "Simulation"),
-    program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
+    program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(
       "fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore", "Consensus", "SQL", "Aggregates",
       "Columns", "Model", "Capabilities", "Bytes"),
@@ -101,6 +103,7 @@ let package = Package(
     tests("SimulationTests", "Simulation"),
     tests("CoordinatorNodeTests", "CoordinatorNode"),
     tests("WorkerNodeTests", "WorkerNode"),
+    tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

@@ -169,7 +169,9 @@ final class GroupTable {
     let nulls = nullBits(columns, rows)
     return [UInt32](unsafeUninitializedCapacity: rows) { out, written in
       withPointers(words) { columns in
-        if let nulls {
+        if words.count == 1 && nulls == nil {
+          findOne(columns[0], rows, out)
+        } else if let nulls {
           nulls.withUnsafeBufferPointer { find(columns, $0.baseAddress, rows, out) }
         } else {
           find(columns, nil, rows, out)
@@ -280,6 +282,44 @@ final class GroupTable {
       hash ^= hash >> 29
       last = probe(hash, columns, bits, row)
       out[row] = last
+    }
+  }
+  /// One key without NULLs: the loop keeps the table in registers until it grows.
+  private func findOne(_ words: UnsafePointer<Int64>, _ rows: Int, _ out: UnsafeMutableBufferPointer<UInt32>) {
+    var row = 0
+    while row < rows {
+      let (slots, stored, mask) = (self.slots, self.stored, self.mask)
+      var (last, lastGroup) = (words[row] ^ 1, UInt32(0))
+      var missing: (at: Int, hash: UInt64)?
+      while row < rows {
+        let word = words[row]
+        if word != last {
+          var hash = Self.mix(0x9e37_79b9_7f4a_7c15, word) &* 0x9e37_79b9_7f4a_7c15
+          hash ^= hash >> 29
+          let tag = hash & 0xffff_ffff_0000_0000
+          var at = Int(truncatingIfNeeded: hash) & mask
+          var found = false
+          while slots[at] != 0 {
+            let group = Int(slots[at] & 0xffff_ffff) &- 1
+            if slots[at] & 0xffff_ffff_0000_0000 == tag && stored[group &* 2] == word && stored[group &* 2 &+ 1] == 0 {
+              (last, lastGroup, found) = (word, UInt32(truncatingIfNeeded: group), true)
+              break
+            }
+            at = (at &+ 1) & mask
+          }
+          if !found {
+            missing = (at, hash)
+            break
+          }
+        }
+        out[row] = lastGroup
+        row &+= 1
+      }
+      guard let missing else { return }
+      withUnsafePointer(to: words) {
+        out[row] = insert(missing.at, missing.hash & 0xffff_ffff_0000_0000, missing.hash, $0, 0, row)
+      }
+      row += 1
     }
   }
   @inline(__always) private func probe(

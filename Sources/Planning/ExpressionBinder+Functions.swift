@@ -11,10 +11,11 @@ extension ExpressionBinder {
         "0A000", "\(call.name) inside a query is not supported", hint: "Call it alone: SELECT \(call.name)(…).",
         position: position)
     }
-    guard !call.isStar, !call.isDistinct, call.filter == nil else {
-      let what = call.isDistinct ? "DISTINCT" : call.filter != nil ? "FILTER" : "*"
+    if call.isStar { throw noFunction(call, [], position) }
+    guard !call.isDistinct, call.filter == nil else {
+      let what = call.isDistinct ? "DISTINCT" : "FILTER"
       throw .sql(
-        call.isStar ? "42883" : "42809", "\(what) specified, but \(call.name) is not an aggregate function",
+        "42809", "\(what) specified, but \(call.name) is not an aggregate function",
         position: position)
     }
     guard call.namedArguments.isEmpty else {

@@ -7,7 +7,7 @@ extension ExpressionBinder {
     let shown = left.map { "\($0.name) \(name) \(right.name)" } ?? "\(name) \(right.name)"
     return .sql(
       "42883", "operator does not exist: \(shown)",
-      hint: "No operator matches the given name and argument type\(left == nil ? "" : "s"). You might need to add explicit type cast\(left == nil ? "." : "s.")",
+      hint: "No operator matches the given name and argument type\(left == nil ? "" : "s"). You might need to add \(left == nil ? "an explicit type cast." : "explicit type casts.")",
       position: position)
   }
 

@@ -150,6 +150,9 @@ final class ExpressionBinder {
 
   private func column(_ names: [String], _ position: Int) throws(TallyError) -> Expression {
     let name = names[names.count - 1]
+    if clause == .default {
+      throw .sql("0A000", "cannot use column reference in DEFAULT expression", position: position)
+    }
     if names.count == 2, names[0] != scope.qualifier {
       throw .sql("42P01", "missing FROM-clause entry for table \"\(names[0])\"", position: position)
     }
@@ -274,10 +277,11 @@ final class ExpressionBinder {
         conditions.append(try boolean(branch.condition, "CASE/WHEN"))
       }
     }
-    let results = try unified(branches.map(\.result) + (otherwise.map { [$0] } ?? []), "CASE")
+    // ELSE comes first when PostgreSQL looks for the common type.
+    var results = try unified((otherwise.map { [$0] } ?? []) + branches.map(\.result), "CASE")
+    let last = otherwise == nil ? nil : results.removeFirst()
     var bound: [CaseBranch] = []
     for (condition, result) in zip(conditions, results) { bound.append(CaseBranch(condition: condition, result: result)) }
-    let last = otherwise == nil ? nil : results[results.count - 1]
     return try fold(Expression(results[0].type, .caseWhen(bound, otherwise: last)), position)
   }
   /// Binds expressions that must have one type.
@@ -308,7 +312,12 @@ final class ExpressionBinder {
     if case .hll = type, case .constant(.text(_)) = bound.node { return try hllLiteral(bound, syntax, inner.position) }
     if case .hll = bound.type, case .hll = type, syntax.modifiers.isEmpty { return bound }
     if case .topn = bound.type, case .topn = type, syntax.modifiers.isEmpty { return bound }
-    return try coerce(bound, to: type, at: position, .explicit)
+    guard bound.type == .unknown else { return try coerce(bound, to: type, at: position, .explicit) }
+    // A literal fails where it stands; to varchar(n) it is cut without complaint.
+    if case .varchar = type {
+      return try coerce(try coerce(bound, to: .text, at: inner.position), to: type, at: inner.position, .explicit)
+    }
+    return try coerce(bound, to: type, at: inner.position, .explicit)
   }
   /// An hll written as hexadecimal text carries its parameters in its header.
   private func hllLiteral(

@@ -44,11 +44,12 @@ enum ExpressionText {
   static func literal(_ value: Value, _ type: DataType) -> String {
     switch value {
     case .null: return "NULL"
+    case .fixed(let flag) where type == .boolean: return flag != 0 ? "true" : "false"
     case .hll(let bytes): return "hll of \(bytes.count) bytes"
     case .topn(let bytes): return "topn of \(bytes.count) bytes"
     default:
       let shown = ValueText.print(value, as: type) ?? "NULL"
-      return type.isNumber || type == .boolean ? shown : quoted(shown)
+      return type.isNumber ? shown : quoted(shown)
     }
   }
   private static func quoted(_ text: String) -> String {

@@ -24,14 +24,18 @@ enum PlanRewriting {
     case .filter(let node): return pushed(node.input, node.condition.conjuncts + conditions)
     case .project(var node):
       let expressions = node.expressions
-      node.input = pushed(node.input, conditions.map { $0.substituting(expressions) })
-      return .project(node)
+      let sizes = expressions.map { size([$0]) }
+      let isSmall = { (condition: Expression) in substitutedSize(condition, sizes) <= meltedNodesMax }
+      node.input = pushed(node.input, conditions.filter(isSmall).map { $0.substituting(expressions) })
+      return filtered(.project(node), conditions.filter { !isSmall($0) })
     case .aggregate(var node):
       // A condition on group values alone chooses groups before as after; without groups there is always one row.
       let groups = node.groups
+      let sizes = groups.map { size([$0]) }
       let isLow = { (condition: Expression) in
         let read = condition.columnsRead
         return !groups.isEmpty && !read.isEmpty && read.allSatisfy { $0 < groups.count }
+          && substitutedSize(condition, sizes) <= meltedNodesMax
       }
       node.input = pushed(node.input, conditions.filter(isLow).map { $0.substituting(groups) })
       return filtered(.aggregate(node), conditions.filter { !isLow($0) })
@@ -112,6 +116,11 @@ enum PlanRewriting {
   }
   private static func size(_ expressions: [Expression]) -> Int {
     expressions.reduce(0) { $0 + 1 + size($1.operands) }
+  }
+  /// Size that a condition would have over the input of a projection whose expressions have these sizes.
+  private static func substitutedSize(_ expression: Expression, _ sizes: [Int]) -> Int {
+    if let column = expression.columnIndex { return sizes[column] }
+    return expression.operands.reduce(1) { $0 + substitutedSize($1, sizes) }
   }
 
   // MARK: Zone conditions
@@ -196,5 +205,16 @@ extension PlanNode {
   func mapScans(_ change: (ScanNode) -> ScanNode) -> PlanNode {
     if case .scan(let scan) = self { return .scan(change(scan)) }
     return mapInputs { $0.mapScans(change) }
+  }
+  /// Whether the plan has no more than so many nodes; stops counting there.
+  func hasAtMost(_ limit: Int) -> Bool {
+    var pending = [self]
+    var count = 0
+    while let next = pending.popLast() {
+      count += 1
+      if count > limit { return false }
+      pending.append(contentsOf: next.inputs)
+    }
+    return true
   }
 }

@@ -55,7 +55,7 @@ struct RollupBinder {
   // MARK: Shape
 
   private func refused(_ what: String, _ hint: String?, _ position: Int) -> TallyError {
-    .sql("0A000", "\(what) in a rollup \(what.hasSuffix("s") && !what.hasSuffix("SS") ? "are" : "is") not supported", hint: hint, position: position)
+    .sql("0A000", "\(what) in a rollup is not supported", hint: hint, position: position)
   }
 
   private func plainSelect(_ syntax: CreateRollupSyntax) throws(TallyError) -> PlainSelectSyntax {
@@ -81,7 +81,7 @@ struct RollupBinder {
   private func source(_ plain: PlainSelectSyntax) throws(TallyError) -> TableSchema {
     switch plain.from {
     case .relation(let name, _, let columns)?:
-      if !columns.isEmpty { throw refused("column aliases of the table", nil, name.position) }
+      if !columns.isEmpty { throw refused("a column alias list", nil, name.position) }
       if let table = catalog.table(named: name.name) { return table }
       if Relations.isRollup(name.name, catalog: catalog) {
         throw refused("another rollup", "Name the raw table; levels make coarser buckets.", name.position)

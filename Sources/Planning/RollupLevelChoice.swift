@@ -10,17 +10,45 @@ struct RollupLevelChoice {
   let choosesLevels: Bool
 
   func applied(_ plan: PlanNode) -> PlanNode {
-    guard case .aggregate(var node) = plan, case .scan(var scan) = node.input,
-      case .rollup(_, let use) = scan.source, let rollup = Relations.rollup(of: scan.source, catalog: catalog)
-    else { return plan.mapInputs { applied($0) } }
-    guard mergesOnly(node, scan, rollup) else { return plan }
+    guard case .aggregate(var node) = plan else { return plan.mapInputs { applied($0) } }
+    if case .unionAll(let branches) = node.input {
+      node.input = .unionAll(branches.map { branch(of: node, $0) })
+    } else {
+      node.input = branch(of: node, node.input)
+    }
+    return .aggregate(node)
+  }
+  /// What an aggregate reads: a scan, or a projection of one, as the aggregate allows it to be read.
+  private func branch(of node: AggregateNode, _ input: PlanNode) -> PlanNode {
+    switch input {
+    case .scan(let scan): return .scan(chosen(node, scan))
+    case .project(var projection):
+      guard case .scan(let scan) = projection.input else { return applied(input) }
+      let columns = projection.expressions
+      let melted = AggregateNode(
+        input: node.input, groups: node.groups.map { $0.substituting(columns) },
+        calls: node.calls.map { call in
+          AggregateCall(
+            call.function, call.arguments.map { $0.substituting(columns) },
+            filter: call.filter?.substituting(columns), type: call.type)
+        }, names: node.names)
+      projection.input = .scan(chosen(melted, scan))
+      return .project(projection)
+    default: return applied(input)
+    }
+  }
+  /// The scan under an aggregate whose expressions are over the scan's columns.
+  private func chosen(_ node: AggregateNode, _ scan: ScanNode) -> ScanNode {
+    guard case .rollup(_, let use) = scan.source, let rollup = Relations.rollup(of: scan.source, catalog: catalog),
+      mergesOnly(node, scan, rollup)
+    else { return scan }
+    var scan = scan
     scan.needsMergedGroups = false
     if choosesLevels, case .chain(first: 0) = use {
       let level = coarsest(node, scan, rollup)
       if level > 0 { scan.source = .rollup(rollup.id, .chain(first: level)) }
     }
-    node.input = .scan(scan)
-    return .aggregate(node)
+    return scan
   }
 
   // MARK: (a)

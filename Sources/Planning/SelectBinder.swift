@@ -9,13 +9,20 @@ struct SelectBinder {
   let context: PlanningContext
   /// Subqueries nest at most so deep; keeps plans within Limits.depthMax.
   static let nestingMax = 24
+  /// Plan nodes under several distinct counts, all copies together.
+  static let repeatedNodesMax = 400
 
-  func query(_ select: SelectSyntax, depth: Int = 0) throws(TallyError) -> PlanNode {
+  /// `isBranch`: of a UNION ALL; its untyped literals take the type of the other branches.
+  func query(_ select: SelectSyntax, depth: Int = 0, isBranch: Bool = false) throws(TallyError) -> PlanNode {
     guard depth < Self.nestingMax else {
       throw .sql("54001", "subqueries nest more than \(Self.nestingMax) deep")
     }
     switch select.body {
-    case .plain(let plain): return try self.plain(plain, select, depth)
+    case .plain(let plain):
+      let keepsUntyped =
+        isBranch && !plain.isDistinct && plain.groupBy.isEmpty && select.orderBy.isEmpty && select.limit == nil
+        && select.offset == nil
+      return try self.plain(plain, select, depth, keepsUntyped)
     case .unionAll:
       var branches: [PlanNode] = []
       try collect(select, into: &branches, depth, isTop: true)
@@ -37,7 +44,7 @@ struct SelectBinder {
         pending.append((right, false))
         pending.append((left, false))
       } else {
-        branches.append(try query(next, depth: depth + 1))
+        branches.append(try query(next, depth: depth + 1, isBranch: true))
       }
     }
   }
@@ -55,16 +62,35 @@ struct SelectBinder {
       }
       types.append(type)
     }
-    let inputs = branches.map { branch -> PlanNode in
-      let columns = branch.columns
-      if columns.map(\.type) == types { return branch }
-      let expressions = columns.indices.map { index in
-        let column = Expression.column(index, columns[index].type)
-        return columns[index].type == types[index] ? column : Expression(types[index], .cast(column))
-      }
-      return .project(ProjectNode(input: branch, expressions: expressions, names: columns.map(\.name)))
-    }
+    var inputs: [PlanNode] = []
+    for branch in branches { inputs.append(try typed(branch, types)) }
     return .unionAll(inputs)
+  }
+  /// A branch with its columns cast to the union's types.
+  private func typed(_ branch: PlanNode, _ types: [DataType]) throws(TallyError) -> PlanNode {
+    let columns = branch.columns
+    if columns.map(\.type) == types { return branch }
+    if columns.contains(where: { $0.type == .unknown }), case .project(var node) = branch {
+      let binder = ExpressionBinder(scope: .empty, context: context)
+      for (index, type) in types.enumerated() where node.expressions[index].type == .unknown {
+        guard case .constant(.text(let text)) = node.expressions[index].node else {
+          node.expressions[index] = .constant(type, .null)
+          continue
+        }
+        let literal = Expression.constant(.unknown, .text(text))
+        do throws(TallyError) { node.expressions[index] = try binder.coerce(literal, to: type, at: 1) } catch {
+          var unplaced = error
+          unplaced.position = nil
+          throw unplaced
+        }
+      }
+      return try typed(.project(node), types)
+    }
+    let expressions = columns.indices.map { index in
+      let column = Expression.column(index, columns[index].type)
+      return columns[index].type == types[index] ? column : Expression(types[index], .cast(column))
+    }
+    return .project(ProjectNode(input: branch, expressions: expressions, names: columns.map(\.name)))
   }
   /// ORDER BY and LIMIT of a UNION: by output name or ordinal only.
   private func ordered(_ input: PlanNode, _ select: SelectSyntax) throws(TallyError) -> PlanNode {
@@ -101,7 +127,7 @@ struct SelectBinder {
   }
 
   private func plain(
-    _ syntax: PlainSelectSyntax, _ select: SelectSyntax, _ depth: Int
+    _ syntax: PlainSelectSyntax, _ select: SelectSyntax, _ depth: Int, _ keepsUntyped: Bool
   ) throws(TallyError) -> PlanNode {
     var (node, scope) = try from(syntax.from, depth)
     let binder = ExpressionBinder(scope: scope, context: context)
@@ -109,7 +135,7 @@ struct SelectBinder {
       node = .filter(FilterNode(input: node, condition: try binder.condition(condition, .where)))
       binder.positions = [:]
     }
-    var targets = try self.targets(syntax, binder)
+    var targets = try self.targets(syntax, binder, keepsUntyped)
     let groups = try self.groups(syntax, targets, binder)
     var having: Expression?
     if let written = syntax.having { having = try binder.condition(written, .having) }
@@ -130,6 +156,13 @@ struct SelectBinder {
         binder.expansions[i].state = try grouping.overGroups(binder.expansions[i].state)
       }
       if let written = having { having = try grouping.overGroups(written) }
+      // Several distinct counts read their input once each: nested, that would multiply without end.
+      if binder.distincts.count > 1, !node.hasAtMost(Self.repeatedNodesMax / (binder.distincts.count + 1)) {
+        throw .sql(
+          "54001", "several count(DISTINCT …) over so complex a subquery are not supported",
+          hint: "Count distinct values in separate queries, or use hll_add_agg.",
+          position: syntax.items.first?.expression.position)
+      }
       node = AggregatePlanning.node(
         input: node, groups: groups, calls: binder.aggregates, distincts: binder.distincts)
       if let having { node = .filter(FilterNode(input: node, condition: having)) }
@@ -179,7 +212,9 @@ struct SelectBinder {
     return result
   }
 
-  private func targets(_ syntax: PlainSelectSyntax, _ binder: ExpressionBinder) throws(TallyError) -> [Target] {
+  private func targets(
+    _ syntax: PlainSelectSyntax, _ binder: ExpressionBinder, _ keepsUntyped: Bool
+  ) throws(TallyError) -> [Target] {
     var result: [Target] = []
     for item in syntax.items {
       let position = item.expression.position
@@ -209,7 +244,7 @@ struct SelectBinder {
               name: name, expression: .column(Placeholder.expansion(expansion, field), type), position: position))
         }
       default:
-        let expression = try binder.typed(item.expression)
+        let expression = keepsUntyped ? try binder.bind(item.expression) : try binder.typed(item.expression)
         let name = item.alias ?? OutputNames.name(item.expression)
         result.append(Target(name: name, expression: expression, position: position))
       }

@@ -34,7 +34,8 @@ struct OperatorTests {
       AggregateCall(.sum, [col(0)], type: .plainNumeric), AggregateCall(.sum, [col(10)], type: .bigint),
       AggregateCall(.sum, [col(3)], type: .plainNumeric), AggregateCall(.sum, [col(8)], type: .interval),
       AggregateCall(.min, [col(0)], type: .bigint), AggregateCall(.max, [col(4)], type: .text),
-      AggregateCall(.min, [col(5)], filter: flag, type: .varchar(0)), AggregateCall(.max, [col(2)], type: .double),
+      AggregateCall(.min, [col(5)], filter: flag, type: .varchar(0)), // Of absolute values: which of two equal zeros is the greater depends on the order of rows.
+      AggregateCall(.max, [call(.double, .absolute, col(2))], type: .double),
       AggregateCall(.min, [col(6)], type: .timestamp), AggregateCall(.boolAnd, [flag], type: .boolean),
       AggregateCall(.boolOr, [flag], type: .boolean), AggregateCall(.hllAdd, [hash], type: hll),
       AggregateCall(.hllAdd, [hash], filter: flag, type: hll), AggregateCall(.topnAdd, [col(4)], type: topn),
@@ -109,7 +110,7 @@ struct OperatorTests {
           return try FragmentExecution.run(partial, BatchSource(batches: try split(own, 90)), ExecutionLimits())
         }
         let merged = try MergeExecution.mergeShards(partial, results)
-        #expect(try TestRows.texts(merged.batches).sorted() == expected)
+        #expect(try TestRows.texts(merged.batches).sorted() == expected, "\(groups.map(\.node))")
         let input = PlanNode.fragmentInput(FragmentInputNode(fragment: 0, output: partial.columns))
         let final = Self.aggregate(
           input, groups.enumerated().map { .column($0, $1.type) },
