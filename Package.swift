@@ -65,7 +65,9 @@ let package = Package(
       "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
-    module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
+    module(
+      "Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "RPC", "Wire", "Storage", "Aggregates", "Capabilities",
+      "Columns", "Model", "Bytes", "CShims"),
     module(
       "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities", "Columns", "Aggregates", "Model",
       "Bytes"),

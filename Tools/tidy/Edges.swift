@@ -27,7 +27,7 @@ let allowedImports: [String: Set<String>] = [
   "NodeRuntime": ["Capabilities", "Model", "Bytes", "CUV", "CShims", "Logging", "Glibc"],
   "Simulation": [
     "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims", "Glibc",
-    "RPC", "Wire", "Storage",
+    "RPC", "Wire", "Storage", "Aggregates",
   ],
   "TallyClient": [
     "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes", "RPC",
