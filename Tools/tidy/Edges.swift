@@ -14,10 +14,9 @@ let allowedImports: [String: Set<String>] = [
   "Storage": ["Aggregates", "Capabilities", "Columns", "Model", "Bytes"],
   "Execution": ["Planning", "Storage", "Aggregates", "Columns", "Model", "Bytes"],
   "Consensus": ["Wire", "Model", "Bytes"],
-  "Replication": ["Wire", "Storage", "Columns", "Model", "Bytes"],
   "ClientCore": ["RPC", "Wire", "Capabilities", "Columns", "Model", "Bytes", "CZlib", "CShims"],
   "WorkerNode": [
-    "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage", "Aggregates", "Capabilities",
+    "Execution", "ClientCore", "RPC", "Wire", "Planning", "Storage", "Aggregates", "Capabilities",
     "Columns", "Model", "Bytes",
   ],
   "CoordinatorNode": [
