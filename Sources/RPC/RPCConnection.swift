@@ -128,6 +128,9 @@ public final class RPCConnection: Sendable {
           }
           assembler.payloadLimit = Limits.frameBytesMax
           return Greeting(version: version, peer: peer, assembler: assembler)
+        case .goodbye:
+          // It was told to stop between accepting the connection and answering the hello.
+          throw TallyError(.unavailable, "the server is shutting down")
         default:
           throw TallyError(
             .protocolViolation,
