@@ -361,14 +361,15 @@ public final class RPCConnection: Sendable {
           expired, state.lastHeard, state.closed != nil, state.isDraining && state.calls.isEmpty
         )
       }
+      // First: those that expired are no longer among the calls that a shutdown fails.
+      for call in expired {
+        outgoing.post(control: Frame(.cancel, stream: call.stream))
+        call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
+      }
       if isClosed { return }
       if isDrained {
         shutDown(TallyError(.unavailable, "\(peer.name) is shutting down"))
         return
-      }
-      for call in expired {
-        outgoing.post(control: Frame(.cancel, stream: call.stream))
-        call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
       }
       if now >= lastHeard + options.silenceLimit {
         shutDown(
