@@ -125,7 +125,10 @@ struct HLLGathering: ~Copyable {
     case .undefined, nil: mode = .undefined
     }
   }
-  @inline(__always) private static func hash(_ words: UnsafeBufferPointer<UInt32>, _ i: Int) -> Int64 {
+  @inline(__always) private static func hash(
+    _ words: UnsafeBufferPointer<UInt32>,
+    _ i: Int
+  ) -> Int64 {
     Int64(bitPattern: UInt64(words[2 * i]) | UInt64(words[2 * i + 1]) << 32)
   }
   /// Appends the state of what was gathered and starts over; nothing gathered is EMPTY.
@@ -187,18 +190,12 @@ extension RawArray {
   }
 }
 
-/// Element-wise maximum of bytes; the target is aligned to 64 bytes.
+/// Element-wise maximum of bytes; written so that the compiler makes vector instructions of it.
 func raiseBytes(_ target: UnsafeMutableRawPointer, _ source: UnsafeRawPointer, count: Int) {
-  var at = 0
-  while at + 32 <= count {
-    let theirs = source.loadUnaligned(fromByteOffset: at, as: SIMD32<UInt8>.self)
-    let ours = target.load(fromByteOffset: at, as: SIMD32<UInt8>.self)
-    target.storeBytes(of: ours.replacing(with: theirs, where: theirs .> ours), toByteOffset: at, as: SIMD32<UInt8>.self)
-    at += 32
-  }
-  while at < count {
-    let value = source.load(fromByteOffset: at, as: UInt8.self)
-    if target.load(fromByteOffset: at, as: UInt8.self) < value { target.storeBytes(of: value, toByteOffset: at, as: UInt8.self) }
-    at += 1
+  let ours = target.assumingMemoryBound(to: UInt8.self)
+  let theirs = source.assumingMemoryBound(to: UInt8.self)
+  for i in 0..<count {
+    let (a, b) = (ours[i], theirs[i])
+    ours[i] = a > b ? a : b
   }
 }

@@ -129,9 +129,12 @@ struct RowGroups {
 
 /// Gives each distinct 64-bit code a place, in order of first appearance.
 struct CodeTable: ~Copyable {
-  // Linear probing, at most half full; a free slot has place UInt32.max.
-  private var keys: RawArray<UInt64>
-  private var places: RawArray<UInt32>
+  // Linear probing, at most half full; a free slot has place UInt32.max. Not private: compiler 6.3.1 then emits a broken module.
+  struct Slot: BitwiseCopyable {
+    var code: UInt64
+    var place: UInt32
+  }
+  private var slots: RawArray<Slot>
   private var mask: Int
   private var shift: UInt64
   private(set) var codes: RawArray<UInt64>
@@ -141,30 +144,28 @@ struct CodeTable: ~Copyable {
     while 1 << bits < expected * 2 { bits += 1 }
     mask = 1 << bits - 1
     shift = UInt64(64 - bits)
-    keys = RawArray(repeating: 0, count: 1 << bits)
-    places = RawArray(repeating: .max, count: 1 << bits)
+    slots = RawArray(repeating: Slot(code: 0, place: .max), count: 1 << bits)
     codes = RawArray(capacity: 256)
   }
   var count: Int { codes.count }
-  var bytes: Int { keys.bytes + places.bytes + codes.bytes }
+  var bytes: Int { slots.bytes + codes.bytes }
 
   /// The place of a code; a new one, equal to the count before, when it was not seen.
   @inline(__always) mutating func place(_ code: UInt64) -> UInt32 {
-    var at = slot(code)
-    while places[at] != .max {
-      if keys[at] == code { return places[at] }
+    var at = home(of: code)
+    while slots[at].place != .max {
+      if slots[at].code == code { return slots[at].place }
       at = (at &+ 1) & mask
     }
     return insert(code, at)
   }
-  @inline(__always) private func slot(_ code: UInt64) -> Int {
+  @inline(__always) private func home(of code: UInt64) -> Int {
     let mixed = (code ^ code >> 32) &* 0x9e37_79b9_7f4a_7c15
     return Int(truncatingIfNeeded: mixed >> shift)
   }
   @inline(never) private mutating func insert(_ code: UInt64, _ at: Int) -> UInt32 {
     let place = UInt32(codes.count)
-    keys[at] = code
-    places[at] = place
+    slots[at] = Slot(code: code, place: place)
     codes.append(code)
     if codes.count * 2 > mask { widen() }
     return place
@@ -173,13 +174,11 @@ struct CodeTable: ~Copyable {
     let size = (mask + 1) * 4
     mask = size - 1
     shift -= 2
-    keys = RawArray(repeating: 0, count: size)
-    places = RawArray(repeating: .max, count: size)
+    slots = RawArray(repeating: Slot(code: 0, place: .max), count: size)
     for place in 0..<codes.count {
-      var at = slot(codes[place])
-      while places[at] != .max { at = (at + 1) & mask }
-      keys[at] = codes[place]
-      places[at] = UInt32(place)
+      var at = home(of: codes[place])
+      while slots[at].place != .max { at = (at + 1) & mask }
+      slots[at] = Slot(code: codes[place], place: UInt32(place))
     }
   }
   /// Places in order of their codes.

@@ -10,6 +10,60 @@ import Model
 /// TopN over groups; adds items and unites states, as its update's argument type says.
 final class TopNAccumulator: Accumulator {
   private let parameters: TopNParameters
+  private var groups: TopNGroups
+  let resultType: DataType
+  var partialTypes: [DataType] { [resultType] }
+  var memoryBytes: Int { groups.memoryBytes }
+
+  init(_ parameters: TopNParameters) {
+    self.parameters = parameters
+    groups = TopNGroups(parameters)
+    resultType = .topn(parameters)
+  }
+  func update(
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
+  ) throws(TallyError) {
+    groups.grow(groupCount)
+    if case .topn(let states) = arguments[0].values {
+      guard states.parameters == parameters else {
+        throw TopN.mismatch(states.parameters, parameters)
+      }
+      return groups.unite(groupIDs, states, rowMask(arguments[0].validity, filter))
+    }
+    var mask = rowMask(arguments[0].validity, filter)
+    var weights: [Int64]?
+    if arguments.count > 1 {
+      guard case .fixed(let values) = arguments[1].values else {
+        fatalError("a topn weight is not bigint")
+      }
+      mask = rowMask(arguments[1].validity, mask)
+      weights = values
+    }
+    groups.add(groupIDs, arguments[0], weights, mask)
+  }
+  func merge(
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
+  ) throws(TallyError) {
+    try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
+  }
+  func finishPartial(groupCount: Int) -> [ColumnVector] {
+    [groups.states(groupCount, limit: Limits.topNItemsMax)]
+  }
+  func finish(groupCount: Int) -> ColumnVector {
+    groups.states(groupCount, limit: Int(parameters.counters))
+  }
+}
+
+/// The items of all groups.
+///
+/// A struct of its own, so that its loops do not check for exclusive access at every row.
+private struct TopNGroups: ~Copyable {
+  private let parameters: TopNParameters
   private var interner = TextInterner(expected: 1024)
   // Group 0, by item code; `isDense` tells which codes it has.
   private var dense = RawArray<SIMD2<Int64>>()
@@ -23,57 +77,35 @@ final class TopNAccumulator: Accumulator {
   private var lastDictionary = TextDictionary.empty
   private var remap = RawArray<UInt32>()
   private var internedBytes = 0
-  /// Rows with a negative weight, which were skipped.
-  private(set) var skipped = 0
-  let resultType: DataType
-  var partialTypes: [DataType] { [resultType] }
   var memoryBytes: Int {
-    dense.bytes + isDense.bytes + places.bytes + bounds.bytes + absents.bytes + totals.bytes + remap.bytes
+    dense.bytes + isDense.bytes + places.bytes + bounds.bytes + absents.bytes + totals.bytes
+      + remap.bytes
       + internedBytes + interner.count * 28
   }
 
-  init(_ parameters: TopNParameters) {
-    self.parameters = parameters
-    resultType = .topn(parameters)
-  }
-  private func grow(_ groupCount: Int) {
+  init(_ parameters: TopNParameters) { self.parameters = parameters }
+  mutating func grow(_ groupCount: Int) {
     absents.grow(to: groupCount, with: 0)
     totals.grow(to: groupCount, with: 0)
   }
-  func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
-  ) throws(TallyError) {
-    grow(groupCount)
-    if case .topn(let states) = arguments[0].values {
-      guard states.parameters == parameters else { throw TopN.mismatch(states.parameters, parameters) }
-      return unite(groupIDs, states, rowMask(arguments[0].validity, filter))
-    }
-    var mask = rowMask(arguments[0].validity, filter)
-    var weights: [Int64]?
-    if arguments.count > 1 {
-      guard case .fixed(let values) = arguments[1].values else { fatalError("a topn weight is not bigint") }
-      mask = rowMask(arguments[1].validity, mask)
-      weights = values
-    }
-    add(groupIDs, arguments[0], weights, mask)
-  }
-  func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
-  ) throws(TallyError) {
-    try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
-  }
-  private func add(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, _ items: ColumnVector, _ weights: [Int64]?, _ mask: Bitmap?
+  mutating func add(
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ items: ColumnVector,
+    _ weights: [Int64]?,
+    _ mask: Bitmap?
   ) {
     switch items.values {
     case .codes(let codes, let dictionary):
       adopt(dictionary)
       dictionary.bytes.withUnsafeBytes { raw in
         dictionary.offsets.withUnsafeBufferPointer { offsets in
-          forEachRow(groupIDs.count, mask) { row in
+          for row in 0..<groupIDs.count where mask?[row] ?? true {
             let old = Int(codes[row])
             if remap[old] == .max {
-              remap[old] = intern(UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])]))
+              let code = intern(
+                UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])])
+              )
+              remap[old] = code
             }
             add(Int(groupIDs[row]), remap[old], weights?[row] ?? 1)
           }
@@ -81,23 +113,24 @@ final class TopNAccumulator: Accumulator {
       }
     case .text(let texts):
       texts.bytes.withUnsafeBytes { raw in
-        forEachRow(groupIDs.count, mask) { row in
-          let code = intern(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+        for row in 0..<groupIDs.count where mask?[row] ?? true {
+          let code = intern(
+            UnsafeRawBufferPointer(
+              rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]
+            )
+          )
           add(Int(groupIDs[row]), code, weights?[row] ?? 1)
         }
       }
     default: fatalError("topn items of type \(items.type.name)")
     }
   }
-  @inline(__always) private func add(_ group: Int, _ code: UInt32, _ weight: Int64) {
-    if weight < 0 {
-      skipped += 1
-      return
-    }
+  private mutating func add(_ group: Int, _ code: UInt32, _ weight: Int64) {
+    if weight < 0 { return }
     totals[group] = saturatingSum(totals[group], weight)
     put(group, code, SIMD2(weight, 0))
   }
-  @inline(__always) private func put(_ group: Int, _ code: UInt32, _ one: SIMD2<Int64>) {
+  @inline(__always) private mutating func put(_ group: Int, _ code: UInt32, _ one: SIMD2<Int64>) {
     if group == 0 {
       if Int(code) >= dense.count {
         dense.grow(to: max(interner.count, Int(code) + 1), with: .zero)
@@ -108,42 +141,56 @@ final class TopNAccumulator: Accumulator {
       return
     }
     let place = Int(places.place(UInt64(group) << 32 | UInt64(code)))
-    if place == bounds.count { bounds.append(one) } else { bounds[place] = saturatingSum(bounds[place], one) }
+    if place == bounds.count {
+      bounds.append(one)
+    } else {
+      bounds[place] = saturatingSum(bounds[place], one)
+    }
   }
-  private func adopt(_ dictionary: TextDictionary) {
+  private mutating func adopt(_ dictionary: TextDictionary) {
     if dictionary === lastDictionary { return }
     lastDictionary = dictionary
     remap.removeAll()
     remap.grow(to: max(1, dictionary.count), with: .max)
   }
   /// Code of a text, cut to the key length.
-  private func intern(_ text: UnsafeRawBufferPointer) -> UInt32 {
+  private mutating func intern(_ text: UnsafeRawBufferPointer) -> UInt32 {
     let length = TopN.cutLength(text, to: Int(parameters.keyBytesMax))
     let before = interner.count
     let code = interner.intern(UnsafeRawBufferPointer(rebasing: text[0..<length]))
     if interner.count > before { internedBytes += length }
     return code
   }
-  private func unite(_ groupIDs: UnsafeBufferPointer<UInt32>, _ states: TopNColumn, _ mask: Bitmap?) {
-    let dictionary = states.dictionary
-    adopt(dictionary)
-    dictionary.bytes.withUnsafeBytes { raw in
-      dictionary.offsets.withUnsafeBufferPointer { offsets in
-        states.codes.withUnsafeBufferPointer { codes in
-          states.uppers.withUnsafeBufferPointer { uppers in
-            states.errors.withUnsafeBufferPointer { errors in
-              forEachRow(groupIDs.count, mask) { row in
-                let group = Int(groupIDs[row])
-                let absent = states.absent[row]
-                absents[group] = saturatingSum(absents[group], absent)
-                totals[group] = saturatingSum(totals[group], states.totals[row])
-                let base = SIMD2(absent, absent)
-                for at in Int(states.offsets[row])..<Int(states.offsets[row + 1]) {
-                  let old = Int(codes[at])
-                  if remap[old] == .max {
-                    remap[old] = intern(UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])]))
-                  }
-                  put(group, remap[old], SIMD2(uppers[at], errors[at]) &- base)
+  mutating func unite(
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ states: TopNColumn,
+    _ mask: Bitmap?
+  ) {
+    adopt(states.dictionary)
+    internItems(of: states, groupIDs.count, mask)
+    dense.grow(to: interner.count, with: .zero)
+    isDense.grow(to: interner.count, with: false)
+    let (dense, isDense, remap) = (self.dense.base, self.isDense.base, self.remap.base)
+    states.codes.withUnsafeBufferPointer { codes in
+      states.uppers.withUnsafeBufferPointer { uppers in
+        states.errors.withUnsafeBufferPointer { errors in
+          states.offsets.withUnsafeBufferPointer { offsets in
+            for row in 0..<groupIDs.count where mask?[row] ?? true {
+              let group = Int(groupIDs[row])
+              let absent = states.absent[row]
+              absents[group] = saturatingSum(absents[group], absent)
+              totals[group] = saturatingSum(totals[group], states.totals[row])
+              let base = SIMD2(absent, absent)
+              let items = Int(offsets[row])..<Int(offsets[row + 1])
+              if group == 0 {
+                for at in items {
+                  let code = Int(remap[Int(codes[at])])
+                  dense[code] = saturatingSum(dense[code], SIMD2(uppers[at], errors[at]) &- base)
+                  isDense[code] = true
+                }
+              } else {
+                for at in items {
+                  put(group, remap[Int(codes[at])], SIMD2(uppers[at], errors[at]) &- base)
                 }
               }
             }
@@ -152,11 +199,30 @@ final class TopNAccumulator: Accumulator {
       }
     }
   }
+  /// Gives every item of the rows a code, so that the loop that adds need not ask.
+  private mutating func internItems(of states: TopNColumn, _ rows: Int, _ mask: Bitmap?) {
+    let dictionary = states.dictionary
+    dictionary.bytes.withUnsafeBytes { raw in
+      dictionary.offsets.withUnsafeBufferPointer { offsets in
+        states.codes.withUnsafeBufferPointer { codes in
+          states.offsets.withUnsafeBufferPointer { starts in
+            for row in 0..<rows where mask?[row] ?? true {
+              for at in Int(starts[row])..<Int(starts[row + 1]) where remap[Int(codes[at])] == .max
+              {
+                let old = Int(codes[at])
+                let code = intern(
+                  UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])])
+                )
+                remap[old] = code
+              }
+            }
+          }
+        }
+      }
+    }
+  }
 
-  func finishPartial(groupCount: Int) -> [ColumnVector] { [states(groupCount, limit: Limits.topNItemsMax)] }
-  func finish(groupCount: Int) -> ColumnVector { states(groupCount, limit: Int(parameters.counters)) }
-
-  private func states(_ groupCount: Int, limit: Int) -> ColumnVector {
+  mutating func states(_ groupCount: Int, limit: Int) -> ColumnVector {
     grow(groupCount)
     let (dictionary, canonical) = interner.dictionary().canonical()
     var out = TopNColumnBuilder(parameters, dictionary, expected: groupCount)
@@ -177,7 +243,8 @@ final class TopNAccumulator: Accumulator {
     var order = RawArray<UInt32>(capacity: max(1, places.count))
     for place in 0..<places.count {
       let code = places.codes[place]
-      keys[place] = code & 0xffff_ffff_0000_0000 | UInt64(canonical[Int(UInt32(truncatingIfNeeded: code))])
+      keys[place] =
+        code & 0xffff_ffff_0000_0000 | UInt64(canonical[Int(UInt32(truncatingIfNeeded: code))])
       order.append(UInt32(place))
     }
     if order.count > 0 { radixSort(&order, by: keys.base) }
@@ -187,7 +254,11 @@ final class TopNAccumulator: Accumulator {
       while at < order.count && Int(keys[Int(order[at])] >> 32) == group {
         let sum = saturatingSum(bounds[Int(order[at])], base)
         out.reserve(1)
-        out.append(code: UInt32(truncatingIfNeeded: keys[Int(order[at])]), upper: sum.x, error: sum.y)
+        out.append(
+          code: UInt32(truncatingIfNeeded: keys[Int(order[at])]),
+          upper: sum.x,
+          error: sum.y
+        )
         at += 1
       }
       out.end(absent: absents[group], total: totals[group], limit: limit)

@@ -29,6 +29,8 @@ public final class Promise<Value: Sendable>: Sendable {
   public func fail(_ error: any Error) { settle(.failure(error)) }
   /// True once settled.
   public var isSettled: Bool { state.withLock { $0.result != nil } }
+  /// The result, once settled.
+  public var settled: Result<Value, any Error>? { state.withLock { $0.result } }
   /// Waits for the result.
   public var value: Value {
     get async throws {

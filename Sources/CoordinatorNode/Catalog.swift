@@ -73,7 +73,8 @@ struct Catalog: Sendable {
     case .dropTable(let id): return try drop(id)
     case .distributeTable(let id, let key, let group, let placement):
       return try distribute(id, key, group, placement)
-    case .createRollup(let definition): return .table(try create(definition))
+    case .createRollup(let definition, let timeColumn):
+      return .table(try create(definition, timeColumn: timeColumn))
     case .dropRollup(let id):
       guard let at = snapshot.rollups.firstIndex(where: { $0.id == id }) else {
         throw .sql("42P01", "rollup \(id) does not exist")
@@ -215,18 +216,21 @@ struct Catalog: Sendable {
     i == 0 ? 0 : n.dividingFullWidth((i, 0)).quotient
   }
 
-  private mutating func create(_ definition: RollupDefinition) throws(TallyError) -> TableID {
+  private mutating func create(_ definition: RollupDefinition, timeColumn: Int) throws(TallyError) -> TableID {
     try requireFree(definition.name)
     for level in definition.levels { try requireFree("\(definition.name)_\(level.suffix)") }
-    guard let source = snapshot.table(definition.source) else {
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == definition.source }) else {
       throw .sql("42P01", "the rollup's table does not exist")
     }
+    let source = snapshot.tables[at]
+    guard timeColumn < source.columns.count else { throw TallyError(.internalError, "time column \(timeColumn)") }
     guard case .distributed = source.distribution else {
       throw .sql("55000", "table \"\(source.name)\" is not distributed", hint: "SELECT create_distributed_table('\(source.name)', …) first")
     }
     var definition = definition
     definition.id = TableID(nextTable)
     nextTable += 1 + UInt64(definition.levels.count)
+    if source.timeColumn == nil { snapshot.tables[at].timeColumn = timeColumn }
     snapshot.rollups.append(definition)
     return definition.id
   }

@@ -16,8 +16,8 @@ enum CatalogCommand: Sendable {
   case dropTable(TableID)
   /// Spreads a local table; `placement` names the primary of each shard when a group has to be made.
   case distributeTable(TableID, key: Int, group: GroupChoice, placement: [NodeID])
-  /// The rollup's id is given by the catalog.
-  case createRollup(RollupDefinition)
+  /// The rollup's id is given by the catalog; `timeColumn` becomes the source table's when it has none.
+  case createRollup(RollupDefinition, timeColumn: Int)
   /// Removes a rollup.
   case dropRollup(TableID)
   /// Opens or finds the session of a named producer.

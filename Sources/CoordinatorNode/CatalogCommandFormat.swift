@@ -46,9 +46,10 @@ enum CatalogCommandFormat {
       }
       out.count(placement.count)
       for node in placement { out.u64(node.rawValue) }
-    case .createRollup(let definition):
+    case .createRollup(let definition, let timeColumn):
       out.u8(6)
       CatalogFormat.encode(definition, into: &out)
+      out.count(timeColumn)
     case .dropRollup(let id):
       out.u8(7)
       out.u64(id.rawValue)
@@ -114,7 +115,10 @@ enum CatalogCommandFormat {
       var placement: [NodeID] = []
       for _ in 0..<(try reader.count(max: Limits.shardsMax, "placement")) { placement.append(NodeID(try reader.u64())) }
       return .distributeTable(id, key: key, group: group, placement: placement)
-    case 6: return .createRollup(try CatalogFormat.decodeRollup(from: &reader))
+    case 6:
+      return .createRollup(
+        try CatalogFormat.decodeRollup(from: &reader),
+        timeColumn: try reader.count(max: Limits.columnsMax, "column number"))
     case 7: return .dropRollup(TableID(try reader.u64()))
     case 8: return .openProducer(try decodeRequest(&reader))
     case 9: return .confirmNode(NodeID(try reader.u64()), Incarnation(try reader.u64()))

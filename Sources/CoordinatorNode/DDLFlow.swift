@@ -19,23 +19,23 @@ extension Coordinator {
         return ("CREATE TABLE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
       }
       return ("CREATE TABLE", [])
-    case .dropTable(let tables):
+    case .dropTable(let tables, let notices):
       for table in tables { _ = try await log.propose(.dropTable(table)) }
       try await broadcast()
-      return ("DROP TABLE", [])
+      return ("DROP TABLE", notices.map { Notice(message: $0) })
     case .distributeTable(let plan):
       try await distribute(plan)
       return ("SELECT 1", [])
     case .createRollup(let plan):
-      do { _ = try await log.propose(.createRollup(plan.definition)) } catch let error as TallyError where error.sqlState == "42P07" && plan.ifNotExists {
+      do { _ = try await log.propose(.createRollup(plan.definition, timeColumn: plan.timeColumn)) } catch let error as TallyError where error.sqlState == "42P07" && plan.ifNotExists {
         return ("CREATE MATERIALIZED VIEW", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
       }
       try await broadcast()
       return ("CREATE MATERIALIZED VIEW", [])
-    case .dropRollup(let rollups):
+    case .dropRollup(let rollups, let notices):
       for rollup in rollups { _ = try await log.propose(.dropRollup(rollup)) }
       try await broadcast()
-      return ("DROP MATERIALIZED VIEW", [])
+      return ("DROP MATERIALIZED VIEW", notices.map { Notice(message: $0) })
     case .insert, .select, .explain: return nil
     }
   }

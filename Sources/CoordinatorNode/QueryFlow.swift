@@ -101,7 +101,7 @@ extension Coordinator {
     let (merged, memory) = (inputs, settings.queryMemory)
     let result = try await compute { cancel in
       try MergeExecution.executeCoordinator(
-        plan.coordinatorPlan, fragments: merged, limits: ExecutionLimits(memoryLimit: memory, cancel: cancel))
+        plan.coordinatorPlan, fragments: merged, limits: ExecutionLimits(memoryBytes: memory, cancel: cancel))
     }
     var statistics = QueryStatistics()
     statistics.mergeMicroseconds = (surroundings.clock.now - started).wholeMicroseconds

@@ -181,7 +181,7 @@ enum ArithmeticKernels {
     let (x, digits) = (a.numeric, places.fixed)
     return .numeric(
       try mapRows(count, validity, empty: Numeric(0)) { row in
-        let scale = Int(clamping: digits[row & places.mask])
+        let scale = Int(max(-40, min(38, digits[row & places.mask])))
         return try x[row & a.mask].rounded(toScale: scale, function == .round ? .nearest : .towardZero)
       })
   }

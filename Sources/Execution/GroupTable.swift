@@ -15,7 +15,8 @@ final class GroupKeyWords {
   // The dictionary that `remap` translates; held so that its address is not given to another.
   private var dictionary: TextDictionary?
   private var remap: [UInt32] = []
-  // First value seen for each code: equal numerics may differ in scale, equal intervals in parts.
+  // The value shown for each code: of equal numerics the one with most digits, of equal intervals the one with most months, then
+  // days; so that the order in which shards answer shows nowhere.
   private var numerics: [Numeric] = []
   private var intervals: [Interval] = []
 
@@ -25,6 +26,14 @@ final class GroupKeyWords {
 
   /// Words of a column's rows; NULL rows get 0.
   func words(_ column: ColumnVector) -> [Int64] {
+    var words = anyWords(column)
+    // A NULL text holds code 0, whose word differs between dictionaries.
+    if type.layout == .text, let validity = column.validity {
+      for row in words.indices where !validity[row] { words[row] = 0 }
+    }
+    return words
+  }
+  private func anyWords(_ column: ColumnVector) -> [Int64] {
     switch column.values {
     case .fixed(let v): return v
     case .double(let v): return v.map(Self.word)
@@ -41,14 +50,22 @@ final class GroupKeyWords {
       return v.enumerated().map { row, value in
         if column.isNull(row) { return 0 }
         let code = intern(Self.canonical(value))
-        if Int(code) == numerics.count { numerics.append(value) }
+        if Int(code) == numerics.count {
+          numerics.append(value)
+        } else if value.scale > numerics[Int(code)].scale {
+          numerics[Int(code)] = value
+        }
         return Int64(code)
       }
     case .interval(let v):
       return v.enumerated().map { row, value in
         if column.isNull(row) { return 0 }
         let code = intern((value.span, 0))
-        if Int(code) == intervals.count { intervals.append(value) }
+        if Int(code) == intervals.count {
+          intervals.append(value)
+        } else if (value.months, value.days) > (intervals[Int(code)].months, intervals[Int(code)].days) {
+          intervals[Int(code)] = value
+        }
         return Int64(code)
       }
     case .hll, .topn: fatalError("a \(type.name) is no key")
@@ -152,7 +169,9 @@ final class GroupTable {
     let nulls = nullBits(columns, rows)
     return [UInt32](unsafeUninitializedCapacity: rows) { out, written in
       withPointers(words) { columns in
-        if let nulls {
+        if words.count == 1 && nulls == nil {
+          findOne(columns[0], rows, out)
+        } else if let nulls {
           nulls.withUnsafeBufferPointer { find(columns, $0.baseAddress, rows, out) }
         } else {
           find(columns, nil, rows, out)
@@ -263,6 +282,44 @@ final class GroupTable {
       hash ^= hash >> 29
       last = probe(hash, columns, bits, row)
       out[row] = last
+    }
+  }
+  /// One key without NULLs: the loop keeps the table in registers until it grows.
+  private func findOne(_ words: UnsafePointer<Int64>, _ rows: Int, _ out: UnsafeMutableBufferPointer<UInt32>) {
+    var row = 0
+    while row < rows {
+      let (slots, stored, mask) = (self.slots, self.stored, self.mask)
+      var (last, lastGroup) = (words[row] ^ 1, UInt32(0))
+      var missing: (at: Int, hash: UInt64)?
+      while row < rows {
+        let word = words[row]
+        if word != last {
+          var hash = Self.mix(0x9e37_79b9_7f4a_7c15, word) &* 0x9e37_79b9_7f4a_7c15
+          hash ^= hash >> 29
+          let tag = hash & 0xffff_ffff_0000_0000
+          var at = Int(truncatingIfNeeded: hash) & mask
+          var found = false
+          while slots[at] != 0 {
+            let group = Int(slots[at] & 0xffff_ffff) &- 1
+            if slots[at] & 0xffff_ffff_0000_0000 == tag && stored[group &* 2] == word && stored[group &* 2 &+ 1] == 0 {
+              (last, lastGroup, found) = (word, UInt32(truncatingIfNeeded: group), true)
+              break
+            }
+            at = (at &+ 1) & mask
+          }
+          if !found {
+            missing = (at, hash)
+            break
+          }
+        }
+        out[row] = lastGroup
+        row &+= 1
+      }
+      guard let missing else { return }
+      withUnsafePointer(to: words) {
+        out[row] = insert(missing.at, missing.hash & 0xffff_ffff_0000_0000, missing.hash, $0, 0, row)
+      }
+      row += 1
     }
   }
   @inline(__always) private func probe(

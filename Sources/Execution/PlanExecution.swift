@@ -42,12 +42,12 @@ struct PlanExecution {
     case .scan(let node):
       try source.scan(node, context) { batch in
         try context.cancel.check()
-        try deliver(batch, where: node.filter, sink)
+        try deliver(batch, where: node.filter, needed, sink)
       }
     case .values(let node): try values(node, sink)
     case .filter(let node):
       let below = needed.map { $0.union(node.condition.columnsRead) }
-      try run(node.input, needed: below) { try deliver($0, where: node.condition, sink) }
+      try run(node.input, needed: below) { try deliver($0, where: node.condition, needed, sink) }
     case .project(let node):
       var read: Set<Int> = []
       for expression in node.expressions { expression.collectColumns(into: &read) }
@@ -86,10 +86,18 @@ struct PlanExecution {
       }
     }
   }
-  private func deliver(_ batch: Batch, where condition: Expression?, _ sink: (Batch) throws -> Void) throws {
+  private func deliver(
+    _ batch: Batch, where condition: Expression?, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void
+  ) throws {
     guard batch.count > 0 else { return }
     guard let condition, let rows = try ExpressionEvaluation.matching(condition, batch) else { return try sink(batch) }
-    if !rows.isEmpty { try sink(batch.gather(rows)) }
+    if rows.isEmpty { return }
+    guard let needed, needed.count < batch.columns.count else { return try sink(batch.gather(rows)) }
+    // Columns that only the condition looked at are not copied.
+    let columns = batch.columns.enumerated().map { at, column in
+      needed.contains(at) ? column.gather(rows) : ColumnVector.nulls(column.type, count: rows.count)
+    }
+    try sink(Batch(count: rows.count, columns: columns))
   }
   /// Hands on a batch of any length in lawful pieces.
   private func emit(_ batch: Batch, _ sink: (Batch) throws -> Void) throws {
@@ -214,9 +222,18 @@ enum TopNExpansion {
     if limit == 0 { return [] }
     if range.count <= limit * 2 { return Array(range.sorted(by: precedes).prefix(limit)) }
     // A threshold from a first pass over the bounds keeps the texts out of all but a few comparisons.
-    var bounds = range.map { lower($0) }
-    bounds.sort(by: >)
-    let least = bounds[limit - 1]
+    var best: [Int64] = []
+    for at in range {
+      let bound = lower(at)
+      if best.count == limit {
+        if bound <= best[limit - 1] { continue }
+        best.removeLast()
+      }
+      var place = best.count
+      while place > 0 && best[place - 1] < bound { place -= 1 }
+      best.insert(bound, at: place)
+    }
+    let least = best[limit - 1]
     return Array(range.filter { lower($0) >= least }.sorted(by: precedes).prefix(limit))
   }
 }

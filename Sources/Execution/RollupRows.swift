@@ -213,7 +213,7 @@ struct RollupRows {
     do {
       let part = isWhole ? block : block.narrowed(to: rows.map { UInt32($0) })
       return try ExpressionEvaluation.evaluate(expression, part).expanded(rows.count)
-    } catch let error as TallyError where error.status == .invalid {
+    } catch let error as TallyError where error.status == .invalid || error.status == .unsupported {
       if rows.count == 1 {
         failed.insert(UInt32(rows.lowerBound))
         return .nulls(expression.type, count: 1)

@@ -90,8 +90,9 @@ extension Expression {
     case .call(let function, _):
       switch function {
       case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .lower, .upper, .length, .hllHash,
-        .hllCardinality, .hllEqual, .dateTrunc, .floor, .ceiling:
+        .hllCardinality, .hllEqual, .floor, .ceiling:
         break
+      case .dateTrunc: if type == .interval { return true }
       default: return true
       }
     case .cast, .like: return true

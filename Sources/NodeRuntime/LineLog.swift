@@ -1,9 +1,9 @@
+internal import CUV
 // LineLog.swift — events as logfmt lines on stderr, or handed to a swift-log Logger.
 //
 // A line: `ts=2026-01-31T12:00:00.123456Z level=info node=worker-1 event=started port=7001`. Values with anything but
 // visible ASCII (or with `"`, `=`) are quoted and escaped. One write(2) per line: lines of several threads never mix.
 public import Capabilities
-internal import CUV
 internal import Glibc
 public import Logging
 
@@ -25,14 +25,21 @@ public struct LineLog: EventLog {
   }
   /// The line, without its newline.
   static func line(
-    wallMicroseconds: Int64, _ level: EventLevel, _ node: String, _ event: String, _ fields: [(String, String)]
+    wallMicroseconds: Int64,
+    _ level: EventLevel,
+    _ node: String,
+    _ event: String,
+    _ fields: [(String, String)]
   ) -> String {
-    var line = "ts=\(timestamp(wallMicroseconds)) level=\(level) node=\(quoted(node)) event=\(quoted(event))"
+    var line =
+      "ts=\(timestamp(wallMicroseconds)) level=\(level) node=\(quoted(node)) event=\(quoted(event))"
     for (key, value) in fields { line += " \(key)=\(quoted(value))" }
     return line
   }
   private static func quoted(_ value: String) -> String {
-    let isPlain = value.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x3D && $0 != 0x5C }
+    let isPlain = value.utf8.allSatisfy {
+      $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x3D && $0 != 0x5C
+    }
     if isPlain && !value.isEmpty { return value }
     var text = "\""
     for scalar in value.unicodeScalars {
@@ -61,8 +68,12 @@ public struct LineLog: EventLog {
       let digits = String(number)
       return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
-    let date = [Int64(parts.tm_year) + 1900, Int64(parts.tm_mon) + 1, Int64(parts.tm_mday)].map { padded($0, 2) }
-    let time = [Int64(parts.tm_hour), Int64(parts.tm_min), Int64(parts.tm_sec)].map { padded($0, 2) }
+    let date = [Int64(parts.tm_year) + 1900, Int64(parts.tm_mon) + 1, Int64(parts.tm_mday)].map {
+      padded($0, 2)
+    }
+    let time = [Int64(parts.tm_hour), Int64(parts.tm_min), Int64(parts.tm_sec)].map {
+      padded($0, 2)
+    }
     return date.joined(separator: "-") + "T" + time.joined(separator: ":") + "."
       + padded(wallMicroseconds % 1_000_000, 6) + "Z"
   }
@@ -75,7 +86,9 @@ public struct LoggerLog: EventLog {
   public init(_ logger: Logger) { self.logger = logger }
   /// Logs the event's name with its fields as metadata.
   public func record(_ level: EventLevel, _ event: String, _ fields: [(String, String)]) {
-    let levels: [EventLevel: Logger.Level] = [.debug: .debug, .info: .info, .warning: .warning, .error: .error]
+    let levels: [EventLevel: Logger.Level] = [
+      .debug: .debug, .info: .info, .warning: .warning, .error: .error,
+    ]
     var metadata: Logger.Metadata = [:]
     for (key, value) in fields { metadata[key] = .string(value) }
     logger.log(level: levels[level] ?? .error, "\(event)", metadata: metadata)

@@ -27,7 +27,10 @@ final class LoopHandles {
 
   /// Initialises everything; `context` is found in each handle's `data`.
   func open(
-    context: UnsafeMutableRawPointer, beforePoll: uv_prepare_cb, afterPoll: uv_check_cb, timer fire: @escaping uv_timer_cb
+    context: UnsafeMutableRawPointer,
+    beforePoll: uv_prepare_cb,
+    afterPoll: uv_check_cb,
+    timer fire: @escaping uv_timer_cb
   ) {
     require(uv_loop_init(loop), "uv_loop_init")
     // Waking is all it does: the hook after the poll takes the mail.
@@ -36,7 +39,9 @@ final class LoopHandles {
     require(uv_check_init(loop, after), "uv_check_init")
     require(uv_idle_init(loop, idle), "uv_idle_init")
     require(uv_timer_init(loop, timer), "uv_timer_init")
-    for handle in [base(wake), base(before), base(after), base(idle), base(timer)] { handle.pointee.data = context }
+    for handle in [base(wake), base(before), base(after), base(idle), base(timer)] {
+      handle.pointee.data = context
+    }
     require(uv_prepare_start(before, beforePoll), "uv_prepare_start")
     require(uv_check_start(after, afterPoll), "uv_check_start")
     onTimer = fire
@@ -70,7 +75,9 @@ final class LoopHandles {
       loop,
       { handle, _ in
         if uv_is_closing(handle) == 0 { uv_close(handle, nil) }
-      }, nil)
+      },
+      nil
+    )
     uv_run(loop, UV_RUN_DEFAULT)
     require(uv_loop_close(loop), "uv_loop_close")
   }

@@ -5,8 +5,8 @@
 // of CLOCK_BOOTTIME; libuv counts CLOCK_MONOTONIC, so the timer is never armed for more than a second: after the
 // machine was suspended, sleepers wake within that second. Resolution is one millisecond, rounded up, never early.
 internal import Bytes
-internal import Capabilities
 internal import CUV
+internal import Capabilities
 internal import Glibc
 
 /// Reads CLOCK_BOOTTIME.
@@ -43,7 +43,8 @@ final class LoopTimers {
   init(_ handles: LoopHandles) { self.handles = handles }
 
   /// Calls `action` with true at `deadline`, or with false when the loop stops first; once, unless cancelled.
-  func start(_ timer: LoopTimer, at deadline: Instant, _ action: @escaping (_ isDue: Bool) -> Void) {
+  func start(_ timer: LoopTimer, at deadline: Instant, _ action: @escaping (_ isDue: Bool) -> Void)
+  {
     timer.action = action
     timer.isQueued = true
     sequence += 1
@@ -80,7 +81,9 @@ final class LoopTimers {
   func fire() {
     armed = .max
     let now = bootTime().nanoseconds
-    while let first = heap.first, first.deadline <= now || first.timer.action == nil { settle(pop(), true) }
+    while let first = heap.first, first.deadline <= now || first.timer.action == nil {
+      settle(pop(), true)
+    }
   }
 
   /// Runs all actions with false; the loop stops.
@@ -125,7 +128,8 @@ final class LoopTimers {
     var parent = 0
     while true {
       var least = parent
-      for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
+      for child in [2 * parent + 1, 2 * parent + 2]
+      where child < heap.count && heap[child] < heap[least] {
         least = child
       }
       if least == parent { return }

@@ -4,8 +4,8 @@
 // hop, and never wait behind reads), a few for everything else. Operations of one file run in the order of their calls.
 // Paths are relative to the root, and cannot leave it. Files are private to the user (0600, directories 0700).
 internal import Bytes
-public import Capabilities
 internal import CUV
+public import Capabilities
 internal import Glibc
 
 /// Files below a directory.
@@ -17,7 +17,9 @@ public final class PosixDisk: Disk {
   /// Uses `root`, creating it when missing.
   public init(root: String, threads: Int = 3) throws {
     self.root = root
-    if mkdir(root, 0o700) != 0 && errno != EEXIST { throw SystemCalls.failure("mkdir", root, errno) }
+    if mkdir(root, 0o700) != 0 && errno != EEXIST {
+      throw SystemCalls.failure("mkdir", root, errno)
+    }
     general = WorkThreads(count: max(1, threads))
     journal = WorkThreads(count: 1)
   }
@@ -35,7 +37,8 @@ public final class PosixDisk: Disk {
     }
     return root + "/" + path
   }
-  private func inGeneral<R: Sendable>(_ work: @escaping @Sendable () throws -> R) async throws -> R {
+  private func inGeneral<R: Sendable>(_ work: @escaping @Sendable () throws -> R) async throws -> R
+  {
     try await withCheckedThrowingContinuation { continuation in
       general.submit { continuation.resume(with: Result { try work() }) }
     }
@@ -52,7 +55,9 @@ public final class PosixDisk: Disk {
       case .readWrite: flags = O_RDWR
       case .create: flags = O_RDWR | O_CREAT | O_EXCL
       }
-      let descriptor = try SystemCalls.retrying("open", full) { Glibc.open(full, flags | O_CLOEXEC, 0o600) }
+      let descriptor = try SystemCalls.retrying("open", full) {
+        Glibc.open(full, flags | O_CLOEXEC, 0o600)
+      }
       return PosixFile(descriptor, full, threads)
     }
   }
@@ -74,7 +79,9 @@ public final class PosixDisk: Disk {
       var full = root
       for part in path.split(separator: "/") {
         full += "/" + part
-        if mkdir(full, 0o700) != 0 && errno != EEXIST { throw SystemCalls.failure("mkdir", full, errno) }
+        if mkdir(full, 0o700) != 0 && errno != EEXIST {
+          throw SystemCalls.failure("mkdir", full, errno)
+        }
       }
     }
   }
@@ -105,14 +112,17 @@ public final class PosixDisk: Disk {
     return try await inGeneral {
       var status = statvfs()
       try SystemCalls.retrying("statvfs", root) { statvfs(root, &status) }
-      return UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue
+      return UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        .partialValue
     }
   }
   /// Locks a file (flock); the kernel gives the lock back when the process ends.
   public func lock(_ path: String) async throws -> any DiskLock {
     let full = try resolve(path)
     return try await inGeneral {
-      let descriptor = try SystemCalls.retrying("open", full) { Glibc.open(full, O_RDWR | O_CREAT | O_CLOEXEC, 0o600) }
+      let descriptor = try SystemCalls.retrying("open", full) {
+        Glibc.open(full, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+      }
       do {
         try SystemCalls.retrying("lock", full) { flock(descriptor, LOCK_EX | LOCK_NB) }
       } catch {

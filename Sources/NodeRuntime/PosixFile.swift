@@ -14,7 +14,7 @@ final class PosixFile: DiskFile {
   private let descriptor: Int32
   private let path: String
   private let threads: WorkThreads
-  private let state = Mutex(State())
+  private let state = Guarded(State())
 
   init(_ descriptor: Int32, _ path: String, _ threads: WorkThreads) {
     self.descriptor = descriptor
@@ -27,7 +27,9 @@ final class PosixFile: DiskFile {
   }
 
   func read(at position: UInt64, count: Int) async throws -> [UInt8] {
-    try await inOrder { file in try SystemCalls.read(file.descriptor, file.path, at: position, count: count) }
+    try await inOrder { file in
+      try SystemCalls.read(file.descriptor, file.path, at: position, count: count)
+    }
   }
   func write(_ pieces: [[UInt8]], at position: UInt64, sync: Bool) async throws {
     try await inOrder { file in
@@ -54,7 +56,9 @@ final class PosixFile: DiskFile {
     }
   }
 
-  private func inOrder<R: Sendable>(_ work: @escaping @Sendable (PosixFile) throws -> R) async throws -> R {
+  private func inOrder<R: Sendable>(
+    _ work: @escaping @Sendable (PosixFile) throws -> R
+  ) async throws -> R {
     try await withCheckedThrowingContinuation { continuation in
       submit { [self] in
         if state.withLock({ $0.isClosed }) {

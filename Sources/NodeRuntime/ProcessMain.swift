@@ -33,7 +33,9 @@ public enum ProcessMain {
   /// Runs a server: prepares the process, makes a loop and the surroundings, runs `body` on the loop until it returns,
   /// then stops everything. Returns the process's exit status: 0, or 1 when the body threw (which is logged).
   public static func run(
-    node: String, directory: String, minimum: EventLevel = .info,
+    node: String,
+    directory: String,
+    minimum: EventLevel = .info,
     _ body: @escaping @Sendable (Surroundings, _ stop: Promise<Int32>) async throws -> Void
   ) -> Int32 {
     prepare()
@@ -76,14 +78,25 @@ public struct RuntimeSurroundings: Sendable {
 
 /// Makes the real capabilities: sockets and timers on `loop`, files below `directory`, one compute thread per core.
 public func makeSurroundings(
-  on loop: UVLoop, directory: String, log: any EventLog, computeThreads: Int? = nil
+  on loop: UVLoop,
+  directory: String,
+  log: any EventLog,
+  computeThreads: Int? = nil
 ) throws -> RuntimeSurroundings {
   let disk = try PosixDisk(root: directory)
   let compute = ComputePool(width: computeThreads)
   return RuntimeSurroundings(
     Surroundings(
-      clock: SystemClock(loop), network: TCPNetwork(loop, log: log), disk: disk, random: SystemRandom(),
-      compute: compute, log: log), disk, compute)
+      clock: SystemClock(loop),
+      network: TCPNetwork(loop, log: log),
+      disk: disk,
+      random: SystemRandom(),
+      compute: compute,
+      log: log
+    ),
+    disk,
+    compute
+  )
 }
 
 /// One watched signal. Its libuv handle keeps it alive until the loop stops.
@@ -105,17 +118,23 @@ private final class SignalWatch: LoopResource, @unchecked Sendable {
     let code = uv_signal_start(
       handle,
       { handle, number in
-        guard let context = handle?.pointee.data else { fatalError("a signal handle without its watch") }
+        guard let context = handle?.pointee.data else {
+          fatalError("a signal handle without its watch")
+        }
         let watch = Unmanaged<SignalWatch>.fromOpaque(context).takeUnretainedValue()
         if watch.promise.isSettled { _exit(128 + number) }
         watch.promise.fulfil(number)
-      }, number)
+      },
+      number
+    )
     require(code, "uv_signal_start")
   }
   func shutDown() {
     loop.disown(self)
     uv_close(base(handle)) { handle in
-      guard let context = handle?.pointee.data else { fatalError("a signal handle without its watch") }
+      guard let context = handle?.pointee.data else {
+        fatalError("a signal handle without its watch")
+      }
       Unmanaged<SignalWatch>.fromOpaque(context).release()
     }
   }

@@ -5,19 +5,27 @@ internal import Glibc
 
 /// Calls `body` with the system's form of `address`; `localhost` is 127.0.0.1.
 func withSocketAddress<R>(
-  _ address: NetworkAddress, _ body: (UnsafePointer<sockaddr>) throws -> R
+  _ address: NetworkAddress,
+  _ body: (UnsafePointer<sockaddr>) throws -> R
 ) throws -> R {
   let host = address.host == "localhost" ? "127.0.0.1" : address.host
   var four = sockaddr_in()
   if uv_ip4_addr(host, Int32(address.port), &four) == 0 {
-    return try withUnsafeBytes(of: &four) { try body($0.assumingMemoryBound(to: sockaddr.self).baseAddress!) }
+    return try withUnsafeBytes(of: &four) {
+      try body($0.assumingMemoryBound(to: sockaddr.self).baseAddress!)
+    }
   }
   var six = sockaddr_in6()
   let bare = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
   if uv_ip6_addr(bare, Int32(address.port), &six) == 0 {
-    return try withUnsafeBytes(of: &six) { try body($0.assumingMemoryBound(to: sockaddr.self).baseAddress!) }
+    return try withUnsafeBytes(of: &six) {
+      try body($0.assumingMemoryBound(to: sockaddr.self).baseAddress!)
+    }
   }
-  throw NetworkFailure(.addressUnavailable, "'\(address.host)' is neither a numeric address nor localhost")
+  throw NetworkFailure(
+    .addressUnavailable,
+    "'\(address.host)' is neither a numeric address nor localhost"
+  )
 }
 
 /// The address in a `sockaddr` of either family.

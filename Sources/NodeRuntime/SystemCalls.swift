@@ -24,12 +24,17 @@ enum SystemCalls {
   static func die(_ operation: String, _ path: String, _ code: Int32) -> Never {
     writeLine(
       "level=error event=disk-sync-failed operation=\(operation) path=\"\(path)\" reason=\"\(String(cString: strerror(code)))\"",
-      to: 2)
+      to: 2
+    )
     _exit(86)
   }
   /// Repeats a call while it is interrupted; throws what it fails with.
   @discardableResult
-  static func retrying<N: BinaryInteger>(_ operation: String, _ path: String, _ call: () -> N) throws -> N {
+  static func retrying<N: BinaryInteger>(
+    _ operation: String,
+    _ path: String,
+    _ call: () -> N
+  ) throws -> N {
     while true {
       let result = call()
       if result >= 0 { return result }
@@ -39,14 +44,24 @@ enum SystemCalls {
   }
 
   /// Reads up to `count` bytes, fewer only at the end of the file; never allocates more than the file holds.
-  static func read(_ descriptor: Int32, _ path: String, at position: UInt64, count: Int) throws -> [UInt8] {
+  static func read(
+    _ descriptor: Int32,
+    _ path: String,
+    at position: UInt64,
+    count: Int
+  ) throws -> [UInt8] {
     let size = try size(descriptor, path)
     if position >= size || count <= 0 { return [] }
     let wanted = Int(min(UInt64(count), size - position))
     return try [UInt8](unsafeUninitializedCapacity: wanted) { buffer, filled in
       while filled < wanted {
         let got = try retrying("read", path) {
-          pread(descriptor, buffer.baseAddress! + filled, wanted - filled, off_t(position) + off_t(filled))
+          pread(
+            descriptor,
+            buffer.baseAddress! + filled,
+            wanted - filled,
+            off_t(position) + off_t(filled)
+          )
         }
         if got == 0 { return }
         filled += got
@@ -54,7 +69,12 @@ enum SystemCalls {
     }
   }
   /// Writes pieces one after the other, up to 128 in one system call.
-  static func write(_ descriptor: Int32, _ path: String, _ pieces: [[UInt8]], at position: UInt64) throws {
+  static func write(
+    _ descriptor: Int32,
+    _ path: String,
+    _ pieces: [[UInt8]],
+    at position: UInt64
+  ) throws {
     var position = position
     var index = 0
     while index < pieces.count {
@@ -68,23 +88,35 @@ enum SystemCalls {
   }
   /// Pins one piece after the other, then runs `body` with all of them.
   private static func withVectors(
-    _ pieces: ArraySlice<[UInt8]>, _ vectors: inout [iovec], _ body: (inout [iovec]) throws -> Void
+    _ pieces: ArraySlice<[UInt8]>,
+    _ vectors: inout [iovec],
+    _ body: (inout [iovec]) throws -> Void
   ) throws {
     guard let first = pieces.first else { return try body(&vectors) }
     if first.isEmpty { return try withVectors(pieces.dropFirst(), &vectors, body) }
     try first.withUnsafeBytes { bytes in
-      vectors.append(iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count))
+      vectors.append(
+        iovec(iov_base: UnsafeMutableRawPointer(mutating: bytes.baseAddress), iov_len: bytes.count)
+      )
       try withVectors(pieces.dropFirst(), &vectors, body)
     }
   }
   private static func write(
-    _ descriptor: Int32, _ path: String, _ vectors: inout [iovec], at start: UInt64
+    _ descriptor: Int32,
+    _ path: String,
+    _ vectors: inout [iovec],
+    at start: UInt64
   ) throws -> UInt64 {
     var (first, done) = (0, UInt64(0))
     while first < vectors.count {
       var written = try vectors.withUnsafeBufferPointer { all in
         try retrying("write", path) {
-          pwritev(descriptor, all.baseAddress! + first, Int32(all.count - first), off_t(start + done))
+          pwritev(
+            descriptor,
+            all.baseAddress! + first,
+            Int32(all.count - first),
+            off_t(start + done)
+          )
         }
       }
       if written == 0 { throw failure("write", path, EIO) }
@@ -130,7 +162,8 @@ enum SystemCalls {
     defer { close(descriptor, path) }
     let count = Int(try size(descriptor, path))
     if count == 0 { return FileImage(copying: []) }
-    guard let start = mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED else {
+    guard let start = mmap(nil, count, PROT_READ, MAP_SHARED, descriptor, 0), start != MAP_FAILED
+    else {
       throw failure("mmap", path, errno)
     }
     let address = UInt(bitPattern: start)
@@ -159,7 +192,13 @@ enum SystemCalls {
         throw failure("stat", path + "/" + name, errno)
       }
       let isDirectory = status.st_mode & S_IFMT == S_IFDIR
-      entries.append(DirectoryEntry(name: name, isDirectory: isDirectory, size: isDirectory ? 0 : UInt64(status.st_size)))
+      entries.append(
+        DirectoryEntry(
+          name: name,
+          isDirectory: isDirectory,
+          size: isDirectory ? 0 : UInt64(status.st_size)
+        )
+      )
     }
   }
 }

@@ -2,8 +2,8 @@
 //
 // Waiting uses CLOCK_BOOTTIME, which counts suspended time; wall time is for stamps only.
 internal import Bytes
-public import Capabilities
 internal import CUV
+public import Capabilities
 internal import Glibc
 
 /// The system's clocks; sleeps end on the loop.

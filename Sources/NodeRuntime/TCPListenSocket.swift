@@ -32,12 +32,18 @@ final class TCPListenSocket: LoopResource, @unchecked Sendable {
   func open(on address: NetworkAddress) throws -> NetworkAddress {
     do {
       let code = try withSocketAddress(address) { uv_tcp_bind(tcp, $0, 0) }
-      if code < 0 { throw NetworkFailure(.addressUnavailable, "bind \(address): \(describe(code))") }
+      if code < 0 {
+        throw NetworkFailure(.addressUnavailable, "bind \(address): \(describe(code))")
+      }
       let listening = uv_listen(stream, 1024) { handle, status in
-        guard let context = handle?.pointee.data else { fatalError("a listening handle without its socket") }
+        guard let context = handle?.pointee.data else {
+          fatalError("a listening handle without its socket")
+        }
         Unmanaged<TCPListenSocket>.fromOpaque(context).takeUnretainedValue().arrived(status)
       }
-      if listening < 0 { throw NetworkFailure(.addressUnavailable, "listen \(address): \(describe(listening))") }
+      if listening < 0 {
+        throw NetworkFailure(.addressUnavailable, "listen \(address): \(describe(listening))")
+      }
     } catch {
       close()
       throw error
@@ -76,7 +82,9 @@ final class TCPListenSocket: LoopResource, @unchecked Sendable {
     }
   }
   func accept(_ waiter: Waiter<any Connection>) {
-    if isClosed { return waiter.settle(.failure(NetworkFailure(.closed, "the listener is closed"))) }
+    if isClosed {
+      return waiter.settle(.failure(NetworkFailure(.closed, "the listener is closed")))
+    }
     waiters.append(waiter)
     serve()
   }
@@ -88,12 +96,16 @@ final class TCPListenSocket: LoopResource, @unchecked Sendable {
     isClosed = true
     loop.disown(self)
     uv_close(base(tcp)) { handle in
-      guard let context = handle?.pointee.data else { fatalError("a listening handle without its socket") }
+      guard let context = handle?.pointee.data else {
+        fatalError("a listening handle without its socket")
+      }
       Unmanaged<TCPListenSocket>.fromOpaque(context).release()
     }
     let waiting = waiters
     waiters = []
-    for waiter in waiting { waiter.settle(.failure(NetworkFailure(.closed, "the listener was closed"))) }
+    for waiter in waiting {
+      waiter.settle(.failure(NetworkFailure(.closed, "the listener was closed")))
+    }
   }
   func shutDown() { close() }
 }

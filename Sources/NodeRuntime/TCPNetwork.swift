@@ -33,7 +33,8 @@ public struct TCPNetwork: Network {
   }
 
   /// Connects; the deadline is kept by the loop.
-  public func connect(to address: NetworkAddress, deadline: Instant) async throws -> any Connection {
+  public func connect(to address: NetworkAddress, deadline: Instant) async throws -> any Connection
+  {
     let attempt = ConnectAttempt(loop, to: address)
     return try await loop.call { waiter in
       attempt.begin(waiter, deadline)
@@ -55,7 +56,9 @@ extension UVLoop {
       try await withCheckedThrowingContinuation { continuation in
         let isRunning = perform {
           guard waiter.attach(continuation) else { return }
-          if self.isStopping { return waiter.settle(.failure(NetworkFailure(.closed, "the loop stopped"))) }
+          if self.isStopping {
+            return waiter.settle(.failure(NetworkFailure(.closed, "the loop stopped")))
+          }
           begin(waiter)
         }
         if !isRunning { continuation.resume(throwing: NetworkFailure(.closed, "the loop stopped")) }
@@ -91,7 +94,9 @@ private final class ConnectAttempt: @unchecked Sendable {
     do {
       let code = try withSocketAddress(address) { socket in
         uv_tcp_connect(request, stream.tcp, socket) { request, status in
-          guard let request, let context = request.pointee.data else { fatalError("a connect without its attempt") }
+          guard let request, let context = request.pointee.data else {
+            fatalError("a connect without its attempt")
+          }
           let attempt = Unmanaged<ConnectAttempt>.fromOpaque(context).takeRetainedValue()
           request.deallocate()
           attempt.connected(status)
@@ -109,12 +114,17 @@ private final class ConnectAttempt: @unchecked Sendable {
           .failure(
             isDue
               ? NetworkFailure(.timedOut, "connecting to \(self.address) took too long")
-              : NetworkFailure(.closed, "the loop stopped")))
+              : NetworkFailure(.closed, "the loop stopped")
+          )
+        )
       }
     }
   }
   private func failure(_ code: Int32) -> NetworkFailure {
-    NetworkFailure(code == UV_ETIMEDOUT.rawValue ? .timedOut : .refused, "connect \(address): \(describe(code))")
+    NetworkFailure(
+      code == UV_ETIMEDOUT.rawValue ? .timedOut : .refused,
+      "connect \(address): \(describe(code))"
+    )
   }
   private func connected(_ status: Int32) {
     guard let stream, waiter != nil else { return }  // given up before
@@ -147,12 +157,20 @@ final class TCPConnection: Connection {
   func receive() async throws -> [UInt8] {
     let stream = self.stream
     if stream.loop.isCurrent, let bytes = try stream.takeReceived() { return bytes }
-    return try await stream.loop.call { stream.receive($0) } cancelled: { stream.cancelReceive($0) }
+    return try await stream.loop.call {
+      stream.receive($0)
+    } cancelled: {
+      stream.cancelReceive($0)
+    }
   }
   func send(_ bytes: [UInt8]) async throws {
     let stream = self.stream
     if stream.loop.isCurrent, try stream.trySend(bytes) { return }
-    try await stream.loop.call { stream.send(bytes, $0) } cancelled: { stream.cancelSend($0) }
+    try await stream.loop.call {
+      stream.send(bytes, $0)
+    } cancelled: {
+      stream.cancelSend($0)
+    }
   }
   func close() {
     let stream = self.stream
@@ -173,7 +191,11 @@ final class TCPListener: Listener {
 
   func accept() async throws -> any Connection {
     let socket = self.socket
-    return try await socket.loop.call { socket.accept($0) } cancelled: { socket.cancelAccept($0) }
+    return try await socket.loop.call {
+      socket.accept($0)
+    } cancelled: {
+      socket.cancelAccept($0)
+    }
   }
   func close() {
     let socket = self.socket

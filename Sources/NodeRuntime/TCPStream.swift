@@ -71,7 +71,8 @@ final class TCPStream: LoopResource, @unchecked Sendable {
     var length = Int32(MemoryLayout<sockaddr_storage>.size)
     return withUnsafeMutableBytes(of: &address) { bytes in
       let generic = bytes.assumingMemoryBound(to: sockaddr.self).baseAddress!
-      return uv_tcp_getpeername(tcp, generic, &length) < 0 ? "unknown" : "\(numericAddress(UnsafeRawPointer(generic)))"
+      return uv_tcp_getpeername(tcp, generic, &length) < 0
+        ? "unknown" : "\(numericAddress(UnsafeRawPointer(generic)))"
     }
   }
 
@@ -109,9 +110,13 @@ final class TCPStream: LoopResource, @unchecked Sendable {
       stream,
       { handle, _, buffer in
         let scratch = TCPStream.of(handle?.pointee.data).loop.scratch
-        buffer?.pointee = uv_buf_init(scratch.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(scratch.count))
+        buffer?.pointee = uv_buf_init(
+          scratch.baseAddress?.assumingMemoryBound(to: CChar.self),
+          UInt32(scratch.count)
+        )
       },
-      { handle, count, _ in TCPStream.of(handle?.pointee.data).arrived(count) })
+      { handle, count, _ in TCPStream.of(handle?.pointee.data).arrived(count) }
+    )
     if code < 0 { return fail(code, "uv_read_start") }
     isReading = true
   }
@@ -154,7 +159,11 @@ final class TCPStream: LoopResource, @unchecked Sendable {
   /// Queues bytes, now or when there is room.
   func send(_ bytes: [UInt8], _ waiter: Waiter<Void>) {
     do {
-      if try trySend(bytes) { waiter.settle(.success(())) } else { senders.append(Sender(bytes: bytes, waiter: waiter)) }
+      if try trySend(bytes) {
+        waiter.settle(.success(()))
+      } else {
+        senders.append(Sender(bytes: bytes, waiter: waiter))
+      }
     } catch {
       waiter.settle(.failure(error))
     }
@@ -201,7 +210,9 @@ final class TCPStream: LoopResource, @unchecked Sendable {
   }
   private func tryWrite(_ bytes: UnsafeRawBufferPointer) -> Int {
     var buffer = uv_buf_init(
-      UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: CChar.self)), UInt32(bytes.count))
+      UnsafeMutablePointer(mutating: bytes.baseAddress?.assumingMemoryBound(to: CChar.self)),
+      UInt32(bytes.count)
+    )
     return Int(uv_try_write(stream, &buffer, 1))
   }
   /// Copies the front of the queue, as much as fits; the queue stays as it is.
@@ -211,7 +222,8 @@ final class TCPStream: LoopResource, @unchecked Sendable {
       let count = min(pieces[index].count - from, target.count - filled)
       pieces[index].withUnsafeBytes { piece in
         UnsafeMutableRawBufferPointer(rebasing: target[filled...]).copyMemory(
-          from: UnsafeRawBufferPointer(rebasing: piece[from..<from + count]))
+          from: UnsafeRawBufferPointer(rebasing: piece[from..<from + count])
+        )
       }
       filled += count
       (index, from) = (index + 1, 0)
@@ -256,7 +268,10 @@ final class TCPStream: LoopResource, @unchecked Sendable {
     let block = WriteBlock(capacity: min(queued, 256 << 10), self)
     let count = gather(into: block.memory)
     isWriting = true
-    var buffer = uv_buf_init(block.memory.baseAddress?.assumingMemoryBound(to: CChar.self), UInt32(count))
+    var buffer = uv_buf_init(
+      block.memory.baseAddress?.assumingMemoryBound(to: CChar.self),
+      UInt32(count)
+    )
     block.count = count
     block.request.pointee.data = Unmanaged.passRetained(block).toOpaque()
     let code = uv_write(block.request, stream, &buffer, 1) { request, status in
@@ -288,14 +303,18 @@ final class TCPStream: LoopResource, @unchecked Sendable {
     end(NetworkFailure(.closed, "the connection was closed"))
   }
   func shutDown() { end(NetworkFailure(.closed, "the loop stopped")) }
-  private func fail(_ code: Int32, _ call: String) { end(NetworkFailure(.closed, "\(call): \(describe(code))")) }
+  private func fail(_ code: Int32, _ call: String) {
+    end(NetworkFailure(.closed, "\(call): \(describe(code))"))
+  }
   private func end(_ failure: NetworkFailure) {
     if isClosed { return }
     isClosed = true
     isReading = false
     loop.disown(self)
     uv_close(base(tcp)) { handle in
-      guard let context = handle?.pointee.data else { fatalError("a socket handle without its stream") }
+      guard let context = handle?.pointee.data else {
+        fatalError("a socket handle without its stream")
+      }
       Unmanaged<TCPStream>.fromOpaque(context).release()
     }
     let (waiting, receiving) = (senders, reader)

@@ -40,6 +40,16 @@ final class Monitor: @unchecked Sendable {
   func broadcast() { pthread_cond_broadcast(condition) }
 }
 
+/// State behind a POSIX mutex: cheaper than Synchronization's Mutex, and visible to the thread sanitizer.
+final class Guarded<State>: @unchecked Sendable {
+  // Safe: `state` is touched under the monitor only.
+  private let monitor = Monitor()
+  private var state: State
+  init(_ state: State) { self.state = state }
+  /// Runs `body` with the state under the mutex.
+  func withLock<R>(_ body: (inout State) -> R) -> R { monitor.locked { body(&state) } }
+}
+
 /// A thread that runs one function and can be joined.
 struct Thread: Sendable {
   private final class Start {
@@ -52,14 +62,20 @@ struct Thread: Sendable {
   init(_ body: @escaping @Sendable () -> Void) {
     var attributes = pthread_attr_t()
     invariant(pthread_attr_init(&attributes) == 0, "pthread_attr_init failed")
-    invariant(pthread_attr_setstacksize(&attributes, 8 << 20) == 0, "pthread_attr_setstacksize failed")
+    invariant(
+      pthread_attr_setstacksize(&attributes, 8 << 20) == 0,
+      "pthread_attr_setstacksize failed"
+    )
     var identity = pthread_t()
     let code = pthread_create(
-      &identity, &attributes,
+      &identity,
+      &attributes,
       { context in
         if let context { Unmanaged<Start>.fromOpaque(context).takeRetainedValue().body() }
         return nil
-      }, Unmanaged.passRetained(Start(body)).toOpaque())
+      },
+      Unmanaged.passRetained(Start(body)).toOpaque()
+    )
     invariant(code == 0, "pthread_create failed: \(code)")
     pthread_attr_destroy(&attributes)
     self.identity = identity

@@ -28,9 +28,9 @@ public final class UVLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
     var isAwake = true
     var isClosed = false
   }
-  private let mailbox = Mutex(Mail())
+  private let mailbox = Guarded(Mail())
   private let thread = Atomic<UInt>(0)
-  private let joinable = Mutex<Thread?>(nil)
+  private let joinable = Guarded<Thread?>(nil)
 
   let handles = LoopHandles()
   private(set) lazy var timers = LoopTimers(handles)
@@ -54,7 +54,8 @@ public final class UVLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
       context: me,
       beforePoll: { handle in UVLoop.of(handle?.pointee.data).turn(mayBlock: true) },
       afterPoll: { handle in UVLoop.of(handle?.pointee.data).turn(mayBlock: false) },
-      timer: { handle in UVLoop.of(handle?.pointee.data).timers.fire() })
+      timer: { handle in UVLoop.of(handle?.pointee.data).timers.fire() }
+    )
     let started = Gate<Bool>()
     let thread = Thread { [self] in
       self.thread.store(UInt(pthread_self()), ordering: .releasing)
@@ -124,7 +125,8 @@ public final class UVLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
   }
 
   /// Runs `body` on the loop and blocks the calling thread until it is done; for `main`, never for a task.
-  public func runBlocking<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) throws -> R {
+  public func runBlocking<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) throws -> R
+  {
     invariant(!isCurrent, "a loop cannot wait for itself")
     let gate = Gate<Result<R, any Error>>()
     Task(executorPreference: self) {

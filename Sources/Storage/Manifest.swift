@@ -117,9 +117,15 @@ final class Manifest {
       return try await replace()
     }
     let group = encode(edit)
-    let file = try await disk.open(path(ManifestFormat.name(number)), .readWrite)
-    try await file.write(group.pieces, at: UInt64(offset), sync: true)
-    await file.close()
+    do {
+      let file = try await disk.open(path(ManifestFormat.name(number)), .readWrite)
+      try await file.write(group.pieces, at: UInt64(offset), sync: true)
+      await file.close()
+    } catch {
+      // What stands at the end now is not known: the next edit begins another file.
+      offset = .max
+      throw error
+    }
     offset += GroupFormat.aligned(group.bytes)
     contents = after
   }

@@ -13,8 +13,8 @@ public final class MemTable {
   static let chunkRows = 65536
   /// A snapshot closes an open chunk of this many rows, so that no more dictionary than this is copied again and again.
   static let snapshotSealRows = 16384
-  /// The relation.
-  public let layout: RelationLayout
+  /// The relation; it may gain columns.
+  public internal(set) var layout: RelationLayout
   private var sealed: [MemChunk] = []
   private var sealedBytes: [Int] = []
   private var open: ChunkBuilder?

@@ -44,7 +44,7 @@ extension Worker {
   ) async throws -> (merged: FragmentResult, counts: [ExecutionCounts]) {
     let compute = surroundings.compute
     let limits = ExecutionLimits(
-      memoryLimit: views.count == 1 ? memory : max(16 << 20, memory / max(1, min(views.count, compute.width))), cancel: cancel)
+      memoryBytes: views.count == 1 ? memory : max(16 << 20, memory / max(1, min(views.count, compute.width))), cancel: cancel)
     if views.count == 1 {
       let view = views[0]
       let result = try await compute.attempt { try FragmentExecution.execute(plan, view, limits: limits) }
@@ -58,7 +58,7 @@ extension Worker {
       for try await (at, result) in group { results[at] = result }
     }
     let parts = results.compactMap { $0 }
-    let whole = ExecutionLimits(memoryLimit: memory, cancel: cancel)
+    let whole = ExecutionLimits(memoryBytes: memory, cancel: cancel)
     let merged = try await compute.attempt { try MergeExecution.mergeShards(plan, parts, limits: whole) }
     return (merged, parts.map(\.counts))
   }

@@ -128,7 +128,7 @@ extension Worker {
 
   private func bring(_ next: CatalogSnapshot) async throws {
     let me = identity.value.node
-    for record in next.shards where record.primary == me {
+    for record in next.shards where record.primary == me && !refused.contains(record.id) {
       let host: ShardHost
       if let known = hosts[record.id] { host = known } else {
         host = ShardHost(

@@ -118,7 +118,10 @@ final class ShardHost {
   func program(_ rollup: RollupDefinition) throws -> RollupProgram {
     let version = store.applied.schema.version
     if let known = programs[rollup.id], known.version == version { return known.program }
-    let program = try RollupProgramFormat.decode(rollup.program)
+    guard let source = store.applied.schema.table(rollup.source) else {
+      throw TallyError(.staleCatalog, "the table of rollup \(rollup.name) is not in shard \(id)")
+    }
+    let program = try RollupProgramFormat.decode(rollup.program, source: source.columns)
     programs[rollup.id] = (version, program)
     return program
   }

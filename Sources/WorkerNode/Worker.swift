@@ -7,7 +7,7 @@ import Bytes
 public import Capabilities
 import Model
 public import RPC
-import Storage
+public import Storage
 public import Wire
 
 /// What a worker is told at its start.
@@ -26,6 +26,14 @@ public struct WorkerSettings: Sendable {
   public var rollInterval: Duration = .seconds(1)
   /// Pause between two looks for files to write, merge or drop.
   public var layoutInterval: Duration = .milliseconds(250)
+  /// Rows stay in memory at most so long.
+  public var memoryAgeMax: Duration = .seconds(300)
+  /// Memtable bytes above which shards are flushed; nil: an eighth of the memory.
+  public var flushThreshold: Int?
+  /// Raw rows that one delta takes in at most, by whole batches.
+  public var rollRows = 262_144
+  /// Sizes of the journal.
+  public var journal = JournalSettings()
   /// Makes settings.
   public init(
     name: String, listen: NetworkAddress, coordinators: [NetworkAddress], initializes: Bool, memory: Int = 1 << 30
@@ -37,7 +45,7 @@ public struct WorkerSettings: Sendable {
     self.memory = memory
   }
   /// Memtable bytes above which shards are flushed.
-  var flushBytes: Int { memory / 8 }
+  var flushBytes: Int { flushThreshold ?? memory / 8 }
   /// Memtable bytes above which ingest waits.
   var memtableBytesMax: Int { memory * 2 / 5 }
 }
@@ -53,15 +61,15 @@ public actor Worker: RPCResponder {
   var catalog: CatalogSnapshot
   /// Shards by number.
   var hosts: [ShardID: ShardHost] = [:]
-  /// Ingest that waits for memtables to shrink.
-  var memtableWaiters: [Promise<Void>] = []
+  /// Shards whose data are damaged: not served, not touched.
+  let refused: Set<ShardID>
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
 
   init(
     _ surroundings: Surroundings, _ settings: WorkerSettings, journal: Journal, pool: ConnectionPool,
-    identity: IdentityCell, catalog: CatalogSnapshot, stores: [ShardStore]
+    identity: IdentityCell, catalog: CatalogSnapshot, stores: [ShardStore], refused: Set<ShardID>
   ) {
     self.surroundings = surroundings
     self.settings = settings
@@ -69,6 +77,7 @@ public actor Worker: RPCResponder {
     self.pool = pool
     self.identity = identity
     self.catalog = catalog
+    self.refused = refused
     for store in stores { hosts[store.shard] = ShardHost(store, journal) }
   }
 
@@ -122,9 +131,23 @@ public actor Worker: RPCResponder {
     guard let identity else { return }
     try await DataDirectory.adopt(
       disk: surroundings.disk, found: found, identity: identity)
-    let recovered = try await Recovery.open(
-      surroundings: surroundings, cluster: identity.cluster, node: identity.node)
-    let positions = recovered.stores.map {
+    let opened = try await Journal.open(
+      disk: surroundings.disk, cluster: identity.cluster, node: identity.node, settings: settings.journal)
+    let journal = opened.journal
+    var stores: [ShardStore] = []
+    var refused: Set<ShardID> = []
+    for shard in try await Recovery.openShards(
+      disk: surroundings.disk, clock: surroundings.clock, cluster: identity.cluster, journal: opened)
+    {
+      switch shard.outcome {
+      case .success(let store): stores.append(store)
+      case .failure(let error):
+        // The others serve; this one stays as it is until somebody repairs it.
+        refused.insert(shard.shard)
+        surroundings.log.error("shard-refused", ("shard", shard.shard.description), ("reason", "\(error)"))
+      }
+    }
+    let positions = stores.map {
       ShardPosition(shard: $0.shard, epoch: $0.applied.epoch, last: $0.applied.position)
     }
     if registered == nil {
@@ -137,19 +160,19 @@ public actor Worker: RPCResponder {
         cluster: registered.cluster, role: .worker, name: settings.name, node: registered.node,
         incarnation: registered.incarnation))
     let worker = Worker(
-      surroundings, settings, journal: recovered.journal, pool: pool, identity: cell,
-      catalog: try decodeCatalog(registered.catalog), stores: recovered.stores)
+      surroundings, settings, journal: journal, pool: pool, identity: cell,
+      catalog: try decodeCatalog(registered.catalog), stores: stores, refused: refused)
     let server = RPCServer(
       identity: { cell.value }, responder: worker, clock: surroundings.clock, log: surroundings.log)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await recovered.journal.run() }
+      group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
       try await worker.beat()
       try await worker.establish()
       group.addTask { await server.serve(listener) }
       surroundings.log.info(
         "ready", ("role", "worker"), ("rpc", listener.address.description), ("cluster", registered.cluster.description),
-        ("shards", String(await worker.hosts.count)), ("incarnation", registered.incarnation.description),
+        ("shards", String(await worker.servedShards)), ("incarnation", registered.incarnation.description),
         ("after", "\(surroundings.clock.now - started)"))
       group.addTask { try await worker.keepBeating() }
       group.addTask { try await worker.keepRolling() }
@@ -158,7 +181,7 @@ public actor Worker: RPCResponder {
         _ = try await stop.value
         surroundings.log.info("stopping")
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
-        recovered.journal.close()
+        journal.close()
         throw CancellationError()
       }
       defer { group.cancelAll() }
@@ -196,6 +219,8 @@ public actor Worker: RPCResponder {
     }
     return host
   }
+  /// Number of shards served.
+  var servedShards: Int { hosts.values.count { $0.servingEpoch != nil } }
   /// Hosts by rising shard number, so that every round is the same in simulation.
   var orderedHosts: [ShardHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
 }

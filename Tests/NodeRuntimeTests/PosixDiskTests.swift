@@ -20,7 +20,9 @@ struct PosixDiskTests {
     try await onDisk { disk in
       for lane in [DiskLane.journal, .general] {
         let file = try await disk.open("f-\(lane)", .create, lane: lane)
-        let pieces = (0..<300).map { [UInt8](repeating: UInt8(truncatingIfNeeded: $0), count: $0 * 7) }
+        let pieces = (0..<300).map {
+          [UInt8](repeating: UInt8(truncatingIfNeeded: $0), count: $0 * 7)
+        }
         try await file.write(pieces, at: 3, sync: true)
         let all: [UInt8] = [0, 0, 0] + pieces.flatMap { $0 }
         #expect(try await file.size() == UInt64(all.count))
@@ -41,7 +43,9 @@ struct PosixDiskTests {
     try await onDisk { disk in
       let file = try await disk.open("f", .create)
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for value in 0..<200 { group.addTask { try await file.write([[UInt8(value)]], at: 0, sync: false) } }
+        for value in 0..<200 {
+          group.addTask { try await file.write([[UInt8(value)]], at: 0, sync: false) }
+        }
         try await group.waitForAll()
       }
       #expect(try await file.read(at: 0, count: 1) == [199])

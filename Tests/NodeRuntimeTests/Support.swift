@@ -14,7 +14,9 @@ func onLoop<R: Sendable>(_ body: @escaping @Sendable (UVLoop) async throws -> R)
 /// Makes an empty directory, calls `body`, and removes the directory with its files.
 func withDirectory<R: Sendable>(_ body: @Sendable (String) async throws -> R) async throws -> R {
   var template = Array("/tmp/tally-runtime-XXXXXX".utf8CString)
-  let path = try #require(template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress!) }.map { String(cString: $0) })
+  let path = try #require(
+    template.withUnsafeMutableBufferPointer { mkdtemp($0.baseAddress!) }.map { String(cString: $0) }
+  )
   defer { removeTree(path) }
   return try await body(path)
 }
@@ -26,7 +28,11 @@ private func removeTree(_ path: String) {
       $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
     }
     if name == "." || name == ".." { continue }
-    if entry.pointee.d_type == UInt8(DT_DIR) { removeTree(path + "/" + name) } else { unlink(path + "/" + name) }
+    if entry.pointee.d_type == UInt8(DT_DIR) {
+      removeTree(path + "/" + name)
+    } else {
+      unlink(path + "/" + name)
+    }
   }
   closedir(directory)
   rmdir(path)

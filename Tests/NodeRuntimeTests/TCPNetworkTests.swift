@@ -7,7 +7,10 @@ import Testing
 private let anyPort = NetworkAddress(host: "127.0.0.1", port: 0)
 
 /// A connected pair.
-private func pair(_ network: TCPNetwork, _ address: NetworkAddress = anyPort) async throws -> (
+private func pair(
+  _ network: TCPNetwork,
+  _ address: NetworkAddress = anyPort
+) async throws -> (
   client: any Connection, server: any Connection
 ) {
   let listener = try await network.listen(on: address)
@@ -70,12 +73,16 @@ struct TCPNetworkTests {
       let (client, server) = try await pair(TCPNetwork(loop))
       async let echoing: Void = echo(server)
       async let sending: Void = {
-        for index in 0..<10_000 { try await client.send(withUnsafeBytes(of: UInt32(index).littleEndian) { Array($0) }) }
+        for index in 0..<10_000 {
+          try await client.send(withUnsafeBytes(of: UInt32(index).littleEndian) { Array($0) })
+        }
       }()
       let all = try await receive(40_000, from: client)
       try await sending
       for index in 0..<10_000 {
-        let number = all.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self) }
+        let number = all.withUnsafeBytes {
+          $0.loadUnaligned(fromByteOffset: index * 4, as: UInt32.self)
+        }
         #expect(number == UInt32(index))
       }
       client.close()
@@ -111,7 +118,9 @@ struct TCPNetworkTests {
       let (client, server) = try await pair(TCPNetwork(loop))
       let size = 300_000
       try await withThrowingTaskGroup(of: Void.self) { group in
-        for sender in 0..<16 { group.addTask { try await client.send([UInt8](repeating: UInt8(sender), count: size)) } }
+        for sender in 0..<16 {
+          group.addTask { try await client.send([UInt8](repeating: UInt8(sender), count: size)) }
+        }
         let all = try await receive(16 * size, from: server)
         for block in 0..<16 {
           let part = all[block * size..<(block + 1) * size]
@@ -158,7 +167,9 @@ struct TCPNetworkTests {
       var kind: NetworkFailure.Kind?
       for _ in 0..<20 where kind == nil {
         do {
-          open.append(try await network.connect(to: target, deadline: clock.now + .milliseconds(50)))
+          open.append(
+            try await network.connect(to: target, deadline: clock.now + .milliseconds(50))
+          )
         } catch let failure as NetworkFailure {
           kind = failure.kind
         }
@@ -172,7 +183,9 @@ struct TCPNetworkTests {
       let network = TCPNetwork(loop)
       let listener = try await network.listen(on: anyPort)
       for address in [listener.address, NetworkAddress(host: "no.such.host", port: 1)] {
-        let failure = await #expect(throws: NetworkFailure.self) { _ = try await network.listen(on: address) }
+        let failure = await #expect(throws: NetworkFailure.self) {
+          _ = try await network.listen(on: address)
+        }
         #expect(failure?.kind == .addressUnavailable)
       }
     }

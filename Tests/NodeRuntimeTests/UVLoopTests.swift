@@ -80,7 +80,9 @@ struct UVLoopTests {
         #expect(!wasOnLoop)
         #expect(loop.isCurrent)
       }
-      await #expect(throws: DeadlineExceeded.self) { try await pool.attempt { throw DeadlineExceeded() } }
+      await #expect(throws: DeadlineExceeded.self) {
+        try await pool.attempt { throw DeadlineExceeded() }
+      }
     }
   }
 
@@ -108,7 +110,9 @@ struct UVLoopTests {
       let clock = SystemClock(loop)
       let start = clock.now
       await #expect(throws: DeadlineExceeded.self) {
-        try await withDeadline(clock.now + .milliseconds(20), clock) { try await clock.sleep(for: .seconds(100)) }
+        try await withDeadline(clock.now + .milliseconds(20), clock) {
+          try await clock.sleep(for: .seconds(100))
+        }
       }
       #expect(clock.now - start >= .milliseconds(20))
       #expect(clock.now - start < .seconds(20))
@@ -186,7 +190,9 @@ struct UVLoopTests {
     loop.stop()
     await #expect(throws: CancellationError.self) { try await sleeping.value }
     await #expect(throws: NetworkFailure.self) { try await accepting.value }
-    await #expect(throws: NetworkFailure.self) { try await network.listen(on: NetworkAddress(host: "127.0.0.1", port: 0)) }
+    await #expect(throws: NetworkFailure.self) {
+      try await network.listen(on: NetworkAddress(host: "127.0.0.1", port: 0))
+    }
   }
 
   @Test func callersFromManyThreadsAreAllServed() async throws {

@@ -1,0 +1,105 @@
+// ChunkBuilding.swift — a chunk of CSV → encoded batches for its shards, on compute threads; and where wrong rows
+// are written.
+
+import Bytes
+import Capabilities
+import Columns
+import Model
+internal import Synchronization
+import Wire
+
+/// A chunk ready to be delivered.
+struct BuiltChunk: Sendable {
+  var batches: [ShardBatch]
+  var rejects: [CSVReject]
+}
+
+/// Builds chunks; keeps as many builders as were ever used at once, because each keeps its memory.
+final class ChunkBuilding: Sendable {
+  /// One builder; between `take` and `give` it belongs to one compute thread.
+  private final class Builder: @unchecked Sendable {
+    var csv: CSVBatchBuilder
+    init(_ plan: CSVPlan) { csv = CSVBatchBuilder(plan) }
+  }
+  private let plan: CSVPlan
+  private let shards: [ShardID]
+  private let free = Mutex<[Builder]>([])
+  /// Batches a chunk may give one shard.
+  let stride: Int
+  /// Longest batch: a frame holds it with its head.
+  private static let batchBytesMax = Limits.frameBytesMax - 4096
+
+  init(_ plan: CSVPlan, shards: [ShardID], chunkBytes: Int) {
+    self.plan = plan
+    self.shards = shards
+    // A record is at least as long as it has fields. Twice the rows' need leaves room to split batches that are
+    // too long to send.
+    stride = min(2 * (chunkBytes / max(1, plan.fieldCount) / Limits.batchRowsMax + 1), 256)
+  }
+  func build(_ chunk: CSVChunk) throws(TallyError) -> BuiltChunk {
+    let builder = free.withLock { $0.popLast() } ?? Builder(plan)
+    defer { free.withLock { $0.append(builder) } }
+    let built = try builder.csv.build(chunk.bytes, firstLine: chunk.firstLine)
+    var batches: [ShardBatch] = []
+    var parts = [Int](repeating: 0, count: shards.count)
+    for part in built.parts { try encode(part.batch, part.shard, &parts, &batches) }
+    return BuiltChunk(batches: batches, rejects: built.rejects)
+  }
+  private func encode(
+    _ batch: Batch,
+    _ shard: Int,
+    _ parts: inout [Int],
+    _ batches: inout [ShardBatch]
+  ) throws(TallyError) {
+    let bytes = BatchFormat.encode(batch)
+    if bytes.count > Self.batchBytesMax && batch.count > 1 {
+      let middle = batch.count / 2
+      try encode(batch.slice(0..<middle), shard, &parts, &batches)
+      return try encode(batch.slice(middle..<batch.count), shard, &parts, &batches)
+    }
+    guard parts[shard] < stride else {
+      throw .sql(
+        "54000",
+        "a chunk gives shard \(shards[shard]) more than \(stride) batches",
+        hint: "Load with smaller chunks."
+      )
+    }
+    batches.append(
+      ShardBatch(shard: shards[shard], part: parts[shard], rows: batch.count, bytes: bytes)
+    )
+    parts[shard] += 1
+  }
+}
+
+/// A file of wrong rows, as they were written, one a line.
+final class RejectFile: Sendable {
+  private let file: any DiskFile
+  private let position = Mutex<UInt64>(0)
+
+  private init(_ file: any DiskFile) { self.file = file }
+  static func create(_ path: String, disk: any Disk) async throws -> RejectFile {
+    do { try await disk.remove(path) } catch let failure as DiskFailure
+      where failure.kind == .notFound
+    {}
+    return RejectFile(try await disk.open(path, .create))
+  }
+  /// Appends records; calls follow one another.
+  func append(_ rejects: [CSVReject]) async throws {
+    if rejects.isEmpty { return }
+    var bytes: [UInt8] = []
+    for reject in rejects {
+      bytes += reject.record
+      bytes.append(0x0a)
+    }
+    let count = UInt64(bytes.count)
+    let start = position.withLock { position in
+      defer { position += count }
+      return position
+    }
+    try await file.write([bytes], at: start, sync: false)
+  }
+  func close() async throws {
+    try await file.sync()
+    await file.close()
+  }
+}

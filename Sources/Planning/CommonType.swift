@@ -1,0 +1,80 @@
+// CommonType.swift — the one type of several expressions (CASE, COALESCE, IN, UNION) and distances between names.
+import Model
+
+enum CommonType {
+  /// As PostgreSQL's select_common_type: untyped literals give way; numbers and times widen; nil when nothing fits.
+  static func of(_ types: [DataType]) -> DataType? {
+    var result = DataType.unknown
+    for type in types where type != .unknown {
+      if result == .unknown {
+        result = type
+      } else if let wider = join(result, type) {
+        result = wider
+      } else {
+        return nil
+      }
+    }
+    return result == .unknown ? .text : result
+  }
+  /// Indexes of the first two types that do not fit together.
+  static func clash(_ types: [DataType]) -> (Int, Int) {
+    for b in types.indices where of(Array(types[...b])) == nil {
+      for a in 0..<b where types[a] != .unknown && join(types[a], types[b]) == nil { return (a, b) }
+      return (0, b)
+    }
+    return (0, types.count - 1)
+  }
+  static func join(_ a: DataType, _ b: DataType) -> DataType? {
+    if a == b { return a }
+    if let (x, y) = both(rank, a, b) {
+      if case .numeric = a, case .numeric = b { return .plainNumeric }
+      let wider = x >= y ? a : b
+      if case .numeric = wider { return .plainNumeric }
+      return wider
+    }
+    if let (x, y) = both(timeRank, a, b) { return x >= y ? a : b }
+    if a.isText, b.isText { return .text }
+    return nil
+  }
+  private static func both(_ rank: (DataType) -> Int?, _ a: DataType, _ b: DataType) -> (Int, Int)? {
+    guard let x = rank(a), let y = rank(b) else { return nil }
+    return (x, y)
+  }
+  /// Numbers from narrow to wide.
+  static func rank(_ type: DataType) -> Int? {
+    switch type {
+    case .smallint: 1
+    case .integer: 2
+    case .bigint: 3
+    case .numeric: 4
+    case .double: 5
+    default: nil
+    }
+  }
+  private static func timeRank(_ type: DataType) -> Int? {
+    switch type {
+    case .date: 1
+    case .timestamp: 2
+    case .timestamptz: 3
+    default: nil
+    }
+  }
+}
+
+enum EditDistance {
+  /// Levenshtein's distance by bytes; names are at most 63 bytes.
+  static func between(_ a: String, _ b: String) -> Int {
+    let (x, y) = (Array(a.utf8.prefix(64)), Array(b.utf8.prefix(64)))
+    var row = Array(0...y.count)
+    for i in x.indices {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for j in y.indices {
+        let substitute = diagonal + (x[i] == y[j] ? 0 : 1)
+        diagonal = row[j + 1]
+        row[j + 1] = min(substitute, row[j] + 1, diagonal + 1)
+      }
+    }
+    return row[y.count]
+  }
+}

@@ -1,0 +1,271 @@
+// ExpressionBinder+Functions.swift — calls of scalar functions, resolved by name and argument types.
+import Bytes
+import Model
+import SQL
+
+extension ExpressionBinder {
+  func call(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    if let result = try aggregate(call, position, sized: nil) { return result }
+    if Self.utilities.contains(call.name) {
+      throw .sql(
+        "0A000", "\(call.name) inside a query is not supported", hint: "Call it alone: SELECT \(call.name)(…).",
+        position: position)
+    }
+    if call.isStar { throw noFunction(call, [], position) }
+    guard !call.isDistinct, call.filter == nil else {
+      let what = call.isDistinct ? "DISTINCT" : "FILTER"
+      throw .sql(
+        "42809", "\(what) specified, but \(call.name) is not an aggregate function",
+        position: position)
+    }
+    guard call.namedArguments.isEmpty else {
+      throw .sql("0A000", "named arguments of \(call.name) are not supported", position: call.namedArguments[0].name.position)
+    }
+    switch call.name {
+    case "topn", "topn_ex":
+      throw .sql(
+        "0A000", "a row of \(call.name) as one value is not supported",
+        hint: "Write (\(call.name)(state, 10)).* or (\(call.name)(state, 10)).item.", position: position)
+    case "extract", "date_part": return try extract(call, position)
+    case "date_trunc": return try dateTrunc(call, position)
+    case "time_bucket": return try timeBucket(call, position)
+    default: break
+    }
+    var arguments: [Expression] = []
+    for argument in call.arguments { arguments.append(try bind(argument)) }
+    if let result = try scalar(call, arguments, position) { return try fold(result, position) }
+    throw noFunction(call, arguments, position)
+  }
+  static let utilities: Set<String> = ["create_distributed_table", "create_reference_table"]
+
+  func noFunction(_ call: CallSyntax, _ arguments: [Expression], _ position: Int) -> TallyError {
+    let known = Self.postgresFunctions.contains(call.name)
+    if known { return .sql("0A000", "function \(call.name) is not supported", position: position) }
+    let shown = arguments.map(\.type.name).joined(separator: ", ")
+    return .sql(
+      "42883", "function \(call.name)(\(shown)) does not exist",
+      hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
+      position: position)
+  }
+  /// Functions of PostgreSQL and its extensions that people try first.
+  private static let postgresFunctions: Set<String> = [
+    "array_agg", "string_agg", "json_agg", "jsonb_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
+    "percentile_cont", "percentile_disc", "mode", "corr", "bit_and", "bit_or", "regr_slope", "json_object_agg", "jsonb_object_agg",
+    "concat", "concat_ws", "substr", "substring", "replace", "trim", "btrim", "ltrim", "rtrim", "left", "right", "position", "strpos",
+    "split_part", "to_char", "to_date", "to_timestamp", "age", "make_date", "make_interval", "make_timestamp", "random", "md5",
+    "clock_timestamp", "statement_timestamp", "timezone", "power", "sqrt", "exp", "ln", "log", "sign", "mod", "div", "generate_series",
+    "unnest", "version", "current_database", "pg_size_pretty", "pg_sleep", "regexp_replace", "regexp_matches", "date_bin", "width_bucket",
+    "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print", "hll_set_defaults",
+    "hll_set_max_sparse", "hll_set_output_version", "hll_type", "hll_schema_version", "hll_expthresh", "hll_fold", "hll_is_exact",
+    "hll_cardinality2", "to_json", "to_jsonb", "json_build_object", "jsonb_build_object", "coalesce", "pg_typeof", "justify_hours",
+    "justify_days", "justify_interval", "translate", "reverse", "repeat", "lpad", "rpad", "initcap", "ascii", "chr", "starts_with",
+  ]
+
+  private func scalar(
+    _ call: CallSyntax, _ arguments: [Expression], _ position: Int
+  ) throws(TallyError) -> Expression? {
+    let types = arguments.map(\.type)
+    func place(_ at: Int) -> Int { call.arguments[at].position }
+    func argument(_ at: Int, _ type: DataType) throws(TallyError) -> Expression {
+      try coerce(arguments[at], to: type, at: place(at), .implicit)
+    }
+    func isText(_ at: Int) -> Bool { types[at].isText || types[at] == .unknown }
+    switch (call.name, arguments.count) {
+    case ("now", 0), ("transaction_timestamp", 0):
+      usesStatementTime = true
+      return .constant(.timestamptz, .fixed(context.now))
+    case ("abs", 1), ("floor", 1), ("ceil", 1), ("ceiling", 1), ("round", 1), ("trunc", 1):
+      guard types[0].isNumber || types[0] == .unknown else { return nil }
+      if call.name == "abs" {
+        let subject = types[0] == .unknown ? try argument(0, .double) : arguments[0]
+        return Expression(unlimited(subject.type), .call(.absolute, [subject]))
+      }
+      // Integers have no such function: PostgreSQL prefers double precision.
+      let type: DataType = if case .numeric = types[0] { types[0] } else { .double }
+      let functions: [String: Function] = ["floor": .floor, "round": .round, "trunc": .truncate]
+      return Expression(unlimited(type), .call(functions[call.name] ?? .ceiling, [try argument(0, type)]))
+    case ("round", 2), ("trunc", 2):
+      guard types[0].isNumber && types[0] != .double || types[0] == .unknown, types[1].isInteger, types[1] != .bigint
+      else { return nil }
+      let subject: Expression = if case .numeric = types[0] { arguments[0] } else { try argument(0, .plainNumeric) }
+      return Expression(.plainNumeric, .call(call.name == "round" ? .round : .truncate, [subject, arguments[1]]))
+    case ("lower", 1), ("upper", 1):
+      guard isText(0) else { return nil }
+      return Expression(.text, .call(call.name == "lower" ? .lower : .upper, [try argument(0, .text)]))
+    case ("length", 1), ("char_length", 1), ("character_length", 1):
+      guard isText(0) else { return nil }
+      return Expression(.integer, .call(.length, [try argument(0, .text)]))
+    default: return try sketchFunction(call, arguments, position)
+    }
+  }
+
+  // MARK: Sketches
+
+  private func sketchFunction(
+    _ call: CallSyntax, _ arguments: [Expression], _ position: Int
+  ) throws(TallyError) -> Expression? {
+    let types = arguments.map(\.type)
+    func isHLL(_ at: Int) -> Bool { if case .hll = types[at] { true } else { false } }
+    func isTopN(_ at: Int) -> Bool { if case .topn = types[at] { true } else { false } }
+    if call.name.hasPrefix("hll_hash_") { return try hllHash(call, arguments, position) }
+    switch (call.name, arguments.count) {
+    case ("hll_empty", 0...4):
+      var modifiers: [Int] = []
+      for (argument, syntax) in zip(arguments, call.arguments) {
+        modifiers.append(try constantInteger(argument, syntax.position, "parameters of hll_empty"))
+      }
+      let parameters = try TypeBinding.hll(modifiers, position: position)
+      return .constant(.hll(parameters), .hll(Self.emptyHLL(parameters)))
+    case ("hll_cardinality", 1) where isHLL(0): return Expression(.double, .call(.hllCardinality, arguments))
+    case ("hll_union", 2) where isHLL(0) && isHLL(1): return try hllUnion(arguments[0], arguments[1], position)
+    case ("hll_add", 2) where isHLL(0) && types[1] == .hllHashval:
+      return Expression(types[0], .call(.hllAdd, arguments))
+    case ("hll_add_rev", 2) where isHLL(1) && types[0] == .hllHashval:
+      return Expression(types[1], .call(.hllAdd, [arguments[1], arguments[0]]))
+    case ("hll_eq", 2) where isHLL(0) && isHLL(1): return Expression(.boolean, .call(.hllEqual, arguments))
+    case ("hll_ne", 2) where isHLL(0) && isHLL(1):
+      return Expression(.boolean, .not(Expression(.boolean, .call(.hllEqual, arguments))))
+    case ("hll_log2m", 1), ("hll_regwidth", 1), ("hll_sparseon", 1):
+      guard case .hll(let parameters) = types[0] else { return nil }
+      let value =
+        call.name == "hll_log2m" ? Int64(parameters.log2m)
+        : call.name == "hll_regwidth" ? Int64(parameters.regwidth) : parameters.sparseon ? 1 : 0
+      let isNull = Expression(.boolean, .isNull(arguments[0]))
+      return Expression(
+        .integer,
+        .caseWhen(
+          [CaseBranch(condition: isNull, result: .constant(.integer, .null))],
+          otherwise: .constant(.integer, .fixed(value))))
+    case ("topn_union", 2) where isTopN(0) && isTopN(1):
+      guard types[0] == types[1] else { throw .sql("22023", "topn parameters do not match", position: position) }
+      return Expression(types[0], .call(.topnUnion, arguments))
+    case ("topn_add", 2...3) where isTopN(0):
+      let item = try coerce(arguments[1], to: .text, at: call.arguments[1].position, .implicit)
+      let weight =
+        arguments.count == 3
+        ? try coerce(arguments[2], to: .bigint, at: call.arguments[2].position, .implicit)
+        : .constant(.bigint, .fixed(1))
+      return Expression(types[0], .call(.topnAdd, [arguments[0], item, weight]))
+    default: return nil
+    }
+  }
+  static func emptyHLL(_ parameters: HLLParameters) -> [UInt8] {
+    let code: UInt8 =
+      parameters.expthresh < 0 ? 63 : parameters.expthresh == 0 ? 0 : UInt8(parameters.expthresh.trailingZeroBitCount + 1)
+    return [0x11, (parameters.regwidth - 1) << 5 | parameters.log2m, (parameters.sparseon ? 0x40 : 0) | code]
+  }
+  func constantInteger(_ expression: Expression, _ position: Int, _ what: String) throws(TallyError) -> Int {
+    guard expression.type.isInteger, case .constant(.fixed(let value)) = expression.node else {
+      throw .sql("0A000", "\(what) that are no integer constants are not supported", position: position)
+    }
+    return Int(value)
+  }
+
+  private func hllHash(
+    _ call: CallSyntax, _ arguments: [Expression], _ position: Int
+  ) throws(TallyError) -> Expression? {
+    guard (1...2).contains(arguments.count) else { return nil }
+    var seed = 0
+    if arguments.count == 2 { seed = try constantInteger(arguments[1], call.arguments[1].position, "hash seeds") }
+    guard Int32(exactly: seed) != nil else { throw .sql("22003", "integer out of range", position: position) }
+    let type = arguments[0].type
+    let wanted: DataType
+    switch call.name {
+    case "hll_hash_boolean": wanted = .boolean
+    case "hll_hash_smallint": wanted = .smallint
+    case "hll_hash_integer": wanted = .integer
+    case "hll_hash_bigint": wanted = .bigint
+    case "hll_hash_text": wanted = .text
+    case "hll_hash_any":
+      guard type != .unknown else {
+        throw .sql("42804", "could not determine polymorphic type because input has type unknown", position: position)
+      }
+      wanted = type.isText ? .text : type
+    default: return nil
+    }
+    // Widening is implicit, narrowing is not: hll_hash_integer(bigint) does not exist.
+    guard type == .unknown || type == wanted || Casts.context(from: type, to: wanted) == .implicit else { return nil }
+    let subject = try coerce(arguments[0], to: wanted, at: call.arguments[0].position, .implicit)
+    let hash = Expression(
+      .hllHashval, .call(.hllHash, [subject, .constant(.integer, .fixed(Int64(seed)))]))
+    guard ExpressionCheck.isWellTyped(hash, input: []) else {
+      throw .sql("0A000", "hashing \(wanted.name) for an hll is not supported", position: position)
+    }
+    return hash
+  }
+
+  // MARK: Time
+
+  private func constantText(_ syntax: ExpressionSyntax, _ what: String) throws(TallyError) -> String {
+    let bound = try bind(syntax)
+    guard case .constant(.text(let text)) = bound.node else {
+      throw .sql("0A000", "\(what) that is no constant is not supported", position: syntax.position)
+    }
+    return text
+  }
+  private func extract(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    var arguments: [Expression] = []
+    for argument in call.arguments { arguments.append(try bind(argument)) }
+    guard arguments.count == 2, arguments[1].type.isTime || arguments[1].type == .interval else {
+      throw noFunction(call, arguments, position)
+    }
+    let name = try constantText(call.arguments[0], "a field of extract")
+    let type = arguments[1].type
+    guard let field = TimeField(name: name) else {
+      throw .sql("22023", "unit \"\(name.lowercased())\" not recognized for type \(type.name)", position: position)
+    }
+    guard field.exists(for: type) else {
+      throw .sql("0A000", "unit \"\(name.lowercased())\" not supported for type \(type.name)", position: position)
+    }
+    let unit = Expression.constant(.bigint, .fixed(Int64(field.rawValue)))
+    let value = try fold(Expression(.plainNumeric, .call(.extract, [unit, arguments[1]])), position)
+    return call.name == "extract" ? value : try coerce(value, to: .double, at: position)
+  }
+  private func dateTrunc(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    var arguments: [Expression] = []
+    for argument in call.arguments { arguments.append(try bind(argument)) }
+    guard arguments.count == 2 else {
+      if arguments.count == 3 {
+        throw .sql("0A000", "date_trunc with a time zone is not supported", hint: "Times are UTC.", position: position)
+      }
+      throw noFunction(call, arguments, position)
+    }
+    var time = arguments[1]
+    if time.type == .date || time.type == .unknown {
+      time = try coerce(time, to: .timestamptz, at: call.arguments[1].position)
+    }
+    guard time.type.isTime || time.type == .interval else { throw noFunction(call, arguments, position) }
+    let name = try constantText(call.arguments[0], "a unit of date_trunc")
+    let type = time.type
+    let unit = try located(position) { () throws(TallyError) in try TimeUnit.parse(name, for: type) }
+    let constant = Expression.constant(.bigint, .fixed(Int64(unit.rawValue)))
+    return try fold(Expression(type, .call(.dateTrunc, [constant, time])), position)
+  }
+  private func timeBucket(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    var arguments: [Expression] = []
+    for argument in call.arguments { arguments.append(try bind(argument)) }
+    if arguments.count == 1, arguments[0].type.isTime {
+      guard let width = scope.defaultBucket else {
+        throw .sql(
+          "42883", "function time_bucket(\(arguments[0].type.name)) does not exist",
+          hint: "Outside a rollup time_bucket needs a width: time_bucket('5 minutes', …).", position: position)
+      }
+      arguments.insert(.constant(.interval, .interval(width)), at: 0)
+    }
+    guard arguments.count == 2, arguments[1].type.isTime else { throw noFunction(call, arguments, position) }
+    let widthPosition = call.arguments[0].position
+    let width = try coerce(arguments[0], to: .interval, at: widthPosition)
+    guard case .constant(.interval(let span)) = width.node else {
+      throw .sql("0A000", "a bucket width that is no constant is not supported", position: widthPosition)
+    }
+    guard let bucket = BucketWidths.width(of: span) else {
+      throw .sql(
+        "22023", "invalid bucket width \(IntervalText.text(span))",
+        hint: "A width is whole months, or days and time, and greater than zero.", position: widthPosition)
+    }
+    if arguments[1].type == .date, case .microseconds(let micros) = bucket, micros % BucketWidths.day != 0 {
+      throw .sql("22023", "buckets of dates must be whole days", position: widthPosition)
+    }
+    return try fold(Expression(arguments[1].type, .call(.timeBucket, [width, arguments[1]])), position)
+  }
+}

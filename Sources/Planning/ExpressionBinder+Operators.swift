@@ -1,0 +1,207 @@
+// ExpressionBinder+Operators.swift — which function an operator is for these operand types, as PostgreSQL resolves it.
+import Model
+import SQL
+
+extension ExpressionBinder {
+  func noOperator(_ name: String, _ left: DataType?, _ right: DataType, _ position: Int) -> TallyError {
+    let shown = left.map { "\($0.name) \(name) \(right.name)" } ?? "\(name) \(right.name)"
+    return .sql(
+      "42883", "operator does not exist: \(shown)",
+      hint: "No operator matches the given name and argument type\(left == nil ? "" : "s"). You might need to add \(left == nil ? "an explicit type cast." : "explicit type casts.")",
+      position: position)
+  }
+
+  func prefix(_ name: String, _ operand: ExpressionSyntax, _ position: Int) throws(TallyError) -> Expression {
+    let bound = try bind(operand)
+    switch name {
+    case "-", "+":
+      let argument = bound.type == .unknown ? try coerce(bound, to: .double, at: operand.position) : bound
+      guard argument.type.isNumber || argument.type == .interval && name == "-" else {
+        throw noOperator(name, nil, argument.type, position)
+      }
+      return name == "+" ? argument : try fold(Expression(unlimited(argument.type), .call(.negate, [argument])), position)
+    case "#":
+      guard case .hll = bound.type else { throw noOperator("#", nil, bound.type, position) }
+      return Expression(.double, .call(.hllCardinality, [bound]))
+    default:
+      throw .sql("0A000", "operator \(name) is not supported", position: position)
+    }
+  }
+
+  func infix(
+    _ name: String, _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int, _ rightPosition: Int
+  ) throws(TallyError) -> Expression {
+    if let comparison = Self.comparisons[name] {
+      return try compare(comparison, name, left, right, position, leftPosition, rightPosition)
+    }
+    switch name {
+    case "+", "-", "*", "/", "%":
+      return try arithmetic(name, left, right, position, leftPosition, rightPosition)
+    case "||": return try concatenate(left, right, position, leftPosition, rightPosition)
+    default: throw .sql("0A000", "operator \(name) is not supported", position: position)
+    }
+  }
+  private static let comparisons: [String: Function] = [
+    "=": .equal, "<>": .notEqual, "<": .less, "<=": .lessOrEqual, ">": .greater, ">=": .greaterOrEqual,
+  ]
+
+  private func compare(
+    _ function: Function, _ name: String, _ left: Expression, _ right: Expression, _ position: Int,
+    _ leftPosition: Int, _ rightPosition: Int
+  ) throws(TallyError) -> Expression {
+    guard let type = CommonType.of([left.type, right.type]) else {
+      throw noOperator(name, left.type, right.type, position)
+    }
+    if case .hll = type, function == .equal || function == .notEqual, left.type == right.type {
+      let test = Expression(.boolean, .call(.hllEqual, [left, right]))
+      return function == .equal ? test : Expression(.boolean, .not(test))
+    }
+    let family = ExpressionCheck.family(type)
+    guard ExpressionCheck.isComparable(family), family != .hash || function == .equal || function == .notEqual else {
+      throw noOperator(name, left.type, right.type, position)
+    }
+    // Integers of different widths compare as they are, so that a bare column stays bare for zone maps.
+    func side(_ expression: Expression, _ place: Int) throws(TallyError) -> Expression {
+      if expression.type.isInteger, type.isInteger { return expression }
+      if expression.type.isText, type.isText { return expression }
+      if case .numeric = expression.type, case .numeric = type { return expression }
+      return try coerce(expression, to: type, at: place, .implicit)
+    }
+    let arguments = [try side(left, leftPosition), try side(right, rightPosition)]
+    return try fold(Expression(.boolean, .call(function, arguments)), position)
+  }
+
+  /// Arithmetic results of limited numerics have no limits.
+  func unlimited(_ type: DataType) -> DataType {
+    if case .numeric = type { return .plainNumeric }
+    return type
+  }
+
+  private func arithmetic(
+    _ name: String, _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int,
+    _ rightPosition: Int
+  ) throws(TallyError) -> Expression {
+    if let sum = try sketchSum(name, left, right, position) { return sum }
+    if left.type.isTime || right.type.isTime || left.type == .interval || right.type == .interval {
+      return try timeArithmetic(name, left, right, position, leftPosition, rightPosition)
+    }
+    if left.type == .unknown, right.type == .unknown {
+      throw .sql(
+        "42725", "operator is not unique: unknown \(name) unknown",
+        hint: "Could not choose a best candidate operator. You might need to add explicit type casts.",
+        position: position)
+    }
+    guard let type = CommonType.of([left.type, right.type]), type.isNumber, !(name == "%" && type == .double) else {
+      throw noOperator(name, left.type, right.type, position)
+    }
+    func side(_ expression: Expression, _ place: Int) throws(TallyError) -> Expression {
+      if expression.type.isInteger, type.isInteger { return expression }
+      if case .numeric = expression.type, case .numeric = type { return expression }
+      return try coerce(expression, to: type, at: place, .implicit)
+    }
+    let function: Function =
+      switch name {
+      case "+": .add
+      case "-": .subtract
+      case "*": .multiply
+      case "/": .divide
+      default: .modulo
+      }
+    let arguments = [try side(left, leftPosition), try side(right, rightPosition)]
+    return try fold(Expression(unlimited(type), .call(function, arguments)), position)
+  }
+  private func sketchSum(
+    _ name: String, _ left: Expression, _ right: Expression, _ position: Int
+  ) throws(TallyError) -> Expression? {
+    guard case .topn = left.type, case .topn = right.type, name == "+" else { return nil }
+    guard left.type == right.type else {
+      throw .sql("22023", "topn parameters do not match", position: position)
+    }
+    return Expression(left.type, .call(.topnUnion, [left, right]))
+  }
+
+  private func timeArithmetic(
+    _ name: String, _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int,
+    _ rightPosition: Int
+  ) throws(TallyError) -> Expression {
+    func made(_ type: DataType, _ function: Function, _ a: Expression, _ b: Expression) throws(TallyError) -> Expression {
+      try fold(Expression(type, .call(function, [a, b])), position)
+    }
+    let none = noOperator(name, left.type, right.type, position)
+    // Commutative forms have the time or interval on the left.
+    if name == "+", right.type.isTime, !left.type.isTime {
+      return try timeArithmetic(name, right, left, position, rightPosition, leftPosition)
+    }
+    if name == "*", right.type == .interval, left.type != .interval {
+      return try timeArithmetic(name, right, left, position, rightPosition, leftPosition)
+    }
+    if left.type.isTime {
+      guard name == "+" || name == "-" else { throw none }
+      if left.type == .date, right.type.isInteger {
+        return try made(.date, name == "+" ? .addDays : .subtractDays, left, right)
+      }
+      if right.type == .interval || (right.type == .unknown && name == "+" && left.type != .date) {
+        let time = left.type == .date ? try coerce(left, to: .timestamp, at: leftPosition) : left
+        let span = try coerce(right, to: .interval, at: rightPosition)
+        return try made(time.type, name == "+" ? .addInterval : .subtractInterval, time, span)
+      }
+      if right.type == .unknown, name == "+" {
+        throw .sql(
+          "42725", "operator is not unique: \(left.type.name) \(name) unknown",
+          hint: "Could not choose a best candidate operator. You might need to add explicit type casts.",
+          position: position)
+      }
+      guard name == "-", right.type.isTime || right.type == .unknown, let type = CommonType.of([left.type, right.type])
+      else { throw none }
+      let a = try coerce(left, to: type, at: leftPosition, .implicit)
+      let b = try coerce(right, to: type, at: rightPosition, .implicit)
+      return type == .date ? try made(.integer, .dateDifference, a, b) : try made(.interval, .timeDifference, a, b)
+    }
+    if right.type.isTime {
+      guard name == "-", left.type == .unknown else { throw none }
+      let a = try coerce(left, to: right.type, at: leftPosition)
+      return try made(right.type == .date ? .integer : .interval, right.type == .date ? .dateDifference : .timeDifference, a, right)
+    }
+    switch name {
+    case "+", "-":
+      guard left.type == .interval || left.type == .unknown, right.type == .interval || right.type == .unknown else {
+        throw none
+      }
+      let a = try coerce(left, to: .interval, at: leftPosition)
+      let b = try coerce(right, to: .interval, at: rightPosition)
+      return try made(.interval, name == "+" ? .intervalAdd : .intervalSubtract, a, b)
+    case "*", "/":
+      guard left.type == .interval, right.type.isNumber || right.type == .unknown else { throw none }
+      let factor = try coerce(right, to: .double, at: rightPosition)
+      return try made(.interval, name == "*" ? .intervalMultiply : .intervalDivide, left, factor)
+    default: throw none
+    }
+  }
+
+  private func concatenate(
+    _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int, _ rightPosition: Int
+  ) throws(TallyError) -> Expression {
+    if case .hll = left.type {
+      if case .hll = right.type { return try hllUnion(left, right, position) }
+      if right.type == .hllHashval { return Expression(left.type, .call(.hllAdd, [left, right])) }
+      throw noOperator("||", left.type, right.type, position)
+    }
+    if case .hll = right.type {
+      guard left.type == .hllHashval else { throw noOperator("||", left.type, right.type, position) }
+      return Expression(right.type, .call(.hllAdd, [right, left]))
+    }
+    let isText = { (type: DataType) in type.isText || type == .unknown }
+    guard isText(left.type) || isText(right.type), Casts.exists(from: left.type, to: .text) || isText(left.type),
+      Casts.exists(from: right.type, to: .text) || isText(right.type)
+    else { throw noOperator("||", left.type, right.type, position) }
+    let a = try coerce(left, to: .text, at: leftPosition)
+    let b = try coerce(right, to: .text, at: rightPosition)
+    return try fold(Expression(.text, .call(.concatenate, [a, b])), position)
+  }
+  func hllUnion(_ left: Expression, _ right: Expression, _ position: Int) throws(TallyError) -> Expression {
+    guard left.type == right.type else {
+      throw .sql("22023", "hll parameters do not match", hint: "Sketches must have the same four parameters.", position: position)
+    }
+    return Expression(left.type, .call(.hllUnion, [left, right]))
+  }
+}

@@ -1,0 +1,383 @@
+// ExpressionBinder.swift — expressions as written to typed expressions: names, literals, conditions, casts.
+//
+// One binder serves one SELECT (or INSERT). Aggregates and topn() calls met on the way are collected; in the expression stands a
+// placeholder column (`Placeholder`) that SelectBinder replaces once it knows where the value will be. Constants are folded.
+import Bytes
+import Model
+import SQL
+
+/// Columns that a SELECT's expressions may name.
+struct Scope {
+  /// The FROM item's alias.
+  var qualifier: String?
+  var columns: [OutputColumn] = []
+  /// What `time_bucket(ts)` without a width means here.
+  var defaultBucket: Interval?
+  static let empty = Scope()
+}
+
+/// Column numbers that stand for values made later.
+enum Placeholder {
+  static let aggregates = 1 << 20
+  static let distincts = 1 << 21
+  static let expansions = 1 << 22
+  static func expansion(_ index: Int, _ field: Int) -> Int { expansions + index * 8 + field }
+}
+
+final class ExpressionBinder {
+  /// Which clause is being bound; what an aggregate there means.
+  enum Clause: String {
+    case select = "SELECT"
+    case `where` = "WHERE"
+    case groupBy = "GROUP BY"
+    case having = "HAVING"
+    case orderBy = "ORDER BY"
+    case filter = "FILTER"
+    case limit = "LIMIT"
+    case values = "VALUES"
+    case `default` = "DEFAULT expressions"
+  }
+  struct Expansion {
+    var state: Expression
+    var count: Int64
+    /// Of topn(): item, frequency; of topn_ex(): five.
+    var isExtended: Bool
+    var key: [UInt8]
+  }
+
+  let context: PlanningContext
+  let scope: Scope
+  var clause = Clause.select
+  var aggregates: [AggregateCall] = []
+  var aggregateKeys: [[UInt8]] = []
+  var distincts: [Expression] = []
+  var expansions: [Expansion] = []
+  /// Where each column was first named.
+  var positions: [Int: Int] = [:]
+  var isInsideAggregate = false
+  /// Whether now() or its kin was folded: the result depends on the statement.
+  var usesStatementTime = false
+  /// Inside CASE or COALESCE: an error of a constant part may never be reached.
+  var conditionalDepth = 0
+
+  init(scope: Scope, context: PlanningContext) {
+    self.scope = scope
+    self.context = context
+  }
+
+  // MARK: Entry points
+
+  /// Binds a condition of WHERE, HAVING or FILTER.
+  func condition(_ syntax: ExpressionSyntax, _ clause: Clause) throws(TallyError) -> Expression {
+    let outer = self.clause
+    self.clause = clause
+    defer { self.clause = outer }
+    return try boolean(syntax, clause.rawValue)
+  }
+  func boolean(_ syntax: ExpressionSyntax, _ what: String) throws(TallyError) -> Expression {
+    let bound = try bind(syntax)
+    if bound.type == .boolean { return bound }
+    guard bound.type == .unknown else {
+      throw .sql(
+        "42804", "argument of \(what) must be type boolean, not type \(bound.type.name)", position: syntax.position)
+    }
+    return try coerce(bound, to: .boolean, at: syntax.position)
+  }
+  /// Binds and gives untyped literals a type: text.
+  func typed(_ syntax: ExpressionSyntax) throws(TallyError) -> Expression {
+    let bound = try bind(syntax)
+    return bound.type == .unknown ? try coerce(bound, to: .text, at: syntax.position) : bound
+  }
+
+  func bind(_ syntax: ExpressionSyntax) throws(TallyError) -> Expression {
+    let position = syntax.position
+    switch syntax.kind {
+    case .column(let names): return try column(names, position)
+    case .star: throw .sql("42601", "* is not allowed here", position: position)
+    case .integer(let value): return .constant(.integer, .fixed(Int64(value)))
+    case .decimal(let digits): return try decimal(digits, position)
+    case .string(let text): return .constant(.unknown, .text(text))
+    case .boolean(let value): return .boolean(value)
+    case .null: return .constant(.unknown, .null)
+    case .prefix(let name, let operand): return try prefix(name, operand, position)
+    case .infix(let name, let left, let right):
+      return try infix(name, try bind(left), try bind(right), position, left.position, right.position)
+    case .and(let parts): return try junction(parts, isAnd: true)
+    case .or(let parts): return try junction(parts, isAnd: false)
+    case .not(let inner):
+      return try fold(Expression(.boolean, .not(try boolean(inner, "NOT"))), position)
+    case .isNull(let inner, let negated):
+      let test = try fold(Expression(.boolean, .isNull(try typed(inner))), position)
+      return negated ? try fold(Expression(.boolean, .not(test)), position) : test
+    case .isBoolean(let inner, let wanted, let negated):
+      return try booleanTest(inner, wanted, negated, position)
+    case .between(let subject, let low, let high, let negated):
+      let bound = try bind(subject)
+      let parts = [
+        try infix(">=", bound, try bind(low), position, subject.position, low.position),
+        try infix("<=", bound, try bind(high), position, subject.position, high.position),
+      ]
+      let both = try fold(Expression(.boolean, .and(parts)), position)
+      return negated ? try fold(Expression(.boolean, .not(both)), position) : both
+    case .inList(let subject, let items, let negated):
+      let test = try inList(subject, items, position)
+      return negated ? try fold(Expression(.boolean, .not(test)), position) : test
+    case .like(let subject, let pattern, let negated):
+      let test = try like(subject, pattern, position)
+      return negated ? try fold(Expression(.boolean, .not(test)), position) : test
+    case .caseWhen(let operand, let branches, let otherwise):
+      return try caseWhen(operand, branches, otherwise, position)
+    case .coalesce(let parts):
+      conditionalDepth += 1
+      defer { conditionalDepth -= 1 }
+      let items = try unified(parts, "COALESCE")
+      return try fold(Expression(items[0].type, .coalesce(items)), position)
+    case .nullIf(let left, let right):
+      let (a, b) = (try bind(left), try bind(right))
+      let test = try infix("=", a, b, position, left.position, right.position)
+      let result = a.type == .unknown ? try coerce(a, to: .text, at: left.position) : a
+      let branch = CaseBranch(condition: test, result: .constant(result.type, .null))
+      return try fold(Expression(result.type, .caseWhen([branch], otherwise: result)), position)
+    case .cast(let inner, let type): return try cast(inner, try TypeBinding.type(type), position, syntax: type)
+    case .call(let call): return try self.call(call, position)
+    case .currentTime(let kind): return currentTime(kind)
+    case .field(let inner, let name): return try topnField(inner, name, position)
+    case .allFields: throw .sql("0A000", "row expansion via \"*\" is not supported here", position: position)
+    }
+  }
+
+  // MARK: Leaves
+
+  private func column(_ names: [String], _ position: Int) throws(TallyError) -> Expression {
+    let name = names[names.count - 1]
+    if clause == .default {
+      throw .sql("0A000", "cannot use column reference in DEFAULT expression", position: position)
+    }
+    if names.count == 2, names[0] != scope.qualifier {
+      throw .sql("42P01", "missing FROM-clause entry for table \"\(names[0])\"", position: position)
+    }
+    let matches = scope.columns.indices.filter { scope.columns[$0].name == name }
+    guard let index = matches.first else {
+      let shown = names.count == 2 ? "\(names[0]).\(name)" : "\"\(name)\""
+      throw .sql("42703", "column \(shown) does not exist", hint: nearMiss(name), position: position)
+    }
+    guard matches.count == 1 else {
+      throw .sql("42702", "column reference \"\(name)\" is ambiguous", position: position)
+    }
+    if positions[index] == nil, !isInsideAggregate { positions[index] = position }
+    return .column(index, scope.columns[index].type)
+  }
+  /// PostgreSQL's hint for a misspelt name.
+  private func nearMiss(_ name: String) -> String? {
+    let best = scope.columns.map { (EditDistance.between($0.name, name), $0.name) }.min { $0.0 < $1.0 }
+    guard let best, best.0 <= max(1, name.utf8.count / 2), best.0 < name.utf8.count else { return nil }
+    let shown = scope.qualifier.map { "\($0).\(best.1)" } ?? best.1
+    return "Perhaps you meant to reference the column \"\(shown)\"."
+  }
+  private func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
+    if let whole = Int64(digits) { return .constant(.bigint, .fixed(whole)) }
+    return .constant(.plainNumeric, try located(position) { () throws(TallyError) in
+      try ValueText.parse(digits, as: .plainNumeric)
+    })
+  }
+  private func currentTime(_ kind: ExpressionSyntax.CurrentTime) -> Expression {
+    usesStatementTime = true
+    return switch kind {
+    case .date: .constant(.date, .fixed(TimeArithmetic.date(ofTimestamp: context.now)))
+    case .timestamp: .constant(.timestamptz, .fixed(context.now))
+    case .localTimestamp: .constant(.timestamp, .fixed(context.now))
+    }
+  }
+
+  // MARK: Conditions
+
+  private func junction(_ parts: [ExpressionSyntax], isAnd: Bool) throws(TallyError) -> Expression {
+    var bound: [Expression] = []
+    for part in parts {
+      let item = try boolean(part, isAnd ? "AND" : "OR")
+      if case .constant(.fixed(let flag)) = item.node, (flag != 0) == isAnd { continue }
+      bound.append(item)
+    }
+    if bound.isEmpty { return .boolean(isAnd) }
+    if bound.count == 1 { return bound[0] }
+    return try fold(Expression(.boolean, isAnd ? .and(bound) : .or(bound)), parts[0].position)
+  }
+  private func booleanTest(
+    _ inner: ExpressionSyntax, _ wanted: Bool?, _ negated: Bool, _ position: Int
+  ) throws(TallyError) -> Expression {
+    let bound = try boolean(inner, "IS")
+    var test = Expression(.boolean, .isNull(bound))
+    if let wanted {
+      let holds = wanted ? bound : Expression(.boolean, .not(bound))
+      test = Expression(.boolean, .coalesce([holds, .boolean(false)]))
+    }
+    test = try fold(test, position)
+    return negated ? try fold(Expression(.boolean, .not(test)), position) : test
+  }
+  private func inList(
+    _ subject: ExpressionSyntax, _ items: [ExpressionSyntax], _ position: Int
+  ) throws(TallyError) -> Expression {
+    let bound = try bind(subject)
+    var candidates: [Expression] = []
+    for item in items { candidates.append(try bind(item)) }
+    // One type for all, as PostgreSQL; where none fits or an item is no constant it is an OR of equalities.
+    if let type = CommonType.of([bound.type] + candidates.map(\.type)), candidates.allSatisfy({ $0.constantValue != nil }),
+      ExpressionCheck.isComparable(ExpressionCheck.family(type))
+    {
+      let operand = try coerce(bound, to: type, at: subject.position, .implicit)
+      var values: [Value] = []
+      var hasNull = false
+      for (candidate, item) in zip(candidates, items) {
+        let value = try coerce(candidate, to: type, at: item.position, .implicit)
+        guard let constant = value.constantValue else { continue }
+        if constant.isNull { hasNull = true } else { values.append(constant) }
+      }
+      return try fold(Expression(.boolean, .inList(operand, values, hasNull: hasNull)), position)
+    }
+    var tests: [Expression] = []
+    for (candidate, item) in zip(candidates, items) {
+      tests.append(try infix("=", bound, candidate, position, subject.position, item.position))
+    }
+    return tests.count == 1 ? tests[0] : try fold(Expression(.boolean, .or(tests)), position)
+  }
+  private func like(
+    _ subject: ExpressionSyntax, _ pattern: ExpressionSyntax, _ position: Int
+  ) throws(TallyError) -> Expression {
+    let bound = try typed(subject)
+    let shape = try typed(pattern)
+    guard bound.type.isText, shape.type.isText else {
+      throw noOperator("~~", bound.type, shape.type, position)
+    }
+    switch shape.node {
+    case .constant(.text(let text)):
+      _ = try located(pattern.position) { () throws(TallyError) in try LikePattern(text) }
+      return try fold(Expression(.boolean, .like(bound, pattern: text)), position)
+    case .constant: return .constant(.boolean, .null)
+    default:
+      throw .sql("0A000", "LIKE with a pattern that is no constant is not supported", position: pattern.position)
+    }
+  }
+  private func caseWhen(
+    _ operand: ExpressionSyntax?,
+    _ branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)], _ otherwise: ExpressionSyntax?,
+    _ position: Int
+  ) throws(TallyError) -> Expression {
+    conditionalDepth += 1
+    defer { conditionalDepth -= 1 }
+    var conditions: [Expression] = []
+    let subject: Expression?
+    if let operand { subject = try bind(operand) } else { subject = nil }
+    for branch in branches {
+      if let subject, let operand {
+        conditions.append(
+          try infix(
+            "=", subject, try bind(branch.condition), branch.condition.position, operand.position,
+            branch.condition.position))
+      } else {
+        conditions.append(try boolean(branch.condition, "CASE/WHEN"))
+      }
+    }
+    // ELSE comes first when PostgreSQL looks for the common type.
+    var results = try unified((otherwise.map { [$0] } ?? []) + branches.map(\.result), "CASE")
+    let last = otherwise == nil ? nil : results.removeFirst()
+    var bound: [CaseBranch] = []
+    for (condition, result) in zip(conditions, results) { bound.append(CaseBranch(condition: condition, result: result)) }
+    return try fold(Expression(results[0].type, .caseWhen(bound, otherwise: last)), position)
+  }
+  /// Binds expressions that must have one type.
+  private func unified(_ parts: [ExpressionSyntax], _ what: String) throws(TallyError) -> [Expression] {
+    var bound: [Expression] = []
+    for part in parts { bound.append(try bind(part)) }
+    guard let type = CommonType.of(bound.map(\.type)) else {
+      let (a, b) = CommonType.clash(bound.map(\.type))
+      throw .sql(
+        "42804", "\(what) types \(bound[a].type.name) and \(bound[b].type.name) cannot be matched",
+        position: parts[b].position)
+    }
+    var result: [Expression] = []
+    for (item, part) in zip(bound, parts) { result.append(try coerce(item, to: type, at: part.position, .implicit)) }
+    return result
+  }
+
+  // MARK: Casts and folding
+
+  private func cast(
+    _ inner: ExpressionSyntax, _ type: DataType, _ position: Int, syntax: TypeSyntax
+  ) throws(TallyError) -> Expression {
+    // A sketch aggregate takes its size from a cast right around it: topn_add_agg(x)::topn(300).
+    if case .call(let call) = inner.kind, case .topn = type, call.name == "topn_add_agg" {
+      if let sized = try aggregate(call, inner.position, sized: type) { return sized }
+    }
+    let bound = try bind(inner)
+    if case .hll = type, case .constant(.text(_)) = bound.node { return try hllLiteral(bound, syntax, inner.position) }
+    if case .hll = bound.type, case .hll = type, syntax.modifiers.isEmpty { return bound }
+    if case .topn = bound.type, case .topn = type, syntax.modifiers.isEmpty { return bound }
+    guard bound.type == .unknown else { return try coerce(bound, to: type, at: position, .explicit) }
+    // A literal fails where it stands; to varchar(n) it is cut without complaint.
+    if case .varchar = type {
+      return try coerce(try coerce(bound, to: .text, at: inner.position), to: type, at: inner.position, .explicit)
+    }
+    return try coerce(bound, to: type, at: inner.position, .explicit)
+  }
+  /// An hll written as hexadecimal text carries its parameters in its header.
+  private func hllLiteral(
+    _ bound: Expression, _ syntax: TypeSyntax, _ position: Int
+  ) throws(TallyError) -> Expression {
+    guard case .constant(.text(let text)) = bound.node else { return bound }
+    let value = try located(position) { () throws(TallyError) in try ValueText.parse(text, as: .hll(HLLParameters())) }
+    guard case .hll(let bytes) = value, bytes.count >= 3, bytes[0] >> 4 == 1 else {
+      throw .sql("22P02", "malformed hll literal", position: position)
+    }
+    let code = Int(bytes[2] & 0x3f)
+    let modifiers = [
+      Int(bytes[1] & 0x1f), Int(bytes[1] >> 5) + 1, code == 63 ? -1 : code == 0 ? 0 : 1 << (code - 1),
+      Int(bytes[2] >> 6 & 1),
+    ]
+    guard code == 63 || code <= 14 else { throw .sql("22P02", "malformed hll literal", position: position) }
+    let type = DataType.hll(try TypeBinding.hll(modifiers, position: position))
+    if !syntax.modifiers.isEmpty, try TypeBinding.type(syntax) != type {
+      throw .sql("22023", "hll parameters do not match", position: position)
+    }
+    return .constant(type, value)
+  }
+
+  /// Gives an expression a type, by the casts of that context.
+  func coerce(
+    _ expression: Expression, to type: DataType, at position: Int, _ context: Casts.Context = .assignment
+  ) throws(TallyError) -> Expression {
+    if expression.type == type { return expression }
+    if expression.type == .unknown {
+      guard case .constant(.text(let text)) = expression.node else { return .constant(type, .null) }
+      return .constant(type, try located(position) { () throws(TallyError) in try ValueText.parse(text, as: type) })
+    }
+    guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
+      throw .sql(
+        "42846", "cannot cast type \(expression.type.name) to \(type.name)", position: position)
+    }
+    return try fold(Expression(type, .cast(expression)), position)
+  }
+  /// Evaluates an expression of constants now.
+  func fold(_ expression: Expression, _ position: Int) throws(TallyError) -> Expression {
+    guard expression.operands.allSatisfy({ $0.constantValue != nil }) else { return expression }
+    do throws(TallyError) {
+      guard let value = try ScalarEvaluator.evaluate(expression) else { return expression }
+      return .constant(expression.type, value)
+    } catch {
+      // A branch that is never taken must not fail; a branch that is fails when it is evaluated.
+      if conditionalDepth > 0 { return expression }
+      throw error.at(position)
+    }
+  }
+  func located<R>(_ position: Int, _ body: () throws(TallyError) -> R) throws(TallyError) -> R {
+    do throws(TallyError) { return try body() } catch { throw error.at(position) }
+  }
+}
+
+extension TallyError {
+  /// The error with a position, unless it has one.
+  func at(_ position: Int) -> TallyError {
+    var copy = self
+    if copy.position == nil { copy.position = position }
+    return copy
+  }
+}

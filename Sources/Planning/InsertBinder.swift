@@ -1,0 +1,145 @@
+// InsertBinder.swift — INSERT … VALUES: whole rows of values, defaults filled in, checked, hashed. Also DEFAULT expressions.
+public import Model
+import SQL
+
+/// A column's DEFAULT.
+public enum DefaultValue {
+  /// Binds and evaluates a DEFAULT expression for one statement.
+  static func bind(
+    _ syntax: ExpressionSyntax, name: String, type: DataType, context: PlanningContext
+  ) throws(TallyError) -> Value {
+    let binder = ExpressionBinder(scope: .empty, context: context)
+    binder.clause = .default
+    let bound = try binder.bind(syntax)
+    return try Assignment.value(bound, binder, name: name, type: type, position: syntax.position)
+  }
+  /// The value of a column's default at a statement's time; NULL when it has none. Ingest fills omitted columns with it.
+  public static func value(of column: Column, context: PlanningContext) throws(TallyError) -> Value {
+    guard let text = column.defaultSQL else { return .null }
+    guard case .select(let select)? = try parse("SELECT \(text)").first?.statement, case .plain(let plain) = select.body,
+      let item = plain.items.first
+    else { throw TallyError(.internalError, "the default of column \"\(column.name)\" is not an expression") }
+    return try bind(item.expression, name: column.name, type: column.type, context: context)
+  }
+}
+
+enum Assignment {
+  /// The value as the column keeps it; 42804 when its type does not assign, 0A000 when it is no constant.
+  static func value(
+    _ bound: Expression, _ binder: ExpressionBinder, name: String, type: DataType, position: Int
+  ) throws(TallyError) -> Value {
+    if bound.type != type, bound.type != .unknown {
+      let context = Casts.context(from: bound.type, to: type)
+      guard let context, context <= .assignment else {
+        throw .sql(
+          "42804", "column \"\(name)\" is of type \(type.name) but expression is of type \(bound.type.name)",
+          hint: "You will need to rewrite or cast the expression.", position: position)
+      }
+    }
+    // An assignment to varchar(n) may cut blanks only, where an explicit cast cuts anything.
+    if case .varchar(let limit) = type {
+      let text = try binder.coerce(bound, to: .text, at: position, .assignment)
+      switch text.constantValue {
+      case .text(let long)?:
+        return .text(try binder.located(position) { () throws(TallyError) in try ValueText.cut(long, limit) })
+      case .null?: return .null
+      default: break
+      }
+    }
+    guard let value = try binder.coerce(bound, to: type, at: position, .assignment).constantValue else {
+      throw .sql("0A000", "a value that is no constant is not supported", position: position)
+    }
+    return value
+  }
+}
+
+struct InsertBinder {
+  let catalog: CatalogSnapshot
+  let context: PlanningContext
+
+  func bind(_ syntax: InsertSyntax) throws(TallyError) -> InsertPlan {
+    guard let table = catalog.table(named: syntax.table.name) else {
+      if catalog.rollup(named: syntax.table.name) != nil {
+        throw .sql("42809", "cannot insert into rollup \"\(syntax.table.name)\"", position: syntax.table.position)
+      }
+      throw .sql("42P01", "relation \"\(syntax.table.name)\" does not exist", position: syntax.table.position)
+    }
+    guard case .distributed(let key, let group) = table.distribution else {
+      throw Relations.notDistributed(table, syntax.table.position)
+    }
+    let targets = try self.targets(syntax, table)
+    var defaults: [Value] = []
+    for column in table.columns { defaults.append(try DefaultValue.value(of: column, context: context)) }
+    var plan = InsertPlan(table: table, rows: [], hashes: [], shard: nil)
+    for written in syntax.rows {
+      guard written.count == syntax.rows[0].count else {
+        throw .sql("42601", "VALUES lists must all be the same length", position: written.first??.position)
+      }
+      guard written.count <= targets.count else {
+        throw .sql(
+          "42601", "INSERT has more expressions than target columns", position: written[targets.count]?.position)
+      }
+      guard written.count == targets.count || syntax.columns == nil else {
+        throw .sql(
+          "42601", "INSERT has more target columns than expressions", position: syntax.columns?[written.count].position)
+      }
+      var row = defaults
+      for (target, expression) in zip(targets, written) {
+        guard let expression else { continue }
+        let binder = ExpressionBinder(scope: .empty, context: context)
+        binder.clause = .values
+        let column = table.columns[target]
+        row[target] = try Assignment.value(
+          try binder.bind(expression), binder, name: column.name, type: column.type, position: expression.position)
+      }
+      try check(row, table, key)
+      guard let hash = TenantHash.hash(row[key]) else {
+        throw TallyError(.internalError, "a tenant key has no hash")
+      }
+      plan.rows.append(row)
+      plan.hashes.append(hash)
+    }
+    plan.shard = try shard(plan.hashes, group, syntax.table.position)
+    return plan
+  }
+
+  private func targets(_ syntax: InsertSyntax, _ table: TableSchema) throws(TallyError) -> [Int] {
+    guard let columns = syntax.columns else { return Array(table.columns.indices) }
+    var result: [Int] = []
+    for column in columns {
+      guard let index = table.columnIndex(column.name) else {
+        throw .sql(
+          "42703", "column \"\(column.name)\" of relation \"\(table.name)\" does not exist", position: column.position)
+      }
+      guard !result.contains(index) else {
+        throw .sql("42701", "column \"\(column.name)\" specified more than once", position: column.position)
+      }
+      result.append(index)
+    }
+    return result
+  }
+  private func check(_ row: [Value], _ table: TableSchema, _ key: Int) throws(TallyError) {
+    for (index, column) in table.columns.enumerated() where row[index].isNull && (column.isNotNull || index == key) {
+      throw .sql(
+        "23502", "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
+        detail: index == key && !column.isNotNull ? "It is the tenant key." : nil)
+    }
+  }
+  /// The one shard of all rows.
+  private func shard(_ hashes: [UInt64], _ group: GroupID, _ position: Int) throws(TallyError) -> ShardID? {
+    let shards = catalog.shards.filter { $0.group == group }
+    var found: ShardID?
+    for hash in hashes {
+      guard let shard = shards.first(where: { $0.lower <= hash && hash <= $0.upper }) else {
+        throw TallyError(.staleCatalog, "no shard holds hash \(hash)")
+      }
+      guard found == nil || found == shard.id else {
+        throw .sql(
+          "0A000", "INSERT of rows for several shards is not supported",
+          hint: "Insert the rows of one tenant at a time, or load them with tally ingest.", position: position)
+      }
+      found = shard.id
+    }
+    return found
+  }
+}

@@ -1,0 +1,23 @@
+// OutputNames.swift — names of unnamed select-list items, as PostgreSQL chooses them.
+import SQL
+
+enum OutputNames {
+  static func name(_ expression: ExpressionSyntax) -> String { find(expression) ?? "?column?" }
+
+  private static func find(_ expression: ExpressionSyntax) -> String? {
+    switch expression.kind {
+    case .column(let names): names.last
+    case .call(let call): call.name
+    case .cast(let inner, let type): find(inner) ?? type.name
+    case .caseWhen(_, _, let otherwise): otherwise.flatMap { find($0) } ?? "case"
+    case .coalesce: "coalesce"
+    case .nullIf: "nullif"
+    case .field(_, let name): name
+    case .boolean: "bool"
+    case .currentTime(.date): "current_date"
+    case .currentTime(.timestamp): "current_timestamp"
+    case .currentTime(.localTimestamp): "localtimestamp"
+    default: nil
+    }
+  }
+}

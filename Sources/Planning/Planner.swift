@@ -1,0 +1,52 @@
+// Planner.swift — the module's entry: a parsed statement, a catalog and a context make a bound statement.
+public import Model
+public import SQL
+
+/// Plans one statement against one version of the catalog.
+public func plan(
+  _ statement: ParsedStatement, catalog: CatalogSnapshot, context: PlanningContext
+) throws(TallyError) -> BoundStatement {
+  let tables = TableBinder(catalog: catalog, context: context)
+  switch statement.statement {
+  case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
+  case .dropTable(let syntax): return try tables.dropTable(syntax)
+  case .createRollup(let syntax):
+    return .createRollup(try RollupBinder(catalog: catalog, context: context).bind(syntax))
+  case .dropRollup(let syntax): return try tables.dropRollup(syntax)
+  case .insert(let syntax): return .insert(try InsertBinder(catalog: catalog, context: context).bind(syntax))
+  case .select(let select):
+    if let call = try UtilityCall.find(select) { return .distributeTable(try tables.distribute(call)) }
+    return .select(try planSelect(select, catalog: catalog, context: context))
+  case .explain(let select, let analyze):
+    return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
+  }
+}
+
+func planSelect(
+  _ select: SelectSyntax, catalog: CatalogSnapshot, context: PlanningContext
+) throws(TallyError) -> DistributedPlan {
+  let bound = try SelectBinder(catalog: catalog, context: context).query(select)
+  let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
+  var plan = try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
+  plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: context.now)
+  return plan
+}
+
+/// `SELECT function(…)` where the function changes the catalog.
+struct UtilityCall {
+  var call: CallSyntax
+  var position: Int
+
+  /// The utility call that a SELECT is; nil for a query. It must be the only item.
+  static func find(_ select: SelectSyntax) throws(TallyError) -> UtilityCall? {
+    guard case .plain(let plain) = select.body else { return nil }
+    guard plain.items.count == 1, case .call(let call) = plain.items[0].expression.kind,
+      ExpressionBinder.utilities.contains(call.name), plain.from == nil, plain.condition == nil
+    else { return nil }
+    guard call.name == "create_distributed_table" else {
+      throw .sql(
+        "0A000", "\(call.name) is not supported", position: plain.items[0].expression.position)
+    }
+    return UtilityCall(call: call, position: plain.items[0].expression.position)
+  }
+}

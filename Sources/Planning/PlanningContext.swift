@@ -1,0 +1,83 @@
+// PlanningContext.swift — what planning depends on beside the text and the catalog, and what it makes of a statement.
+import Bytes
+public import Model
+import SQL
+
+/// Facts of one statement's planning; everything a plan depends on beside the text and the catalog.
+public struct PlanningContext: Sendable {
+  /// The statement's time, microseconds since 1970-01-01 UTC: what `now()` is.
+  public var now: Int64
+  /// Whether a coarser rollup level may answer; off, every answer must stay the same (a test).
+  public var choosesLevels: Bool
+  /// Shards of a new colocation group.
+  public var defaultShardCount: Int
+  /// Makes a context.
+  public init(now: Int64, choosesLevels: Bool = true, defaultShardCount: Int = 32) {
+    self.now = now
+    self.choosesLevels = choosesLevels
+    self.defaultShardCount = defaultShardCount
+  }
+}
+
+/// CREATE TABLE, ready for the catalog; the catalog gives the number.
+public struct CreateTablePlan: Sendable {
+  /// The table, with number 0.
+  public var table: TableSchema
+  /// Nothing to do when the name is taken.
+  public var ifNotExists: Bool
+}
+
+/// `create_distributed_table`.
+public struct DistributeTablePlan: Sendable {
+  /// With whom to share shards.
+  public enum Colocation: Sendable, Equatable {
+    /// With the tables of the same key type and shard count that also asked for nothing.
+    case automatic
+    /// A group of its own.
+    case none
+    case table(TableID)
+  }
+  /// The table.
+  public var table: TableID
+  /// The tenant key's column.
+  public var key: Int
+  /// With whom to share shards.
+  public var colocation: Colocation
+  /// Shards of a new group, as asked or by default.
+  public var shardCount: Int
+}
+
+/// CREATE MATERIALIZED VIEW … WITH (rollup), ready for the catalog; the catalog gives the number.
+public struct CreateRollupPlan: Sendable {
+  /// The rollup, with number 0.
+  public var definition: RollupDefinition
+  /// The source table's time column, to set when the table has none.
+  public var timeColumn: Int
+  /// Nothing to do when the name is taken.
+  public var ifNotExists: Bool
+}
+
+/// INSERT … VALUES: whole rows of one shard.
+public struct InsertPlan: Sendable {
+  /// The table.
+  public var table: TableSchema
+  /// A value for every column of the table, checked and cast.
+  public var rows: [[Value]]
+  /// Hash of each row's tenant key.
+  public var hashes: [UInt64]
+  /// The shard that holds them all; nil when there are no rows.
+  public var shard: ShardID?
+}
+
+/// A statement, planned.
+public enum BoundStatement: Sendable {
+  case createTable(CreateTablePlan)
+  /// Tables to drop; names that did not exist were allowed to, and are in the notices.
+  case dropTable([TableID], notices: [String])
+  case distributeTable(DistributeTablePlan)
+  case createRollup(CreateRollupPlan)
+  case dropRollup([TableID], notices: [String])
+  case insert(InsertPlan)
+  case select(DistributedPlan)
+  case explain(DistributedPlan, analyze: Bool)
+}

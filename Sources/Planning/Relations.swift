@@ -1,0 +1,68 @@
+// Relations.swift — what a name in FROM reads: a table, a rollup, or one of a rollup's levels.
+import Model
+import SQL
+
+enum Relations {
+  /// The scan of a named relation, all its columns, with what its SELECT may name.
+  static func scan(
+    _ name: NameSyntax, catalog: CatalogSnapshot
+  ) throws(TallyError) -> (node: ScanNode, defaultBucket: Interval?) {
+    if let table = catalog.table(named: name.name) {
+      guard case .distributed = table.distribution else { throw notDistributed(table, name.position) }
+      let output = table.columns.map { OutputColumn($0.name, $0.type) }
+      return (ScanNode(source: .table(table.id), storedColumns: Array(table.columns.indices), output: output), nil)
+    }
+    for rollup in catalog.rollups {
+      if rollup.name == name.name { return scan(rollup, .chain(first: 0)) }
+      for (index, level) in rollup.levels.enumerated() where "\(rollup.name)_\(level.suffix)" == name.name {
+        return scan(rollup, .only(index))
+      }
+    }
+    throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
+  }
+  /// Whether a rollup or a level has that name.
+  static func isRollup(_ name: String, catalog: CatalogSnapshot) -> Bool {
+    catalog.rollups.contains { rollup in
+      rollup.name == name || rollup.levels.contains { "\(rollup.name)_\($0.suffix)" == name }
+    }
+  }
+  static func notDistributed(_ table: TableSchema, _ position: Int?) -> TallyError {
+    .sql(
+      "55000", "table \"\(table.name)\" is not distributed",
+      hint: "SELECT create_distributed_table('\(table.name)', 'tenant_column')", position: position)
+  }
+  private static func scan(_ rollup: RollupDefinition, _ use: LevelUse) -> (node: ScanNode, defaultBucket: Interval?) {
+    let stored = rollup.storedColumns
+    let output = rollup.outputOrder.map { OutputColumn(stored[$0].name, stored[$0].type) }
+    let level = if case .only(let index) = use { index } else { 0 }
+    return (
+      ScanNode(
+        source: .rollup(rollup.id, use), storedColumns: rollup.outputOrder, output: output, needsMergedGroups: true),
+      BucketWidths.interval(of: rollup.levels[level].width)
+    )
+  }
+
+  /// The colocation group that holds a scan's rows.
+  static func group(of source: ScanSource, catalog: CatalogSnapshot) -> GroupID? {
+    let table: TableID? =
+      switch source {
+      case .table(let id): id
+      case .rollup(let id, _): catalog.rollups.first { $0.id == id }?.source
+      }
+    guard let table, case .distributed(_, let group)? = catalog.table(table)?.distribution else { return nil }
+    return group
+  }
+  /// The stored column that holds the tenant key.
+  static func tenantColumn(of source: ScanSource, catalog: CatalogSnapshot) -> Int? {
+    switch source {
+    case .table(let id):
+      guard case .distributed(let key, _)? = catalog.table(id)?.distribution else { return nil }
+      return key
+    case .rollup: return 0
+    }
+  }
+  static func rollup(of source: ScanSource, catalog: CatalogSnapshot) -> RollupDefinition? {
+    guard case .rollup(let id, _) = source else { return nil }
+    return catalog.rollups.first { $0.id == id }
+  }
+}

@@ -1,0 +1,235 @@
+// TableBinder.swift — CREATE and DROP TABLE, DROP MATERIALIZED VIEW, create_distributed_table.
+public import Model
+import SQL
+
+struct TableBinder {
+  let catalog: CatalogSnapshot
+  let context: PlanningContext
+
+  // MARK: CREATE TABLE
+
+  func createTable(_ syntax: CreateTableSyntax) throws(TallyError) -> CreateTablePlan {
+    if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, syntax.table.position, catalog) }
+    guard !syntax.columns.isEmpty else {
+      throw .sql("0A000", "a table without columns is not supported", position: syntax.table.position)
+    }
+    guard syntax.columns.count <= Limits.columnsMax else {
+      throw .sql("54011", "tables can have at most \(Limits.columnsMax) columns", position: syntax.table.position)
+    }
+    var columns: [Column] = []
+    for column in syntax.columns {
+      guard !columns.contains(where: { $0.name == column.name.name }) else {
+        throw .sql("42701", "column \"\(column.name.name)\" specified more than once", position: column.name.position)
+      }
+      let type = try TypeBinding.type(column.type)
+      if type == .hllHashval {
+        throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.", position: column.type.position)
+      }
+      if let value = column.defaultValue {
+        _ = try DefaultValue.bind(value, name: column.name.name, type: type, context: context)
+      }
+      columns.append(
+        Column(name: column.name.name, type: type, isNotNull: column.isNotNull, defaultSQL: column.defaultText))
+    }
+    var table = TableSchema(id: TableID(0), name: syntax.table.name, columns: columns)
+    for option in syntax.options {
+      switch option.name.name {
+      case "time":
+        guard let name = option.value, let index = table.columnIndex(name) else {
+          throw .sql(
+            "42703", "column \"\(option.value ?? "")\" named in option \"time\" does not exist",
+            position: option.name.position)
+        }
+        guard columns[index].type.isTime else {
+          throw .sql(
+            "42804", "time column \"\(name)\" must be of type date, timestamp or timestamptz",
+            position: option.name.position)
+        }
+        table.timeColumn = index
+      case "keep": table.keep = try KeepText.parse(option.value ?? "", position: option.name.position)
+      default:
+        throw .sql("22023", "unrecognized parameter \"\(option.name.name)\"", position: option.name.position)
+      }
+    }
+    if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
+    if table.keep != nil, table.timeColumn == nil {
+      throw .sql(
+        "22023", "option \"keep\" needs a column of type date, timestamp or timestamptz",
+        position: syntax.table.position)
+    }
+    return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists)
+  }
+
+  /// Refuses a name that a table, a rollup or a rollup's level has.
+  static func checkFree(_ name: String, _ position: Int, _ catalog: CatalogSnapshot) throws(TallyError) {
+    if catalog.table(named: name) != nil || Relations.isRollup(name, catalog: catalog) { throw .sql("42P07", "relation \"\(name)\" already exists", position: position) }
+  }
+
+  // MARK: DROP
+
+  func dropTable(_ syntax: DropSyntax) throws(TallyError) -> BoundStatement {
+    var ids: [TableID] = []
+    var notices: [String] = []
+    for name in syntax.names {
+      guard let table = catalog.table(named: name.name) else {
+        if catalog.rollup(named: name.name) != nil {
+          throw .sql(
+            "42809", "\"\(name.name)\" is not a table", hint: "Use DROP MATERIALIZED VIEW to remove a rollup.",
+            position: name.position)
+        }
+        guard syntax.ifExists else { throw .sql("42P01", "table \"\(name.name)\" does not exist", position: name.position) }
+        notices.append("table \"\(name.name)\" does not exist, skipping")
+        continue
+      }
+      if let dependent = catalog.rollups.first(where: { $0.source == table.id }) {
+        throw .sql(
+          "2BP01", "cannot drop table \(name.name) because other objects depend on it",
+          detail: "materialized view \(dependent.name) depends on table \(name.name)",
+          hint: "DROP MATERIALIZED VIEW \(dependent.name) first.", position: name.position)
+      }
+      ids.append(table.id)
+    }
+    return .dropTable(ids, notices: notices)
+  }
+  func dropRollup(_ syntax: DropSyntax) throws(TallyError) -> BoundStatement {
+    var ids: [TableID] = []
+    var notices: [String] = []
+    for name in syntax.names {
+      guard let rollup = catalog.rollup(named: name.name) else {
+        if catalog.table(named: name.name) != nil {
+          throw .sql(
+            "42809", "\"\(name.name)\" is not a materialized view", hint: "Use DROP TABLE to remove a table.",
+            position: name.position)
+        }
+        guard syntax.ifExists else {
+          throw .sql("42P01", "materialized view \"\(name.name)\" does not exist", position: name.position)
+        }
+        notices.append("materialized view \"\(name.name)\" does not exist, skipping")
+        continue
+      }
+      ids.append(rollup.id)
+    }
+    return .dropRollup(ids, notices: notices)
+  }
+
+  // MARK: create_distributed_table
+
+  func distribute(_ utility: UtilityCall) throws(TallyError) -> DistributeTablePlan {
+    let call = utility.call
+    let parameters = ["table_name", "distribution_column", "distribution_type", "colocate_with", "shard_count"]
+    var given: [String: ExpressionSyntax] = [:]
+    guard call.arguments.count <= parameters.count else {
+      throw .sql("42883", "function create_distributed_table has at most \(parameters.count) arguments", position: utility.position)
+    }
+    for (name, argument) in zip(parameters, call.arguments) { given[name] = argument }
+    for (name, value) in call.namedArguments {
+      guard parameters.contains(name.name), given[name.name] == nil else {
+        throw .sql(
+          "42883", "create_distributed_table has no further argument \"\(name.name)\"",
+          hint: "Arguments: \(parameters.joined(separator: ", ")).", position: name.position)
+      }
+      given[name.name] = value
+    }
+    guard let tableName = try text(given["table_name"]), let columnName = try text(given["distribution_column"]) else {
+      throw .sql(
+        "42883", "create_distributed_table needs a table and a column",
+        hint: "SELECT create_distributed_table('table', 'column')", position: utility.position)
+    }
+    guard let table = catalog.table(named: tableName) else {
+      throw .sql("42P01", "relation \"\(tableName)\" does not exist", position: given["table_name"]?.position)
+    }
+    guard case .local = table.distribution else {
+      throw .sql("42P16", "table \"\(tableName)\" is already distributed", position: utility.position)
+    }
+    guard let key = table.columnIndex(columnName) else {
+      throw .sql(
+        "42703", "column \"\(columnName)\" of relation \"\(tableName)\" does not exist",
+        position: given["distribution_column"]?.position)
+    }
+    guard let family = TenantKey.family(table.columns[key].type) else {
+      throw .sql(
+        "0A000", "a tenant key of type \(table.columns[key].type.name) is not supported",
+        hint: "Use an integer or text column.", position: given["distribution_column"]?.position)
+    }
+    if let kind = try text(given["distribution_type"]), kind != "hash" {
+      throw .sql("0A000", "distribution type \"\(kind)\" is not supported", position: given["distribution_type"]?.position)
+    }
+    var result = DistributeTablePlan(
+      table: table.id, key: key, colocation: .automatic, shardCount: context.defaultShardCount)
+    if let count = given["shard_count"], let number = try integer(count) {
+      guard (1...Limits.shardsMax).contains(number) else {
+        throw .sql("22023", "shard_count must be between 1 and \(Limits.shardsMax)", position: count.position)
+      }
+      result.shardCount = number
+    }
+    if let other = try text(given["colocate_with"]), other != "default" {
+      result.colocation = try colocation(other, family, given["colocate_with"]?.position, hasCount: given["shard_count"] != nil)
+    }
+    return result
+  }
+  private func colocation(
+    _ other: String, _ family: DataType, _ position: Int?, hasCount: Bool
+  ) throws(TallyError) -> DistributeTablePlan.Colocation {
+    if other == "none" { return .none }
+    guard let table = catalog.table(named: other) else {
+      throw .sql("42P01", "relation \"\(other)\" does not exist", position: position)
+    }
+    guard case .distributed(let key, _) = table.distribution else { throw Relations.notDistributed(table, position) }
+    guard TenantKey.family(table.columns[key].type) == family else {
+      throw .sql(
+        "22023", "cannot colocate with table \"\(other)\"", detail: "Their tenant keys differ in type.", position: position)
+    }
+    guard !hasCount else {
+      throw .sql("22023", "shard_count cannot be given together with colocate_with a table", position: position)
+    }
+    return .table(table.id)
+  }
+  private func constant(_ syntax: ExpressionSyntax, _ type: DataType) throws(TallyError) -> Value {
+    let binder = ExpressionBinder(scope: .empty, context: context)
+    binder.clause = .values
+    let bound = try binder.coerce(try binder.bind(syntax), to: type, at: syntax.position)
+    guard let value = bound.constantValue else {
+      throw .sql("0A000", "arguments that are no constants are not supported", position: syntax.position)
+    }
+    return value
+  }
+  private func text(_ syntax: ExpressionSyntax?) throws(TallyError) -> String? {
+    guard let syntax, case .text(let text) = try constant(syntax, .text) else { return nil }
+    return text
+  }
+  private func integer(_ syntax: ExpressionSyntax) throws(TallyError) -> Int? {
+    guard case .fixed(let number) = try constant(syntax, .integer) else { return nil }
+    return Int(number)
+  }
+}
+
+/// Which types can be a tenant key, and which of them share shards.
+public enum TenantKey {
+  /// `.bigint` for integers, `.text` for texts: `ColocationGroup.keyType`; nil for other types.
+  public static func family(_ type: DataType) -> DataType? {
+    type.isInteger ? .bigint : type.isText ? .text : nil
+  }
+}
+
+enum KeepText {
+  /// A retention: an interval, or `forever` (nil).
+  static func parse(_ text: String, position: Int) throws(TallyError) -> Interval? {
+    let trimmed = text.trimmingBlanks
+    if trimmed.lowercased() == "forever" { return nil }
+    let interval: Interval
+    do throws(TallyError) { interval = try IntervalText.parse(trimmed) } catch { throw error.at(position) }
+    guard interval.span > 0 else {
+      throw .sql("22023", "a retention must be greater than zero", hint: "Write '30 days' or 'forever'.", position: position)
+    }
+    return interval
+  }
+}
+
+extension String {
+  /// Without blanks at both ends.
+  var trimmingBlanks: String {
+    let isBlank = { (character: Character) in character == " " || character == "\t" || character == "\n" || character == "\r" }
+    guard let first = firstIndex(where: { !isBlank($0) }), let last = lastIndex(where: { !isBlank($0) }) else { return "" }
+    return String(self[first...last])
+  }
+}

@@ -1,0 +1,117 @@
+// Recovery.swift — opens all shards of a node after a start: manifests, files, then what the journal has beyond them.
+//
+// A shard is refused, and the others start, when an entry that may have been acknowledged cannot be read: its own entries have a
+// gap, or a damaged place of the journal may have held more of them (rules D9, D10, D12); or when a file it needs is missing or
+// broken. Nothing of a refused shard is changed, and its journal files stay.
+//
+// What is removed (rule D15): `*.tmp` in shard directories, and segment files whose names are ours and which neither the manifest
+// nor any Layout entry of the intact log names: leftovers of a flush or merge that was not logged, or of an unlink that was cut off.
+public import Capabilities
+public import Model
+
+/// What came of a shard at a start.
+public struct RecoveredShard {
+  /// The shard.
+  public let shard: ShardID
+  /// The replica, or why it cannot start.
+  public let outcome: Result<ShardStore, TallyError>
+}
+
+/// Opens a node's shards.
+public enum Recovery {
+  /// Opens every shard below `shards/`, by number. The journal's `run` need not be running.
+  public static func openShards(
+    disk: any Disk, clock: any Clock, cluster: ClusterID, journal opened: OpenedJournal
+  ) async throws -> [RecoveredShard] {
+    try await disk.createDirectory("shards")
+    try await disk.syncDirectory("")
+    var stores: [ShardID: ShardStore] = [:]
+    var failures: [ShardID: TallyError] = [:]
+    for entry in try await disk.list("shards") where entry.isDirectory {
+      guard let number = UInt64(entry.name) else { continue }
+      let shard = ShardID(number)
+      // Without CURRENT the shard's creation was not finished: nothing was logged for it.
+      guard try await Manifest.exists(disk: disk, shard: shard) else { continue }
+      do {
+        if let damage = opened.damage(concerning: shard) { throw refusal(shard, damage) }
+        stores[shard] = try await open(disk, clock, cluster, shard)
+      } catch let error as TallyError { failures[shard] = error }
+    }
+    for shard in opened.shards where stores[shard] == nil && failures[shard] == nil {
+      failures[shard] = TallyError(
+        .dataDamaged, "shard \(shard) has log entries but no directory", hint: "Restore \(ManifestFormat.directory(shard)) from a copy.")
+    }
+    var above: [ShardID: LogPosition] = [:]
+    for (shard, store) in stores { above[shard] = store.applied.position }
+    try await opened.replay(above: above) { record in
+      guard failures[record.shard] == nil, let store = stores[record.shard] else { return }
+      do { try await store.replay(record.entry) } catch let error as TallyError { failures[record.shard] = error }
+    }
+    var recovered: [RecoveredShard] = []
+    for (shard, store) in stores.sorted(by: { $0.key < $1.key }) where failures[shard] == nil {
+      do {
+        try store.checkReplayed(opened.positions(of: shard))
+        try await store.finishRecovery()
+        opened.journal.release(shard, through: store.releasable)
+        recovered.append(RecoveredShard(shard: shard, outcome: .success(store)))
+      } catch let error as TallyError { failures[shard] = error }
+    }
+    recovered += failures.map { RecoveredShard(shard: $0.key, outcome: .failure($0.value)) }
+    return recovered.sorted { $0.shard < $1.shard }
+  }
+  private static func refusal(_ shard: ShardID, _ damage: JournalDamage) -> TallyError {
+    TallyError(
+      .dataDamaged, "shard \(shard) may have lost acknowledged entries",
+      detail: "journal file \(JournalFormat.path(damage.file)), byte \(damage.offset): \(damage.message)",
+      hint: "Restore the data directory from a copy.")
+  }
+  private static func open(
+    _ disk: any Disk, _ clock: any Clock, _ cluster: ClusterID, _ shard: ShardID
+  ) async throws -> ShardStore {
+    let manifest = try await Manifest.open(disk: disk, cluster: cluster, shard: shard)
+    let store = ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, manifest: manifest)
+    for (_, file) in manifest.contents.files.sorted(by: { $0.key < $1.key }) {
+      store.add(file, try await store.open(file))
+    }
+    return store
+  }
+}
+
+extension ShardStore {
+  /// Applies an entry that the journal holds.
+  func replay(_ entry: LogEntry) async throws {
+    let body: EntryBody
+    do {
+      if entry.kind == .batch {
+        body = .batch(try LogEntryFormat.batchRecord(of: entry), encoded: [])
+      } else {
+        body = try LogEntryFormat.decode(entry)
+      }
+    } catch {
+      throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): \(error)")
+    }
+    try applied.checkFollows(entry)
+    if case .layout(let change) = body, entry.position > layoutPosition {
+      for file in change.files { staged[file.number] = try await open(file) }
+    }
+    do { try apply(entry, body, .none) } catch let error as TallyError { throw error } catch {
+      throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): \(error)")
+    }
+    head = applied
+  }
+  /// Throws unless the replay came to the end of what the journal has.
+  func checkReplayed(_ positions: ClosedRange<LogPosition>?) throws(TallyError) {
+    guard let last = positions?.upperBound, last > applied.position else { return }
+    throw TallyError(
+      .dataDamaged, "shard \(shard) stopped at entry \(applied.position) of \(last)", hint: "Restore the data directory from a copy.")
+  }
+  /// Removes what a crash left in the directory.
+  func finishRecovery() async throws {
+    let known = Set(files.keys).union(manifest.contents.files.keys)
+    for entry in try await disk.list(directory) where !entry.isDirectory {
+      let isLeftover = ManifestFormat.segmentNumber(of: entry.name).map { !known.contains($0) } ?? false
+      if isLeftover || entry.name.hasSuffix(".tmp") { try await disk.remove(directory + "/" + entry.name) }
+    }
+    stampedAt = clock.now
+  }
+}

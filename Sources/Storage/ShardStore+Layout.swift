@@ -1,0 +1,159 @@
+// ShardStore+Layout.swift — merges sections into fewer, installs files, and keeps the manifest in step.
+//
+// Merging is size-tiered: within a relation's day slice, four or more sections of about the same size become one. Raw sections merge
+// only with those on the same side of every live mark, or keep their positions: all of them must have them then.
+import Bytes
+public import Capabilities
+import Model
+
+/// Sections of one relation that one section shall replace.
+public struct MergePlan: Sendable {
+  let identity: SegmentIdentity
+  let layout: RelationLayout
+  let references: [SectionReference]
+  let sections: [SegmentSection]
+  let dropPositions: Bool
+  let floor: Int64?
+  let settledBefore: Int64
+
+  /// Makes the file; a pure function.
+  public func build() throws -> SegmentImage {
+    SegmentWriter.write(
+      identity,
+      sections: [
+        try Compaction.merge(
+          sections, layout: layout, dropPositions: dropPositions, pruning: layout.pruning(settledBefore: settledBefore),
+          floor: floor)
+      ].compactMap { $0 })
+  }
+}
+
+extension ShardStore {
+  static let mergeFanIn = 4
+  /// Stored bytes that one merge reads at most: its rows are in memory meanwhile.
+  static let mergeBytesMax = 64 << 20
+
+  /// The most useful merge; nil when none is due. `fully` merges whatever has two sections.
+  public func planMerge(fully: Bool = false) -> MergePlan? {
+    var best: MergePlan?
+    var bestCount = fully ? 1 : Self.mergeFanIn - 1
+    for relation in relations.values.sorted(by: { $0.layout.id < $1.layout.id }) {
+      var classes: [MergeClass: [(reference: SectionReference, section: SegmentSection)]] = [:]
+      for candidate in relation.sections {
+        guard let side = side(of: candidate.section.summary, relation.layout) else { continue }
+        let key = MergeClass(
+          slice: candidate.section.summary.slice, side: side,
+          tier: fully ? 0 : Self.tier(of: candidate.section.summary.bytes))
+        classes[key, default: []].append(candidate)
+      }
+      for (key, members) in classes.sorted(by: { $0.key < $1.key }) {
+        var bytes = 0
+        let taken = members.sorted { $0.section.summary.bytes < $1.section.summary.bytes }.prefix {
+          bytes += $0.section.summary.bytes
+          return bytes <= Self.mergeBytesMax
+        }.sorted { $0.reference < $1.reference }
+        guard taken.count > bestCount else { continue }
+        bestCount = taken.count
+        best = MergePlan(
+          identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile), layout: relation.layout,
+          references: taken.map(\.reference), sections: taken.map(\.section), dropPositions: key.side != Self.undecided,
+          floor: floor(of: relation.layout), settledBefore: applied.logTime - RelationLayout.settlingTime)
+      }
+    }
+    return best
+  }
+  private struct MergeClass: Hashable, Comparable {
+    var slice: DaySlice
+    var side: Int
+    var tier: Int
+    static func < (a: MergeClass, b: MergeClass) -> Bool { (a.slice, a.side, a.tier) < (b.slice, b.side, b.tier) }
+  }
+  private static func tier(of bytes: Int) -> Int { (Int.bitWidth - max(1, bytes / 4096).leadingZeroBitCount) / 2 }
+  private static let undecided = -1
+  /// Which sections may be merged with each other: those with equal answers. Nil: none.
+  private func side(of section: SectionSummary, _ layout: RelationLayout) -> Int? {
+    if layout.isState { return 0 }
+    var side = 0
+    for (at, rollup) in applied.schema.rollups(of: layout.id).enumerated() {
+      guard let state = applied.rollups[rollup.id] else { continue }
+      let isSplit = state.watermark < section.high
+        || (!state.isBackfilled && section.low <= state.cut && state.cut < section.high)
+      if isSplit { return section.hasPositions ? Self.undecided : nil }
+      if !state.isBackfilled, section.high <= state.cut { side |= 1 << (at % 62) }
+    }
+    return side
+  }
+  private func floor(of layout: RelationLayout) -> Int64? {
+    guard let (rollup, level) = applied.schema.level(layout.id), let floor = applied.rollups[rollup.id]?.floors[level],
+      floor > .min
+    else { return nil }
+    return floor
+  }
+  /// Carries out one merge. False when none is due or another flow is changing the files.
+  public func merge(journal: Journal, compute: any Compute, fully: Bool = false) async throws -> Bool {
+    if isChangingLayout { return false }
+    isChangingLayout = true
+    defer { isChangingLayout = false }
+    guard let plan = planMerge(fully: fully) else { return false }
+    let image = try await compute.attempt { try plan.build() }
+    // Everything may have been below the floor: then there is nothing to put in the place of the inputs.
+    let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
+    _ = try await write(
+      .layout(
+        LayoutChange(
+          source: .sections(floor: plan.floor), settledBefore: plan.settledBefore, files: files, drops: plan.references)),
+      journal: journal)
+    try await persist(journal)
+    return true
+  }
+
+  /// Writes a file durably under its name and opens it for the Layout entry that will name it.
+  func install(_ image: SegmentImage, number: UInt64) async throws -> FileRecord {
+    let file = FileRecord(number: number, bytes: UInt64(image.byteCount), hash: image.hash, sections: image.sections)
+    try await disk.writeDurably(path(file), image.pieces)
+    staged[number] = try await open(file)
+    return file
+  }
+  /// Maps a file and checks that it is the one that log or manifest names.
+  func open(_ file: FileRecord) async throws -> [SegmentSection] {
+    let path = path(file)
+    func damaged(_ what: String) -> TallyError {
+      TallyError(.dataDamaged, "segment file \(path): \(what)", hint: "Restore the file from a copy.")
+    }
+    let image: FileImage
+    do { image = try await disk.map(path) } catch let failure as DiskFailure where failure.kind == .notFound {
+      throw damaged("missing")
+    }
+    do {
+      let sections = try SegmentReader.open(
+        image: image, expecting: SegmentIdentity(cluster: cluster, shard: shard, file: file.number))
+      guard image.bytes.count == Int(file.bytes), try SegmentReader.contentHash(of: image) == file.hash,
+        sections.map(\.summary) == file.sections
+      else { throw damaged("not the file that was written under this name") }
+      return sections
+    } catch let failure as DecodingFailure { throw damaged("\(failure)") }
+  }
+  /// Brings the manifest up to what was applied, then gives back what nothing needs: old files and journal.
+  func persist(_ journal: Journal) async throws {
+    guard let edit = nextEdit() else { return }
+    let old = manifest.contents.files
+    try await manifest.append(edit)
+    if edit.checkpoint?.position == checkpoint?.position { checkpoint = nil }
+    journal.release(shard, through: releasable)
+    for number in edit.removed { if let file = old[number] { try await disk.remove(path(file)) } }
+  }
+  /// The difference between the files as they are and as the manifest has them.
+  private func nextEdit() -> ManifestEdit? {
+    // A replayed flush's rows are in files now, but the state at its position is not known: an edit that names the files would
+    // make the next replay count those rows twice. The next flush brings a state.
+    if isCheckpointLost { return nil }
+    let known = manifest.contents
+    let edit = ManifestEdit(
+      layoutPosition: layoutPosition,
+      added: files.values.filter { known.files[$0.number] == nil }.sorted { $0.number < $1.number },
+      dropped: dropped.subtracting(known.dropped).sorted(),
+      removed: known.files.keys.filter { files[$0] == nil }.sorted(), checkpoint: checkpoint)
+    let isNothing = edit.added.isEmpty && edit.dropped.isEmpty && edit.removed.isEmpty && edit.checkpoint == nil
+    return isNothing && edit.layoutPosition == known.layoutPosition ? nil : edit
+  }
+}

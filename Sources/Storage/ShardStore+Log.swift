@@ -1,0 +1,127 @@
+// ShardStore+Log.swift — the head of the log: entries get their numbers here, and are applied in order once they are committed.
+//
+// The order of use, for one copy:  reserve room in the journal → append (never suspends) → journal.enqueue, in the same step
+// → await the promise → commit(through:). Tasks may resume in any order: commit applies all that the position covers.
+import Bytes
+public import Capabilities
+public import Columns
+public import Model
+
+/// What became of a batch offered to a shard.
+public enum BatchAdmission: Sendable {
+  /// It is the head of the log now: hand it to the journal.
+  case appended(LogEntry)
+  /// It took effect before: answer when that position is committed (nil: it surely is).
+  case duplicate(LogPosition?)
+}
+
+/// Rows of an entry, decoded ahead of its application.
+public enum PreparedRows: Sendable {
+  /// Not decoded yet.
+  case none
+  /// Rows of a Batch entry.
+  case rows(Batch)
+  /// Runs of a RollupCommit or BackfillCommit, by level.
+  case states([[Batch]])
+}
+
+extension ShardStore {
+  /// Microseconds that log time may gain for each microsecond that really passed.
+  static let logTimeRate: Int64 = 60
+  static let logTimeSlack: Int64 = 60_000_000
+
+  /// The log time of the next entry: max(last, wall clock), growing at most an hour a minute.
+  func stamp() -> Int64 {
+    let wall = clock.wallMicroseconds
+    let now = clock.now
+    let (seconds, attoseconds) = (now - stampedAt).components
+    let passed = Int64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000)
+    let micros = passed.overflow ? Int64.max : passed.partialValue &+ attoseconds / 1_000_000_000_000
+    if head.position.rawValue == 0 || wall <= head.logTime {
+      stampedAt = now
+      isLogTimeHeldBack = false
+      return max(head.logTime, wall)
+    }
+    let gain = micros.multipliedReportingOverflow(by: Self.logTimeRate)
+    let limit = head.logTime.addingReportingOverflow(gain.overflow ? .max : gain.partialValue)
+    let most = limit.overflow ? Int64.max : limit.partialValue
+    isLogTimeHeldBack = wall > most && wall - most > Self.logTimeSlack
+    if !isLogTimeHeldBack { stampedAt = now } else if most > head.logTime { stampedAt = now }
+    return isLogTimeHeldBack ? most : wall
+  }
+
+  /// Appends an entry to the head of the log; `rows` saves decoding it again. Throws, changing nothing, when it does not fit the head.
+  public func append(_ body: EntryBody, rows: PreparedRows = .none) throws(TallyError) -> LogEntry {
+    try append(body, epoch: head.epoch, rows: rows)
+  }
+  /// Begins an epoch: the first entry of a new primary or of one that restarted.
+  public func beginEpoch(_ epoch: Epoch, node: NodeID) throws(TallyError) -> LogEntry {
+    guard epoch > head.epoch else {
+      throw TallyError(.notPrimary, "shard \(shard) is at epoch \(head.epoch), not before \(epoch)")
+    }
+    return try append(.epochStart(node), epoch: epoch, rows: .none)
+  }
+  /// Checks a batch's key against the head of the log and appends the batch, in one step. Throws KeyConflict and KeyExpired.
+  public func appendBatch(
+    _ record: BatchRecord, encoded: [UInt8], rows: Batch? = nil
+  ) throws(TallyError) -> BatchAdmission {
+    if let key = record.key {
+      switch head.dedup.check(key, contentHash: record.contentHash) {
+      case .new: break
+      case .duplicate(let position): return .duplicate(position)
+      case .conflict:
+        throw TallyError(
+          .keyConflict, "batch \(key.sequence) of session \(key.session) was sent before with other content",
+          hint: "Use a new key for new content.")
+      case .expired:
+        throw TallyError(
+          .keyExpired, "batch \(key.sequence) of session \(key.session) is too old to tell whether it took effect")
+      }
+    }
+    return .appended(
+      try append(.batch(record, encoded: encoded), epoch: head.epoch, rows: rows.map { .rows($0) } ?? .none))
+  }
+  private func append(_ body: EntryBody, epoch: Epoch, rows: PreparedRows) throws(TallyError) -> LogEntry {
+    guard epoch.rawValue > 0 else {
+      throw TallyError(.unavailable, "shard \(shard) has no primary yet", detail: "no epoch was begun")
+    }
+    try head.check(body)
+    let version = if case .schemaBarrier(let schema) = body { schema.version } else { head.schema.version }
+    let entry = LogEntry(
+      position: head.position.next, epoch: epoch, kind: body.kind, logTime: stamp(), catalogVersion: version,
+      body: LogEntryFormat.encode(body), after: head.chain)
+    let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
+    try head.advance(entry, kept)
+    pending.append(Pending(entry: entry, body: kept, rows: rows))
+    return entry
+  }
+  /// Applies appended entries up to `position`, in order; those applied already are no matter. An error means that the
+  /// log holds something that does not decode: the shard must stop.
+  public func commit(through position: LogPosition) throws {
+    invariant(position <= head.position, "commit of \(position) beyond the head \(head.position) of shard \(shard)")
+    var done = 0
+    defer { if done > 0 { pending.removeFirst(done) } }
+    while done < pending.count, pending[done].entry.position <= position {
+      let next = pending[done]
+      try apply(next.entry, next.body, next.rows)
+      done += 1
+    }
+    guard !waiters.isEmpty else { return }
+    let ready = waiters.filter { $0.position <= applied.position }
+    waiters.removeAll { $0.position <= applied.position }
+    for waiter in ready { waiter.promise.fulfil(()) }
+  }
+  /// Waits until `position` is committed and applied. Nobody wakes the waiter if the node stops: race it against a deadline.
+  public func committed(_ position: LogPosition) -> Promise<Void> {
+    let promise = Promise<Void>()
+    if position <= applied.position { promise.fulfil(()) } else { waiters.append((position, promise)) }
+    return promise
+  }
+  /// Appends an entry, makes it durable and applies it.
+  public func write(_ body: EntryBody, rows: PreparedRows = .none, journal: Journal) async throws -> LogEntry {
+    let entry = try append(body, rows: rows)
+    _ = try await journal.append([JournalRecord(shard: shard, entry: entry)])
+    try commit(through: entry.position)
+    return entry
+  }
+}

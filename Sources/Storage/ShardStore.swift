@@ -1,0 +1,113 @@
+// ShardStore.swift — one replica of a shard on one node: its log's head, its applied state, memtables, files and manifest.
+//
+// Confined to one actor (the worker's). Aspects: +Log (append, commit), +Apply (what entries do), +Flush, +Layout (merging
+// sections, installing files, manifest edits), +Retention, Recovery.swift (opening). Reads go through snapshots, which are
+// Sendable and live as long as somebody holds them: files may be unlinked meanwhile.
+//
+// Invariants
+//   applied ≤ head; `pending` holds exactly the entries between them, in order.
+//   A row of position p is in files when p ≤ applied.flushedThrough, else in a memtable; never in both as a snapshot sees them.
+//   The manifest's checkpoint is the state at the position up to which rows are in files the manifest names.
+public import Capabilities
+public import Model
+
+/// A replica of a shard.
+public final class ShardStore {
+  /// One relation's rows: in memory, and in sections of files.
+  struct Relation {
+    var layout: RelationLayout
+    var memtable: MemTable
+    /// By file and section.
+    var sections: [(reference: SectionReference, section: SegmentSection)] = []
+  }
+  struct Pending {
+    var entry: LogEntry
+    var body: EntryBody
+    var rows: PreparedRows
+  }
+  /// The shard.
+  public let shard: ShardID
+  /// State after the last entry that was committed.
+  public internal(set) var applied: ShardState
+  /// State after the last entry that was appended.
+  public internal(set) var head: ShardState
+  /// True when the wall clock ran ahead of what log time may follow.
+  public internal(set) var isLogTimeHeldBack = false
+  let disk: any Disk
+  let clock: any Clock
+  let cluster: ClusterID
+  let manifest: Manifest
+  var pending: [Pending] = []
+  var waiters: [(position: LogPosition, promise: Promise<Void>)] = []
+  var stampedAt: Instant
+  var relations: [TableID: Relation] = [:]
+  /// Files with a live section.
+  var files: [UInt64: FileRecord] = [:]
+  /// Sections of `files` that are not live any more.
+  var dropped: Set<SectionReference> = []
+  /// Files opened for a Layout entry that is not applied yet.
+  var staged: [UInt64: [SegmentSection]] = [:]
+  /// The last entry that changed the files.
+  var layoutPosition: LogPosition
+  /// State at the position of the last flush, until a manifest edit holds it.
+  var checkpoint: ShardState?
+  /// Set while files hold rows of a flush whose state nobody kept (it was replayed): no manifest edit before the next flush.
+  var isCheckpointLost = false
+  /// State captured by a flush that is under way.
+  var flushState: ShardState?
+  /// One flow at a time changes the files.
+  var isChangingLayout = false
+
+  init(disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID, manifest: Manifest) {
+    self.disk = disk
+    self.clock = clock
+    self.cluster = cluster
+    self.shard = shard
+    self.manifest = manifest
+    applied = manifest.contents.checkpoint
+    head = applied
+    files = manifest.contents.files
+    dropped = manifest.contents.dropped
+    layoutPosition = manifest.contents.layoutPosition
+    stampedAt = clock.now
+    for layout in applied.schema.layouts {
+      relations[layout.id] = Relation(layout: layout, memtable: MemTable(layout: layout))
+    }
+  }
+  /// Creates an empty replica: its directory and manifest are durable when this returns.
+  public static func create(
+    disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID
+  ) async throws -> ShardStore {
+    let manifest = try await Manifest.create(disk: disk, cluster: cluster, shard: shard)
+    return ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, manifest: manifest)
+  }
+  var directory: String { ManifestFormat.directory(shard) }
+  func path(_ file: FileRecord) -> String { directory + "/" + ManifestFormat.segmentName(file) }
+
+  // MARK: Reading
+
+  /// All rows of a relation (a table, or a rollup's level) at the applied position; nil when the shard does not have it.
+  /// Rows of a level below its floor may still be there: readers leave them out.
+  public func snapshot(of relation: TableID) -> TableSnapshot? {
+    guard let relation = relations[relation] else { return nil }
+    return TableSnapshot(
+      layout: relation.layout, position: applied.position, chunks: relation.memtable.snapshot(),
+      sections: relation.sections.map(\.section))
+  }
+  /// How far a rollup has come, as readers see it.
+  public func rollupState(_ rollup: TableID) -> RollupState? { applied.rollups[rollup] }
+  /// Bytes of rows in memory.
+  public var memtableBytes: Int { relations.values.reduce(0) { $0 + $1.memtable.bytes } }
+  /// Rows in memory.
+  public var memtableRows: Int { relations.values.reduce(0) { $0 + $1.memtable.rows } }
+  /// Bytes of the segment files.
+  public var fileBytes: UInt64 { files.values.reduce(0) { $0 + $1.bytes } }
+  /// Number of segment files.
+  public var fileCount: Int { files.count }
+  /// Summaries of a relation's live sections.
+  public func sections(of relation: TableID) -> [SectionSummary] {
+    relations[relation]?.sections.map(\.section.summary) ?? []
+  }
+  /// Rows at or below this need not be replayed: the journal may forget them.
+  public var releasable: LogPosition { manifest.contents.checkpoint.position }
+}
