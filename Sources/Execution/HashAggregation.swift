@@ -142,11 +142,16 @@ final class HashAggregation {
     if grown > 0 { try context.hold(grown) } else { context.release(-grown) }
   }
 
-  /// The groups' keys and results.
-  func finish() throws -> Batch {
+  /// The groups' keys and results. `prunesTopN` false: TopN states keep all their items, as states that are merged later must.
+  func finish(prunesTopN: Bool) throws -> Batch {
     var columns = node.groups.isEmpty ? [] : table.keyColumns()
     for (call, accumulator) in zip(node.calls, accumulators) {
-      var result = try accumulator.finish(groupCount: groupCount)
+      var result: ColumnVector
+      if !prunesTopN, case .topn = call.type {
+        result = try accumulator.finishPartial(groupCount: groupCount)[0]
+      } else {
+        result = try accumulator.finish(groupCount: groupCount)
+      }
       if call.function == .countMerge { result = ColumnVector(.bigint, result.values) }
       columns.append(result.retyped(call.type))
     }

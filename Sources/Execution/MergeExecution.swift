@@ -16,18 +16,25 @@ public enum MergeExecution {
     for part in parts { counts.add(part.counts) }
     let batches = parts.flatMap(\.batches)
     guard parts.count > 1, let merge = merging(plan) else { return FragmentResult(batches: batches, counts: counts) }
-    var result = try typed { try FragmentExecution.run(merge, GatheredRows(fragments: [batches]), limits) }
+    var result = try typed { try FragmentExecution.run(merge, GatheredRows(fragments: [batches]), limits, isPartial: true) }
     counts.rowsReturned = result.rowCount
     counts.memoryPeak = max(counts.memoryPeak, result.counts.memoryPeak)
     result.counts = counts
     return result
   }
-  /// Runs a coordinator's plan over the rows its fragments returned, by fragment.
+  /// Runs a coordinator's plan over the rows its fragments returned, by fragment. TopN states in the answer keep their type's number
+  /// of counters: shards send more.
   public static func executeCoordinator(
     _ plan: PlanNode, fragments: [FragmentResult], limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> FragmentResult {
     let rows = fragments.map(\.batches)
-    return try typed { try FragmentExecution.run(plan, GatheredRows(fragments: rows), limits) }
+    return try typed {
+      var result = try FragmentExecution.run(plan, GatheredRows(fragments: rows), limits)
+      for at in result.batches.indices {
+        result.batches[at].columns = result.batches[at].columns.map(SketchKernels.pruned)
+      }
+      return result
+    }
   }
 
   /// The plan that merges results of `plan`, or nil where joining them is all there is to do.

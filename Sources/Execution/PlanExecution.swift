@@ -36,8 +36,12 @@ struct PlanExecution {
     self.context = context
   }
 
-  /// Runs the plan; batches have between 1 and `Limits.batchRowsMax` rows. `needed`: output columns that are looked at, nil for all.
-  func run(_ plan: PlanNode, needed: Set<Int>? = nil, _ sink: (Batch) throws -> Void) throws {
+  /// Runs the plan; batches have between 1 and `Limits.batchRowsMax` rows.
+  ///
+  /// `needed`: output columns that are looked at, nil for all. `isPartial`: the rows of a topmost aggregate are merged elsewhere.
+  func run(
+    _ plan: PlanNode, needed: Set<Int>? = nil, isPartial: Bool = false, _ sink: (Batch) throws -> Void
+  ) throws {
     switch plan {
     case .scan(let node):
       try source.scan(node, context) { batch in
@@ -68,7 +72,7 @@ struct PlanExecution {
         try context.cancel.check()
         try aggregation.add(batch)
       }
-      try emit(try aggregation.finish(), sink)
+      try emit(try aggregation.finish(prunesTopN: !isPartial), sink)
       aggregation.release()
     case .sort(let node): try sort(node, needed, sink)
     case .limit(let node): try limit(node, needed, sink)

@@ -44,7 +44,7 @@ struct RollupScan {
     let merge = try HashAggregation(mergeNode, context)
     try stored { try merge.add($0) }
     if tail.count > 0 { try merge.add(tail) }
-    try inPieces(try merge.finish(), deliver)
+    try inPieces(try merge.finish(prunesTopN: false), deliver)
     merge.release()
   }
   private func inPieces(_ batch: Batch, _ body: (Batch) throws -> Void) throws {
@@ -134,7 +134,7 @@ struct RollupScan {
     context.counts.tailRows += prepared
     context.counts.poisonedRows += rows.poisonedRows
     // Without keys an aggregation always gives a row; without raw rows there is none to give.
-    let result = prepared == 0 ? none : try aggregation.finish()
+    let result = prepared == 0 ? none : try aggregation.finish(prunesTopN: false)
     aggregation.release()
     return result
   }

@@ -109,6 +109,19 @@ enum SketchKernels {
     }
     return ColumnVector(topn: made, x.parameters).values
   }
+  /// TopN states with at most their type's counters; other columns as they are.
+  static func pruned(_ column: ColumnVector) -> ColumnVector {
+    guard case .topn(let states) = column.values else { return column }
+    let limit = states.parameters.counters
+    guard (0..<states.count).contains(where: { states.offsets[$0 + 1] - states.offsets[$0] > limit }) else { return column }
+    let made: [TopN?] = (0..<states.count).map { row in
+      if column.isNull(row) { return nil }
+      var state = states.state(row)
+      state.prune(to: Int(limit))
+      return state
+    }
+    return ColumnVector(topn: made, states.parameters).retyped(column.type)
+  }
   /// Not strict: see `TopN.add`.
   static func topnAdd(_ operands: [Operand], _ type: DataType, _ count: Int) throws -> Operand {
     guard case .topn(let parameters) = type else { fatalError("not a topn type: \(type)") }

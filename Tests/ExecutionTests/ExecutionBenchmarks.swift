@@ -87,12 +87,12 @@ struct ExecutionBenchmarks {
   }
   static let dictionaries = [dictionary(20_000, "query about"), dictionary(60, "country"), dictionary(5, "device")]
 
-  static func memory(_ rows: Int) -> MemTable {
+  static func memory(_ rows: Int, ofWeek total: Int? = nil) -> MemTable {
     var random = Seeded(7)
     let table = MemTable(layout: RelationLayout(table: table))
     for at in stride(from: 0, to: rows, by: 65536) {
       table.append(
-        events(min(65536, rows - at), dictionaries, &random, from: at, of: rows), at: LogPosition(UInt64(at / 65536 + 1)))
+        events(min(65536, rows - at), dictionaries, &random, from: at, of: total ?? rows), at: LogPosition(UInt64(at / 65536 + 1)))
     }
     return table
   }
@@ -158,7 +158,8 @@ struct ExecutionBenchmarks {
   }
   @Test func rollups() throws {
     let rows = 2_000_000
-    let memory = Self.memory(rows)
+    // A fifth of a week of 10 M events: about 7 rows a group.
+    let memory = Self.memory(rows, ofWeek: 10_000_000)
     let position = memory.high ?? LogPosition(0)
     let raw = TableSnapshot(layout: memory.layout, position: position, chunks: memory.snapshot(), sections: [])
     let layouts = [0, 1].map { RelationLayout(rollup: Self.definition, level: $0) }

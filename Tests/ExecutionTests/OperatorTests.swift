@@ -123,6 +123,43 @@ struct OperatorTests {
       }
     }
   }
+  @Test func topListsArePrunedAtTheEndOnly() throws {
+    let type = DataType.topn(TopNParameters(counters: 5))
+    // Items that are small in every part but great together.
+    let items = (0..<3).map { part in (0..<40).map { "\($0 < 10 ? "common" : "own \(part)") \($0)" } }
+    let batches = try items.map { list in
+      Batch(
+        count: 120,
+        columns: [
+          try TestRows.column(.text, list.flatMap { name in [Value](repeating: .text(name), count: 3) }),
+          ColumnVector(.bigint, .fixed((0..<120).map { $0 % 3 == 0 ? 1 : Int64($0 % 40) })),
+        ])
+    }
+    let scan = PlanNode.scan(
+      ScanNode(
+        source: .table(TableID(1)), storedColumns: [0, 1], output: [OutputColumn("t", .text), OutputColumn("w", .bigint)]))
+    let partial = Self.aggregate(
+      scan, [], [AggregateCall(.topnAdd, [.column(0, .text), .column(1, .bigint)], type: type)])
+    let parts = try batches.map {
+      try FragmentExecution.run(partial, BatchSource(batches: [$0]), ExecutionLimits(), isPartial: true)
+    }
+    var whole = TopN(TopNParameters(counters: 5))
+    for batch in batches {
+      for row in 0..<batch.count {
+        if case .text(let text) = try batch.columns[0].value(row), case .fixed(let w) = try batch.columns[1].value(row) {
+          whole.add(text, weight: w)
+        }
+      }
+    }
+    whole.prune(to: 5)
+    let merged = try MergeExecution.mergeShards(partial, parts)
+    let input = PlanNode.fragmentInput(FragmentInputNode(fragment: 0, output: partial.columns))
+    let final = Self.aggregate(input, [], [AggregateCall(.topnUnion, [.column(0, type)], type: type)])
+    for plan in [final, input] {
+      let answer = try MergeExecution.executeCoordinator(plan, fragments: [merged])
+      #expect(try TestRows.texts(answer.batches) == [TestRows.text(.topn(TopNFormat.encode(whole)), type)])
+    }
+  }
   @Test func sortsLimitsAndFiltersAgree() throws {
     var random = Seeded(14)
     let rows = TestRows.rows(1200, &random)
