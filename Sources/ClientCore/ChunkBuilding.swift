@@ -1,9 +1,11 @@
-// ChunkBuilding.swift — a chunk of CSV → encoded batches for its shards, on compute threads; and where wrong rows are written.
-internal import Synchronization
+// ChunkBuilding.swift — a chunk of CSV → encoded batches for its shards, on compute threads; and where wrong rows
+// are written.
+
 import Bytes
 import Capabilities
 import Columns
 import Model
+internal import Synchronization
 import Wire
 
 /// A chunk ready to be delivered.
@@ -30,7 +32,8 @@ final class ChunkBuilding: Sendable {
   init(_ plan: CSVPlan, shards: [ShardID], chunkBytes: Int) {
     self.plan = plan
     self.shards = shards
-    // A record is at least as long as it has fields. Twice the rows' need leaves room to split batches that are too long to send.
+    // A record is at least as long as it has fields. Twice the rows' need leaves room to split batches that are
+    // too long to send.
     stride = min(2 * (chunkBytes / max(1, plan.fieldCount) / Limits.batchRowsMax + 1), 256)
   }
   func build(_ chunk: CSVChunk) throws(TallyError) -> BuiltChunk {
@@ -43,7 +46,10 @@ final class ChunkBuilding: Sendable {
     return BuiltChunk(batches: batches, rejects: built.rejects)
   }
   private func encode(
-    _ batch: Batch, _ shard: Int, _ parts: inout [Int], _ batches: inout [ShardBatch]
+    _ batch: Batch,
+    _ shard: Int,
+    _ parts: inout [Int],
+    _ batches: inout [ShardBatch]
   ) throws(TallyError) {
     let bytes = BatchFormat.encode(batch)
     if bytes.count > Self.batchBytesMax && batch.count > 1 {
@@ -53,9 +59,14 @@ final class ChunkBuilding: Sendable {
     }
     guard parts[shard] < stride else {
       throw .sql(
-        "54000", "a chunk gives shard \(shards[shard]) more than \(stride) batches", hint: "Load with smaller chunks.")
+        "54000",
+        "a chunk gives shard \(shards[shard]) more than \(stride) batches",
+        hint: "Load with smaller chunks."
+      )
     }
-    batches.append(ShardBatch(shard: shards[shard], part: parts[shard], rows: batch.count, bytes: bytes))
+    batches.append(
+      ShardBatch(shard: shards[shard], part: parts[shard], rows: batch.count, bytes: bytes)
+    )
     parts[shard] += 1
   }
 }
@@ -67,7 +78,9 @@ final class RejectFile: Sendable {
 
   private init(_ file: any DiskFile) { self.file = file }
   static func create(_ path: String, disk: any Disk) async throws -> RejectFile {
-    do { try await disk.remove(path) } catch let failure as DiskFailure where failure.kind == .notFound {}
+    do { try await disk.remove(path) } catch let failure as DiskFailure
+      where failure.kind == .notFound
+    {}
     return RejectFile(try await disk.open(path, .create))
   }
   /// Appends records; calls follow one another.

@@ -1,12 +1,15 @@
 // ChunkReader.swift — a CSV or CSV.gz file as chunks of whole records, in order, with bounded memory.
 //
-// Inflating and cutting are work for `Compute`; one piece at a time is under way. A gzip file is read in small pieces, because a piece
-// can inflate a thousandfold.
+// Inflating and cutting are work for `Compute`; one piece at a time is under way. A gzip file is read in small
+// pieces, because a piece can inflate a thousandfold.
+
 import Bytes
 import Capabilities
 import Model
 
-/// Reads one file. Used by one task at a time: it hands the state to `Compute` and waits for it.
+/// Reads one file.
+///
+/// Used by one task at a time: it hands the state to `Compute` and waits for it.
 final class ChunkReader: @unchecked Sendable {
   // Safe: `next` is called by one task, and the compute thread that touches the fields runs only while that task waits.
   private let file: any DiskFile
@@ -21,7 +24,13 @@ final class ChunkReader: @unchecked Sendable {
   private static let plainPiece = 2 << 20
   private static let packedPiece = 32 << 10
 
-  private init(_ file: any DiskFile, _ size: UInt64, _ compute: any Compute, chunkBytes: Int, hasHeader: Bool) {
+  private init(
+    _ file: any DiskFile,
+    _ size: UInt64,
+    _ compute: any Compute,
+    chunkBytes: Int,
+    hasHeader: Bool
+  ) {
     self.file = file
     self.size = size
     self.compute = compute
@@ -30,10 +39,20 @@ final class ChunkReader: @unchecked Sendable {
     cutter = ChunkCutter(chunkBytes: chunkBytes, hasHeader: hasHeader)
   }
   static func open(
-    _ path: String, disk: any Disk, compute: any Compute, chunkBytes: Int, hasHeader: Bool
+    _ path: String,
+    disk: any Disk,
+    compute: any Compute,
+    chunkBytes: Int,
+    hasHeader: Bool
   ) async throws -> ChunkReader {
     let file = try await disk.open(path, .read)
-    return ChunkReader(file, try await file.size(), compute, chunkBytes: chunkBytes, hasHeader: hasHeader)
+    return ChunkReader(
+      file,
+      try await file.size(),
+      compute,
+      chunkBytes: chunkBytes,
+      hasHeader: hasHeader
+    )
   }
   /// Bytes of the file taken so far.
   var bytesRead: UInt64 { position }
@@ -44,7 +63,9 @@ final class ChunkReader: @unchecked Sendable {
   func next() async throws -> [CSVChunk]? {
     if isStarted && position >= size { return nil }
     let piece = try await file.read(
-      at: position, count: isStarted && gunzip == nil ? Self.plainPiece : Self.packedPiece)
+      at: position,
+      count: isStarted && gunzip == nil ? Self.plainPiece : Self.packedPiece
+    )
     if piece.isEmpty && position < size {
       throw TallyError(.invalid, "the file became shorter while it was read", sqlState: "58030")
     }

@@ -1,12 +1,13 @@
 // ClusterMap.swift — the catalog as a client or worker knows it, and the coordinators it asks.
 //
-// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the next. Refreshes
-// that are wanted at the same time are made once.
-internal import Synchronization
+// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the
+// next. Refreshes that are wanted at the same time are made once.
+
 import Bytes
 public import Capabilities
 public import Model
 public import RPC
+internal import Synchronization
 public import Wire
 
 /// A cached catalog and the way to a newer one.
@@ -28,7 +29,12 @@ public final class ClusterMap: Sendable {
   private static let fetchTimeout = Duration.seconds(5)
 
   /// Makes an empty map; `coordinators` are tried in turn.
-  public init(coordinators: [NetworkAddress], pool: ConnectionPool, clock: any Clock, random: any Random) {
+  public init(
+    coordinators: [NetworkAddress],
+    pool: ConnectionPool,
+    clock: any Clock,
+    random: any Random
+  ) {
     invariant(!coordinators.isEmpty, "no coordinators")
     self.coordinators = coordinators
     self.pool = pool
@@ -53,10 +59,16 @@ public final class ClusterMap: Sendable {
     }
   }
   /// Asks the coordinators for a catalog newer than `seen`; returns the newest there is, which may be the same.
-  public func refresh(after seen: RequestRouting?, deadline: Instant = .distantFuture) async throws -> RequestRouting {
+  public func refresh(
+    after seen: RequestRouting?,
+    deadline: Instant = .distantFuture
+  ) async throws -> RequestRouting {
     while true {
-      let (newer, pending, mine) = state.withLock { state -> (RequestRouting?, Promise<Void>?, Promise<Void>?) in
-        if let known = state.routing, known !== seen, known.catalog.version > seen?.catalog.version ?? CatalogVersion(0) {
+      let (newer, pending, mine) = state.withLock {
+        state -> (RequestRouting?, Promise<Void>?, Promise<Void>?) in
+        if let known = state.routing, known !== seen,
+          known.catalog.version > seen?.catalog.version ?? CatalogVersion(0)
+        {
           return (known, nil, nil)
         }
         if let pending = state.refreshing { return (nil, pending, nil) }
@@ -83,8 +95,12 @@ public final class ClusterMap: Sendable {
   private func fetch(_ deadline: Instant) async throws -> RequestRouting {
     let version = known?.catalog.version ?? CatalogVersion(0)
     let reply = try await call(
-      .fetchCatalog(FetchCatalog(known: version)), deadline: min(deadline, clock.now + Self.fetchTimeout))
-    guard case .catalogReply(let content) = reply else { throw Self.unexpected(reply, "fetchCatalog") }
+      .fetchCatalog(FetchCatalog(known: version)),
+      deadline: min(deadline, clock.now + Self.fetchTimeout)
+    )
+    guard case .catalogReply(let content) = reply else {
+      throw Self.unexpected(reply, "fetchCatalog")
+    }
     if content.catalog.isEmpty {
       guard let known else { throw TallyError(.protocolViolation, "a coordinator sent no catalog") }
       return known
@@ -94,8 +110,11 @@ public final class ClusterMap: Sendable {
         let catalog = try CatalogFormat.decodeSnapshot(from: &reader)
         try reader.expectEnd()
         return catalog
-      })
-    guard let known else { throw TallyError(.internalError, "the catalog that was fetched is gone") }
+      }
+    )
+    guard let known else {
+      throw TallyError(.internalError, "the catalog that was fetched is gone")
+    }
     return known
   }
   static func unexpected(_ reply: Message, _ request: String) -> TallyError {
@@ -104,24 +123,36 @@ public final class ClusterMap: Sendable {
 
   /// Makes a request to a coordinator: the next one when one cannot be reached or is shutting down.
   public func call(_ request: Message, deadline: Instant = .distantFuture) async throws -> Message {
-    try await onCoordinator(deadline) { connection in try await connection.call(request, deadline: deadline) }
+    try await onCoordinator(deadline) { connection in
+      try await connection.call(request, deadline: deadline)
+    }
   }
   /// Makes a request to a coordinator that is answered by several messages.
-  public func openStream(_ request: Message, deadline: Instant = .distantFuture) async throws -> MessageStream {
-    try await onCoordinator(deadline) { connection in try await connection.openStream(request, deadline: deadline) }
+  public func openStream(
+    _ request: Message,
+    deadline: Instant = .distantFuture
+  ) async throws -> MessageStream {
+    try await onCoordinator(deadline) { connection in
+      try await connection.openStream(request, deadline: deadline)
+    }
   }
   private func onCoordinator<R: Sendable>(
-    _ deadline: Instant, _ body: (RPCConnection) async throws -> R
+    _ deadline: Instant,
+    _ body: (RPCConnection) async throws -> R
   ) async throws -> R {
     let first = state.withLock { $0.preferred }
     var last: TallyError?
     for offset in coordinators.indices {
       let at = (first + offset) % coordinators.count
       do {
-        let result = try await body(try await pool.connection(to: coordinators[at], deadline: deadline))
+        let result = try await body(
+          try await pool.connection(to: coordinators[at], deadline: deadline)
+        )
         state.withLock { $0.preferred = at }
         return result
-      } catch let error as TallyError where error.status == .unavailable || error.status == .notPrimary {
+      } catch let error as TallyError
+        where error.status == .unavailable || error.status == .notPrimary
+      {
         last = error
       }
     }

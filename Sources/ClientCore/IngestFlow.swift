@@ -1,13 +1,15 @@
 // IngestFlow.swift — loads a CSV file as a named producer: read → cut → build → deliver, several chunks at once.
 //
-// A chunk is delivered only after all chunks before it were built without a wrong row. So when a row is wrong, exactly the chunks before
-// its own are stored, and after the file is corrected from that row on, the same command completes the load. Running a load again
-// builds the same chunks with the same keys; the shards answer those they have as duplicates.
-internal import Synchronization
+// A chunk is delivered only after all chunks before it were built without a wrong row. So when a row is wrong,
+// exactly the chunks before its own are stored, and after the file is corrected from that row on, the same command
+// completes the load. Running a load again builds the same chunks with the same keys; the shards answer those they
+// have as duplicates.
+
 import Bytes
 public import Capabilities
 import Columns
 import Model
+internal import Synchronization
 import Wire
 
 /// Loads files.
@@ -33,9 +35,12 @@ public struct IngestFlow: Sendable {
     case failed(chunk: Int, IngestFailure)
   }
 
-  /// Loads a file; returns also when it failed, saying what is stored. `progress` is told after every chunk.
+  /// Loads a file; returns also when it failed, saying what is stored.
+  ///
+  /// `progress` is told after every chunk.
   public func run(
-    _ request: IngestRequest, progress: @escaping @Sendable (IngestProgress) -> Void = { _ in }
+    _ request: IngestRequest,
+    progress: @escaping @Sendable (IngestProgress) -> Void = { _ in }
   ) async -> IngestReport {
     var report = IngestReport(path: request.path)
     do {
@@ -46,40 +51,67 @@ public struct IngestFlow: Sendable {
     return report
   }
   private func failure(_ error: any Error, _ report: IngestReport) -> IngestFailure {
-    IngestFailure(error: TallyError(ofLoad: error), line: nil, column: nil, acknowledged: Self.stored(report))
+    IngestFailure(
+      error: TallyError(ofLoad: error),
+      line: nil,
+      column: nil,
+      acknowledged: Self.stored(report)
+    )
   }
   private static func stored(_ report: IngestReport) -> String {
     let all = report.rowsDurable + report.rowsDuplicate
     if all == 0 { return "no row of the file was acknowledged" }
-    return "\(all) rows of the file are stored: \(report.rowsDurable) by this load, \(report.rowsDuplicate) by an earlier one"
+    return
+      "\(all) rows of the file are stored: \(report.rowsDurable) by this load, \(report.rowsDuplicate) by an earlier one"
   }
 
   private func load(
-    _ request: IngestRequest, _ report: inout IngestReport, _ progress: @escaping @Sendable (IngestProgress) -> Void
+    _ request: IngestRequest,
+    _ report: inout IngestReport,
+    _ progress: @escaping @Sendable (IngestProgress) -> Void
   ) async throws {
     guard request.chunkBytes >= 1024, request.chunkBytes <= 64 << 20 else {
       throw TallyError.sql("22023", "a chunk has 1 KiB to 64 MiB, not \(request.chunkBytes) bytes")
     }
-    let routing = try await map.refresh(after: map.known, deadline: clock.now + request.producer.patience)
+    let routing = try await map.refresh(
+      after: map.known,
+      deadline: clock.now + request.producer.patience
+    )
     guard let table = routing.catalog.table(named: request.table) else {
       throw TallyError.sql("42P01", "relation \"\(request.table)\" does not exist")
     }
     guard case .distributed(_, let group) = table.distribution else {
       throw TallyError.sql(
-        "0A000", "table \"\(table.name)\" is not distributed", hint: "Call create_distributed_table before loading rows.")
+        "0A000",
+        "table \"\(table.name)\" is not distributed",
+        hint: "Call create_distributed_table before loading rows."
+      )
     }
-    guard request.rejectPath != request.path else { throw TallyError.sql("22023", "the reject file is the file itself") }
+    guard request.rejectPath != request.path else {
+      throw TallyError.sql("22023", "the reject file is the file itself")
+    }
     let session = try await Producer.open(
       OpenProducer(
-        table: request.table, name: request.source ?? request.path, chunkBytes: UInt64(request.chunkBytes),
-        fingerprint: request.fingerprint, again: request.again), map: map,
-      deadline: clock.now + request.producer.patience)
+        table: request.table,
+        name: request.source ?? request.path,
+        chunkBytes: UInt64(request.chunkBytes),
+        fingerprint: request.fingerprint,
+        again: request.again
+      ),
+      map: map,
+      deadline: clock.now + request.producer.patience
+    )
     report.firstLoad = session.isNew ? "" : session.firstLoad
     guard session.chunkBytes >= 1024, session.chunkBytes <= 64 << 20 else {
       throw TallyError(.protocolViolation, "the session has chunks of \(session.chunkBytes) bytes")
     }
     let reader = try await ChunkReader.open(
-      request.path, disk: disk, compute: compute, chunkBytes: Int(session.chunkBytes), hasHeader: request.hasHeader)
+      request.path,
+      disk: disk,
+      compute: compute,
+      chunkBytes: Int(session.chunkBytes),
+      hasHeader: request.hasHeader
+    )
     do {
       try await load(request, routing.shards(of: group), table, session, reader, &report, progress)
     } catch {
@@ -90,8 +122,13 @@ public struct IngestFlow: Sendable {
   }
 
   private func load(
-    _ request: IngestRequest, _ shards: [ShardRecord], _ table: TableSchema, _ session: ProducerSession,
-    _ reader: ChunkReader, _ report: inout IngestReport, _ progress: @escaping @Sendable (IngestProgress) -> Void
+    _ request: IngestRequest,
+    _ shards: [ShardRecord],
+    _ table: TableSchema,
+    _ session: ProducerSession,
+    _ reader: ChunkReader,
+    _ report: inout IngestReport,
+    _ progress: @escaping @Sendable (IngestProgress) -> Void
   ) async throws {
     // The header comes with the first chunk.
     var waiting: [CSVChunk] = []
@@ -99,15 +136,31 @@ public struct IngestFlow: Sendable {
     while waiting.isEmpty && !atEnd {
       if let chunks = try await reader.next() { waiting += chunks } else { atEnd = true }
     }
-    let columns = try request.columns ?? reader.header.map { bytes throws(TallyError) in
-      try CSVRecords.header(bytes, format: request.format)
-    }
+    let columns =
+      try request.columns
+      ?? reader.header.map { bytes throws(TallyError) in
+        try CSVRecords.header(bytes, format: request.format)
+      }
     let plan = try CSVPlan(
-      table: table, shards: shards, columns: columns, format: request.format,
-      constants: try await defaults(of: table, besides: columns), rejectsRows: true)
-    let building = ChunkBuilding(plan, shards: shards.map(\.id), chunkBytes: Int(session.chunkBytes))
+      table: table,
+      shards: shards,
+      columns: columns,
+      format: request.format,
+      constants: try await defaults(of: table, besides: columns),
+      rejectsRows: true
+    )
+    let building = ChunkBuilding(
+      plan,
+      shards: shards.map(\.id),
+      chunkBytes: Int(session.chunkBytes)
+    )
     let producer = Producer(
-      session: session.session, table: table.id, stride: building.stride, map: map, options: request.producer)
+      session: session.session,
+      table: table.id,
+      stride: building.stride,
+      map: map,
+      options: request.producer
+    )
     var rejectFile: RejectFile?
     if let path = request.rejectPath { rejectFile = try await RejectFile.create(path, disk: disk) }
     let rejects = rejectFile
@@ -137,7 +190,8 @@ public struct IngestFlow: Sendable {
       reading: while ends.isEmpty {
         for chunk in waiting {
           // `doneBelow` bounds how far ahead of the oldest unacknowledged chunk this may run.
-          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax {
+          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax
+          {
             guard let end = try await group.next() else { break }
             note(end)
             if !ends.isEmpty { break reading }
@@ -146,7 +200,15 @@ public struct IngestFlow: Sendable {
           previous = mine
           inFlight += 1
           group.addTask {
-            await carry(chunk, before, mine, building, producer, rejects, isRejecting: request.rejectPath != nil)
+            await carry(
+              chunk,
+              before,
+              mine,
+              building,
+              producer,
+              rejects,
+              isRejecting: request.rejectPath != nil
+            )
           }
         }
         waiting = []
@@ -182,14 +244,30 @@ public struct IngestFlow: Sendable {
 
   /// Builds a chunk, waits until all before it are built, delivers it.
   private func carry(
-    _ chunk: CSVChunk, _ before: Promise<Bool>?, _ mine: Promise<Bool>, _ building: ChunkBuilding, _ producer: Producer,
-    _ rejectFile: RejectFile?, isRejecting: Bool
+    _ chunk: CSVChunk,
+    _ before: Promise<Bool>?,
+    _ mine: Promise<Bool>,
+    _ building: ChunkBuilding,
+    _ producer: Producer,
+    _ rejectFile: RejectFile?,
+    isRejecting: Bool
   ) async -> ChunkEnd {
-    func fails(_ error: any Error, line: Int? = nil, column: String? = nil, note: String = "") -> ChunkEnd {
+    func fails(
+      _ error: any Error,
+      line: Int? = nil,
+      column: String? = nil,
+      note: String = ""
+    ) -> ChunkEnd {
       mine.fulfil(false)
       return .failed(
         chunk: chunk.number,
-        IngestFailure(error: TallyError(ofLoad: error), line: line, column: column, acknowledged: note))
+        IngestFailure(
+          error: TallyError(ofLoad: error),
+          line: line,
+          column: column,
+          acknowledged: note
+        )
+      )
     }
     do {
       let (built, hash) = try await compute.attempt {
@@ -206,10 +284,20 @@ public struct IngestFlow: Sendable {
       try await rejectFile?.append(built.rejects)
       mine.fulfil(true)
       do {
-        let delivered = try await producer.deliver(chunk: chunk.number, contentHash: hash, batches: built.batches)
-        return .delivered(rows: delivered.rowsDurable + delivered.rowsDuplicate, rejects: built.rejects)
+        let delivered = try await producer.deliver(
+          chunk: chunk.number,
+          contentHash: hash,
+          batches: built.batches
+        )
+        return .delivered(
+          rows: delivered.rowsDurable + delivered.rowsDuplicate,
+          rejects: built.rejects
+        )
       } catch {
-        return fails(error, note: "; rows of the part that begins on line \(chunk.firstLine) may be stored as well")
+        return fails(
+          error,
+          note: "; rows of the part that begins on line \(chunk.firstLine) may be stored as well"
+        )
       }
     } catch {
       return fails(error)
@@ -217,23 +305,35 @@ public struct IngestFlow: Sendable {
   }
 
   /// The values of the defaults of columns that are not in the file, evaluated once by a coordinator.
-  private func defaults(of table: TableSchema, besides columns: [String]?) async throws -> [Int: Value] {
+  private func defaults(
+    of table: TableSchema,
+    besides columns: [String]?
+  ) async throws -> [Int: Value] {
     guard let columns else { return [:] }
     let given = Set(columns)
     let missing = table.columns.indices.filter { at in
       !given.contains(table.columns[at].name) && table.columns[at].defaultSQL != nil
     }
     if missing.isEmpty { return [:] }
-    let list = missing.map { "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))" }
+    let list = missing.map {
+      "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
+    }
     let call = try await QueryCall.open(
-      QueryRequest(sql: "SELECT " + list.joined(separator: ", ")), map: map, deadline: clock.now + .seconds(30))
+      QueryRequest(sql: "SELECT " + list.joined(separator: ", ")),
+      map: map,
+      deadline: clock.now + .seconds(30)
+    )
     var values: [Int: Value] = [:]
     while let event = try await call.next() {
-      guard case .batch(let batch) = event, batch.count > 0, batch.columns.count == missing.count else { continue }
+      guard case .batch(let batch) = event, batch.count > 0, batch.columns.count == missing.count
+      else { continue }
       for (at, vector) in zip(missing, batch.columns) { values[at] = vector.firstValue }
     }
     guard values.count == missing.count else {
-      throw TallyError(.protocolViolation, "a coordinator did not evaluate the defaults of \"\(table.name)\"")
+      throw TallyError(
+        .protocolViolation,
+        "a coordinator did not evaluate the defaults of \"\(table.name)\""
+      )
     }
     return values
   }

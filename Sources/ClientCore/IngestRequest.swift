@@ -1,4 +1,5 @@
 // IngestRequest.swift — what a load of a file is given and what it tells in the end.
+
 public import Model
 
 /// A file to load.
@@ -13,11 +14,15 @@ public struct IngestRequest: Sendable {
   public var hasHeader = true
   /// Delimiter and NULL text.
   public var format = CSVFormat()
-  /// Name of the source; the same name and bytes load once. Nil: the path.
+  /// Name of the source; the same name and bytes load once.
+  ///
+  /// Nil: the path.
   public var source: String?
   /// Load anew although a source of that name was loaded before.
   public var again = false
-  /// File for wrong rows, below the disk's root; it is written anew. Nil: the first wrong row ends the load.
+  /// File for wrong rows, below the disk's root; it is written anew.
+  ///
+  /// Nil: the first wrong row ends the load.
   public var rejectPath: String?
   /// Bytes of a chunk; a source that was loaded before keeps its own.
   public var chunkBytes = 4 << 20
@@ -52,7 +57,9 @@ public struct IngestFailure: Sendable, Equatable {
   public var acknowledged: String
 }
 
-/// What a load came to. `rowsDurable + rowsDuplicate + rowsRejected` are the rows of all acknowledged chunks.
+/// What a load came to.
+///
+/// `rowsDurable + rowsDuplicate + rowsRejected` are the rows of all acknowledged chunks.
 public struct IngestReport: Sendable, Equatable {
   /// The file.
   public var path: String

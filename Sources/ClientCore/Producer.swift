@@ -1,15 +1,16 @@
 // Producer.swift — brings a source's chunks to the shards' primaries, each exactly once however often it is tried.
 //
 // A chunk is a list of batches for shards; it is acknowledged when every one of them is. A batch's sequence number is
-// chunk × stride + its place among the chunk's batches for that shard, so the same chunk has the same keys in every run. The shards
-// tell duplicates within a window of 1,024 numbers above `doneBelow`, so at most `chunksInFlightMax` chunks may be under way.
-// Failures that can pass (another primary, a restart, a full queue, an unknown outcome) are tried again with the same key until
-// the caller's time to give up.
-internal import Synchronization
+// chunk × stride + its place among the chunk's batches for that shard, so the same chunk has the same keys in every
+// run. The shards tell duplicates within a window of 1,024 numbers above `doneBelow`, so at most `chunksInFlightMax`
+// chunks may be under way. Failures that can pass (another primary, a restart, a full queue, an unknown outcome) are
+// tried again with the same key until the caller's time to give up.
+
 public import Bytes
 public import Capabilities
 public import Model
 import RPC
+internal import Synchronization
 public import Wire
 
 /// Encoded rows for one shard.
@@ -85,9 +86,15 @@ public final class Producer: Sendable {
   /// What the shards can tell apart.
   static let window = 1024
 
-  /// Makes a producer. `stride` bounds a chunk's batches for one shard and must be the same in every run of the session.
+  /// Makes a producer.
+  ///
+  /// `stride` bounds a chunk's batches for one shard and must be the same in every run of the session.
   public init(
-    session: SessionID?, table: TableID, stride: Int, map: ClusterMap, options: ProducerOptions = ProducerOptions()
+    session: SessionID?,
+    table: TableID,
+    stride: Int,
+    map: ClusterMap,
+    options: ProducerOptions = ProducerOptions()
   ) {
     invariant(stride > 0 && stride <= Self.window / 2, "a stride of \(stride)")
     self.session = session
@@ -103,10 +110,13 @@ public final class Producer: Sendable {
   /// All chunks below this are acknowledged.
   public var doneBelow: Int { state.withLock { $0.doneBelow } }
 
-  /// Asks a coordinator for the session of a named source; the same name gives the same session for seven days. Without a name
-  /// one is made up that nobody else has.
+  /// Asks a coordinator for the session of a named source; the same name gives the same session for seven days.
+  ///
+  /// Without a name one is made up that nobody else has.
   public static func open(
-    _ request: OpenProducer, map: ClusterMap, deadline: Instant
+    _ request: OpenProducer,
+    map: ClusterMap,
+    deadline: Instant
   ) async throws -> ProducerSession {
     var request = request
     if request.name.isEmpty {
@@ -117,7 +127,9 @@ public final class Producer: Sendable {
     while true {
       do {
         let reply = try await map.call(.openProducer(request), deadline: deadline)
-        guard case .producerSession(let session) = reply else { throw ClusterMap.unexpected(reply, "openProducer") }
+        guard case .producerSession(let session) = reply else {
+          throw ClusterMap.unexpected(reply, "openProducer")
+        }
         return session
       } catch let error as TallyError where error.isRetryable {
         guard let pause = retry.pause(now: map.clock.now, random: map.random) else { throw error }
@@ -126,11 +138,17 @@ public final class Producer: Sendable {
     }
   }
 
-  /// Brings one chunk to its shards; returns once all of it is durable. `contentHash` covers the chunk as its source has it.
-  /// Several chunks may be under way at once, fewer than `chunksInFlightMax`. Throws the error that ended the tries: then the chunk
-  /// may be stored in part, and delivering it again completes it.
+  /// Brings one chunk to its shards; returns once all of it is durable.
+  ///
+  /// `contentHash` covers the chunk as its source has it. Several chunks may be under way at once, fewer than
+  /// `chunksInFlightMax`. Throws the error that ended the tries: then the chunk may be stored in part, and
+  /// delivering it again completes it.
   @discardableResult
-  public func deliver(chunk: Int, contentHash: Hash128, batches: [ShardBatch]) async throws -> Delivered {
+  public func deliver(
+    chunk: Int,
+    contentHash: Hash128,
+    batches: [ShardBatch]
+  ) async throws -> Delivered {
     let bytes = batches.reduce(0) { $0 + $1.bytes.count }
     try await reserve(bytes)
     defer { release(bytes) }
@@ -138,7 +156,8 @@ public final class Producer: Sendable {
       state.highest = max(state.highest, chunk)
       invariant(
         session == nil || state.highest - state.doneBelow < Self.window / stride,
-        "chunk \(chunk) while chunk \(state.doneBelow) is not acknowledged")
+        "chunk \(chunk) while chunk \(state.doneBelow) is not acknowledged"
+      )
     }
     let giveUp = map.clock.now + options.patience
     let delivered = try await withThrowingTaskGroup(of: Delivered.self) { group in
@@ -157,7 +176,10 @@ public final class Producer: Sendable {
     return delivered
   }
   private func deliver(
-    _ batch: ShardBatch, _ chunk: Int, _ contentHash: Hash128, _ giveUp: Instant
+    _ batch: ShardBatch,
+    _ chunk: Int,
+    _ contentHash: Hash128,
+    _ giveUp: Instant
   ) async throws -> Delivered {
     invariant(batch.part < stride, "part \(batch.part) of a chunk with a stride of \(stride)")
     var retry = RetryState(options.retry, giveUp: giveUp)
@@ -181,30 +203,51 @@ public final class Producer: Sendable {
         if isUnknown && session == nil { throw error }
         guard let pause = retry.pause(now: map.clock.now, random: map.random) else {
           throw TallyError(
-            error.status, "shard \(batch.shard) took no rows for \(options.patience): \(error.message)",
-            detail: error.detail, hint: error.hint ?? "Repeat the load: what is stored already is not stored again.",
-            node: error.node)
+            error.status,
+            "shard \(batch.shard) took no rows for \(options.patience): \(error.message)",
+            detail: error.detail,
+            hint: error.hint ?? "Repeat the load: what is stored already is not stored again.",
+            node: error.node
+          )
         }
         delivered.retries += 1
         try await map.clock.sleep(for: pause)
-        if error.status != .overloaded && error.status != .diskFull { try await refresh(routing, giveUp) }
+        if error.status != .overloaded && error.status != .diskFull {
+          try await refresh(routing, giveUp)
+        }
       }
     }
   }
   private func attempt(
-    _ batch: ShardBatch, _ chunk: Int, _ contentHash: Hash128, _ routing: RequestRouting, _ giveUp: Instant
+    _ batch: ShardBatch,
+    _ chunk: Int,
+    _ contentHash: Hash128,
+    _ routing: RequestRouting,
+    _ giveUp: Instant
   ) async throws -> Ingested {
     let (address, epoch) = try routing.primary(of: batch.shard)
     let key = session.map { session in
       BatchKey(
-        session: session, sequence: UInt64(chunk * stride + batch.part), doneBelow: UInt64(doneBelow * stride))
+        session: session,
+        sequence: UInt64(chunk * stride + batch.part),
+        doneBelow: UInt64(doneBelow * stride)
+      )
     }
     let reply = try await map.pool.call(
       .ingest(
         Ingest(
-          shard: batch.shard, epoch: epoch, version: routing.catalog.version, table: table, key: key,
-          contentHash: contentHash, batch: batch.bytes)),
-      to: address, deadline: min(giveUp, map.clock.now + options.tryTimeout))
+          shard: batch.shard,
+          epoch: epoch,
+          version: routing.catalog.version,
+          table: table,
+          key: key,
+          contentHash: contentHash,
+          batch: batch.bytes
+        )
+      ),
+      to: address,
+      deadline: min(giveUp, map.clock.now + options.tryTimeout)
+    )
     guard case .ingested(let ingested) = reply else { throw ClusterMap.unexpected(reply, "ingest") }
     return ingested
   }
@@ -212,9 +255,13 @@ public final class Producer: Sendable {
     if let known = map.known { return known }
     return try await map.current(deadline: giveUp)
   }
-  /// A newer map if there is one. While no coordinator answers, the old one is as good as any.
+  /// A newer map if there is one.
+  ///
+  /// While no coordinator answers, the old one is as good as any.
   private func refresh(_ seen: RequestRouting, _ giveUp: Instant) async throws {
-    do { _ = try await map.refresh(after: seen, deadline: giveUp) } catch let error as TallyError where error.isRetryable {}
+    do { _ = try await map.refresh(after: seen, deadline: giveUp) } catch let error as TallyError
+      where error.isRetryable
+    {}
   }
 
   private func reserve(_ bytes: Int) async throws {

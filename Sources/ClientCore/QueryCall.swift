@@ -1,6 +1,8 @@
 // QueryCall.swift — SQL to a coordinator and its typed answer, batch by batch.
 //
-// A text may hold several statements; each answers [header, batches…,] end, in order. Batches come as fast as they are read.
+// A text may hold several statements; each answers [header, batches…,] end, in order. Batches come as fast as they
+// are read.
+
 import Bytes
 public import Capabilities
 public import Columns
@@ -18,7 +20,9 @@ public enum QueryEvent: Sendable {
   case end(ResultEnd)
 }
 
-/// The answer to one request of SQL text, or to a list. One task reads it; dropping it cancels the request.
+/// The answer to one request of SQL text, or to a list.
+///
+/// One task reads it; dropping it cancels the request.
 public final class QueryCall: AsyncSequence {
   /// The elements.
   public typealias Element = QueryEvent
@@ -29,17 +33,23 @@ public final class QueryCall: AsyncSequence {
 
   /// Sends SQL text to a coordinator.
   public static func open(
-    _ query: QueryRequest, map: ClusterMap, deadline: Instant = .distantFuture
+    _ query: QueryRequest,
+    map: ClusterMap,
+    deadline: Instant = .distantFuture
   ) async throws -> QueryCall {
     guard query.sql.utf8.count <= Limits.sqlBytesMax else {
       throw .sql(
-        "54000", "the SQL text has \(query.sql.utf8.count) bytes, over the limit of \(Limits.sqlBytesMax)") as TallyError
+        "54000",
+        "the SQL text has \(query.sql.utf8.count) bytes, over the limit of \(Limits.sqlBytesMax)"
+      ) as TallyError
     }
     return QueryCall(try await map.openStream(.query(query), deadline: deadline))
   }
   /// Asks a coordinator for one of its lists.
   public static func list(
-    _ kind: ListRequest.Kind, map: ClusterMap, deadline: Instant = .distantFuture
+    _ kind: ListRequest.Kind,
+    map: ClusterMap,
+    deadline: Instant = .distantFuture
   ) async throws -> QueryCall {
     QueryCall(try await map.openStream(.list(ListRequest(kind)), deadline: deadline))
   }

@@ -1,8 +1,11 @@
 // RequestRouting.swift — from a tenant's hash to its shard, and from a shard to the node that serves it; made once per catalog version.
+
 public import Capabilities
 public import Model
 
-/// One version of the catalog, indexed for routing. Immutable.
+/// One version of the catalog, indexed for routing.
+///
+/// Immutable.
 public final class RequestRouting: Sendable {
   /// The catalog.
   public let catalog: CatalogSnapshot
@@ -15,7 +18,8 @@ public final class RequestRouting: Sendable {
     shards = Dictionary(catalog.shards.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
     addresses = Dictionary(
       catalog.nodes.compactMap { node in NetworkAddress(node.address).map { (node.id, $0) } },
-      uniquingKeysWith: { first, _ in first })
+      uniquingKeysWith: { first, _ in first }
+    )
   }
   /// The shard with that number.
   public func shard(_ id: ShardID) -> ShardRecord? { shards[id] }
@@ -35,8 +39,11 @@ public final class RequestRouting: Sendable {
     }
     return low < all.count && all[low].lower <= hash ? all[low] : nil
   }
-  /// Where a shard's primary listens, and its epoch. Throws `unavailable` while it has none.
-  public func primary(of id: ShardID) throws(TallyError) -> (address: NetworkAddress, epoch: Epoch) {
+  /// Where a shard's primary listens, and its epoch.
+  ///
+  /// Throws `unavailable` while it has none.
+  public func primary(of id: ShardID) throws(TallyError) -> (address: NetworkAddress, epoch: Epoch)
+  {
     guard let shard = shards[id] else {
       throw TallyError(.staleCatalog, "shard \(id) is not in catalog version \(catalog.version)")
     }

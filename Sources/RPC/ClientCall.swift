@@ -1,9 +1,10 @@
 // ClientCall.swift — one request of a client and what came back for it so far.
 //
-// The connection's reader puts items in; one task takes them out and so earns the server new credit. What is buffered is bounded
-// by the window and one frame: a server that sends more breaks the protocol.
-internal import Synchronization
+// The connection's reader puts items in; one task takes them out and so earns the server new credit. What is buffered
+// is bounded by the window and one frame: a server that sends more breaks the protocol.
+
 import Model
+internal import Synchronization
 public import Wire
 
 final class ClientCall: Sendable {
@@ -64,7 +65,9 @@ final class ClientCall: Sendable {
         }
         state.buffered -= item.bytes
         state.consumed += item.bytes
-        guard state.consumed >= FrameFormat.streamWindow / 2, !state.isEnded else { return .item(item.message, credit: 0) }
+        guard state.consumed >= FrameFormat.streamWindow / 2, !state.isEnded else {
+          return .item(item.message, credit: 0)
+        }
         defer { state.consumed = 0 }
         return .item(item.message, credit: state.consumed)
       }
@@ -75,7 +78,9 @@ final class ClientCall: Sendable {
   }
 }
 
-/// The messages that answer one request, in order. One task reads it; dropping it before its end cancels the request.
+/// The messages that answer one request, in order.
+///
+/// One task reads it; dropping it before its end cancels the request.
 public final class MessageStream: AsyncSequence, Sendable {
   /// The elements.
   public typealias Element = Message
@@ -88,7 +93,9 @@ public final class MessageStream: AsyncSequence, Sendable {
   }
   deinit { connection.abandon(call) }
 
-  /// The next message; nil after the last. Throws `TallyError`, or `CancellationError` after which the request is cancelled.
+  /// The next message; nil after the last.
+  ///
+  /// Throws `TallyError`, or `CancellationError` after which the request is cancelled.
   public func next() async throws -> Message? {
     while true {
       switch call.take() {
@@ -117,6 +124,8 @@ public final class MessageStream: AsyncSequence, Sendable {
     /// The next message.
     public mutating func next() async throws -> Message? { try await stream.next() }
     /// The next message.
-    public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Message? { try await stream.next() }
+    public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Message? {
+      try await stream.next()
+    }
   }
 }

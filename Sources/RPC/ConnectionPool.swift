@@ -1,10 +1,12 @@
 // ConnectionPool.swift — one connection per address, made when first needed and made again when lost.
 //
-// `run` carries the connections' tasks and must run while the pool is used. After a failure an address is left alone for a while
-// (doubling, with jitter); requests in that time fail at once as `unavailable`, so that callers can try elsewhere.
-internal import Synchronization
+// `run` carries the connections' tasks and must run while the pool is used. After a failure an address is left alone
+// for a while (doubling, with jitter); requests in that time fail at once as `unavailable`, so that callers can try
+// elsewhere.
+
 public import Capabilities
 import Model
+internal import Synchronization
 public import Wire
 
 /// A node's or client's connections to others.
@@ -29,7 +31,10 @@ public final class ConnectionPool: Sendable {
 
   /// Makes a pool; `identity` is asked for every new connection.
   public init(
-    identity: @escaping @Sendable () -> PeerIdentity, network: any Network, clock: any Clock, random: any Random,
+    identity: @escaping @Sendable () -> PeerIdentity,
+    network: any Network,
+    clock: any Clock,
+    random: any Random,
     options: RPCOptions = RPCOptions()
   ) {
     self.identity = identity
@@ -74,17 +79,31 @@ public final class ConnectionPool: Sendable {
     }
   }
 
-  /// The connection to an address, made if there is none. Throws `unavailable`, or the reason of a refusal.
-  public func connection(to address: NetworkAddress, deadline: Instant = .distantFuture) async throws -> RPCConnection {
+  /// The connection to an address, made if there is none.
+  ///
+  /// Throws `unavailable`, or the reason of a refusal.
+  public func connection(
+    to address: NetworkAddress,
+    deadline: Instant = .distantFuture
+  ) async throws -> RPCConnection {
     let signal = Signal()
     while true {
       try Task.checkCancellation()
       if let connection = try look(address, signal) { return connection }
-      guard clock.now < deadline else { throw TallyError(.timedOut, "\(address) was not reached in time") }
-      if deadline == .distantFuture { await signal.wait() } else { await clock.sleep(until: deadline, or: signal) }
+      guard clock.now < deadline else {
+        throw TallyError(.timedOut, "\(address) was not reached in time")
+      }
+      if deadline == .distantFuture {
+        await signal.wait()
+      } else {
+        await clock.sleep(until: deadline, or: signal)
+      }
     }
   }
-  private func look(_ address: NetworkAddress, _ signal: Signal) throws(TallyError) -> RPCConnection? {
+  private func look(
+    _ address: NetworkAddress,
+    _ signal: Signal
+  ) throws(TallyError) -> RPCConnection? {
     let now = clock.now
     let (found, starts) = try state.withLock { state throws(TallyError) -> (RPCConnection?, Bool) in
       if state.isClosed { throw TallyError(.unavailable, "the connections were closed") }
@@ -110,15 +129,26 @@ public final class ConnectionPool: Sendable {
   private func carry(_ address: NetworkAddress, _ failures: Int) async {
     do {
       let connection = try await RPCConnection.open(
-        to: address, as: identity(), network: network, clock: clock, options: options)
+        to: address,
+        as: identity(),
+        network: network,
+        clock: clock,
+        options: options
+      )
       settle(address, .open(connection))
       await connection.run()
       state.withLock { state in
-        if case .open(let present) = state.links[address], present === connection { state.links[address] = nil }
+        if case .open(let present) = state.links[address], present === connection {
+          state.links[address] = nil
+        }
       }
     } catch {
-      let reason = error as? TallyError ?? TallyError(.unavailable, "\(address) cannot be reached: \(error)")
-      settle(address, .resting(until: clock.now + pause(failures), failures: failures + 1, reason: reason))
+      let reason =
+        error as? TallyError ?? TallyError(.unavailable, "\(address) cannot be reached: \(error)")
+      settle(
+        address,
+        .resting(until: clock.now + pause(failures), failures: failures + 1, reason: reason)
+      )
     }
   }
   private func settle(_ address: NetworkAddress, _ link: Link) {
@@ -132,20 +162,35 @@ public final class ConnectionPool: Sendable {
     for waiter in waiters { waiter.notify() }
   }
   private func pause(_ failures: Int) -> Duration {
-    let longest = min(options.backOffMin * (1 << min(failures, 16)), options.backOffMax).wholeMicroseconds
+    let longest = min(options.backOffMin * (1 << min(failures, 16)), options.backOffMax)
+      .wholeMicroseconds
     return .microseconds(Int64(longest / 2 + random.next(below: max(1, longest / 2))))
   }
 
   /// Makes a request to an address and waits for its one answer.
   public func call(
-    _ request: Message, to address: NetworkAddress, deadline: Instant = .distantFuture, pack: Bool = true
+    _ request: Message,
+    to address: NetworkAddress,
+    deadline: Instant = .distantFuture,
+    pack: Bool = true
   ) async throws -> Message {
-    try await connection(to: address, deadline: deadline).call(request, deadline: deadline, pack: pack)
+    try await connection(to: address, deadline: deadline).call(
+      request,
+      deadline: deadline,
+      pack: pack
+    )
   }
   /// Makes a request to an address that is answered by several messages.
   public func openStream(
-    _ request: Message, to address: NetworkAddress, deadline: Instant = .distantFuture, pack: Bool = true
+    _ request: Message,
+    to address: NetworkAddress,
+    deadline: Instant = .distantFuture,
+    pack: Bool = true
   ) async throws -> MessageStream {
-    try await connection(to: address, deadline: deadline).openStream(request, deadline: deadline, pack: pack)
+    try await connection(to: address, deadline: deadline).openStream(
+      request,
+      deadline: deadline,
+      pack: pack
+    )
   }
 }

@@ -1,7 +1,8 @@
 // DeadlineQueue.swift — the deadlines of a connection's requests, earliest first; one task per connection waits for them.
 //
-// A binary heap with late removal: what was answered in time stays until it reaches the top, or until the stale ones outnumber
-// the living, when the heap is built anew.
+// A binary heap with late removal: what was answered in time stays until it reaches the top, or until the stale ones
+// outnumber the living, when the heap is built anew.
+
 import Capabilities
 
 struct DeadlineQueue: Sendable {
@@ -15,7 +16,12 @@ struct DeadlineQueue: Sendable {
   /// The earliest, which may be of a request that is done.
   var first: Instant { heap.first?.deadline ?? .distantFuture }
 
-  mutating func add(_ stream: UInt64, _ deadline: Instant, living: (UInt64) -> Bool, livingCount: Int) {
+  mutating func add(
+    _ stream: UInt64,
+    _ deadline: Instant,
+    living: (UInt64) -> Bool,
+    livingCount: Int
+  ) {
     guard deadline != .distantFuture else { return }
     if heap.count > 2 * livingCount + 64 {
       heap = heap.filter { living($0.stream) }.sorted { $0 < $1 }
@@ -36,7 +42,8 @@ struct DeadlineQueue: Sendable {
       var at = 0
       while true {
         var least = at
-        for child in [2 * at + 1, 2 * at + 2] where child < heap.count && heap[child] < heap[least] { least = child }
+        for child in [2 * at + 1, 2 * at + 2] where child < heap.count && heap[child] < heap[least]
+        { least = child }
         if least == at { break }
         heap.swapAt(at, least)
         at = least

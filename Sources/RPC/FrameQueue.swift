@@ -1,10 +1,12 @@
 // FrameQueue.swift — frames on their way out of one connection, in order.
 //
-// One task per connection sends: whatever was queued while it was busy goes out in one `send`, so the answers of one turn share a
-// system call. Bounded: who carries data waits for room first; control frames do not wait (they are small and few).
-internal import Synchronization
+// One task per connection sends: whatever was queued while it was busy goes out in one `send`, so the answers of one
+// turn share a system call. Bounded: who carries data waits for room first; control frames do not wait (they are
+// small and few).
+
 import Capabilities
 import Model
+internal import Synchronization
 import Wire
 
 final class FrameQueue: Sendable {
@@ -92,7 +94,9 @@ final class FrameQueue: Sendable {
   private func release(_ bytes: Int) {
     let waiters = state.withLock { state -> [Signal] in
       state.sending -= bytes
-      guard !state.waiters.isEmpty, state.pieces.byteCount + state.sending < Self.byteLimit else { return [] }
+      guard !state.waiters.isEmpty, state.pieces.byteCount + state.sending < Self.byteLimit else {
+        return []
+      }
       defer { state.waiters = [] }
       return state.waiters
     }

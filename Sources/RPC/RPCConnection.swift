@@ -1,12 +1,13 @@
 // RPCConnection.swift — the client's end of one connection: many requests at once, answered in any order.
 //
-// `open` connects and exchanges hellos; `run` reads, sends, pings and watches deadlines, and must run for the connection to live
-// (ConnectionPool does that). When the connection is lost every request in flight fails: `unknownOutcome` when carrying it out may
-// have changed something, else `unavailable`; both may be repeated.
+// `open` connects and exchanges hellos; `run` reads, sends, pings and watches deadlines, and must run for the
+// connection to live (ConnectionPool does that). When the connection is lost every request in flight fails:
+// `unknownOutcome` when carrying it out may have changed something, else `unavailable`; both may be repeated.
+
 import Bytes
-internal import Synchronization
 public import Capabilities
 public import Model
+internal import Synchronization
 public import Wire
 
 /// A client's connection to a node.
@@ -35,7 +36,10 @@ public final class RPCConnection: Sendable {
   private let assembler: Mutex<FrameAssembler>
 
   private init(
-    _ address: NetworkAddress, _ connection: any Connection, _ clock: any Clock, _ options: RPCOptions,
+    _ address: NetworkAddress,
+    _ connection: any Connection,
+    _ clock: any Clock,
+    _ options: RPCOptions,
     _ greeting: Greeting
   ) {
     self.address = address
@@ -55,10 +59,16 @@ public final class RPCConnection: Sendable {
     var assembler: FrameAssembler
   }
 
-  /// Connects and exchanges hellos. Throws `unavailable` when nobody is there, else the reason of the refusal.
+  /// Connects and exchanges hellos.
+  ///
+  /// Throws `unavailable` when nobody is there, else the reason of the refusal.
   public static func open(
-    to address: NetworkAddress, as identity: PeerIdentity, network: any Network, clock: any Clock,
-    options: RPCOptions = RPCOptions(), deadline: Instant = .distantFuture
+    to address: NetworkAddress,
+    as identity: PeerIdentity,
+    network: any Network,
+    clock: any Clock,
+    options: RPCOptions = RPCOptions(),
+    deadline: Instant = .distantFuture
   ) async throws -> RPCConnection {
     let limit = min(deadline, clock.now + options.connectTimeout)
     let connection: any Connection
@@ -68,7 +78,9 @@ public final class RPCConnection: Sendable {
       throw TallyError(.unavailable, "\(address) cannot be reached: \(failure.message)")
     }
     do {
-      let greeting = try await withDeadline(limit, clock) { try await greet(connection, identity, options) }
+      let greeting = try await withDeadline(limit, clock) {
+        try await greet(connection, identity, options)
+      }
       return RPCConnection(address, connection, clock, options, greeting)
     } catch {
       connection.close()
@@ -81,12 +93,17 @@ public final class RPCConnection: Sendable {
     }
   }
   private static func greet(
-    _ connection: any Connection, _ identity: PeerIdentity, _ options: RPCOptions
+    _ connection: any Connection,
+    _ identity: PeerIdentity,
+    _ options: RPCOptions
   ) async throws -> Greeting {
     var pieces = FramePieces()
     pieces.append(
       try FrameFormat.encode(
-        Frame(.hello, head: HelloFormat.encodeHello(identity, versions: options.versions)), pack: false))
+        Frame(.hello, head: HelloFormat.encodeHello(identity, versions: options.versions)),
+        pack: false
+      )
+    )
     for piece in pieces.take() { try await connection.send(piece) }
     var assembler = FrameAssembler()
     while true {
@@ -96,14 +113,26 @@ public final class RPCConnection: Sendable {
         case .helloReply:
           let (version, peer) = try HelloFormat.decodeReply(frame.head)
           guard options.versions.contains(version) else {
-            throw TallyError(.protocolViolation, "the server chose protocol version \(version), which was not offered")
+            throw TallyError(
+              .protocolViolation,
+              "the server chose protocol version \(version), which was not offered"
+            )
           }
-          guard identity.cluster == .none || peer.cluster == .none || identity.cluster == peer.cluster else {
-            throw TallyError(.wrongCluster, "\(peer.name) belongs to cluster \(peer.cluster), not \(identity.cluster)")
+          guard
+            identity.cluster == .none || peer.cluster == .none || identity.cluster == peer.cluster
+          else {
+            throw TallyError(
+              .wrongCluster,
+              "\(peer.name) belongs to cluster \(peer.cluster), not \(identity.cluster)"
+            )
           }
           assembler.payloadLimit = Limits.frameBytesMax
           return Greeting(version: version, peer: peer, assembler: assembler)
-        default: throw TallyError(.protocolViolation, "the server's first frame is \(frame.kind), not its hello")
+        default:
+          throw TallyError(
+            .protocolViolation,
+            "the server's first frame is \(frame.kind), not its hello"
+          )
         }
       }
       let chunk = try await connection.receive()
@@ -121,24 +150,36 @@ public final class RPCConnection: Sendable {
   public var requestsInFlight: Int { state.withLock { $0.calls.count } }
 
   /// Makes a request and waits for its one answer, at most until `deadline`; cancelling the task cancels the request.
+  ///
   /// `pack` false says that its body is not worth packing. Throws `TallyError` or `CancellationError`.
   public func call(
-    _ request: Message, deadline: Instant = .distantFuture, pack: Bool = true
+    _ request: Message,
+    deadline: Instant = .distantFuture,
+    pack: Bool = true
   ) async throws -> Message {
     let stream = try await openStream(request, deadline: deadline, pack: pack)
     guard let reply = try await stream.next() else {
-      throw TallyError(.protocolViolation, "\(peer.name) answered a \(request.name) request with nothing")
+      throw TallyError(
+        .protocolViolation,
+        "\(peer.name) answered a \(request.name) request with nothing"
+      )
     }
     return reply
   }
-  /// Makes a request that is answered by several messages. The server sends as fast as they are read.
+  /// Makes a request that is answered by several messages.
+  ///
+  /// The server sends as fast as they are read.
   public func openStream(
-    _ request: Message, deadline: Instant = .distantFuture, pack: Bool = true
+    _ request: Message,
+    deadline: Instant = .distantFuture,
+    pack: Bool = true
   ) async throws -> MessageStream {
     let now = clock.now
     let (call, wakes) = try state.withLock { state throws(TallyError) -> (ClientCall, Bool) in
       if let closed = state.closed { throw closed }
-      if state.isDraining { throw TallyError(.unavailable, "\(peer.name) is shutting down", node: peer.name) }
+      if state.isDraining {
+        throw TallyError(.unavailable, "\(peer.name) is shutting down", node: peer.name)
+      }
       guard state.calls.count < Limits.requestsInFlightMax else {
         throw TallyError(.overloaded, "\(state.calls.count) requests are in flight to \(peer.name)")
       }
@@ -146,12 +187,19 @@ public final class RPCConnection: Sendable {
       state.nextStream += 1
       state.calls[call.stream] = call
       let calls = state.calls
-      state.deadlines.add(call.stream, deadline, living: { calls[$0] != nil }, livingCount: calls.count)
+      state.deadlines.add(
+        call.stream,
+        deadline,
+        living: { calls[$0] != nil },
+        livingCount: calls.count
+      )
       return (call, deadline < state.wakeAt)
     }
     if wakes { alarm.notify() }
     let stream = MessageStream(call, self)
-    if deadline <= now { throw TallyError(.timedOut, "the deadline passed before the request was sent") }
+    if deadline <= now {
+      throw TallyError(.timedOut, "the deadline passed before the request was sent")
+    }
     while !outgoing.hasRoom(call.signal) {
       if Task.isCancelled { throw CancellationError() }
       if let failure = call.failure { throw failure }
@@ -159,14 +207,18 @@ public final class RPCConnection: Sendable {
     }
     let left = deadline == .distantFuture ? 0 : max(1, (deadline - clock.now).wholeMicroseconds)
     let (head, body) = MessageFormat.encodeRequest(request, deadline: left)
-    guard try outgoing.post(Frame(.request, stream: call.stream, head: head, body: body), pack: pack) else {
+    guard
+      try outgoing.post(Frame(.request, stream: call.stream, head: head, body: body), pack: pack)
+    else {
       throw call.failure ?? TallyError(.unavailable, "the connection to \(peer.name) is closed")
     }
     return stream
   }
 
   /// Ends the connection; requests in flight fail.
-  public func close() { shutDown(TallyError(.unavailable, "the connection to \(peer.name) was closed")) }
+  public func close() {
+    shutDown(TallyError(.unavailable, "the connection to \(peer.name) was closed"))
+  }
 
   func abandon(_ call: ClientCall) {
     let wasLiving = state.withLock { $0.calls.removeValue(forKey: call.stream) != nil }
@@ -177,7 +229,9 @@ public final class RPCConnection: Sendable {
     outgoing.post(control: Frame(.credit, stream: call.stream, head: CreditFormat.encode(bytes)))
   }
 
-  /// Serves the connection until it ends; returns why. Must be running for requests to be answered.
+  /// Serves the connection until it ends; returns why.
+  ///
+  /// Must be running for requests to be answered.
   @discardableResult
   public func run() async -> TallyError {
     await withTaskGroup(of: Void.self) { group in
@@ -195,7 +249,10 @@ public final class RPCConnection: Sendable {
   }
   private func shutDown(_ reason: TallyError) {
     let calls = state.withLock { state -> [ClientCall] in
-      if state.closed == nil { state.closed = reason.status == .protocolViolation ? reason : TallyError(.unavailable, reason.message) }
+      if state.closed == nil {
+        state.closed =
+          reason.status == .protocolViolation ? reason : TallyError(.unavailable, reason.message)
+      }
       defer { state.calls = [:] }
       return state.calls.values.sorted { $0.stream < $1.stream }
     }
@@ -206,7 +263,10 @@ public final class RPCConnection: Sendable {
       call.fail(
         TallyError(
           call.mayChangeState ? .unknownOutcome : .unavailable,
-          "the connection to \(peer.name) was lost: \(reason.message)", node: peer.name))
+          "the connection to \(peer.name) was lost: \(reason.message)",
+          node: peer.name
+        )
+      )
     }
   }
 
@@ -240,7 +300,13 @@ public final class RPCConnection: Sendable {
       guard let call = find(frame.stream, remove: isLast) else { return }
       do {
         let message = try MessageFormat.decode(head: frame.head, body: frame.body)
-        guard call.deliver(message, bytes: frame.kind == .response ? 0 : frame.payloadBytes, isLast: isLast) else {
+        guard
+          call.deliver(
+            message,
+            bytes: frame.kind == .response ? 0 : frame.payloadBytes,
+            isLast: isLast
+          )
+        else {
           throw TallyError(.protocolViolation, "\(peer.name) sent beyond its credit")
         }
       } catch let failure as DecodingFailure {
@@ -251,7 +317,13 @@ public final class RPCConnection: Sendable {
     case .error:
       let error = try ErrorFormat.decode(frame.head)
       // Stream 0: the server says why it closes.
-      if frame.stream == 0 { throw TallyError(.unavailable, "\(peer.name) closed the connection: \(error.message)", detail: error.detail) }
+      if frame.stream == 0 {
+        throw TallyError(
+          .unavailable,
+          "\(peer.name) closed the connection: \(error.message)",
+          detail: error.detail
+        )
+      }
       find(frame.stream, remove: true)?.fail(error)
     case .goodbye:
       state.withLock { $0.isDraining = true }
@@ -276,12 +348,15 @@ public final class RPCConnection: Sendable {
     var pinged = clock.now
     while !Task.isCancelled {
       let now = clock.now
-      let (expired, lastHeard, isClosed, isDrained) = state.withLock { state -> ([ClientCall], Instant, Bool, Bool) in
+      let (expired, lastHeard, isClosed, isDrained) = state.withLock {
+        state -> ([ClientCall], Instant, Bool, Bool) in
         var expired: [ClientCall] = []
         while let stream = state.deadlines.popExpired(now) {
           if let call = state.calls.removeValue(forKey: stream) { expired.append(call) }
         }
-        return (expired, state.lastHeard, state.closed != nil, state.isDraining && state.calls.isEmpty)
+        return (
+          expired, state.lastHeard, state.closed != nil, state.isDraining && state.calls.isEmpty
+        )
       }
       if isClosed { return }
       if isDrained {
@@ -293,7 +368,9 @@ public final class RPCConnection: Sendable {
         call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
       }
       if now >= lastHeard + options.silenceLimit {
-        shutDown(TallyError(.unavailable, "\(peer.name) has been silent for \(options.silenceLimit)"))
+        shutDown(
+          TallyError(.unavailable, "\(peer.name) has been silent for \(options.silenceLimit)")
+        )
         return
       }
       if now >= max(lastHeard, pinged) + options.keepAlive {
@@ -311,7 +388,8 @@ public final class RPCConnection: Sendable {
 
 extension Duration {
   var wholeMicroseconds: UInt64 {
-    UInt64(max(0, components.seconds)) &* 1_000_000 &+ UInt64(max(0, components.attoseconds) / 1_000_000_000_000)
+    UInt64(max(0, components.seconds)) &* 1_000_000
+      &+ UInt64(max(0, components.attoseconds) / 1_000_000_000_000)
   }
 }
 

@@ -1,9 +1,10 @@
 // RPCServer.swift — accepts connections and hands their requests to a responder.
 //
-// One task group carries the connections, one per connection its requests. Bounds: connections, requests per connection, bytes of
-// request bodies over all.
-internal import Synchronization
+// One task group carries the connections, one per connection its requests. Bounds: connections, requests per
+// connection, bytes of request bodies over all.
+
 public import Capabilities
+internal import Synchronization
 public import Wire
 
 /// A node's RPC listener.
@@ -24,7 +25,10 @@ public final class RPCServer: Sendable {
 
   /// Makes a server; `identity` is asked for every hello, because a worker learns its number only when it registers.
   public init(
-    identity: @escaping @Sendable () -> PeerIdentity, responder: any RPCResponder, clock: any Clock, log: any EventLog,
+    identity: @escaping @Sendable () -> PeerIdentity,
+    responder: any RPCResponder,
+    clock: any Clock,
+    log: any EventLog,
     options: RPCOptions = RPCOptions()
   ) {
     self.identity = identity
@@ -74,13 +78,16 @@ public final class RPCServer: Sendable {
     emptied.notify()
   }
 
-  /// Takes no new connections nor requests; waits until those in flight are answered, at most until `deadline`; gives the clients
+  /// Takes no new connections nor requests; waits until those in flight are answered, at most until `deadline`;
+  /// gives the clients
   /// a second to close and then closes what is left.
   public func drain(_ listener: any Listener, until deadline: Instant) async {
     state.withLock { $0.isDraining = true }
     listener.close()
     for connection in living() { connection.drain() }
-    while living().contains(where: { $0.requestsInFlight > 0 }) && clock.now < deadline && !Task.isCancelled {
+    while living().contains(where: { $0.requestsInFlight > 0 }) && clock.now < deadline
+      && !Task.isCancelled
+    {
       await clock.sleep(until: deadline, or: emptied)
     }
     let last = min(deadline, clock.now + .seconds(1))

@@ -1,23 +1,31 @@
 // ServerCall.swift — one request as the node that answers it sees it.
 //
-// Answered by exactly one `reply`, or by any number of `send` and the responder's return; a thrown error is sent as such. The task
-// that carries the request is cancelled when the client gives it up, its deadline passes or the connection ends.
-internal import Synchronization
+// Answered by exactly one `reply`, or by any number of `send` and the responder's return; a thrown error is sent as
+// such. The task that carries the request is cancelled when the client gives it up, its deadline passes or the
+// connection ends.
+
 import Bytes
 public import Capabilities
 import Model
+internal import Synchronization
 public import Wire
 
-/// Answers requests. Called in a task of its own for each request.
+/// Answers requests.
+///
+/// Called in a task of its own for each request.
 public protocol RPCResponder: Sendable {
   /// Answers `request` through `call`; what it throws is sent to the client as the answer.
   func respond(to request: Message, call: ServerCall) async throws
 }
 
-/// A request being answered. One task at a time uses it.
+/// A request being answered.
+///
+/// One task at a time uses it.
 public final class ServerCall: Sendable {
-  /// A reference to the request's own task, to cancel it from the connection's reader. The runtime allows `cancel` from any thread
-  /// while the task has not ended; `detach` forgets it, under the same lock, before it does.
+  /// A reference to the request's own task, to cancel it from the connection's reader.
+  ///
+  /// The runtime allows `cancel` from any thread while the task has not ended; `detach` forgets it, under the same
+  /// lock, before it does.
   private struct TaskReference: @unchecked Sendable {
     var task: UnsafeCurrentTask
   }
@@ -41,7 +49,12 @@ public final class ServerCall: Sendable {
   private let state = Mutex(State())
 
   init(
-    stream: UInt64, peer: PeerIdentity, peerAddress: String, deadline: Instant, bodyBytes: Int, outgoing: FrameQueue
+    stream: UInt64,
+    peer: PeerIdentity,
+    peerAddress: String,
+    deadline: Instant,
+    bodyBytes: Int,
+    outgoing: FrameQueue
   ) {
     self.stream = stream
     self.peer = peer
@@ -51,17 +64,24 @@ public final class ServerCall: Sendable {
     self.outgoing = outgoing
   }
 
-  /// Sends the one answer. `pack` false says that its body is not worth packing.
+  /// Sends the one answer.
+  ///
+  /// `pack` false says that its body is not worth packing.
   public func reply(_ message: Message, pack: Bool = true) async throws {
     try await waitForRoom(credit: false)
     state.withLock { state in
-      invariant(!state.isAnswered && !state.hasItems, "a request was answered twice (\(message.name))")
+      invariant(
+        !state.isAnswered && !state.hasItems,
+        "a request was answered twice (\(message.name))"
+      )
       state.isAnswered = true
     }
     let (head, body) = MessageFormat.encode(message)
     try post(Frame(.response, stream: stream, head: head, body: body), pack)
   }
-  /// Sends one of several answers; suspends until the client has room for it. `isLast` ends the stream with it.
+  /// Sends one of several answers; suspends until the client has room for it.
+  ///
+  /// `isLast` ends the stream with it.
   public func send(_ item: Message, isLast: Bool = false, pack: Bool = true) async throws {
     try await waitForRoom(credit: true)
     let (head, body) = MessageFormat.encode(item)
@@ -126,7 +146,9 @@ public final class ServerCall: Sendable {
       return (!state.isAnswered, state.stopped)
     }
     guard isOpen else { return }
-    let answer = error is CancellationError ? stopped ?? TallyError(.cancelled, "the request was cancelled") : TallyError(from: error)
+    let answer =
+      error is CancellationError
+      ? stopped ?? TallyError(.cancelled, "the request was cancelled") : TallyError(from: error)
     outgoing.post(control: Frame(.error, stream: stream, head: ErrorFormat.encode(answer)))
   }
 }
@@ -138,8 +160,10 @@ extension TallyError {
     case let error as TallyError: self = error
     case is DeadlineExceeded: self.init(.timedOut, "the deadline passed")
     case let failure as NetworkFailure: self.init(.unavailable, failure.message)
-    case let failure as DecodingFailure: self.init(.protocolViolation, "the request cannot be read: \(failure)")
-    case let failure as DiskFailure where failure.kind == .full: self.init(.diskFull, failure.message)
+    case let failure as DecodingFailure:
+      self.init(.protocolViolation, "the request cannot be read: \(failure)")
+    case let failure as DiskFailure where failure.kind == .full:
+      self.init(.diskFull, failure.message)
     default: self.init(.internalError, "\(error)")
     }
   }

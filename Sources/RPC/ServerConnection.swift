@@ -1,10 +1,11 @@
 // ServerConnection.swift — the server's end of one connection: hello, then requests side by side in one task group.
 //
 // Whatever breaks here ends this connection with a reason and nothing else. The reader never waits for a request.
-internal import Synchronization
+
 import Bytes
 import Capabilities
 import Model
+internal import Synchronization
 import Wire
 
 final class ServerConnection: Sendable {
@@ -36,7 +37,11 @@ final class ServerConnection: Sendable {
       group.addTask { await self.outgoing.run(on: self.connection) }
       let reason = await self.serve(&group)
       if let reason {
-        server.log.warning("rpc-connection-refused", ("peer", connection.peer), ("reason", reason.message))
+        server.log.warning(
+          "rpc-connection-refused",
+          ("peer", connection.peer),
+          ("reason", reason.message)
+        )
         outgoing.post(control: Frame(.error, head: ErrorFormat.encode(reason)))
         await outgoing.flush(server.clock)
         await linger()
@@ -51,7 +56,9 @@ final class ServerConnection: Sendable {
       var assembler = FrameAssembler()
       let limit = server.clock.now + server.options.connectTimeout
       let start = assembler
-      let (hello, rest) = try await withDeadline(limit, server.clock) { try await self.receiveHello(start) }
+      let (hello, rest) = try await withDeadline(limit, server.clock) {
+        try await self.receiveHello(start)
+      }
       assembler = rest
       let peer = try welcome(hello)
       assembler.payloadLimit = Limits.frameBytesMax
@@ -99,16 +106,27 @@ final class ServerConnection: Sendable {
       throw TallyError(
         .protocolViolation,
         "\(identity.name) speaks protocol versions \(server.options.versions), the client \(versions)",
-        hint: "use programs of the same release")
+        hint: "use programs of the same release"
+      )
     }
-    guard peer.cluster == .none || identity.cluster == .none || peer.cluster == identity.cluster else {
-      throw TallyError(.wrongCluster, "\(identity.name) belongs to cluster \(identity.cluster), not \(peer.cluster)")
+    guard peer.cluster == .none || identity.cluster == .none || peer.cluster == identity.cluster
+    else {
+      throw TallyError(
+        .wrongCluster,
+        "\(identity.name) belongs to cluster \(identity.cluster), not \(peer.cluster)"
+      )
     }
-    outgoing.post(control: Frame(.helloReply, head: HelloFormat.encodeReply(version: version, identity)))
+    outgoing.post(
+      control: Frame(.helloReply, head: HelloFormat.encodeReply(version: version, identity))
+    )
     return peer
   }
 
-  private func accept(_ frame: Frame, _ peer: PeerIdentity, _ group: inout DiscardingTaskGroup) throws {
+  private func accept(
+    _ frame: Frame,
+    _ peer: PeerIdentity,
+    _ group: inout DiscardingTaskGroup
+  ) throws {
     switch frame.kind {
     case .request: try begin(frame, peer, &group)
     case .cancel: find(frame.stream)?.stop(TallyError(.cancelled, "the client gave the request up"))
@@ -125,28 +143,51 @@ final class ServerConnection: Sendable {
   }
   private func find(_ stream: UInt64) -> ServerCall? { state.withLock { $0.calls[stream] } }
 
-  private func begin(_ frame: Frame, _ peer: PeerIdentity, _ group: inout DiscardingTaskGroup) throws {
+  private func begin(
+    _ frame: Frame,
+    _ peer: PeerIdentity,
+    _ group: inout DiscardingTaskGroup
+  ) throws {
     guard frame.stream != 0 else { throw TallyError(.protocolViolation, "a request on stream 0") }
     let (request, micros) = try MessageFormat.decodeRequest(head: frame.head, body: frame.body)
     let now = server.clock.now
     let deadline = micros == 0 ? .distantFuture : now + .microseconds(Int64(clamping: micros))
     let call = ServerCall(
-      stream: frame.stream, peer: peer, peerAddress: connection.peer, deadline: deadline, bodyBytes: frame.body.count,
-      outgoing: outgoing)
-    enum Admission { case yes(wakes: Bool), duplicate, full, draining }
+      stream: frame.stream,
+      peer: peer,
+      peerAddress: connection.peer,
+      deadline: deadline,
+      bodyBytes: frame.body.count,
+      outgoing: outgoing
+    )
+    enum Admission {
+      case yes(wakes: Bool)
+      case duplicate, full, draining
+    }
     let admission = state.withLock { state -> Admission in
       if state.calls[frame.stream] != nil { return .duplicate }
       if state.isDraining { return .draining }
-      if state.calls.count >= Limits.requestsInFlightMax || !server.reserve(frame.body.count) { return .full }
+      if state.calls.count >= Limits.requestsInFlightMax || !server.reserve(frame.body.count) {
+        return .full
+      }
       state.calls[frame.stream] = call
       let calls = state.calls
-      state.deadlines.add(frame.stream, deadline, living: { calls[$0] != nil }, livingCount: calls.count)
+      state.deadlines.add(
+        frame.stream,
+        deadline,
+        living: { calls[$0] != nil },
+        livingCount: calls.count
+      )
       return .yes(wakes: deadline < state.wakeAt)
     }
     switch admission {
     case .duplicate: throw TallyError(.protocolViolation, "stream \(frame.stream) is in use")
-    case .draining: call.fail(TallyError(.unavailable, "\(server.identity().name) is shutting down"))
-    case .full: call.fail(TallyError(.overloaded, "\(server.identity().name) has too many requests in flight"))
+    case .draining:
+      call.fail(TallyError(.unavailable, "\(server.identity().name) is shutting down"))
+    case .full:
+      call.fail(
+        TallyError(.overloaded, "\(server.identity().name) has too many requests in flight")
+      )
     case .yes(let wakes):
       if wakes { alarm.notify() }
       group.addTask { await self.answer(request, call) }
@@ -161,7 +202,11 @@ final class ServerConnection: Sendable {
     } catch {
       let answer = TallyError(from: error)
       if !(error is CancellationError), answer.status == .internalError {
-        server.log.error("rpc-request-failed", ("request", request.name), ("error", answer.description))
+        server.log.error(
+          "rpc-request-failed",
+          ("request", request.name),
+          ("error", answer.description)
+        )
       }
       call.fail(error)
     }
@@ -201,7 +246,8 @@ final class ServerConnection: Sendable {
     let silenceLimit = server.options.silenceLimit * 4
     while !Task.isCancelled {
       let now = server.clock.now
-      let (expired, lastHeard, isClosed) = state.withLock { state -> ([ServerCall], Instant, Bool) in
+      let (expired, lastHeard, isClosed) = state.withLock {
+        state -> ([ServerCall], Instant, Bool) in
         var expired: [ServerCall] = []
         while let stream = state.deadlines.popExpired(now) {
           if let call = state.calls[stream] { expired.append(call) }

@@ -1,7 +1,9 @@
 // Signal.swift — wakes one waiting task; the waiter looks again at what it waits for.
 //
-// A notification that comes first is kept (one, however many come); so waiting in a loop misses nothing. Cancellation wakes too.
-// Unsafe continuations: each is taken out of the state under the lock before it is resumed, so it is resumed exactly once.
+// A notification that comes first is kept (one, however many come); so waiting in a loop misses nothing. Cancellation
+// wakes too. Unsafe continuations: each is taken out of the state under the lock before it is resumed, so it is
+// resumed exactly once.
+
 internal import Synchronization
 
 final class Signal: Sendable {
@@ -22,7 +24,9 @@ final class Signal: Sendable {
     }
     waiter?.resume()
   }
-  /// Returns after the next notification, at once if one is kept or the task is cancelled. One task at a time.
+  /// Returns after the next notification, at once if one is kept or the task is cancelled.
+  ///
+  /// One task at a time.
   func wait() async {
     let wasSet = state.withLock { state in
       defer { state.isSet = false }

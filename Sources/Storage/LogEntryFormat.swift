@@ -6,7 +6,8 @@
 //   RollupCommit   := u64 rollup, u64 from, u64 to, u64 rows consumed, u64 rows with failed expressions, Runs
 //   BackfillCommit := u64 rollup, i64 from time, i64 to time, u64 rows consumed, u64 rows with failed expressions, Runs
 //   Runs           := varint count, then each as varint bytes and a batch (BatchFormat): keys then measures of the finest level
-//   Layout         := u8 form (1 flush: u64 after, u64 through | 2 merge: u8 (0, 1), [i64 floor]), Files, Drops
+//   Layout         := u8 form (1 flush: u64 after, u64 through | 2 merge: u8 (0, 1), [i64 floor]), i64 settled before,
+//                     Files, Drops
 //   RetentionDrop  := u64 relation, i64 before, Drops
 //   Files          := varint count, each u64 number, u64 bytes, hash, varint count, Section…
 //   Section        := u64 relation, i32 day slice, varint rows, u64 low, u64 high, u8 flags (1 positions, 2 times),
@@ -150,13 +151,16 @@ public struct LayoutChange: Equatable, Sendable {
   }
   /// Source.
   public var source: Source
+  /// TopN states of buckets that ended at or before this time (microseconds) were cut to their counters, others to three times as many.
+  public var settledBefore: Int64
   /// New files.
   public var files: [FileRecord]
   /// Sections that they replace.
   public var drops: [SectionReference]
   /// Makes a change.
-  public init(source: Source, files: [FileRecord], drops: [SectionReference]) {
+  public init(source: Source, settledBefore: Int64, files: [FileRecord], drops: [SectionReference]) {
     self.source = source
+    self.settledBefore = settledBefore
     self.files = files
     self.drops = drops
   }
@@ -261,6 +265,7 @@ public enum LogEntryFormat {
         out.u8(2)
         encode(optional: floor, into: &out)
       }
+      out.i64(change.settledBefore)
       encode(files: change.files, into: &out)
       encode(drops: change.drops, into: &out)
     case .retentionDrop(let drop):
@@ -399,7 +404,8 @@ public enum LogEntryFormat {
     case 2: source = .sections(floor: try decodeOptional(&reader))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "layout form \(form)")
     }
-    return LayoutChange(source: source, files: try decodeFiles(&reader), drops: try decodeDrops(&reader))
+    return LayoutChange(
+      source: source, settledBefore: try reader.i64(), files: try decodeFiles(&reader), drops: try decodeDrops(&reader))
   }
   static func decodeOptional(_ reader: inout ByteReader) throws(DecodingFailure) -> Int64? {
     try reader.bool() ? try reader.i64() : nil

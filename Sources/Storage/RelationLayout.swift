@@ -50,11 +50,13 @@ public struct RelationLayout: Equatable, Sendable {
   public var keyCount: Int
   /// Measures of states.
   public var measures: [RollupMeasure]
+  /// Width of the buckets of a level.
+  public var bucketWidth: BucketWidth?
 
   /// Makes a layout from its parts.
   public init(
     id: TableID, columns: [Column], sortKey: [Int], timeColumn: Int?, isState: Bool = false, keyCount: Int = 0,
-    measures: [RollupMeasure] = []
+    measures: [RollupMeasure] = [], bucketWidth: BucketWidth? = nil
   ) {
     invariant(sortKey.allSatisfy { columns.indices.contains($0) }, "sort key \(sortKey) outside the columns")
     self.id = id
@@ -64,6 +66,7 @@ public struct RelationLayout: Equatable, Sendable {
     self.isState = isState
     self.keyCount = keyCount
     self.measures = measures
+    self.bucketWidth = bucketWidth
   }
   /// The layout of a raw table.
   public init(table: TableSchema) {
@@ -77,7 +80,7 @@ public struct RelationLayout: Equatable, Sendable {
     self.init(
       id: rollup.levelTable(level), columns: rollup.storedColumns, sortKey: Array(rollup.keys.indices),
       timeColumn: rollup.keys.count > 1 ? 1 : nil, isState: true, keyCount: rollup.keys.count,
-      measures: rollup.measures)
+      measures: rollup.measures, bucketWidth: rollup.levels[level].width)
   }
   /// Types of the columns.
   public var types: [DataType] { columns.map(\.type) }

@@ -3,6 +3,7 @@
 // One flush of a shard is one file with a section for each relation and day slice, one Layout entry and one manifest edit.
 // Rows keep their positions as a column while a rollup still has to tell them apart (a watermark or an unfinished backfill's
 // cut lies within them); a later merge drops the column.
+import Aggregates
 public import Capabilities
 import Model
 
@@ -18,6 +19,7 @@ public struct FlushPlan: Sendable {
   let after: LogPosition
   let through: LogPosition
   let state: ShardState
+  let settledBefore: Int64
 
   /// Makes the file; a pure function.
   public func build() throws -> SegmentImage {
@@ -25,8 +27,20 @@ public struct FlushPlan: Sendable {
       identity,
       sections: try sources.compactMap { source in
         try Compaction.flush(
-          source.chunks, layout: source.layout, after: after, through: through, keepPositions: source.keepPositions)
+          source.chunks, layout: source.layout, after: after, through: through, keepPositions: source.keepPositions,
+          pruning: source.layout.pruning(settledBefore: settledBefore))
       })
+  }
+}
+
+extension RelationLayout {
+  /// Buckets are settled this long after their end, in microseconds of log time.
+  static let settlingTime: Int64 = 3_600_000_000
+
+  /// How TopN states are shortened when runs are merged into files. `width` is that of a level's buckets.
+  func pruning(settledBefore: Int64) -> TopNPruning {
+    guard isState, let bucket = timeColumn, let width = bucketWidth else { return .none }
+    return .byAge(settledBefore: settledBefore, bucketKey: bucket, width: width)
   }
 }
 
@@ -43,7 +57,8 @@ extension ShardStore {
     if sources.isEmpty { return nil }
     return FlushPlan(
       identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile), sources: sources,
-      after: applied.flushedThrough, through: applied.position, state: applied)
+      after: applied.flushedThrough, through: applied.position, state: applied,
+      settledBefore: applied.logTime - RelationLayout.settlingTime)
   }
   /// Whether a live mark may have to split rows of these positions.
   func needsPositions(_ layout: RelationLayout, low: LogPosition, high: LogPosition) -> Bool {
@@ -67,10 +82,13 @@ extension ShardStore {
       return true
     }
     let image = try await compute.attempt { try plan.build() }
-    let file = try await install(image, number: plan.identity.file)
+    let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
     flushState = plan.state
     _ = try await write(
-      .layout(LayoutChange(source: .log(after: plan.after, through: plan.through), files: [file], drops: [])),
+      .layout(
+        LayoutChange(
+          source: .log(after: plan.after, through: plan.through), settledBefore: plan.settledBefore, files: files,
+          drops: [])),
       journal: journal)
     try await persist(journal)
     return true

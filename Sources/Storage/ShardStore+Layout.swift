@@ -14,11 +14,17 @@ public struct MergePlan: Sendable {
   let sections: [SegmentSection]
   let dropPositions: Bool
   let floor: Int64?
+  let settledBefore: Int64
 
   /// Makes the file; a pure function.
   public func build() throws -> SegmentImage {
     SegmentWriter.write(
-      identity, sections: [try Compaction.merge(sections, layout: layout, dropPositions: dropPositions, floor: floor)].compactMap { $0 })
+      identity,
+      sections: [
+        try Compaction.merge(
+          sections, layout: layout, dropPositions: dropPositions, pruning: layout.pruning(settledBefore: settledBefore),
+          floor: floor)
+      ].compactMap { $0 })
   }
 }
 
@@ -51,7 +57,7 @@ extension ShardStore {
         best = MergePlan(
           identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile), layout: relation.layout,
           references: taken.map(\.reference), sections: taken.map(\.section), dropPositions: key.side != Self.undecided,
-          floor: floor(of: relation.layout))
+          floor: floor(of: relation.layout), settledBefore: applied.logTime - RelationLayout.settlingTime)
       }
     }
     return best
@@ -93,7 +99,9 @@ extension ShardStore {
     // Everything may have been below the floor: then there is nothing to put in the place of the inputs.
     let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
     _ = try await write(
-      .layout(LayoutChange(source: .sections(floor: plan.floor), files: files, drops: plan.references)),
+      .layout(
+        LayoutChange(
+          source: .sections(floor: plan.floor), settledBefore: plan.settledBefore, files: files, drops: plan.references)),
       journal: journal)
     try await persist(journal)
     return true

@@ -1,8 +1,10 @@
-// ErrorFormat.swift — the head of an error frame: Model's TallyErrorFormat, with texts cut so that it fits the frame before the hello.
+// ErrorFormat.swift — the head of an error frame: Model's TallyErrorFormat, with texts cut so that it fits the
+// frame before the hello.
 //
 // Message at most 2000 bytes, detail 1000, hint 500, node 63; longer ones are cut at a character border.
-public import Model
+
 public import Bytes
+public import Model
 
 /// Encodes and decodes errors that travel.
 public enum ErrorFormat {
@@ -28,7 +30,9 @@ public enum ErrorFormat {
   static func cut(_ text: String, _ limit: Int) -> String {
     guard text.utf8.count > limit else { return text }
     var end = text.utf8.index(text.startIndex, offsetBy: limit)
-    while end > text.startIndex && end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+    while end > text.startIndex && end.samePosition(in: text.unicodeScalars) == nil {
+      end = text.utf8.index(before: end)
+    }
     return String(text[..<end])
   }
 }

@@ -1,7 +1,9 @@
 // FrameAssembler.swift — bytes as they arrive → frames; the only reader of FrameFormat.
 //
-// Every length is checked against its limit before memory is taken for it; a violation ends the stream for good. Invariants: the
-// chunk is consumed wholly before the next is pushed; between calls at most one frame is partly assembled.
+// Every length is checked against its limit before memory is taken for it; a violation ends the stream for good.
+// Invariants: the chunk is consumed wholly before the next is pushed; between calls at most one frame is partly
+// assembled.
+
 import Bytes
 public import Model
 
@@ -27,7 +29,9 @@ public struct FrameAssembler: Sendable {
     chunk = bytes
     at = 0
   }
-  /// The next whole frame, or nil when more bytes are needed. Throws `protocolViolation`, then and ever after.
+  /// The next whole frame, or nil when more bytes are needed.
+  ///
+  /// Throws `protocolViolation`, then and ever after.
   public mutating func next() throws(TallyError) -> Frame? {
     if let broken { throw broken }
     do {
@@ -38,7 +42,9 @@ public struct FrameAssembler: Sendable {
       throw error
     }
   }
-  /// Says that no more bytes come. Throws `protocolViolation` when a frame was begun.
+  /// Says that no more bytes come.
+  ///
+  /// Throws `protocolViolation` when a frame was begun.
   public func finish() throws(TallyError) {
     if let broken { throw broken }
     guard partial.isEmpty, header == nil, at == chunk.count else {
@@ -56,7 +62,13 @@ public struct FrameAssembler: Sendable {
     Self.take(&body, chunk, &at, upTo: stored)
     guard head.count == header.head, body.count == stored else { return nil }
     self.header = nil
-    var frame = Frame(header.kind, stream: header.stream, isLast: header.isLast, head: head, body: body)
+    var frame = Frame(
+      header.kind,
+      stream: header.stream,
+      isLast: header.isLast,
+      head: head,
+      body: body
+    )
     (head, body) = ([], [])
     guard CRC32C.checksum(frame.body, seed: CRC32C.checksum(frame.head)) == header.checksum else {
       throw FrameFormat.violation("the checksum of a frame does not match")
@@ -91,18 +103,27 @@ public struct FrameAssembler: Sendable {
       throw FrameFormat.violation("not a Tally frame: it begins with byte \(byte)")
     }
   }
-  private static func header(_ bytes: [UInt8], _ at: Int, _ limit: Int) throws(TallyError) -> FrameFormat.Header {
+  private static func header(
+    _ bytes: [UInt8],
+    _ at: Int,
+    _ limit: Int
+  ) throws(TallyError) -> FrameFormat.Header {
     let result = bytes.withUnsafeBytes { raw -> Result<FrameFormat.Header, TallyError> in
       let slice = UnsafeRawBufferPointer(rebasing: raw[at..<at + FrameFormat.headerBytes])
-      do throws(TallyError) { return .success(try FrameFormat.header(slice, limit: limit)) } catch { return .failure(error) }
+      do throws(TallyError) { return .success(try FrameFormat.header(slice, limit: limit)) } catch {
+        return .failure(error)
+      }
     }
     return try result.get()
   }
-  private static func take(_ out: inout [UInt8], _ chunk: [UInt8], _ at: inout Int, upTo count: Int) {
+  private static func take(_ out: inout [UInt8], _ chunk: [UInt8], _ at: inout Int, upTo count: Int)
+  {
     let wanted = min(count - out.count, chunk.count - at)
     guard wanted > 0 else { return }
     if out.isEmpty { out.reserveCapacity(count) }
-    chunk.withUnsafeBufferPointer { out.append(contentsOf: UnsafeBufferPointer(rebasing: $0[at..<at + wanted])) }
+    chunk.withUnsafeBufferPointer {
+      out.append(contentsOf: UnsafeBufferPointer(rebasing: $0[at..<at + wanted]))
+    }
     at += wanted
   }
 }

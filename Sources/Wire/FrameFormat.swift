@@ -1,7 +1,8 @@
 // FrameFormat.swift — the bytes between nodes: one frame after another on a TCP stream. Meaning of the payloads: Message.swift.
 //
-// All integers little-endian. A frame is a 32-byte header, then a payload of two parts: a short *head* (the message's fields) and
-// a *body* (bytes carried as they are: a batch, a fragment, a catalog), so that a large body is never copied to be taken apart.
+// All integers little-endian. A frame is a 32-byte header, then a payload of two parts: a short *head* (the
+// message's fields) and a *body* (bytes carried as they are: a batch, a fragment, a catalog), so that a large body is
+// never copied to be taken apart.
 //   0  u8 'T', u8 'F'
 //   2  u8 kind (FrameKind)            3  u8 flags: 1 = body is one LZ4 block, 2 = last frame of its stream; others zero
 //   4  u32 payload bytes that follow  8  u64 stream (0 = the connection itself; a client counts its requests up from 1)
@@ -17,8 +18,10 @@
 //   7 error       ErrorFormat; ends its stream; on stream 0 the connection   8 cancel  none: the client gave the stream up
 //   9 credit      varint bytes of stream items (head + body, unpacked) that the server may send beyond streamWindow
 //   10 goodbye    none: the server drains; start no more requests     11 ping, 12 pong: none
-// A stream starts with `streamWindow` bytes of credit; an item may be sent while credit is above zero and may take it below.
+// A stream starts with `streamWindow` bytes of credit; an item may be sent while credit is above zero and may take it
+// below.
 // A server answers every request by exactly one of: response; items and end (or a last item); error.
+
 import Bytes
 public import Model
 
@@ -51,7 +54,13 @@ public struct Frame: Sendable, Equatable {
   /// The message's bytes that are carried as they are.
   public var body: [UInt8]
   /// Makes a frame.
-  public init(_ kind: FrameKind, stream: UInt64 = 0, isLast: Bool = false, head: [UInt8] = [], body: [UInt8] = []) {
+  public init(
+    _ kind: FrameKind,
+    stream: UInt64 = 0,
+    isLast: Bool = false,
+    head: [UInt8] = [],
+    body: [UInt8] = []
+  ) {
     self.kind = kind
     self.stream = stream
     self.isLast = isLast
@@ -91,38 +100,62 @@ public enum FrameFormat {
 
   /// Reads a header of exactly `headerBytes`, checking all it says before anything is allocated for it.
   static func header(_ raw: UnsafeRawBufferPointer, limit: Int) throws(TallyError) -> Header {
-    func u32(_ at: Int) -> Int { Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt32.self))) }
+    func u32(_ at: Int) -> Int {
+      Int(UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+    }
     guard raw[0] == UInt8(ascii: "T"), raw[1] == UInt8(ascii: "F") else {
       throw violation("not a Tally frame: it begins with bytes \(raw[0]), \(raw[1])")
     }
     guard CRC32C.checksum(UnsafeRawBufferPointer(rebasing: raw[0..<24])) == UInt32(u32(24)) else {
       throw violation("the checksum of a frame header does not match")
     }
-    guard let kind = FrameKind(rawValue: raw[2]) else { throw violation("frame kind \(raw[2]) is unknown") }
-    let flags = raw[3]
-    guard flags & ~(flagPacked | flagLast) == 0 else { throw violation("frame flags \(flags) are unknown") }
-    let header = Header(
-      kind: kind, isPacked: flags & flagPacked != 0, isLast: flags & flagLast != 0, payload: u32(4),
-      stream: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)), head: u32(16), body: u32(20),
-      checksum: UInt32(u32(28)))
-    guard header.payload <= limit, header.head + header.body <= limit else {
-      throw violation("a frame of \(max(header.payload, header.head + header.body)) bytes is over the limit of \(limit)")
+    guard let kind = FrameKind(rawValue: raw[2]) else {
+      throw violation("frame kind \(raw[2]) is unknown")
     }
-    guard header.head <= header.payload, header.isPacked || header.head + header.body == header.payload,
-      !header.isPacked || (header.payload > header.head && header.body > header.payload - header.head)
+    let flags = raw[3]
+    guard flags & ~(flagPacked | flagLast) == 0 else {
+      throw violation("frame flags \(flags) are unknown")
+    }
+    let header = Header(
+      kind: kind,
+      isPacked: flags & flagPacked != 0,
+      isLast: flags & flagLast != 0,
+      payload: u32(4),
+      stream: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+      head: u32(16),
+      body: u32(20),
+      checksum: UInt32(u32(28))
+    )
+    guard header.payload <= limit, header.head + header.body <= limit else {
+      throw violation(
+        "a frame of \(max(header.payload, header.head + header.body)) bytes is over the limit of \(limit)"
+      )
+    }
+    guard header.head <= header.payload,
+      header.isPacked || header.head + header.body == header.payload,
+      !header.isPacked
+        || (header.payload > header.head && header.body > header.payload - header.head)
     else { throw violation("the lengths in a frame header contradict each other") }
     return header
   }
 
-  /// Builds the header, and packs the body when that is wanted and saves a tenth. Throws when the frame is too large.
-  public static func encode(_ frame: consuming Frame, pack: Bool) throws(TallyError) -> EncodedFrame {
+  /// Builds the header, and packs the body when that is wanted and saves a tenth.
+  ///
+  /// Throws when the frame is too large.
+  public static func encode(_ frame: consuming Frame, pack: Bool) throws(TallyError) -> EncodedFrame
+  {
     let size = frame.head.count + frame.body.count
     guard size <= Limits.frameBytesMax else {
       throw TallyError(
-        .invalid, "a message of \(size) bytes is over the limit of \(Limits.frameBytesMax)", sqlState: "54000",
-        hint: "send fewer rows at once")
+        .invalid,
+        "a message of \(size) bytes is over the limit of \(Limits.frameBytesMax)",
+        sqlState: "54000",
+        hint: "send fewer rows at once"
+      )
     }
-    let packed = pack && frame.body.count >= packFrom ? frame.body.withUnsafeBytes { LZ4Block.compress($0) } : nil
+    let packed =
+      pack && frame.body.count >= packFrom
+      ? frame.body.withUnsafeBytes { LZ4Block.compress($0) } : nil
     let stored = packed?.count ?? frame.body.count
     var checksum = CRC32C.checksum(frame.head)
     checksum = CRC32C.checksum(packed ?? frame.body, seed: checksum)
@@ -139,7 +172,10 @@ public enum FrameFormat {
       put(frame.stream, 8)
       put(UInt32(frame.head.count), 16)
       put(UInt32(frame.body.count), 20)
-      put(CRC32C.checksum(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(raw)[0..<24])), 24)
+      put(
+        CRC32C.checksum(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(raw)[0..<24])),
+        24
+      )
       put(checksum, 28)
       count = headerBytes
     }

@@ -5,6 +5,7 @@
 //   identity    u64 cluster high, u64 cluster low (both 0: none yet, or any) · u8 role · string name (≤ 63 bytes)
 //               · u64 node (0: not registered) · u64 incarnation
 // Instead of a helloReply a server may answer an error frame on stream 0 with the reason, and closes.
+
 public import Bytes
 public import Model
 
@@ -29,7 +30,10 @@ public struct PeerIdentity: Sendable, Equatable {
   public var incarnation: Incarnation
   /// Makes an identity.
   public init(
-    cluster: ClusterID = .none, role: PeerRole = .client, name: String, node: NodeID = NodeID(0),
+    cluster: ClusterID = .none,
+    role: PeerRole = .client,
+    name: String,
+    node: NodeID = NodeID(0),
     incarnation: Incarnation = Incarnation(0)
   ) {
     self.cluster = cluster
@@ -45,7 +49,10 @@ public enum HelloFormat {
   static let magic: [UInt8] = Array("TALLYRPC".utf8)
 
   /// The head of a hello frame.
-  public static func encodeHello(_ identity: PeerIdentity, versions: ClosedRange<UInt16> = FrameFormat.versions) -> [UInt8] {
+  public static func encodeHello(
+    _ identity: PeerIdentity,
+    versions: ClosedRange<UInt16> = FrameFormat.versions
+  ) -> [UInt8] {
     var out = ByteWriter(capacity: 128)
     out.bytes(magic)
     out.u16(versions.lowerBound)
@@ -58,9 +65,13 @@ public enum HelloFormat {
     _ head: [UInt8]
   ) throws(DecodingFailure) -> (versions: ClosedRange<UInt16>, identity: PeerIdentity) {
     try head.withReader { reader throws(DecodingFailure) in
-      guard try reader.bytes(magic.count) == magic else { throw DecodingFailure(.malformed, at: 0, "not a hello") }
+      guard try reader.bytes(magic.count) == magic else {
+        throw DecodingFailure(.malformed, at: 0, "not a hello")
+      }
       let (low, high) = (try reader.u16(), try reader.u16())
-      guard low <= high else { throw DecodingFailure(.malformed, at: reader.position, "versions \(low) to \(high)") }
+      guard low <= high else {
+        throw DecodingFailure(.malformed, at: reader.position, "versions \(low) to \(high)")
+      }
       // A later version may add fields: what follows the identity is not ours to judge.
       return (low...high, try decodeIdentity(&reader))
     }
@@ -73,11 +84,18 @@ public enum HelloFormat {
     return out.finish()
   }
   /// Reads a helloReply.
-  public static func decodeReply(_ head: [UInt8]) throws(DecodingFailure) -> (version: UInt16, identity: PeerIdentity) {
-    try head.withReader { reader throws(DecodingFailure) in (try reader.u16(), try decodeIdentity(&reader)) }
+  public static func decodeReply(
+    _ head: [UInt8]
+  ) throws(DecodingFailure) -> (version: UInt16, identity: PeerIdentity) {
+    try head.withReader { reader throws(DecodingFailure) in
+      (try reader.u16(), try decodeIdentity(&reader))
+    }
   }
   /// The version two ends use: the highest both speak; nil when there is none.
-  public static func negotiate(_ client: ClosedRange<UInt16>, _ server: ClosedRange<UInt16>) -> UInt16? {
+  public static func negotiate(
+    _ client: ClosedRange<UInt16>,
+    _ server: ClosedRange<UInt16>
+  ) -> UInt16? {
     let version = min(client.upperBound, server.upperBound)
     return client.contains(version) && server.contains(version) ? version : nil
   }
@@ -90,14 +108,20 @@ public enum HelloFormat {
     out.u64(identity.node.rawValue)
     out.u64(identity.incarnation.rawValue)
   }
-  private static func decodeIdentity(_ reader: inout ByteReader) throws(DecodingFailure) -> PeerIdentity {
+  private static func decodeIdentity(
+    _ reader: inout ByteReader
+  ) throws(DecodingFailure) -> PeerIdentity {
     let cluster = ClusterID(high: try reader.u64(), low: try reader.u64())
     guard let role = PeerRole(rawValue: try reader.u8()) else {
       throw DecodingFailure(.unknown, at: reader.position - 1, "role of a peer")
     }
     return PeerIdentity(
-      cluster: cluster, role: role, name: try reader.string(max: Limits.nameBytesMax), node: NodeID(try reader.u64()),
-      incarnation: Incarnation(try reader.u64()))
+      cluster: cluster,
+      role: role,
+      name: try reader.string(max: Limits.nameBytesMax),
+      node: NodeID(try reader.u64()),
+      incarnation: Incarnation(try reader.u64())
+    )
   }
 }
 

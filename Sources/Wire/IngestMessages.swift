@@ -1,8 +1,11 @@
 // IngestMessages.swift — producers, batches on their way to a shard, and catching rollups up.
+
 public import Bytes
 public import Model
 
-/// The key by which a shard knows a batch again. Bytes: session · sequence · done below.
+/// The key by which a shard knows a batch again.
+///
+/// Bytes: session · sequence · done below.
 public struct BatchKey: Sendable, Equatable, Hashable {
   /// The producer's session.
   public var session: SessionID
@@ -19,6 +22,7 @@ public struct BatchKey: Sendable, Equatable, Hashable {
 }
 
 /// 11: asks a coordinator for a producer's session.
+///
 /// Bytes: string table (≤ 63) · string name (≤ 4096) · chunk bytes · u64, u64 fingerprint · bool again.
 public struct OpenProducer: MessageContent {
   /// Longest name of a producer.
@@ -41,6 +45,7 @@ public struct OpenProducer: MessageContent {
     self.fingerprint = fingerprint
     self.again = again
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.string(table)
     out.string(name)
@@ -48,14 +53,24 @@ public struct OpenProducer: MessageContent {
     out.hash(fingerprint)
     out.bool(again)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> OpenProducer {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> OpenProducer {
     OpenProducer(
-      table: try reader.name(), name: try reader.string(max: nameBytesMax), chunkBytes: try reader.varint(),
-      fingerprint: try reader.hash(), again: try reader.bool())
+      table: try reader.name(),
+      name: try reader.string(max: nameBytesMax),
+      chunkBytes: try reader.varint(),
+      fingerprint: try reader.hash(),
+      again: try reader.bool()
+    )
   }
 }
 
-/// 12: a producer's session. Bytes: session · i64 issued at · chunk bytes · bool new · string first load (≤ 1000).
+/// 12: a producer's session.
+///
+/// Bytes: session · i64 issued at · chunk bytes · bool new · string first load (≤ 1000).
 public struct ProducerSession: MessageContent {
   /// The session.
   public var session: SessionID
@@ -68,13 +83,20 @@ public struct ProducerSession: MessageContent {
   /// For people: when and by whom it was first loaded; empty when new.
   public var firstLoad: String
   /// Makes the message.
-  public init(session: SessionID, issuedAt: Int64, chunkBytes: UInt64, isNew: Bool, firstLoad: String) {
+  public init(
+    session: SessionID,
+    issuedAt: Int64,
+    chunkBytes: UInt64,
+    isNew: Bool,
+    firstLoad: String
+  ) {
     self.session = session
     self.issuedAt = issuedAt
     self.chunkBytes = chunkBytes
     self.isNew = isNew
     self.firstLoad = firstLoad
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.id(session)
     out.i64(issuedAt)
@@ -82,15 +104,25 @@ public struct ProducerSession: MessageContent {
     out.bool(isNew)
     out.string(firstLoad)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ProducerSession {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ProducerSession {
     ProducerSession(
-      session: try reader.id(), issuedAt: try reader.i64(), chunkBytes: try reader.varint(), isNew: try reader.bool(),
-      firstLoad: try reader.string(max: 1000))
+      session: try reader.id(),
+      issuedAt: try reader.i64(),
+      chunkBytes: try reader.varint(),
+      isNew: try reader.bool(),
+      firstLoad: try reader.string(max: 1000)
+    )
   }
 }
 
 /// 16: a batch for one shard, to its primary.
-/// Bytes: shard · epoch · catalog version · table · bool keyed, [BatchKey] · u64, u64 content hash; body: BatchFormat.
+///
+/// Bytes: shard · epoch · catalog version · table · bool keyed, [BatchKey] · u64, u64 content hash; body:
+/// BatchFormat.
 public struct Ingest: MessageContent {
   /// The shard all its rows belong to.
   public var shard: ShardID
@@ -108,7 +140,12 @@ public struct Ingest: MessageContent {
   public var batch: [UInt8]
   /// Makes the message.
   public init(
-    shard: ShardID, epoch: Epoch, version: CatalogVersion, table: TableID, key: BatchKey?, contentHash: Hash128,
+    shard: ShardID,
+    epoch: Epoch,
+    version: CatalogVersion,
+    table: TableID,
+    key: BatchKey?,
+    contentHash: Hash128,
     batch: [UInt8]
   ) {
     self.shard = shard
@@ -121,6 +158,7 @@ public struct Ingest: MessageContent {
   }
   /// The rows.
   public var body: [UInt8] { batch }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.id(shard)
     out.id(epoch)
@@ -134,16 +172,31 @@ public struct Ingest: MessageContent {
     }
     out.hash(contentHash)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Ingest {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Ingest {
     Ingest(
-      shard: try reader.id(), epoch: try reader.id(), version: try reader.id(), table: try reader.id(),
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      version: try reader.id(),
+      table: try reader.id(),
       key: try reader.bool()
-        ? BatchKey(session: try reader.id(), sequence: try reader.varint(), doneBelow: try reader.varint()) : nil,
-      contentHash: try reader.hash(), batch: body)
+        ? BatchKey(
+          session: try reader.id(),
+          sequence: try reader.varint(),
+          doneBelow: try reader.varint()
+        ) : nil,
+      contentHash: try reader.hash(),
+      batch: body
+    )
   }
 }
 
-/// 17: a batch is durable and committed. Bytes: position · u8 copies · bool duplicate · rows.
+/// 17: a batch is durable and committed.
+///
+/// Bytes: position · u8 copies · bool duplicate · rows.
 public struct Ingested: MessageContent {
   /// Of its entry; for a duplicate, of the first (0 when that is no longer known).
   public var position: LogPosition
@@ -160,31 +213,49 @@ public struct Ingested: MessageContent {
     self.isDuplicate = isDuplicate
     self.rows = rows
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.id(position)
     out.u8(copies)
     out.bool(isDuplicate)
     out.varint(rows)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Ingested {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Ingested {
     Ingested(
-      position: try reader.id(), copies: try reader.u8(), isDuplicate: try reader.bool(), rows: try reader.varint())
+      position: try reader.id(),
+      copies: try reader.u8(),
+      isDuplicate: try reader.bool(),
+      rows: try reader.varint()
+    )
   }
 }
 
-/// 14: asks a coordinator to bring a rollup up to every row acknowledged before; answered by `done`. Bytes: string name.
+/// 14: asks a coordinator to bring a rollup up to every row acknowledged before; answered by `done`.
+///
+/// Bytes: string name.
 public struct RefreshRollup: MessageContent {
   /// The rollup.
   public var name: String
   /// Makes the message.
   public init(name: String) { self.name = name }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.string(name) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> RefreshRollup {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> RefreshRollup {
     RefreshRollup(name: try reader.name())
   }
 }
 
-/// 21: the same, from a coordinator to a worker, for some of its shards. Bytes: rollup · list of shards.
+/// 21: the same, from a coordinator to a worker, for some of its shards.
+///
+/// Bytes: rollup · list of shards.
 public struct RefreshShards: MessageContent {
   /// The rollup.
   public var rollup: TableID
@@ -195,14 +266,22 @@ public struct RefreshShards: MessageContent {
     self.rollup = rollup
     self.shards = shards
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.id(rollup)
     out.count(shards.count)
     for shard in shards { out.id(shard) }
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> RefreshShards {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> RefreshShards {
     RefreshShards(
       rollup: try reader.id(),
-      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in try reader.id() })
+      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
+        try reader.id()
+      }
+    )
   }
 }

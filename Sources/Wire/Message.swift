@@ -1,15 +1,17 @@
 // Message.swift — everything one end may ask or answer: one closed, numbered set.
 //
-// A message is the payload of a request, response or streamItem frame (FrameFormat.swift). In the head: u8 number, then the fields
-// that the message's own struct documents; in the body: its one large byte string, or nothing. Integers in heads are varints unless
-// said otherwise; `string` is a varint byte count and UTF-8; `list` is a varint count and the elements.
-// Numbers are never reused. Wrong order, extra bytes and over-long texts are refused, not skipped.
+// A message is the payload of a request, response or streamItem frame (FrameFormat.swift). In the head: u8 number,
+// then the fields that the message's own struct documents; in the body: its one large byte string, or nothing.
+// Integers in heads are varints unless said otherwise; `string` is a varint byte count and UTF-8; `list` is a varint
+// count and the elements. Numbers are never reused. Wrong order, extra bytes and over-long texts are refused, not
+// skipped.
 //
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · query, list → per statement [resultHeader, resultBatch…,] resultEnd
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports
+
 public import Bytes
 import Model
 
@@ -132,7 +134,10 @@ public enum MessageFormat {
     return (out.finish(), content.body)
   }
   /// The head and body of a request; `deadline` is the time left in microseconds, 0 for none.
-  public static func encodeRequest(_ message: Message, deadline: UInt64) -> (head: [UInt8], body: [UInt8]) {
+  public static func encodeRequest(
+    _ message: Message,
+    deadline: UInt64
+  ) -> (head: [UInt8], body: [UInt8]) {
     var out = ByteWriter(capacity: 128)
     let content = message.content
     out.varint(deadline)
@@ -146,7 +151,8 @@ public enum MessageFormat {
   }
   /// Reads a request and the microseconds left for it.
   public static func decodeRequest(
-    head: [UInt8], body: [UInt8]
+    head: [UInt8],
+    body: [UInt8]
   ) throws(DecodingFailure) -> (message: Message, deadline: UInt64) {
     try head.withReader { reader throws(DecodingFailure) in
       let deadline = try reader.varint()
@@ -154,7 +160,10 @@ public enum MessageFormat {
     }
   }
 
-  private static func decode(_ reader: inout ByteReader, _ body: [UInt8]) throws(DecodingFailure) -> Message {
+  private static func decode(
+    _ reader: inout ByteReader,
+    _ body: [UInt8]
+  ) throws(DecodingFailure) -> Message {
     let number = try reader.u8()
     let message: Message
     switch number {
@@ -185,7 +194,11 @@ public enum MessageFormat {
     }
     try reader.expectEnd()
     guard body.isEmpty || message.content.body.count == body.count else {
-      throw DecodingFailure(.malformed, at: reader.position, "\(body.count) bytes behind a \(message.name) message")
+      throw DecodingFailure(
+        .malformed,
+        at: reader.position,
+        "\(body.count) bytes behind a \(message.name) message"
+      )
     }
     return message
   }
@@ -204,18 +217,26 @@ extension ByteWriter {
 }
 
 extension ByteReader {
-  mutating func id<Tag>(_ tag: Tag.Type = Tag.self) throws(DecodingFailure) -> ID<Tag> { ID(try varint()) }
-  mutating func hash() throws(DecodingFailure) -> Hash128 { Hash128(high: try u64(), low: try u64()) }
+  mutating func id<Tag>(_ tag: Tag.Type = Tag.self) throws(DecodingFailure) -> ID<Tag> {
+    ID(try varint())
+  }
+  mutating func hash() throws(DecodingFailure) -> Hash128 {
+    Hash128(high: try u64(), low: try u64())
+  }
   mutating func name() throws(DecodingFailure) -> String { try string(max: Limits.nameBytesMax) }
   mutating func optional(max limit: Int) throws(DecodingFailure) -> String? {
     try bool() ? try string(max: limit) : nil
   }
   /// A list; every element takes at least one byte, so the bytes at hand bound it before memory does.
   mutating func list<T>(
-    max limit: Int, _ what: StaticString, _ element: (inout ByteReader) throws(DecodingFailure) -> T
+    max limit: Int,
+    _ what: StaticString,
+    _ element: (inout ByteReader) throws(DecodingFailure) -> T
   ) throws(DecodingFailure) -> [T] {
     let count = try count(max: limit, what)
-    guard count <= remaining else { throw DecodingFailure(.truncated, at: position, "\(what): \(count) elements") }
+    guard count <= remaining else {
+      throw DecodingFailure(.truncated, at: position, "\(what): \(count) elements")
+    }
     var out: [T] = []
     for _ in 0..<count { out.append(try element(&self)) }
     return out

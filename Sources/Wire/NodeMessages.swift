@@ -1,4 +1,5 @@
 // NodeMessages.swift — what workers and coordinators tell each other about nodes, shards and the catalog.
+
 public import Bytes
 public import Model
 
@@ -7,7 +8,9 @@ let shardListMax = 64 * Limits.shardsMax
 /// Longest `host:port`.
 let addressBytesMax = 300
 
-/// Where a shard's log stands on a worker. Bytes: shard · epoch · last position.
+/// Where a shard's log stands on a worker.
+///
+/// Bytes: shard · epoch · last position.
 public struct ShardPosition: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -24,6 +27,7 @@ public struct ShardPosition: Sendable, Equatable {
 }
 
 /// 1: a worker that starts asks to be let in.
+///
 /// Bytes: string name · string address · u64, u64 cluster · node · previous incarnation · list of ShardPosition.
 public struct Register: MessageContent {
   /// `worker-1`.
@@ -40,7 +44,12 @@ public struct Register: MessageContent {
   public var shards: [ShardPosition]
   /// Makes the message.
   public init(
-    nodeName: String, address: String, cluster: ClusterID, node: NodeID, previous: Incarnation, shards: [ShardPosition]
+    nodeName: String,
+    address: String,
+    cluster: ClusterID,
+    node: NodeID,
+    previous: Incarnation,
+    shards: [ShardPosition]
   ) {
     self.nodeName = nodeName
     self.address = address
@@ -49,6 +58,7 @@ public struct Register: MessageContent {
     self.previous = previous
     self.shards = shards
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.string(nodeName)
     out.string(address)
@@ -63,17 +73,27 @@ public struct Register: MessageContent {
       out.id(shard.last)
     }
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Register {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Register {
     Register(
-      nodeName: try reader.name(), address: try reader.string(max: addressBytesMax),
-      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()), node: try reader.id(), previous: try reader.id(),
+      nodeName: try reader.name(),
+      address: try reader.string(max: addressBytesMax),
+      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()),
+      node: try reader.id(),
+      previous: try reader.id(),
       shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
         ShardPosition(shard: try reader.id(), epoch: try reader.id(), last: try reader.id())
-      })
+      }
+    )
   }
 }
 
-/// 2: the worker is let in. Bytes: u64, u64 cluster · node · incarnation · catalog version; body: CatalogFormat.
+/// 2: the worker is let in.
+///
+/// Bytes: u64, u64 cluster · node · incarnation · catalog version; body: CatalogFormat.
 public struct Registered: MessageContent {
   /// The cluster it now belongs to.
   public var cluster: ClusterID
@@ -86,7 +106,13 @@ public struct Registered: MessageContent {
   /// The catalog.
   public var catalog: [UInt8]
   /// Makes the message.
-  public init(cluster: ClusterID, node: NodeID, incarnation: Incarnation, version: CatalogVersion, catalog: [UInt8]) {
+  public init(
+    cluster: ClusterID,
+    node: NodeID,
+    incarnation: Incarnation,
+    version: CatalogVersion,
+    catalog: [UInt8]
+  ) {
     self.cluster = cluster
     self.node = node
     self.incarnation = incarnation
@@ -95,6 +121,7 @@ public struct Registered: MessageContent {
   }
   /// The catalog.
   public var body: [UInt8] { catalog }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.u64(cluster.high)
     out.u64(cluster.low)
@@ -102,14 +129,24 @@ public struct Registered: MessageContent {
     out.id(incarnation)
     out.id(version)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Registered {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Registered {
     Registered(
-      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()), node: try reader.id(),
-      incarnation: try reader.id(), version: try reader.id(), catalog: body)
+      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()),
+      node: try reader.id(),
+      incarnation: try reader.id(),
+      version: try reader.id(),
+      catalog: body
+    )
   }
 }
 
-/// How far a rollup is on a shard. Bytes: rollup · watermark · lag in microseconds.
+/// How far a rollup is on a shard.
+///
+/// Bytes: rollup · watermark · lag in microseconds.
 public struct RollupProgress: Sendable, Equatable {
   /// The rollup.
   public var rollup: TableID
@@ -125,7 +162,9 @@ public struct RollupProgress: Sendable, Equatable {
   }
 }
 
-/// How a shard is. Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress.
+/// How a shard is.
+///
+/// Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress.
 public struct ShardReport: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -145,8 +184,14 @@ public struct ShardReport: Sendable, Equatable {
   public var rollups: [RollupProgress]
   /// Makes a report.
   public init(
-    shard: ShardID, epoch: Epoch, last: LogPosition, committed: LogPosition, rows: UInt64, segmentBytes: UInt64,
-    memtableBytes: UInt64, rollups: [RollupProgress]
+    shard: ShardID,
+    epoch: Epoch,
+    last: LogPosition,
+    committed: LogPosition,
+    rows: UInt64,
+    segmentBytes: UInt64,
+    memtableBytes: UInt64,
+    rollups: [RollupProgress]
   ) {
     self.shard = shard
     self.epoch = epoch
@@ -178,17 +223,28 @@ public struct ShardReport: Sendable, Equatable {
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
     try reader.list(max: shardListMax, "shard reports") { reader throws(DecodingFailure) in
       ShardReport(
-        shard: try reader.id(), epoch: try reader.id(), last: try reader.id(), committed: try reader.id(),
-        rows: try reader.varint(), segmentBytes: try reader.varint(), memtableBytes: try reader.varint(),
+        shard: try reader.id(),
+        epoch: try reader.id(),
+        last: try reader.id(),
+        committed: try reader.id(),
+        rows: try reader.varint(),
+        segmentBytes: try reader.varint(),
+        memtableBytes: try reader.varint(),
         rollups: try reader.list(max: shardListMax, "rollups") { reader throws(DecodingFailure) in
           RollupProgress(
-            rollup: try reader.id(), watermark: try reader.id(), lagMicroseconds: try reader.varint())
-        })
+            rollup: try reader.id(),
+            watermark: try reader.id(),
+            lagMicroseconds: try reader.varint()
+          )
+        }
+      )
     }
   }
 }
 
-/// What a node has and uses. Bytes: disk used · disk free · journal bytes · memory used · memory limit.
+/// What a node has and uses.
+///
+/// Bytes: disk used · disk free · journal bytes · memory used · memory limit.
 public struct NodeLoad: Sendable, Equatable {
   /// Bytes in the data directory.
   public var diskUsed: UInt64
@@ -202,7 +258,11 @@ public struct NodeLoad: Sendable, Equatable {
   public var memoryLimit: UInt64
   /// Makes a load.
   public init(
-    diskUsed: UInt64 = 0, diskFree: UInt64 = 0, journalBytes: UInt64 = 0, memoryUsed: UInt64 = 0, memoryLimit: UInt64 = 0
+    diskUsed: UInt64 = 0,
+    diskFree: UInt64 = 0,
+    journalBytes: UInt64 = 0,
+    memoryUsed: UInt64 = 0,
+    memoryLimit: UInt64 = 0
   ) {
     self.diskUsed = diskUsed
     self.diskFree = diskFree
@@ -215,12 +275,18 @@ public struct NodeLoad: Sendable, Equatable {
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> NodeLoad {
     NodeLoad(
-      diskUsed: try reader.varint(), diskFree: try reader.varint(), journalBytes: try reader.varint(),
-      memoryUsed: try reader.varint(), memoryLimit: try reader.varint())
+      diskUsed: try reader.varint(),
+      diskFree: try reader.varint(),
+      journalBytes: try reader.varint(),
+      memoryUsed: try reader.varint(),
+      memoryLimit: try reader.varint()
+    )
   }
 }
 
-/// 3: a worker lives. Bytes: node · incarnation · catalog version · NodeLoad · list of ShardReport.
+/// 3: a worker lives.
+///
+/// Bytes: node · incarnation · catalog version · NodeLoad · list of ShardReport.
 public struct Heartbeat: MessageContent {
   /// The worker.
   public var node: NodeID
@@ -233,13 +299,20 @@ public struct Heartbeat: MessageContent {
   /// Its shards.
   public var shards: [ShardReport]
   /// Makes the message.
-  public init(node: NodeID, incarnation: Incarnation, version: CatalogVersion, load: NodeLoad, shards: [ShardReport]) {
+  public init(
+    node: NodeID,
+    incarnation: Incarnation,
+    version: CatalogVersion,
+    load: NodeLoad,
+    shards: [ShardReport]
+  ) {
     self.node = node
     self.incarnation = incarnation
     self.version = version
     self.load = load
     self.shards = shards
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.id(node)
     out.id(incarnation)
@@ -247,38 +320,62 @@ public struct Heartbeat: MessageContent {
     load.encode(into: &out)
     ShardReport.encode(shards, into: &out)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Heartbeat {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Heartbeat {
     Heartbeat(
-      node: try reader.id(), incarnation: try reader.id(), version: try reader.id(),
-      load: try NodeLoad.decode(&reader), shards: try ShardReport.decode(&reader))
+      node: try reader.id(),
+      incarnation: try reader.id(),
+      version: try reader.id(),
+      load: try NodeLoad.decode(&reader),
+      shards: try ShardReport.decode(&reader)
+    )
   }
 }
 
-/// 4: the catalog's version. Bytes: version.
+/// 4: the catalog's version.
+///
+/// Bytes: version.
 public struct HeartbeatReply: MessageContent {
   /// The newest; a worker with an older one fetches it.
   public var version: CatalogVersion
   /// Makes the message.
   public init(version: CatalogVersion) { self.version = version }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.id(version) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> HeartbeatReply {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> HeartbeatReply {
     HeartbeatReply(version: try reader.id())
   }
 }
 
-/// 5: asks for the catalog. Bytes: version known.
+/// 5: asks for the catalog.
+///
+/// Bytes: version known.
 public struct FetchCatalog: MessageContent {
   /// The version the asker has; 0 for none.
   public var known: CatalogVersion
   /// Makes the message.
   public init(known: CatalogVersion) { self.known = known }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.id(known) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> FetchCatalog {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> FetchCatalog {
     FetchCatalog(known: try reader.id())
   }
 }
 
-/// 6: the catalog. Bytes: version; body: CatalogFormat, or nothing when the asker has this version.
+/// 6: the catalog.
+///
+/// Bytes: version; body: CatalogFormat, or nothing when the asker has this version.
 public struct CatalogReply: MessageContent {
   /// The newest version.
   public var version: CatalogVersion
@@ -291,25 +388,39 @@ public struct CatalogReply: MessageContent {
   }
   /// The catalog.
   public var body: [UInt8] { catalog }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.id(version) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> CatalogReply {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> CatalogReply {
     CatalogReply(version: try reader.id(), catalog: body)
   }
 }
 
-/// 15: it is done. Bytes: catalog version.
+/// 15: it is done.
+///
+/// Bytes: catalog version.
 public struct Done: MessageContent {
   /// The catalog version that the answering node has applied.
   public var version: CatalogVersion
   /// Makes the message.
   public init(version: CatalogVersion) { self.version = version }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.id(version) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Done {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Done {
     Done(version: try reader.id())
   }
 }
 
-/// 20: a new catalog, from a coordinator to a worker. Bytes: version; body: CatalogFormat. Older ones are ignored.
+/// 20: a new catalog, from a coordinator to a worker.
+///
+/// Bytes: version; body: CatalogFormat. Older ones are ignored.
 public struct CatalogChanged: MessageContent {
   /// Its version.
   public var version: CatalogVersion
@@ -322,29 +433,46 @@ public struct CatalogChanged: MessageContent {
   }
   /// The catalog.
   public var body: [UInt8] { catalog }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.id(version) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> CatalogChanged {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> CatalogChanged {
     CatalogChanged(version: try reader.id(), catalog: body)
   }
 }
 
-/// 22: asks a worker how its shards are. Bytes: list of shards; none means all it holds.
+/// 22: asks a worker how its shards are.
+///
+/// Bytes: list of shards; none means all it holds.
 public struct DescribeShards: MessageContent {
   /// The shards; empty for all.
   public var shards: [ShardID]
   /// Makes the message.
   public init(shards: [ShardID] = []) { self.shards = shards }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.count(shards.count)
     for shard in shards { out.id(shard) }
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> DescribeShards {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> DescribeShards {
     DescribeShards(
-      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in try reader.id() })
+      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
+        try reader.id()
+      }
+    )
   }
 }
 
-/// 23: how a worker and its shards are. Bytes: NodeLoad · list of ShardReport.
+/// 23: how a worker and its shards are.
+///
+/// Bytes: NodeLoad · list of ShardReport.
 public struct ShardReports: MessageContent {
   /// What the node has and uses.
   public var load: NodeLoad
@@ -355,11 +483,16 @@ public struct ShardReports: MessageContent {
     self.load = load
     self.shards = shards
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     load.encode(into: &out)
     ShardReport.encode(shards, into: &out)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ShardReports {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ShardReports {
     ShardReports(load: try NodeLoad.decode(&reader), shards: try ShardReport.decode(&reader))
   }
 }

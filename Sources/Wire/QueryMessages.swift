@@ -1,9 +1,12 @@
 // QueryMessages.swift — SQL to a coordinator, fragments to workers, and what comes back.
+
 public import Bytes
 public import Model
 
 /// 7: SQL text, one or several statements, to a coordinator.
-/// Bytes: string sql (≤ 65,536) · bool, [i64 statement time] · list (≤ 64) of string name, string value · bool, [string batch key].
+///
+/// Bytes: string sql (≤ 65,536) · bool, [i64 statement time] · list (≤ 64) of string name, string value · bool,
+/// [string batch key].
 public struct QueryRequest: MessageContent {
   /// The text.
   public var sql: String
@@ -14,12 +17,18 @@ public struct QueryRequest: MessageContent {
   /// Key of an INSERT that must count once however often it is sent: a UUIDv7 in text.
   public var batchKey: String?
   /// Makes the message.
-  public init(sql: String, statementTime: Int64? = nil, settings: [QuerySetting] = [], batchKey: String? = nil) {
+  public init(
+    sql: String,
+    statementTime: Int64? = nil,
+    settings: [QuerySetting] = [],
+    batchKey: String? = nil
+  ) {
     self.sql = sql
     self.statementTime = statementTime
     self.settings = settings
     self.batchKey = batchKey
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.string(sql)
     out.bool(statementTime != nil)
@@ -31,12 +40,19 @@ public struct QueryRequest: MessageContent {
     }
     out.optional(batchKey)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> QueryRequest {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> QueryRequest {
     QueryRequest(
-      sql: try reader.string(max: Limits.sqlBytesMax), statementTime: try reader.bool() ? try reader.i64() : nil,
+      sql: try reader.string(max: Limits.sqlBytesMax),
+      statementTime: try reader.bool() ? try reader.i64() : nil,
       settings: try reader.list(max: 64, "settings") { reader throws(DecodingFailure) in
         QuerySetting(name: try reader.name(), value: try reader.string(max: 4096))
-      }, batchKey: try reader.optional(max: Limits.nameBytesMax))
+      },
+      batchKey: try reader.optional(max: Limits.nameBytesMax)
+    )
   }
 }
 
@@ -53,7 +69,9 @@ public struct QuerySetting: Sendable, Equatable {
   }
 }
 
-/// A column of a result. Bytes: string name (≤ 1 MiB: an alias may be long) · type (ValueFormat).
+/// A column of a result.
+///
+/// Bytes: string name (≤ 1 MiB: an alias may be long) · type (ValueFormat).
 public struct ResultColumn: Sendable, Equatable {
   /// Its name.
   public var name: String
@@ -66,12 +84,15 @@ public struct ResultColumn: Sendable, Equatable {
   }
 }
 
-/// 8: a statement's rows follow. Bytes: list of ResultColumn.
+/// 8: a statement's rows follow.
+///
+/// Bytes: list of ResultColumn.
 public struct ResultHeader: MessageContent {
   /// The columns.
   public var columns: [ResultColumn]
   /// Makes the message.
   public init(columns: [ResultColumn]) { self.columns = columns }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.count(columns.count)
     for column in columns {
@@ -79,15 +100,26 @@ public struct ResultHeader: MessageContent {
       ValueFormat.encode(column.type, into: &out)
     }
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ResultHeader {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ResultHeader {
     ResultHeader(
-      columns: try reader.list(max: Limits.columnsMax, "columns of a result") { reader throws(DecodingFailure) in
-        ResultColumn(name: try reader.string(max: Limits.textBytesMax), type: try ValueFormat.decodeType(from: &reader))
-      })
+      columns: try reader.list(max: Limits.columnsMax, "columns of a result") {
+        reader throws(DecodingFailure) in
+        ResultColumn(
+          name: try reader.string(max: Limits.textBytesMax),
+          type: try ValueFormat.decodeType(from: &reader)
+        )
+      }
+    )
   }
 }
 
-/// 9: rows of a result, or partials of a fragment. No fields; body: BatchFormat.
+/// 9: rows of a result, or partials of a fragment.
+///
+/// No fields; body: BatchFormat.
 public struct ResultBatch: MessageContent {
   /// The rows; types are the header's, or the fragment's.
   public var batch: [UInt8]
@@ -95,13 +127,20 @@ public struct ResultBatch: MessageContent {
   public init(batch: [UInt8]) { self.batch = batch }
   /// The rows.
   public var body: [UInt8] { batch }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {}
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ResultBatch {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ResultBatch {
     ResultBatch(batch: body)
   }
 }
 
-/// Something to tell the user beside the result. Bytes: 5 bytes SQLSTATE · string message · bool, [string hint].
+/// Something to tell the user beside the result.
+///
+/// Bytes: 5 bytes SQLSTATE · string message · bool, [string hint].
 public struct Notice: Sendable, Equatable {
   /// Five characters.
   public var sqlState: String
@@ -117,7 +156,9 @@ public struct Notice: Sendable, Equatable {
   }
 }
 
-/// What a statement cost. Bytes: the fields in order.
+/// What a statement cost.
+///
+/// Bytes: the fields in order.
 public struct QueryStatistics: Sendable, Equatable {
   /// Parsing, binding and planning.
   public var planMicroseconds: UInt64 = 0
@@ -138,9 +179,10 @@ public struct QueryStatistics: Sendable, Equatable {
 }
 
 /// 10: a statement is done.
+///
 /// Bytes: string tag (≤ 63) · rows · list (≤ 64) of Notice · QueryStatistics.
 public struct ResultEnd: MessageContent {
-  /// PostgreSQL's command tag: `SELECT 3`, `CREATE TABLE`, …
+  /// The command tag as PostgreSQL has it: `SELECT 3`, `CREATE TABLE`.
   public var tag: String
   /// Rows returned or stored.
   public var rows: UInt64
@@ -149,12 +191,18 @@ public struct ResultEnd: MessageContent {
   /// What it cost.
   public var statistics: QueryStatistics
   /// Makes the message.
-  public init(tag: String, rows: UInt64, notices: [Notice] = [], statistics: QueryStatistics = QueryStatistics()) {
+  public init(
+    tag: String,
+    rows: UInt64,
+    notices: [Notice] = [],
+    statistics: QueryStatistics = QueryStatistics()
+  ) {
     self.tag = tag
     self.rows = rows
     self.notices = notices
     self.statistics = statistics
   }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.string(tag)
     out.varint(rows)
@@ -167,17 +215,26 @@ public struct ResultEnd: MessageContent {
     }
     let s = statistics
     for field in [
-      s.planMicroseconds, s.totalMicroseconds, s.mergeMicroseconds, s.shards, s.rowsRead, s.blocks, s.freshRows,
+      s.planMicroseconds, s.totalMicroseconds, s.mergeMicroseconds, s.shards, s.rowsRead, s.blocks,
+      s.freshRows,
     ] { out.varint(field) }
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ResultEnd {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ResultEnd {
     var end = ResultEnd(
-      tag: try reader.name(), rows: try reader.varint(),
+      tag: try reader.name(),
+      rows: try reader.varint(),
       notices: try reader.list(max: 64, "notices") { reader throws(DecodingFailure) in
         Notice(
-          sqlState: String(decoding: try reader.slice(5), as: UTF8.self), message: try reader.string(max: 4096),
-          hint: try reader.optional(max: 4096))
-      })
+          sqlState: String(decoding: try reader.slice(5), as: UTF8.self),
+          message: try reader.string(max: 4096),
+          hint: try reader.optional(max: 4096)
+        )
+      }
+    )
     end.statistics.planMicroseconds = try reader.varint()
     end.statistics.totalMicroseconds = try reader.varint()
     end.statistics.mergeMicroseconds = try reader.varint()
@@ -189,7 +246,9 @@ public struct ResultEnd: MessageContent {
   }
 }
 
-/// 13: asks a coordinator for one of its lists; answered as a query is. Bytes: u8 kind.
+/// 13: asks a coordinator for one of its lists; answered as a query is.
+///
+/// Bytes: u8 kind.
 public struct ListRequest: MessageContent {
   /// What can be listed.
   public enum Kind: UInt8, Sendable, CaseIterable {
@@ -203,8 +262,13 @@ public struct ListRequest: MessageContent {
   public var kind: Kind
   /// Makes the message.
   public init(_ kind: Kind) { self.kind = kind }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) { out.u8(kind.rawValue) }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ListRequest {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ListRequest {
     guard let kind = Kind(rawValue: try reader.u8()) else {
       throw DecodingFailure(.unknown, at: reader.position - 1, "kind of list")
     }
@@ -212,7 +276,9 @@ public struct ListRequest: MessageContent {
   }
 }
 
-/// A shard as a fragment's sender knows it. Bytes: shard · epoch.
+/// A shard as a fragment's sender knows it.
+///
+/// Bytes: shard · epoch.
 public struct ShardEpoch: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -225,8 +291,10 @@ public struct ShardEpoch: Sendable, Equatable {
   }
 }
 
-/// 18: a fragment for some of a worker's shards. Its deadline is the request's.
-/// Bytes: list of ShardEpoch · catalog version · memory limit in bytes; body: Planning's fragment bytes.
+/// 18: a fragment for some of a worker's shards.
+///
+/// Its deadline is the request's. Bytes: list of ShardEpoch · catalog version · memory limit in bytes; body:
+/// Planning's fragment bytes.
 public struct Execute: MessageContent {
   /// The shards to read.
   public var shards: [ShardEpoch]
@@ -237,7 +305,8 @@ public struct Execute: MessageContent {
   /// What to do.
   public var fragment: [UInt8]
   /// Makes the message.
-  public init(shards: [ShardEpoch], version: CatalogVersion, memoryLimit: UInt64, fragment: [UInt8]) {
+  public init(shards: [ShardEpoch], version: CatalogVersion, memoryLimit: UInt64, fragment: [UInt8])
+  {
     self.shards = shards
     self.version = version
     self.memoryLimit = memoryLimit
@@ -245,6 +314,7 @@ public struct Execute: MessageContent {
   }
   /// The fragment.
   public var body: [UInt8] { fragment }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.count(shards.count)
     for shard in shards {
@@ -254,15 +324,25 @@ public struct Execute: MessageContent {
     out.id(version)
     out.varint(memoryLimit)
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Execute {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> Execute {
     Execute(
       shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
         ShardEpoch(shard: try reader.id(), epoch: try reader.id())
-      }, version: try reader.id(), memoryLimit: try reader.varint(), fragment: body)
+      },
+      version: try reader.id(),
+      memoryLimit: try reader.varint(),
+      fragment: body
+    )
   }
 }
 
-/// What reading one shard was like. Bytes: shard · position · rows read · blocks · watermark · fresh rows · microseconds.
+/// What reading one shard was like.
+///
+/// Bytes: shard · position · rows read · blocks · watermark · fresh rows · microseconds.
 public struct ShardOutcome: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -280,8 +360,13 @@ public struct ShardOutcome: Sendable, Equatable {
   public var microseconds: UInt64
   /// Makes an outcome.
   public init(
-    shard: ShardID, position: LogPosition, rowsRead: UInt64 = 0, blocks: UInt64 = 0,
-    watermark: LogPosition = LogPosition(0), freshRows: UInt64 = 0, microseconds: UInt64 = 0
+    shard: ShardID,
+    position: LogPosition,
+    rowsRead: UInt64 = 0,
+    blocks: UInt64 = 0,
+    watermark: LogPosition = LogPosition(0),
+    freshRows: UInt64 = 0,
+    microseconds: UInt64 = 0
   ) {
     self.shard = shard
     self.position = position
@@ -293,12 +378,15 @@ public struct ShardOutcome: Sendable, Equatable {
   }
 }
 
-/// 19: a fragment is done. Bytes: list of ShardOutcome.
+/// 19: a fragment is done.
+///
+/// Bytes: list of ShardOutcome.
 public struct ExecuteEnd: MessageContent {
   /// One for each shard asked.
   public var shards: [ShardOutcome]
   /// Makes the message.
   public init(shards: [ShardOutcome]) { self.shards = shards }
+  /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.count(shards.count)
     for shard in shards {
@@ -311,12 +399,23 @@ public struct ExecuteEnd: MessageContent {
       out.varint(shard.microseconds)
     }
   }
-  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ExecuteEnd {
+  /// Reads the fields.
+  public static func decode(
+    _ reader: inout ByteReader,
+    body: [UInt8]
+  ) throws(DecodingFailure) -> ExecuteEnd {
     ExecuteEnd(
       shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
         ShardOutcome(
-          shard: try reader.id(), position: try reader.id(), rowsRead: try reader.varint(), blocks: try reader.varint(),
-          watermark: try reader.id(), freshRows: try reader.varint(), microseconds: try reader.varint())
-      })
+          shard: try reader.id(),
+          position: try reader.id(),
+          rowsRead: try reader.varint(),
+          blocks: try reader.varint(),
+          watermark: try reader.id(),
+          freshRows: try reader.varint(),
+          microseconds: try reader.varint()
+        )
+      }
+    )
   }
 }

@@ -23,7 +23,8 @@ func show(_ rows: Rows, as format: OutputFormat) {
       out += "{" + fields.joined(separator: ",") + "}\n"
     }
   }
-  FileHandle.standardOutput.write(Data(out.utf8))
+  // Not by FileHandle, which traps when the reader of a pipe went away.
+  print(out, terminator: "")
 }
 
 private func table(_ rows: Rows) -> String {

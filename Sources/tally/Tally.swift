@@ -33,17 +33,22 @@ enum ExitStatus {
   static let noConnection: Int32 = 2
   static let degraded: Int32 = 3
   static let timedOut: Int32 = 4
+
+  /// The exit code that tells of an error.
+  static func of(_ error: TallyError) -> Int32 {
+    switch error.status {
+    case .timedOut: timedOut
+    case _ where error.sqlState == "08001": noConnection
+    default: failed
+    }
+  }
 }
 
 /// Runs a command's body; prints its error in psql's manner and turns it into an exit code.
 func reporting(_ body: () async throws -> Void) async throws {
   do { try await body() } catch let error as TallyError {
     complain(error)
-    switch error.status {
-    case .timedOut: throw ExitCode(ExitStatus.timedOut)
-    case .unavailable where error.sqlState == "08001": throw ExitCode(ExitStatus.noConnection)
-    default: throw ExitCode(ExitStatus.failed)
-    }
+    throw ExitCode(ExitStatus.of(error))
   } catch let error as LaunchFailure {
     complain("ERROR:  \(error.description)")
     throw ExitCode(ExitStatus.failed)

@@ -1,5 +1,6 @@
 // A cluster of one coordinator and two workers in a simulated world: real RPC, pools, maps and producers; the nodes' insides are
 // only what the client can see of them (a catalog, a key table, rows per shard), with faults on demand.
+
 import Bytes
 import Capabilities
 import ClientCore
@@ -39,27 +40,61 @@ final class FakeCluster: RPCResponder {
 
   init(shards: Int) {
     let nodes = [
-      NodeRecord(id: NodeID(1), name: "coordinator-1", role: .coordinator, address: "c1:7000", incarnation: Incarnation(0)),
-      NodeRecord(id: NodeID(2), name: "worker-1", role: .worker, address: "w1:7100", incarnation: Incarnation(1)),
-      NodeRecord(id: NodeID(3), name: "worker-2", role: .worker, address: "w2:7100", incarnation: Incarnation(1)),
+      NodeRecord(
+        id: NodeID(1),
+        name: "coordinator-1",
+        role: .coordinator,
+        address: "c1:7000",
+        incarnation: Incarnation(0)
+      ),
+      NodeRecord(
+        id: NodeID(2),
+        name: "worker-1",
+        role: .worker,
+        address: "w1:7100",
+        incarnation: Incarnation(1)
+      ),
+      NodeRecord(
+        id: NodeID(3),
+        name: "worker-2",
+        role: .worker,
+        address: "w2:7100",
+        incarnation: Incarnation(1)
+      ),
     ]
     let width = UInt64.max / UInt64(shards)
     let records = (0..<shards).map { at in
       ShardRecord(
-        id: ShardID(UInt64(at + 1)), group: GroupID(1), lower: UInt64(at) * width + (at == 0 ? 0 : 1),
-        upper: at == shards - 1 ? .max : UInt64(at + 1) * width, epoch: Epoch(1), version: 1, primary: NodeID(UInt64(2 + at % 2)))
+        id: ShardID(UInt64(at + 1)),
+        group: GroupID(1),
+        lower: UInt64(at) * width + (at == 0 ? 0 : 1),
+        upper: at == shards - 1 ? .max : UInt64(at + 1) * width,
+        epoch: Epoch(1),
+        version: 1,
+        primary: NodeID(UInt64(2 + at % 2))
+      )
     }
     let table = TableSchema(
-      id: TableID(1), name: "events",
+      id: TableID(1),
+      name: "events",
       columns: [
-        Column(name: "tenant", type: .text, isNotNull: true), Column(name: "n", type: .bigint), Column(name: "note", type: .text),
-      ], distribution: .distributed(key: 0, group: GroupID(1)))
+        Column(name: "tenant", type: .text, isNotNull: true), Column(name: "n", type: .bigint),
+        Column(name: "note", type: .text),
+      ],
+      distribution: .distributed(key: 0, group: GroupID(1))
+    )
     state = Mutex(
       State(
         catalog: CatalogSnapshot(
-          cluster: ClusterID(high: 1, low: 1), version: CatalogVersion(1), nodes: nodes,
-          groups: [ColocationGroup(id: GroupID(1), keyType: .text, shards: records.map(\.id))], shards: records,
-          tables: [table])))
+          cluster: ClusterID(high: 1, low: 1),
+          version: CatalogVersion(1),
+          nodes: nodes,
+          groups: [ColocationGroup(id: GroupID(1), keyType: .text, shards: records.map(\.id))],
+          shards: records,
+          tables: [table]
+        )
+      )
+    )
   }
   /// All rows of all shards, sorted.
   var rows: [String] { state.withLock { $0.stored.values.flatMap(\.rows) }.sorted() }
@@ -78,7 +113,9 @@ final class FakeCluster: RPCResponder {
     switch request {
     case .fetchCatalog(let fetch):
       let reply = state.withLock { state -> CatalogReply in
-        guard fetch.known < state.catalog.version else { return CatalogReply(version: state.catalog.version, catalog: []) }
+        guard fetch.known < state.catalog.version else {
+          return CatalogReply(version: state.catalog.version, catalog: [])
+        }
         var out = ByteWriter()
         CatalogFormat.encode(state.catalog, into: &out)
         return CatalogReply(version: state.catalog.version, catalog: out.finish())
@@ -92,7 +129,12 @@ final class FakeCluster: RPCResponder {
           return known
         }
         let session = ProducerSession(
-          session: SessionID(UInt64(state.sessions.count + 10)), issuedAt: 0, chunkBytes: open.chunkBytes, isNew: true, firstLoad: "")
+          session: SessionID(UInt64(state.sessions.count + 10)),
+          issuedAt: 0,
+          chunkBytes: open.chunkBytes,
+          isNew: true,
+          firstLoad: ""
+        )
         state.sessions[open.name] = session
         return session
       }
@@ -100,14 +142,28 @@ final class FakeCluster: RPCResponder {
     case .ingest(let ingest): try await take(ingest, call)
     case .query(let query):
       try await call.send(
-        .resultHeader(ResultHeader(columns: [ResultColumn(name: "text", type: .text), ResultColumn(name: "n", type: .bigint)])))
+        .resultHeader(
+          ResultHeader(columns: [
+            ResultColumn(name: "text", type: .text), ResultColumn(name: "n", type: .bigint),
+          ])
+        )
+      )
       for n in 0..<3 {
         let batch = Batch(
           count: 1,
           columns: [
-            ColumnVector(.text, .text(TextColumn(offsets: [0, UInt32(query.sql.utf8.count)], bytes: Array(query.sql.utf8)))),
+            ColumnVector(
+              .text,
+              .text(
+                TextColumn(
+                  offsets: [0, UInt32(query.sql.utf8.count)],
+                  bytes: Array(query.sql.utf8)
+                )
+              )
+            ),
             ColumnVector(.bigint, .fixed([Int64(n)])),
-          ])
+          ]
+        )
         try await call.send(.resultBatch(ResultBatch(batch: BatchFormat.encode(batch))))
       }
       try await call.send(.resultEnd(ResultEnd(tag: "SELECT 3", rows: 3)), isLast: true)
@@ -130,13 +186,27 @@ final class FakeCluster: RPCResponder {
       state.doneBelow = max(state.doneBelow, key.doneBelow)
       let place = Key(shard: ingest.shard, session: key.session, sequence: key.sequence)
       if let known = state.stored[place] {
-        guard known.hash == ingest.contentHash else { throw TallyError(.keyConflict, "other content") }
-        return Ingested(position: LogPosition(1), copies: 1, isDuplicate: true, rows: UInt64(rows.count))
+        guard known.hash == ingest.contentHash else {
+          throw TallyError(.keyConflict, "other content")
+        }
+        return Ingested(
+          position: LogPosition(1),
+          copies: 1,
+          isDuplicate: true,
+          rows: UInt64(rows.count)
+        )
       }
       state.stored[place] = StoredBatch(shard: ingest.shard, hash: ingest.contentHash, rows: rows)
-      return Ingested(position: LogPosition(1), copies: 1, isDuplicate: false, rows: UInt64(rows.count))
+      return Ingested(
+        position: LogPosition(1),
+        copies: 1,
+        isDuplicate: false,
+        rows: UInt64(rows.count)
+      )
     }
-    if state.withLock({ $0.loses(number) }) { throw TallyError(.unknownOutcome, "the answer was lost") }
+    if state.withLock({ $0.loses(number) }) {
+      throw TallyError(.unknownOutcome, "the answer was lost")
+    }
     try await call.reply(.ingested(answer))
   }
 }
@@ -150,11 +220,18 @@ extension Batch {
         switch column.values {
         case .fixed(let values): return String(values[row])
         case .text(let values):
-          return String(decoding: values.bytes[Int(values.offsets[row])..<Int(values.offsets[row + 1])], as: UTF8.self)
+          return String(
+            decoding: values.bytes[Int(values.offsets[row])..<Int(values.offsets[row + 1])],
+            as: UTF8.self
+          )
         case .codes(let codes, let dictionary):
           let code = Int(codes[row])
           return String(
-            decoding: dictionary.bytes[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])], as: UTF8.self)
+            decoding: dictionary.bytes[
+              Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])
+            ],
+            as: UTF8.self
+          )
         default: return "?"
         }
       }.joined(separator: "|")
@@ -167,33 +244,58 @@ struct FakeClient: Sendable {
   var map: ClusterMap
   var surroundings: Surroundings
   var flow: IngestFlow {
-    IngestFlow(map: map, disk: surroundings.disk, compute: surroundings.compute, clock: surroundings.clock)
+    IngestFlow(
+      map: map,
+      disk: surroundings.disk,
+      compute: surroundings.compute,
+      clock: surroundings.clock
+    )
   }
 }
 
-/// Runs the nodes, and `body` on the client's node.
+/// Runs the nodes, and `body` on the client's node; returns the hash of all that happened.
+@discardableResult
 func withFakeCluster(
-  shards: Int = 4, seed: UInt64 = 3,
+  shards: Int = 4,
+  seed: UInt64 = 3,
   _ body: @escaping @Sendable (FakeCluster, SimulatedWorld, FakeClient) async throws -> Void
-) throws {
+) throws -> UInt64 {
   let cluster = FakeCluster(shards: shards)
-  try SimulatedWorld(seed: seed).run { world in
-    for (name, host, port) in [("coordinator-1", "c1", UInt16(7000)), ("worker-1", "w1", 7100), ("worker-2", "w2", 7100)] {
+  let world = SimulatedWorld(seed: seed)
+  try world.run { world in
+    for (name, host, port) in [
+      ("coordinator-1", "c1", UInt16(7000)), ("worker-1", "w1", 7100), ("worker-2", "w2", 7100),
+    ] {
       world.node(name, host: host).start { surroundings in
-        let listener = try await surroundings.network.listen(on: NetworkAddress(host: host, port: port))
+        let listener = try await surroundings.network.listen(
+          on: NetworkAddress(host: host, port: port)
+        )
         let server = RPCServer(
-          identity: { PeerIdentity(cluster: ClusterID(high: 1, low: 1), role: .worker, name: name) }, responder: cluster,
-          clock: surroundings.clock, log: surroundings.log)
+          identity: {
+            PeerIdentity(cluster: ClusterID(high: 1, low: 1), role: .worker, name: name)
+          },
+          responder: cluster,
+          clock: surroundings.clock,
+          log: surroundings.log
+        )
         await server.serve(listener)
       }
     }
     try await world.node("client", host: "client").run { surroundings in
       let pool = ConnectionPool(
-        identity: { PeerIdentity(name: "test") }, network: surroundings.network, clock: surroundings.clock,
-        random: surroundings.random)
+        identity: { PeerIdentity(name: "test") },
+        network: surroundings.network,
+        clock: surroundings.clock,
+        random: surroundings.random
+      )
       let map = ClusterMap(
-        coordinators: [NetworkAddress(host: "c0", port: 1), NetworkAddress(host: "c1", port: 7000)], pool: pool,
-        clock: surroundings.clock, random: surroundings.random)
+        coordinators: [
+          NetworkAddress(host: "c0", port: 1), NetworkAddress(host: "c1", port: 7000),
+        ],
+        pool: pool,
+        clock: surroundings.clock,
+        random: surroundings.random
+      )
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { await pool.run() }
         defer { group.cancelAll() }
@@ -201,4 +303,5 @@ func withFakeCluster(
       }
     }
   }
+  return world.eventHash
 }

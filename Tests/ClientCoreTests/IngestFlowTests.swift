@@ -1,4 +1,5 @@
 // Loads of files: exactly once through every failure that can pass, resumable, and exact about what is stored when they stop.
+
 import Bytes
 import Capabilities
 import ClientCore
@@ -16,7 +17,9 @@ private func sample(_ rows: Int, header: Bool = true) -> (bytes: [UInt8], rows: 
   for n in 0..<rows {
     let note = n % 7 == 0 ? "" : n % 5 == 0 ? "\"a, \"\"b\"\"\nc\"" : "note \(n)"
     text += "\(n),tenant-\(n % 37),\(note)\n"
-    expected.append("tenant-\(n % 37)|\(n)|" + (n % 7 == 0 ? "NULL" : n % 5 == 0 ? "a, \"b\"\nc" : "note \(n)"))
+    expected.append(
+      "tenant-\(n % 37)|\(n)|" + (n % 7 == 0 ? "NULL" : n % 5 == 0 ? "a, \"b\"\nc" : "note \(n)")
+    )
   }
   return (Array(text.utf8), expected.sorted())
 }
@@ -33,13 +36,18 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
     try await client.surroundings.disk.writeDurably("data.csv", [file.bytes])
     let first = await client.flow.run(request())
     #expect(first.failure == nil)
-    #expect(first.rowsDurable == 3000 && first.rowsDuplicate == 0 && first.rowsRejected == 0 && first.firstLoad == "")
+    #expect(
+      first.rowsDurable == 3000 && first.rowsDuplicate == 0 && first.rowsRejected == 0
+        && first.firstLoad == ""
+    )
     #expect(first.bytesRead == UInt64(file.bytes.count) && first.chunks > 10)
     #expect(cluster.rows == file.rows)
 
     let second = await client.flow.run(request())
     #expect(second.failure == nil)
-    #expect(second.rowsDurable == 0 && second.rowsDuplicate == 3000 && second.firstLoad == "earlier")
+    #expect(
+      second.rowsDurable == 0 && second.rowsDuplicate == 3000 && second.firstLoad == "earlier"
+    )
     #expect(cluster.rows == file.rows)
 
     var again = request()
@@ -57,7 +65,9 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
       let moves = Mutex(0)
       let statuses: [StatusCode] = [.overloaded, .unavailable, .diskFull, .staleCatalog, .timedOut]
       cluster.state.withLock { state in
-        state.refusal = { number in number % 5 == 2 ? TallyError(statuses[number % statuses.count], "not now") : nil }
+        state.refusal = { number in
+          number % 5 == 2 ? TallyError(statuses[number % statuses.count], "not now") : nil
+        }
         state.loses = { number in number % 7 == 3 }
       }
       let report = await client.flow.run(request()) { _ in
@@ -87,7 +97,9 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
         group.addTask { await client.flow.run(request()) }
         group.addTask {
           for _ in 0..<5 {
-            try await client.surroundings.clock.sleep(for: .milliseconds(Int64(1 + client.surroundings.random.next(below: 15))))
+            try await client.surroundings.clock.sleep(
+              for: .milliseconds(Int64(1 + client.surroundings.random.next(below: 15)))
+            )
             world.fabric.reset("client", "w1")
             world.fabric.reset("client", "w2")
           }
@@ -115,9 +127,14 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
     #expect(failure.error.sqlState == "22P02")
     #expect(failure.column == "n")
     let line = try #require(failure.line)
-    #expect(wrong.split(separator: "\n", omittingEmptySubsequences: false)[line - 1].hasPrefix("15x1"))
+    #expect(
+      wrong.split(separator: "\n", omittingEmptySubsequences: false)[line - 1].hasPrefix("15x1")
+    )
     #expect(report.rowsDurable == UInt64(cluster.rows.count))
-    #expect(failure.acknowledged == "\(cluster.rows.count) rows of the file are stored: \(cluster.rows.count) by this load, 0 by an earlier one")
+    #expect(
+      failure.acknowledged
+        == "\(cluster.rows.count) rows of the file are stored: \(cluster.rows.count) by this load, 0 by an earlier one"
+    )
     // Everything before the chunk with the wrong row, and nothing of it or behind it.
     #expect(cluster.rows.count > 1000 && cluster.rows.count <= 1511)
 
@@ -125,7 +142,10 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
     try await client.surroundings.disk.writeDurably("data.csv", [file.bytes])
     let second = await client.flow.run(request())
     #expect(second.failure == nil)
-    #expect(second.rowsDurable + second.rowsDuplicate == 3000 && second.rowsDuplicate == report.rowsDurable)
+    #expect(
+      second.rowsDurable + second.rowsDuplicate == 3000
+        && second.rowsDuplicate == report.rowsDurable
+    )
     #expect(cluster.rows == file.rows)
   }
 }
@@ -133,7 +153,8 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
 @Test func wrongRowsGoToTheRejectFile() throws {
   try withFakeCluster { cluster, _, client in
     let file = sample(1000)
-    let wrong = String(decoding: file.bytes, as: UTF8.self).replacing("\n11,", with: "\nx11,").replacing("\n908,", with: "\nx908,")
+    let wrong = String(decoding: file.bytes, as: UTF8.self).replacing("\n11,", with: "\nx11,")
+      .replacing("\n908,", with: "\nx908,")
     try await client.surroundings.disk.writeDurably("data.csv", [Array(wrong.utf8)])
     var rejecting = request()
     rejecting.rejectPath = "bad.csv"
@@ -142,7 +163,10 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
       #expect(report.failure == nil)
       #expect(report.rowsDurable + report.rowsDuplicate == 998 && report.rowsRejected == 2)
       #expect(report.firstRejects.map(\.column) == ["n", "n"])
-      let rejects = String(decoding: try await client.surroundings.disk.readAll("bad.csv"), as: UTF8.self)
+      let rejects = String(
+        decoding: try await client.surroundings.disk.readAll("bad.csv"),
+        as: UTF8.self
+      )
       #expect(rejects.hasPrefix("x11,tenant-11,note 11\nx908,tenant-20,note 908"))
     }
     #expect(cluster.rows.count == 998)
@@ -181,7 +205,9 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
 @Test func anOutageLongerThanThePatienceEndsTheLoad() throws {
   try withFakeCluster { cluster, _, client in
     try await client.surroundings.disk.writeDurably("data.csv", [sample(2000).bytes])
-    cluster.state.withLock { $0.refusal = { number in number > 40 ? TallyError(.unavailable, "down") : nil } }
+    cluster.state.withLock {
+      $0.refusal = { number in number > 40 ? TallyError(.unavailable, "down") : nil }
+    }
     var impatient = request()
     impatient.producer.patience = .seconds(5)
     let start = client.surroundings.clock.now
@@ -201,7 +227,8 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
     var seen: [String] = []
     for try await event in call {
       switch event {
-      case .header(let columns): seen.append(columns.map { "\($0.name) \($0.type.name)" }.joined(separator: ","))
+      case .header(let columns):
+        seen.append(columns.map { "\($0.name) \($0.type.name)" }.joined(separator: ","))
       case .batch(let batch): seen += batch.texts
       case .end(let end): seen.append(end.tag)
       }
@@ -216,7 +243,9 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
     let shards = routing.shards(of: GroupID(1))
     #expect(shards.count == 5)
     for shard in shards {
-      for hash in [shard.lower, shard.upper] { #expect(routing.shard(of: GroupID(1), hash: hash)?.id == shard.id) }
+      for hash in [shard.lower, shard.upper] {
+        #expect(routing.shard(of: GroupID(1), hash: hash)?.id == shard.id)
+      }
     }
     #expect(routing.shard(of: GroupID(9), hash: 1) == nil)
     let (address, epoch) = try routing.primary(of: ShardID(2))
@@ -226,4 +255,18 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
     #expect(try newer.primary(of: ShardID(2)).epoch == Epoch(2))
     #expect(try await client.map.refresh(after: newer) === newer)
   }
+}
+
+@Test func theSameSeedGivesTheSameRunToTheLastEvent() throws {
+  func hash(_ seed: UInt64) throws -> UInt64 {
+    try withFakeCluster(seed: seed) { cluster, world, client in
+      try await client.surroundings.disk.writeDurably("data.csv", [sample(1500).bytes])
+      cluster.state.withLock { $0.loses = { number in number % 4 == 1 } }
+      let report = await client.flow.run(request()) { _ in world.fabric.reset("client", "w1") }
+      #expect(report.failure == nil && cluster.rows.count == 1500)
+    }
+  }
+  let first = try hash(21)
+  #expect(try hash(21) == first)
+  #expect(try hash(22) != first)
 }

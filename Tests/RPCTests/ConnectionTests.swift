@@ -1,4 +1,5 @@
 // Connections: hellos, refusals, broken peers, loss, silence, draining.
+
 import Bytes
 import Capabilities
 import Model
@@ -15,12 +16,15 @@ import Wire
 }
 
 @Test func clientsOfAnotherClusterAreRefused() async throws {
-  try await withBench(client: PeerIdentity(cluster: ClusterID(high: 5, low: 5), name: "stranger")) { bench in
+  try await withBench(client: PeerIdentity(cluster: ClusterID(high: 5, low: 5), name: "stranger")) {
+    bench in
     do {
       _ = try await bench.call(1)
       Issue.record("no error came")
     } catch let error as TallyError {
-      #expect(error.status == .wrongCluster && error.message.hasPrefix("worker-1 belongs to cluster 0000"))
+      #expect(
+        error.status == .wrongCluster && error.message.hasPrefix("worker-1 belongs to cluster 0000")
+      )
     }
   }
 }
@@ -33,7 +37,10 @@ import Wire
       _ = try await bench.call(1)
       Issue.record("no error came")
     } catch let error as TallyError {
-      #expect(error.status == .protocolViolation && error.message == "worker-1 speaks protocol versions 1...1, the client 2...3")
+      #expect(
+        error.status == .protocolViolation
+          && error.message == "worker-1 speaks protocol versions 1...1, the client 2...3"
+      )
     }
   }
   var wide = RPCOptions()
@@ -46,7 +53,9 @@ import Wire
 
 /// Sends something wrong and expects the reason and the end of that connection, while another connection works on.
 private func expectRefusal(
-  _ reason: String, greets: Bool = true, _ wrong: @escaping @Sendable (RawPeer) async throws -> Void
+  _ reason: String,
+  greets: Bool = true,
+  _ wrong: @escaping @Sendable (RawPeer) async throws -> Void
 ) async throws {
   try await withBench { bench in
     #expect(try await bench.call(1) == 1)
@@ -67,12 +76,19 @@ private func expectRefusal(
 }
 
 @Test func foreignBytesEndTheirConnectionOnly() async throws {
-  try await expectRefusal("not a Tally frame", greets: false) { try await $0.send(Array("GET / HTTP/1.1\r\n\r\n".utf8)) }
-  try await expectRefusal("not a Tally frame") { try await $0.send([UInt8](repeating: 0xff, count: 40)) }
+  try await expectRefusal("not a Tally frame", greets: false) {
+    try await $0.send(Array("GET / HTTP/1.1\r\n\r\n".utf8))
+  }
+  try await expectRefusal("not a Tally frame") {
+    try await $0.send([UInt8](repeating: 0xff, count: 40))
+  }
 }
 
 @Test func brokenFramesEndTheirConnectionOnly() async throws {
-  let request = MessageFormat.encodeRequest(.fetchCatalog(FetchCatalog(known: CatalogVersion(1))), deadline: 0)
+  let request = MessageFormat.encodeRequest(
+    .fetchCatalog(FetchCatalog(known: CatalogVersion(1))),
+    deadline: 0
+  )
   func bytes(_ frame: Frame) throws -> [UInt8] {
     var pieces = FramePieces()
     pieces.append(try FrameFormat.encode(frame, pack: false))
@@ -86,9 +102,15 @@ private func expectRefusal(
   let (badHeader, badPayload) = (header, payload)
   try await expectRefusal("checksum of a frame header") { try await $0.send(badHeader) }
   try await expectRefusal("checksum of a frame does not match") { try await $0.send(badPayload) }
-  try await expectRefusal("message number 99") { try await $0.send(Frame(.request, stream: 1, head: [0, 99])) }
-  try await expectRefusal("on stream 0") { try await $0.send(Frame(.request, stream: 0, head: request.head)) }
-  try await expectRefusal("sends no response frame") { try await $0.send(Frame(.response, stream: 1)) }
+  try await expectRefusal("message number 99") {
+    try await $0.send(Frame(.request, stream: 1, head: [0, 99]))
+  }
+  try await expectRefusal("on stream 0") {
+    try await $0.send(Frame(.request, stream: 0, head: request.head))
+  }
+  try await expectRefusal("sends no response frame") {
+    try await $0.send(Frame(.response, stream: 1))
+  }
   try await expectRefusal("stream 1 is in use") { peer in
     let waiting = MessageFormat.encodeRequest(.describeShards(DescribeShards()), deadline: 0)
     for _ in 0..<2 { try await peer.send(Frame(.request, stream: 1, head: waiting.head)) }
@@ -100,7 +122,9 @@ private func expectRefusal(
   try await expectRefusal("over the limit of 4096", greets: false) {
     try await $0.send(Frame(.hello, body: [UInt8](repeating: 0, count: 100_000)))
   }
-  try await expectRefusal("not a hello", greets: false) { try await $0.send(Frame(.hello, head: Array("SOMEOTHERPROTOCOL".utf8))) }
+  try await expectRefusal("not a hello", greets: false) {
+    try await $0.send(Frame(.hello, head: Array("SOMEOTHERPROTOCOL".utf8)))
+  }
 }
 
 @Test func aSilentNewcomerIsTurnedAway() async throws {
@@ -126,7 +150,8 @@ private func expectRefusal(
 
 /// A server that takes connections and hellos, and then does what the test says.
 private func withRawServer(
-  _ options: RPCOptions = RPCOptions(), _ behave: @escaping @Sendable (RawPeer) async throws -> Void,
+  _ options: RPCOptions = RPCOptions(),
+  _ behave: @escaping @Sendable (RawPeer) async throws -> Void,
   _ body: @escaping @Sendable (Bench, NetworkAddress) async throws -> Void
 ) async throws {
   try await withBench(options) { bench in
@@ -138,7 +163,9 @@ private func withRawServer(
             let peer = RawPeer(try await listener.accept())
             _ = try await peer.next()
             peer.raiseLimit()
-            try await peer.send(Frame(.helloReply, head: HelloFormat.encodeReply(version: 1, serverIdentity)))
+            try await peer.send(
+              Frame(.helloReply, head: HelloFormat.encodeReply(version: 1, serverIdentity))
+            )
             try await behave(peer)
           }
         } catch is CancellationError {}
@@ -152,8 +179,15 @@ private func withRawServer(
 private func ingest() -> Message {
   .ingest(
     Ingest(
-      shard: ShardID(1), epoch: Epoch(1), version: CatalogVersion(1), table: TableID(1), key: nil, contentHash: .zero,
-      batch: [1]))
+      shard: ShardID(1),
+      epoch: Epoch(1),
+      version: CatalogVersion(1),
+      table: TableID(1),
+      key: nil,
+      contentHash: .zero,
+      batch: [1]
+    )
+  )
 }
 
 @Test func aLostConnectionFailsWhatIsInFlightByItsKind() async throws {
@@ -163,11 +197,23 @@ private func ingest() -> Message {
     peer.close()
   } _: { bench, address in
     try await withThrowingTaskGroup(of: (Bool, StatusCode?).self) { group in
-      group.addTask { (true, try await status { _ = try await bench.pool.call(ingest(), to: address) }) }
       group.addTask {
-        (false, try await status { _ = try await bench.pool.call(.fetchCatalog(FetchCatalog(known: CatalogVersion(0))), to: address) })
+        (true, try await status { _ = try await bench.pool.call(ingest(), to: address) })
       }
-      for try await (mayChangeState, code) in group { #expect(code == (mayChangeState ? .unknownOutcome : .unavailable)) }
+      group.addTask {
+        (
+          false,
+          try await status {
+            _ = try await bench.pool.call(
+              .fetchCatalog(FetchCatalog(known: CatalogVersion(0))),
+              to: address
+            )
+          }
+        )
+      }
+      for try await (mayChangeState, code) in group {
+        #expect(code == (mayChangeState ? .unknownOutcome : .unavailable))
+      }
     }
   }
 }
@@ -190,12 +236,17 @@ private func ingest() -> Message {
     let (head, _) = MessageFormat.encode(.resultBatch(ResultBatch(batch: [])))
     do {
       for _ in 0..<40 {
-        try await peer.send(Frame(.streamItem, stream: 1, head: head, body: [UInt8](repeating: 0, count: 1 << 20)))
+        try await peer.send(
+          Frame(.streamItem, stream: 1, head: head, body: [UInt8](repeating: 0, count: 1 << 20))
+        )
       }
       while try await peer.next()?.kind != .error {}
     } catch is NetworkFailure {}
   } _: { bench, address in
-    let stream = try await bench.pool.openStream(.fetchCatalog(FetchCatalog(known: CatalogVersion(0))), to: address)
+    let stream = try await bench.pool.openStream(
+      .fetchCatalog(FetchCatalog(known: CatalogVersion(0))),
+      to: address
+    )
     let connection = try await bench.pool.connection(to: address)
     try await bench.until { !connection.isUsable }
     let code = try await status { while try await stream.next() != nil {} }
@@ -232,7 +283,13 @@ private func ingest() -> Message {
     let address = listener.address
     listener.close()
     for _ in 0..<5 {
-      let code = try await status { _ = try await bench.pool.call(ingest(), to: address, deadline: bench.clock.now + .seconds(5)) }
+      let code = try await status {
+        _ = try await bench.pool.call(
+          ingest(),
+          to: address,
+          deadline: bench.clock.now + .seconds(5)
+        )
+      }
       #expect(code == .unavailable)
     }
     // Once somebody listens again it is found.

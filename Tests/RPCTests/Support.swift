@@ -1,4 +1,5 @@
 // A server and a client on one loop over loopback TCP, and a responder whose answers tests steer.
+
 import Capabilities
 import Model
 import NodeRuntime
@@ -43,12 +44,23 @@ final class TestResponder: RPCResponder {
     case .ingest(let content):
       try await call.reply(
         .ingested(
-          Ingested(position: LogPosition(1), copies: 1, isDuplicate: false, rows: UInt64(content.batch.count))))
+          Ingested(
+            position: LogPosition(1),
+            copies: 1,
+            isDuplicate: false,
+            rows: UInt64(content.batch.count)
+          )
+        )
+      )
     case .refreshRollup(let content):
       // "count x bytes"
       let parts = content.name.split(separator: "x").compactMap { Int($0) }
       for i in 0..<parts[0] {
-        try await call.send(.resultBatch(ResultBatch(batch: [UInt8](repeating: UInt8(truncatingIfNeeded: i), count: parts[1]))))
+        try await call.send(
+          .resultBatch(
+            ResultBatch(batch: [UInt8](repeating: UInt8(truncatingIfNeeded: i), count: parts[1]))
+          )
+        )
         sent.withLock { $0 += 1 }
       }
     case .describeShards:
@@ -57,7 +69,8 @@ final class TestResponder: RPCResponder {
         cancelled.withLock { $0 += 1 }
         throw error
       }
-    default: throw TallyError(.unsupported, "no \(request.name) here", hint: "ask for something else")
+    default:
+      throw TallyError(.unsupported, "no \(request.name) here", hint: "ask for something else")
     }
   }
 }
@@ -76,16 +89,22 @@ struct Bench: Sendable {
 
   func call(_ number: UInt64, deadline: Duration? = nil) async throws -> UInt64 {
     let reply = try await pool.call(
-      .fetchCatalog(FetchCatalog(known: CatalogVersion(number))), to: address,
-      deadline: deadline.map { clock.now + $0 } ?? .distantFuture)
-    guard case .catalogReply(let content) = reply else { throw TallyError(.internalError, "wrong answer \(reply.name)") }
+      .fetchCatalog(FetchCatalog(known: CatalogVersion(number))),
+      to: address,
+      deadline: deadline.map { clock.now + $0 } ?? .distantFuture
+    )
+    guard case .catalogReply(let content) = reply else {
+      throw TallyError(.internalError, "wrong answer \(reply.name)")
+    }
     return content.version.rawValue
   }
   /// Waits until a condition holds; tests never sleep a guessed time.
   func until(_ condition: @escaping @Sendable () -> Bool) async throws {
     let limit = clock.now + .seconds(20)
     while !condition() {
-      guard clock.now < limit else { throw TallyError(.timedOut, "the condition did not come to hold") }
+      guard clock.now < limit else {
+        throw TallyError(.timedOut, "the condition did not come to hold")
+      }
       try await clock.sleep(for: .milliseconds(1))
     }
   }
@@ -128,37 +147,83 @@ final class RawPeer: Sendable {
 }
 
 let serverIdentity = PeerIdentity(
-  cluster: ClusterID(high: 1, low: 2), role: .worker, name: "worker-1", node: NodeID(9), incarnation: Incarnation(3))
+  cluster: ClusterID(high: 1, low: 2),
+  role: .worker,
+  name: "worker-1",
+  node: NodeID(9),
+  incarnation: Incarnation(3)
+)
 
 /// Runs `body` with a server and a pool, over TCP on a loop of its own and then in a simulated world.
 func withBench(
-  _ options: RPCOptions = RPCOptions(), clientOptions: RPCOptions? = nil, client: PeerIdentity = PeerIdentity(name: "test"),
+  _ options: RPCOptions = RPCOptions(),
+  clientOptions: RPCOptions? = nil,
+  client: PeerIdentity = PeerIdentity(name: "test"),
   _ body: @escaping @Sendable (Bench) async throws -> Void
 ) async throws {
   let loop = UVLoop()
   defer { loop.stop() }
   try await loop.run {
-    try await serve(TCPNetwork(loop), SystemClock(loop), SystemRandom(), options, clientOptions ?? options, client, body)
+    try await serve(
+      TCPNetwork(loop),
+      SystemClock(loop),
+      SystemRandom(),
+      options,
+      clientOptions ?? options,
+      client,
+      body
+    )
   }
   try SimulatedWorld(seed: 11).run { world in
     try await world.node("one", host: "127.0.0.1").run { surroundings in
       try await serve(
-        surroundings.network, surroundings.clock, surroundings.random, options, clientOptions ?? options, client, body)
+        surroundings.network,
+        surroundings.clock,
+        surroundings.random,
+        options,
+        clientOptions ?? options,
+        client,
+        body
+      )
     }
   }
 }
 
 func serve(
-  _ network: any Network, _ clock: any Clock, _ random: any Random, _ options: RPCOptions, _ clientOptions: RPCOptions,
-  _ client: PeerIdentity, _ body: @escaping @Sendable (Bench) async throws -> Void
+  _ network: any Network,
+  _ clock: any Clock,
+  _ random: any Random,
+  _ options: RPCOptions,
+  _ clientOptions: RPCOptions,
+  _ client: PeerIdentity,
+  _ body: @escaping @Sendable (Bench) async throws -> Void
 ) async throws {
   let (responder, log) = (TestResponder(), CountingLog())
   let listener = try await network.listen(on: NetworkAddress(host: "127.0.0.1", port: 0))
-  let server = RPCServer(identity: { serverIdentity }, responder: responder, clock: clock, log: log, options: options)
-  let pool = ConnectionPool(identity: { client }, network: network, clock: clock, random: random, options: clientOptions)
+  let server = RPCServer(
+    identity: { serverIdentity },
+    responder: responder,
+    clock: clock,
+    log: log,
+    options: options
+  )
+  let pool = ConnectionPool(
+    identity: { client },
+    network: network,
+    clock: clock,
+    random: random,
+    options: clientOptions
+  )
   let bench = Bench(
-    network: network, clock: clock, random: random, responder: responder, log: log, listener: listener, server: server,
-    pool: pool)
+    network: network,
+    clock: clock,
+    random: random,
+    responder: responder,
+    log: log,
+    listener: listener,
+    server: server,
+    pool: pool
+  )
   try await withThrowingTaskGroup(of: Void.self) { group in
     group.addTask { await server.serve(listener) }
     group.addTask { await pool.run() }

@@ -1,4 +1,5 @@
 // Messages: one of each, there and back, golden numbers, and every cut or flipped bit either refused or a message.
+
 import Bytes
 import Model
 import Testing
@@ -7,10 +8,24 @@ import Wire
 /// One message of every number, in order.
 let samples: [Message] = {
   let report = ShardReport(
-    shard: ShardID(7), epoch: Epoch(2), last: LogPosition(300), committed: LogPosition(299), rows: 1 << 40, segmentBytes: 5,
+    shard: ShardID(7),
+    epoch: Epoch(2),
+    last: LogPosition(300),
+    committed: LogPosition(299),
+    rows: 1 << 40,
+    segmentBytes: 5,
     memtableBytes: 6,
-    rollups: [RollupProgress(rollup: TableID(9), watermark: LogPosition(290), lagMicroseconds: 1_500_000)])
-  let load = NodeLoad(diskUsed: 1, diskFree: 2, journalBytes: 3, memoryUsed: 4, memoryLimit: 1 << 30)
+    rollups: [
+      RollupProgress(rollup: TableID(9), watermark: LogPosition(290), lagMicroseconds: 1_500_000)
+    ]
+  )
+  let load = NodeLoad(
+    diskUsed: 1,
+    diskFree: 2,
+    journalBytes: 3,
+    memoryUsed: 4,
+    memoryLimit: 1 << 30
+  )
   var statistics = QueryStatistics()
   statistics.planMicroseconds = 40
   statistics.rowsRead = 1_000_000
@@ -18,52 +33,114 @@ let samples: [Message] = {
   return [
     .register(
       Register(
-        nodeName: "worker-1", address: "127.0.0.1:7533", cluster: ClusterID(high: 1, low: 2), node: NodeID(3),
-        previous: Incarnation(4), shards: [ShardPosition(shard: ShardID(5), epoch: Epoch(6), last: LogPosition(7))])),
+        nodeName: "worker-1",
+        address: "127.0.0.1:7533",
+        cluster: ClusterID(high: 1, low: 2),
+        node: NodeID(3),
+        previous: Incarnation(4),
+        shards: [ShardPosition(shard: ShardID(5), epoch: Epoch(6), last: LogPosition(7))]
+      )
+    ),
     .registered(
       Registered(
-        cluster: ClusterID(high: 1, low: 2), node: NodeID(3), incarnation: Incarnation(5), version: CatalogVersion(8),
-        catalog: [1, 2, 3])),
+        cluster: ClusterID(high: 1, low: 2),
+        node: NodeID(3),
+        incarnation: Incarnation(5),
+        version: CatalogVersion(8),
+        catalog: [1, 2, 3]
+      )
+    ),
     .heartbeat(
-      Heartbeat(node: NodeID(3), incarnation: Incarnation(5), version: CatalogVersion(8), load: load, shards: [report])),
-    .heartbeatReply(HeartbeatReply(version: CatalogVersion(9))), .fetchCatalog(FetchCatalog(known: CatalogVersion(8))),
+      Heartbeat(
+        node: NodeID(3),
+        incarnation: Incarnation(5),
+        version: CatalogVersion(8),
+        load: load,
+        shards: [report]
+      )
+    ),
+    .heartbeatReply(HeartbeatReply(version: CatalogVersion(9))),
+    .fetchCatalog(FetchCatalog(known: CatalogVersion(8))),
     .catalogReply(CatalogReply(version: CatalogVersion(9), catalog: [4, 5])),
     .query(
       QueryRequest(
-        sql: "SELECT 1", statementTime: -5, settings: [QuerySetting(name: "tally.level_choice", value: "off")],
-        batchKey: "0190-key")),
+        sql: "SELECT 1",
+        statementTime: -5,
+        settings: [QuerySetting(name: "tally.level_choice", value: "off")],
+        batchKey: "0190-key"
+      )
+    ),
     .resultHeader(
       ResultHeader(columns: [
-        ResultColumn(name: "n", type: .bigint), ResultColumn(name: "h", type: .hll(HLLParameters())),
+        ResultColumn(name: "n", type: .bigint),
+        ResultColumn(name: "h", type: .hll(HLLParameters())),
         ResultColumn(name: "p", type: .numeric(precision: 10, scale: 2)),
-      ])), .resultBatch(ResultBatch(batch: [UInt8](repeating: 3, count: 2000))),
+      ])
+    ), .resultBatch(ResultBatch(batch: [UInt8](repeating: 3, count: 2000))),
     .resultEnd(
       ResultEnd(
-        tag: "SELECT 3", rows: 3, notices: [Notice(sqlState: "01000", message: "cut", hint: "none")], statistics: statistics)),
+        tag: "SELECT 3",
+        rows: 3,
+        notices: [Notice(sqlState: "01000", message: "cut", hint: "none")],
+        statistics: statistics
+      )
+    ),
     .openProducer(
       OpenProducer(
-        table: "events", name: "events:/data/a.csv", chunkBytes: 4 << 20, fingerprint: Hash128(high: 1, low: 2), again: true)),
+        table: "events",
+        name: "events:/data/a.csv",
+        chunkBytes: 4 << 20,
+        fingerprint: Hash128(high: 1, low: 2),
+        again: true
+      )
+    ),
     .producerSession(
-      ProducerSession(session: SessionID(44), issuedAt: 1_700_000, chunkBytes: 4 << 20, isNew: false, firstLoad: "yesterday")),
-    .list(ListRequest(.rollups)), .refreshRollup(RefreshRollup(name: "searches")), .done(Done(version: CatalogVersion(10))),
+      ProducerSession(
+        session: SessionID(44),
+        issuedAt: 1_700_000,
+        chunkBytes: 4 << 20,
+        isNew: false,
+        firstLoad: "yesterday"
+      )
+    ),
+    .list(ListRequest(.rollups)), .refreshRollup(RefreshRollup(name: "searches")),
+    .done(Done(version: CatalogVersion(10))),
     .ingest(
       Ingest(
-        shard: ShardID(5), epoch: Epoch(6), version: CatalogVersion(8), table: TableID(2),
-        key: BatchKey(session: SessionID(44), sequence: 12, doneBelow: 10), contentHash: Hash128(high: 3, low: 4),
-        batch: [1, 2, 3, 4])),
+        shard: ShardID(5),
+        epoch: Epoch(6),
+        version: CatalogVersion(8),
+        table: TableID(2),
+        key: BatchKey(session: SessionID(44), sequence: 12, doneBelow: 10),
+        contentHash: Hash128(high: 3, low: 4),
+        batch: [1, 2, 3, 4]
+      )
+    ),
     .ingested(Ingested(position: LogPosition(301), copies: 1, isDuplicate: true, rows: 65536)),
     .execute(
       Execute(
-        shards: [ShardEpoch(shard: ShardID(5), epoch: Epoch(6))], version: CatalogVersion(8), memoryLimit: 64 << 20,
-        fragment: [9, 9])),
+        shards: [ShardEpoch(shard: ShardID(5), epoch: Epoch(6))],
+        version: CatalogVersion(8),
+        memoryLimit: 64 << 20,
+        fragment: [9, 9]
+      )
+    ),
     .executeEnd(
       ExecuteEnd(shards: [
         ShardOutcome(
-          shard: ShardID(5), position: LogPosition(301), rowsRead: 10, blocks: 2, watermark: LogPosition(290), freshRows: 4,
-          microseconds: 77)
-      ])), .catalogChanged(CatalogChanged(version: CatalogVersion(10), catalog: [6])),
+          shard: ShardID(5),
+          position: LogPosition(301),
+          rowsRead: 10,
+          blocks: 2,
+          watermark: LogPosition(290),
+          freshRows: 4,
+          microseconds: 77
+        )
+      ])
+    ), .catalogChanged(CatalogChanged(version: CatalogVersion(10), catalog: [6])),
     .refreshShards(RefreshShards(rollup: TableID(9), shards: [ShardID(5), ShardID(6)])),
-    .describeShards(DescribeShards(shards: [ShardID(5)])), .shardReports(ShardReports(load: load, shards: [report, report])),
+    .describeShards(DescribeShards(shards: [ShardID(5)])),
+    .shardReports(ShardReports(load: load, shards: [report, report])),
   ]
 }()
 
@@ -83,20 +160,26 @@ let samples: [Message] = {
   #expect(
     head(16) == [
       16, 5, 6, 8, 2, 1, 44, 12, 10, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
-    ])
+    ]
+  )
   #expect(head(17) == [17, 0xad, 2, 1, 1, 0x80, 0x80, 4])
   #expect(head(18) == [18, 1, 5, 6, 8, 0x80, 0x80, 0x80, 0x20])
   #expect(head(19) == [19, 1, 5, 0xad, 2, 10, 2, 0xa2, 2, 4, 77])
   #expect(head(9) == [9] && head(13) == [13, 4] && head(15) == [15, 10])
   #expect(
     head(3) == [
-      3, 3, 5, 8, 1, 2, 3, 4, 0x80, 0x80, 0x80, 0x80, 4, 1, 7, 2, 0xac, 2, 0xab, 2, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 5,
+      3, 3, 5, 8, 1, 2, 3, 4, 0x80, 0x80, 0x80, 0x80, 4, 1, 7, 2, 0xac, 2, 0xab, 2, 0x80, 0x80,
+      0x80, 0x80, 0x80, 0x20, 5,
       6, 1, 9, 0xa2, 2, 0xe0, 0xc6, 0x5b,
-    ])
+    ]
+  )
   #expect(
-    MessageFormat.encodeRequest(samples[6], deadline: 300).head == [0xac, 2, 7, 8] + Array("SELECT 1".utf8)
-      + [1, 0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 18] + Array("tally.level_choice".utf8) + [3]
-      + Array("off".utf8) + [1, 8] + Array("0190-key".utf8))
+    MessageFormat.encodeRequest(samples[6], deadline: 300).head == [0xac, 2, 7, 8]
+      + Array("SELECT 1".utf8)
+      + [1, 0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 18]
+      + Array("tally.level_choice".utf8) + [3]
+      + Array("off".utf8) + [1, 8] + Array("0190-key".utf8)
+  )
 }
 
 @Test func damagedMessagesAreRefusedOrReadAndNeverTrap() throws {
@@ -122,7 +205,9 @@ let samples: [Message] = {
   }
   #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: [200], body: []) }
   // A count of shards that no bytes stand behind is refused before memory is taken for it.
-  #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: [22, 0xff, 0xff, 3], body: []) }
+  #expect(throws: DecodingFailure.self) {
+    try MessageFormat.decode(head: [22, 0xff, 0xff, 3], body: [])
+  }
 }
 
 extension Message {

@@ -1,0 +1,133 @@
+// TallyClient+Ingest.swift — a program's rows into a table: each row once, however often it is tried.
+//
+// Rows are cut into chunks of `batchRows`, chunks are split by shard, and the parts go straight to the shards' workers, several chunks
+// at once. A named producer keeps its keys: when the program runs again with the same name and gives the same rows in the same order,
+// what is stored already is recognised and the rest completed. Without a name the keys last for this call.
+import Bytes
+import Capabilities
+import ClientCore
+import Model
+import Wire
+
+extension TallyClient {
+  /// Loads the rows that `body` appends to the sink; returns when all of them are durable.
+  ///
+  /// - columns: the columns that rows give, in order; nil: all of the table's. Others get their defaults.
+  /// - producer: a name under which the same rows, given again in the same order, are stored once. It is remembered for seven days.
+  /// - batchRows: rows of a chunk. A producer that is known keeps its first.
+  /// - again: store the rows anew although the producer is known.
+  /// - patience: how long an outage may last before the ingest fails.
+  ///
+  /// Throws the error of `body`, or the one that ended the delivery. Rows appended before may be stored then; running the same named
+  /// producer again completes them.
+  public func ingest(
+    into table: String, columns: [String]? = nil, producer name: String? = nil, batchRows: Int = 5000, again: Bool = false,
+    patience: Duration = .seconds(120), _ body: (IngestSink) async throws -> Void
+  ) async throws -> IngestSummary {
+    guard batchRows > 0 && batchRows <= Limits.batchRowsMax else {
+      throw TallyError.sql("22023", "batchRows is 1 to \(Limits.batchRowsMax), not \(batchRows)")
+    }
+    if let name, name.isEmpty || name.utf8.count > OpenProducer.nameBytesMax {
+      throw TallyError.sql("22023", "a producer's name has 1 to \(OpenProducer.nameBytesMax) bytes")
+    }
+    let deadline = surroundings.clock.now + patience
+    try await awaitCoordinator(deadline)
+    let routing = try await map.refresh(after: map.known, deadline: deadline)
+    guard let schema = routing.catalog.table(named: table) else {
+      throw TallyError.sql("42P01", "relation \"\(table)\" does not exist")
+    }
+    guard case .distributed(_, let group) = schema.distribution else {
+      throw TallyError.sql(
+        "0A000", "table \"\(table)\" is not distributed", hint: "Call create_distributed_table before loading rows.")
+    }
+    let plan = try RowPlan(
+      table: schema, shards: routing.shards(of: group), columns: columns,
+      constants: try await defaults(of: schema, besides: columns))
+    let session = try await Producer.open(
+      OpenProducer(
+        table: table, name: name ?? "", chunkBytes: UInt64(batchRows), fingerprint: Self.fingerprint(columns),
+        again: again), map: map, deadline: deadline)
+    guard session.chunkBytes > 0, session.chunkBytes <= UInt64(Limits.batchRowsMax) else {
+      throw TallyError.sql(
+        "55000", "producer \"\(name ?? "")\" is known with chunks of \(session.chunkBytes) bytes",
+        hint: "The name belongs to a load of a file; use another.")
+    }
+    var options = ProducerOptions()
+    options.patience = patience
+    let producer = Producer(
+      session: session.session, table: schema.id, stride: RowPlan.stride, map: map, options: options)
+    let sink = IngestSink(plan, batchRows: Int(session.chunkBytes))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask(executorPreference: loop) { try await self.deliver(sink, producer) }
+      do {
+        try await body(sink)
+        try await sink.finish()
+      } catch {
+        // When the delivery failed first, its error is the cause of what `body` threw.
+        throw sink.failure ?? error
+      }
+      try await group.waitForAll()
+    }
+    let total = producer.total
+    return IngestSummary(
+      rowsDurable: total.rowsDurable, rowsDuplicate: total.rowsDuplicate, batches: producer.doneBelow,
+      retries: total.retries)
+  }
+
+  private func deliver(_ sink: IngestSink, _ producer: Producer) async throws {
+    let compute = surroundings.compute
+    let width = min(producer.chunksInFlightMax, 2 * compute.width + 4)
+    let plan = sink.plan
+    do {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        var inFlight = 0
+        while let chunk = try await sink.chunks.receive() {
+          // `doneBelow` bounds how far ahead of the oldest unacknowledged chunk this may run.
+          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax {
+            guard try await group.next() != nil else { break }
+            inFlight -= 1
+          }
+          inFlight += 1
+          group.addTask {
+            let (batches, hash) = try await compute.attempt { try plan.build(chunk) }
+            try await producer.deliver(chunk: chunk.number, contentHash: hash, batches: batches)
+          }
+        }
+        try await group.waitForAll()
+      }
+    } catch {
+      sink.fail(error)
+      throw error
+    }
+  }
+  /// Everything but the rows and their number that decides what the chunks become.
+  private static func fingerprint(_ columns: [String]?) -> Hash128 {
+    var out = ByteWriter()
+    out.string("rows 1")
+    out.bool(columns != nil)
+    for column in columns ?? [] { out.string(column) }
+    return Murmur3.hash(out.finish())
+  }
+  /// The values of the defaults of columns that rows do not give, evaluated once by a coordinator.
+  private func defaults(of table: TableSchema, besides columns: [String]?) async throws -> [Int: Value] {
+    guard let columns else { return [:] }
+    let missing = table.columns.indices.filter { at in
+      !columns.contains(table.columns[at].name) && table.columns[at].defaultSQL != nil
+    }
+    if missing.isEmpty { return [:] }
+    let list = missing.map { "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))" }
+    let rows = try await run("SELECT " + list.joined(separator: ", "), deadline: .seconds(30))
+    guard let row = rows.first?.makeIterator().firstRow, row.count == missing.count else {
+      throw TallyError(.protocolViolation, "a coordinator did not evaluate the defaults of \"\(table.name)\"")
+    }
+    return Dictionary(uniqueKeysWithValues: missing.enumerated().map { ($1, row[$0].content) })
+  }
+}
+
+extension Rows.Iterator {
+  /// The first row.
+  fileprivate var firstRow: Row? {
+    var copy = self
+    return copy.next()
+  }
+}

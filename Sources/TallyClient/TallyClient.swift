@@ -1,0 +1,161 @@
+// TallyClient.swift — the client library's one object: a cluster's connections, and the requests made over them.
+//
+// `with` owns everything: it starts the network's thread, connects, lends the client to a closure, and has closed all of it when it
+// returns. Problems that cannot heal (a wrong URL, nobody at any coordinator's address, another protocol) throw at once. A coordinator
+// that goes away later is waited for, a few seconds at most, before a request is sent; a request that was sent is never sent again
+// here, because it may have been carried out (`unknownOutcome`). Nothing waits beyond the deadline given. Cancelling the task cancels
+// the request on the server.
+import Capabilities
+import ClientCore
+import Model
+import NodeRuntime
+import RPC
+import Wire
+
+/// Settings of a client.
+public struct ClientOptions: Sendable {
+  /// Name under which the servers know this program.
+  public var name = "client"
+  /// How long connecting may take, over all coordinators.
+  public var connectTimeout: Duration = .seconds(3)
+  /// The defaults.
+  public init() {}
+}
+
+/// A connection to a Tally cluster. Made by `with`; usable from any task while that runs.
+public final class TallyClient: Sendable {
+  let map: ClusterMap
+  let surroundings: Surroundings
+  let loop: UVLoop
+  private let runtime: RuntimeSurroundings
+  private let options: ClientOptions
+
+  private init(_ url: ConnectionURL, _ options: ClientOptions) throws {
+    // A peer that goes away must show as an error, not as SIGPIPE.
+    ProcessMain.prepare()
+    loop = UVLoop()
+    do {
+      runtime = try makeSurroundings(on: loop, directory: "/", log: Silence())
+    } catch {
+      loop.stop()
+      throw error
+    }
+    surroundings = runtime.surroundings
+    self.options = options
+    var rpc = RPCOptions()
+    rpc.connectTimeout = max(.milliseconds(500), options.connectTimeout / url.coordinators.count)
+    let identity = PeerIdentity(name: String(options.name.prefix(Limits.nameBytesMax)))
+    let pool = ConnectionPool(
+      identity: { identity }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random,
+      options: rpc)
+    map = ClusterMap(
+      coordinators: url.coordinators, pool: pool, clock: surroundings.clock, random: surroundings.random)
+  }
+
+  /// Connects to `tally://host:port[,host:port]/tally`, runs `body`, and closes everything.
+  ///
+  /// Throws `TallyError` 08001 when no coordinator can be reached.
+  public static func with<R>(
+    _ url: String, options: ClientOptions = ClientOptions(), _ body: (TallyClient) async throws -> R
+  ) async throws -> R {
+    let client = try TallyClient(try ConnectionURL(url), options)
+    let result: Result<R, any Error> = await withTaskGroup(of: Void.self) { group in
+      group.addTask(executorPreference: client.loop) { await client.map.pool.run() }
+      let result: Result<R, any Error>
+      do {
+        try await client.connect()
+        result = .success(try await body(client))
+      } catch {
+        result = .failure(error)
+      }
+      client.map.pool.close()
+      await group.waitForAll()
+      return result
+    }
+    client.loop.stop()
+    client.runtime.stop()
+    return try result.get()
+  }
+
+  // MARK: Requests
+
+  /// Runs one statement; its rows come as they are read, with back-pressure up to the workers.
+  ///
+  /// `deadline` is how long all of it may take, the reading of the rows included.
+  public func query(_ sql: String, deadline: Duration? = nil) async throws -> RowStream {
+    try await RowStream.open(try await open(sql, deadline))
+  }
+  /// Runs all statements of a text and collects their rows; one result for each statement.
+  public func run(_ sql: String, deadline: Duration? = nil) async throws -> [Rows] {
+    try await Rows.collect(try await open(sql, deadline))
+  }
+  /// Runs one statement for its effect; returns PostgreSQL's command tag, for example `CREATE TABLE`.
+  @discardableResult
+  public func execute(_ sql: String, deadline: Duration? = nil) async throws -> String {
+    try await run(sql, deadline: deadline).last?.tag ?? ""
+  }
+  /// One of the cluster's lists.
+  public func list(_ kind: ListKind, deadline: Duration? = nil) async throws -> Rows {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    let results = try await Rows.collect(try await QueryCall.list(kind.requested, map: map, deadline: end))
+    guard let first = results.first else { throw TallyError(.protocolViolation, "a list came without an end") }
+    return first
+  }
+  /// Returns when a rollup has taken in every row acknowledged before the call.
+  public func refreshRollup(_ name: String, deadline: Duration? = nil) async throws {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    try await map.refreshRollup(name, deadline: end)
+  }
+
+  private func open(_ sql: String, _ deadline: Duration?) async throws -> QueryCall {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    return try await QueryCall.open(QueryRequest(sql: sql), map: map, deadline: end)
+  }
+  func instant(_ deadline: Duration?) -> Instant { deadline.map { surroundings.clock.now + $0 } ?? .distantFuture }
+
+  // MARK: Connecting
+
+  /// The first connection: every coordinator is tried once.
+  private func connect() async throws {
+    if let reason = try await reach(surroundings.clock.now + options.connectTimeout) { throw unreachable(reason) }
+  }
+  /// Returns when a coordinator is connected; waits for one that restarts.
+  func awaitCoordinator(_ deadline: Instant) async throws {
+    let clock = surroundings.clock
+    let end = min(deadline, clock.now + options.connectTimeout)
+    while let reason = try await reach(end) {
+      if clock.now + .milliseconds(50) >= end {
+        throw end == deadline
+          ? TallyError(.timedOut, "no coordinator was reached in time", detail: reason.message) : unreachable(reason)
+      }
+      try await clock.sleep(for: .milliseconds(50))
+    }
+  }
+  /// Tries the coordinators in turn; nil when one is connected, else why the last is not. Throws what cannot heal.
+  private func reach(_ end: Instant) async throws -> TallyError? {
+    var reason = TallyError(.unavailable, "no coordinator was tried")
+    for address in map.coordinators {
+      do {
+        _ = try await map.pool.connection(to: address, deadline: end)
+        return nil
+      } catch let error as TallyError where error.status == .unavailable || error.status == .timedOut {
+        reason = error
+      }
+    }
+    return reason
+  }
+  private func unreachable(_ reason: TallyError) -> TallyError {
+    let list = map.coordinators.map(\.description).joined(separator: ", ")
+    return TallyError(
+      .unavailable, "could not connect to a coordinator at \(list): \(reason.message)", sqlState: "08001",
+      hint: "Is the cluster running there?")
+  }
+}
+
+/// A library does not write to its program's standard error.
+private struct Silence: EventLog {
+  func record(_ level: EventLevel, _ event: String, _ fields: [(String, String)]) {}
+}
