@@ -38,11 +38,16 @@ public protocol Accumulator: AnyObject {
   var memoryBytes: Int { get }
   /// Adds rows: row i belongs to group `groupIDs[i]`; rows whose filter bit is clear do not exist.
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError)
   /// Adds partials: row i of the columns belongs to group `groupIDs[i]`.
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError)
   /// The states of groups 0 ..< groupCount, one row each.
   func finishPartial(groupCount: Int) throws(TallyError) -> [ColumnVector]
@@ -53,7 +58,10 @@ public protocol Accumulator: AnyObject {
 /// Makes accumulators.
 public enum Accumulators {
   /// An accumulator for arguments of the given types; 0A000 or 42883 where there is no such aggregate.
-  public static func make(_ kind: AggregateKind, argumentTypes: [DataType]) throws(TallyError) -> any Accumulator {
+  public static func make(
+    _ kind: AggregateKind,
+    argumentTypes: [DataType]
+  ) throws(TallyError) -> any Accumulator {
     let first = argumentTypes.first
     switch (kind, first?.layout) {
     case (.count, _): return CountAccumulator()
@@ -61,7 +69,8 @@ public enum Accumulators {
       guard let first else { break }
       let isAverage = kind == .average
       switch first {
-      case .smallint, .integer: return isAverage ? NumericAccumulator(isAverage: true) : IntegerSumAccumulator()
+      case .smallint, .integer:
+        return isAverage ? NumericAccumulator(isAverage: true) : IntegerSumAccumulator()
       case .bigint, .numeric: return NumericAccumulator(isAverage: isAverage)
       case .double: return DoubleAccumulator(isAverage: isAverage)
       case .interval: return IntervalAccumulator(isAverage: isAverage)
@@ -71,7 +80,9 @@ public enum Accumulators {
       guard let first, let made = extreme(layout, isMax: kind == .max, first) else { break }
       return made
     case (.boolAnd, .fixed), (.boolOr, .fixed):
-      if first == .boolean { return ExtremeAccumulator<FixedOrder>(isMax: kind == .boolOr, .boolean) }
+      if first == .boolean {
+        return ExtremeAccumulator<FixedOrder>(isMax: kind == .boolOr, .boolean)
+      }
     case (.hllAdd(let parameters), .fixed):
       if first == .hllHashval { return HLLAccumulator(parameters) }
     case (.hllUnion, .hll):
@@ -84,7 +95,11 @@ public enum Accumulators {
     let list = argumentTypes.map(\.name).joined(separator: ", ")
     throw .sql("42883", "function \(kind.sqlName)(\(list)) does not exist")
   }
-  private static func extreme(_ layout: VectorLayout, isMax: Bool, _ type: DataType) -> (any Accumulator)? {
+  private static func extreme(
+    _ layout: VectorLayout,
+    isMax: Bool,
+    _ type: DataType
+  ) -> (any Accumulator)? {
     switch layout {
     case .fixed: type == .hllHashval ? nil : ExtremeAccumulator<FixedOrder>(isMax: isMax, type)
     case .double: ExtremeAccumulator<DoubleOrder>(isMax: isMax, type)

@@ -15,7 +15,9 @@ protocol ValueOrder {
 
 enum FixedOrder: ValueOrder {
   static let zero: Int64 = 0
-  static func values(of column: ColumnVector) -> [Int64]? { if case .fixed(let v) = column.values { v } else { nil } }
+  static func values(of column: ColumnVector) -> [Int64]? {
+    if case .fixed(let v) = column.values { v } else { nil }
+  }
   static func column(_ values: [Int64]) -> ColumnVector.Values { .fixed(values) }
   @inline(__always) static func precedes(_ a: Int64, _ b: Int64) -> Bool { a < b }
 }
@@ -23,21 +25,31 @@ enum FixedOrder: ValueOrder {
 /// NaN is greater than every number.
 enum DoubleOrder: ValueOrder {
   static let zero = 0.0
-  static func values(of column: ColumnVector) -> [Double]? { if case .double(let v) = column.values { v } else { nil } }
+  static func values(of column: ColumnVector) -> [Double]? {
+    if case .double(let v) = column.values { v } else { nil }
+  }
   static func column(_ values: [Double]) -> ColumnVector.Values { .double(values) }
-  @inline(__always) static func precedes(_ a: Double, _ b: Double) -> Bool { a < b || (b.isNaN && !a.isNaN) }
+  @inline(__always) static func precedes(_ a: Double, _ b: Double) -> Bool {
+    a < b || (b.isNaN && !a.isNaN)
+  }
 }
 
 enum NumericOrder: ValueOrder {
   static let zero = Numeric(0)
-  static func values(of column: ColumnVector) -> [Numeric]? { if case .numeric(let v) = column.values { v } else { nil } }
+  static func values(of column: ColumnVector) -> [Numeric]? {
+    if case .numeric(let v) = column.values { v } else { nil }
+  }
   static func column(_ values: [Numeric]) -> ColumnVector.Values { .numeric(values) }
-  @inline(__always) static func precedes(_ a: Numeric, _ b: Numeric) -> Bool { Numeric.compare(a, b) < 0 }
+  @inline(__always) static func precedes(_ a: Numeric, _ b: Numeric) -> Bool {
+    Numeric.compare(a, b) < 0
+  }
 }
 
 enum IntervalOrder: ValueOrder {
   static let zero = Interval()
-  static func values(of column: ColumnVector) -> [Interval]? { if case .interval(let v) = column.values { v } else { nil } }
+  static func values(of column: ColumnVector) -> [Interval]? {
+    if case .interval(let v) = column.values { v } else { nil }
+  }
   static func column(_ values: [Interval]) -> ColumnVector.Values { .interval(values) }
   @inline(__always) static func precedes(_ a: Interval, _ b: Interval) -> Bool { a.span < b.span }
 }
@@ -56,16 +68,23 @@ final class ExtremeAccumulator<Order: ValueOrder>: Accumulator {
     resultType = type
   }
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
-    guard let values = Order.values(of: arguments[0]) else { fatalError("extreme of a \(arguments[0].type.name)") }
+    guard let values = Order.values(of: arguments[0]) else {
+      fatalError("extreme of a \(arguments[0].type.name)")
+    }
     grow(groupCount)
     let (best, isSeen, isMax) = (self.best.base, self.isSeen.base, self.isMax)
     values.withUnsafeBufferPointer { values in
       forEachRow(groupIDs.count, rowMask(arguments[0].validity, filter)) { row in
         let group = Int(groupIDs[row])
         let value = values[row]
-        if !isSeen[group] || (isMax ? Order.precedes(best[group], value) : Order.precedes(value, best[group])) {
+        if !isSeen[group]
+          || (isMax ? Order.precedes(best[group], value) : Order.precedes(value, best[group]))
+        {
           best[group] = value
           isSeen[group] = true
         }
@@ -73,7 +92,9 @@ final class ExtremeAccumulator<Order: ValueOrder>: Accumulator {
     }
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
   }
@@ -85,7 +106,10 @@ final class ExtremeAccumulator<Order: ValueOrder>: Accumulator {
   func finish(groupCount: Int) -> ColumnVector {
     grow(groupCount)
     return ColumnVector(
-      resultType, Order.column(best.array(groupCount)), validity: validity(isSeen, count: groupCount))
+      resultType,
+      Order.column(best.array(groupCount)),
+      validity: validity(isSeen, count: groupCount)
+    )
   }
 }
 
@@ -104,7 +128,10 @@ final class TextExtremeAccumulator: Accumulator {
     resultType = type
   }
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     best.grow(to: groupCount, with: .max)
     let mask = rowMask(arguments[0].validity, filter)
@@ -131,24 +158,41 @@ final class TextExtremeAccumulator: Accumulator {
       }
     }
   }
-  private func withTexts(_ column: ColumnVector, _ body: ((Int) -> UnsafeRawBufferPointer, [UInt32]?) -> Void) {
+  private func withTexts(
+    _ column: ColumnVector,
+    _ body: ((Int) -> UnsafeRawBufferPointer, [UInt32]?) -> Void
+  ) {
     switch column.values {
     case .codes(let codes, let dictionary):
       dictionary.bytes.withUnsafeBytes { raw in
-        body({ row in
-          let code = Int(codes[row])
-          return UnsafeRawBufferPointer(rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])])
-        }, codes)
+        body(
+          { row in
+            let code = Int(codes[row])
+            return UnsafeRawBufferPointer(
+              rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])]
+            )
+          },
+          codes
+        )
       }
     case .text(let texts):
       texts.bytes.withUnsafeBytes { raw in
-        body({ UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[$0])..<Int(texts.offsets[$0 + 1])]) }, nil)
+        body(
+          {
+            UnsafeRawBufferPointer(
+              rebasing: raw[Int(texts.offsets[$0])..<Int(texts.offsets[$0 + 1])]
+            )
+          },
+          nil
+        )
       }
     default: fatalError("text extreme of a \(column.type.name)")
     }
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
   }
@@ -161,7 +205,8 @@ final class TextExtremeAccumulator: Accumulator {
       codes[group] = 0
       isValid[group] = false
     }
-    return ColumnVector(resultType, .codes(codes, interner.dictionary()), validity: isValid).compacted()
+    return ColumnVector(resultType, .codes(codes, interner.dictionary()), validity: isValid)
+      .compacted()
   }
 }
 
@@ -187,6 +232,10 @@ extension ColumnVector {
     if out == codes && used.count == dictionary.count { return self }
     var texts = TextColumn()
     for code in used { dictionary.withText(code) { texts.append($0) } }
-    return ColumnVector(type, .codes(out, TextDictionary(offsets: texts.offsets, bytes: texts.bytes)), validity: validity)
+    return ColumnVector(
+      type,
+      .codes(out, TextDictionary(offsets: texts.offsets, bytes: texts.bytes)),
+      validity: validity
+    )
   }
 }

@@ -46,7 +46,10 @@ final class HLLAccumulator: Accumulator {
     slots.grow(to: groupCount, with: Slot(memory: nil, count: 0, capacity: 0, form: Form.null))
   }
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     grow(groupCount)
     switch arguments[0].values {
@@ -58,12 +61,17 @@ final class HLLAccumulator: Accumulator {
     }
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
   }
   private func add(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, _ hashes: [Int64], _ validity: Bitmap?, _ filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ hashes: [Int64],
+    _ validity: Bitmap?,
+    _ filter: Bitmap?
   ) {
     let (slots, log2m, valueMax) = (self.slots.base, self.log2m, self.valueMax)
     if validity != nil {
@@ -77,7 +85,9 @@ final class HLLAccumulator: Accumulator {
         let slot = slots + Int(groupIDs[row])
         if slot.pointee.form == Form.registers {
           let bits = UInt64(bitPattern: hashes[row])
-          let register = slot.pointee.memory.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + HLLRegister.index(bits, log2m: log2m)
+          let register =
+            slot.pointee.memory.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
+            + HLLRegister.index(bits, log2m: log2m)
           let value = HLLRegister.value(bits, log2m: log2m, max: valueMax)
           if register.pointee < value { register.pointee = value }
         } else {
@@ -115,7 +125,9 @@ final class HLLAccumulator: Accumulator {
   }
   private func setRegister(_ hash: Int64, _ slot: UnsafeMutablePointer<Slot>) {
     let bits = UInt64(bitPattern: hash)
-    let register = slot.pointee.memory.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self) + HLLRegister.index(bits, log2m: log2m)
+    let register =
+      slot.pointee.memory.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self)
+      + HLLRegister.index(bits, log2m: log2m)
     register.pointee = max(register.pointee, HLLRegister.value(bits, log2m: log2m, max: valueMax))
   }
   private func widen(_ slot: UnsafeMutablePointer<Slot>) {
@@ -143,20 +155,27 @@ final class HLLAccumulator: Accumulator {
     slot.pointee.count = 0
     slot.pointee.capacity = 0
   }
-  private func unite(_ groupIDs: UnsafeBufferPointer<UInt32>, _ states: HLLColumn, _ mask: Bitmap?) {
+  private func unite(_ groupIDs: UnsafeBufferPointer<UInt32>, _ states: HLLColumn, _ mask: Bitmap?)
+  {
     let slots = self.slots.base
     states.words.withUnsafeBufferPointer { words in
       states.offsets.withUnsafeBufferPointer { offsets in
         states.forms.withUnsafeBufferPointer { forms in
           forEachRow(groupIDs.count, mask) { row in
-            let own = UnsafeBufferPointer(rebasing: words[Int(offsets[row])..<Int(offsets[row + 1])])
+            let own = UnsafeBufferPointer(
+              rebasing: words[Int(offsets[row])..<Int(offsets[row + 1])]
+            )
             unite(forms[row], own, slots + Int(groupIDs[row]))
           }
         }
       }
     }
   }
-  @inline(__always) private func unite(_ form: UInt8, _ words: UnsafeBufferPointer<UInt32>, _ slot: UnsafeMutablePointer<Slot>) {
+  @inline(__always) private func unite(
+    _ form: UInt8,
+    _ words: UnsafeBufferPointer<UInt32>,
+    _ slot: UnsafeMutablePointer<Slot>
+  ) {
     if slot.pointee.form == Form.null { slot.pointee.form = Form.empty }
     if slot.pointee.form == Form.undefined { return }
     switch HLLForm(rawValue: form) {
@@ -164,7 +183,11 @@ final class HLLAccumulator: Accumulator {
     case .explicit:
       for i in 0..<words.count / 2 {
         let hash = Int64(bitPattern: UInt64(words[2 * i]) | UInt64(words[2 * i + 1]) << 32)
-        if slot.pointee.form == Form.registers { setRegister(hash, slot) } else { insert(hash, slot) }
+        if slot.pointee.form == Form.registers {
+          setRegister(hash, slot)
+        } else {
+          insert(hash, slot)
+        }
       }
     case .sparse:
       if slot.pointee.form != Form.registers { toRegisters(slot) }
@@ -175,7 +198,11 @@ final class HLLAccumulator: Accumulator {
       }
     case .full:
       if slot.pointee.form != Form.registers { toRegisters(slot) }
-      raiseBytes(slot.pointee.memory.unsafelyUnwrapped, UnsafeRawPointer(words.baseAddress!), count: words.count * 4)
+      raiseBytes(
+        slot.pointee.memory.unsafelyUnwrapped,
+        UnsafeRawPointer(words.baseAddress!),
+        count: words.count * 4
+      )
     case .undefined, nil:
       if slot.pointee.form == Form.registers { heldBytes -= registerBytes }
       heldBytes -= Int(slot.pointee.capacity) * 8
@@ -193,8 +220,12 @@ final class HLLAccumulator: Accumulator {
       case Form.null: out.appendNull()
       case Form.empty: out.appendEmpty()
       case Form.explicit:
-        out.append(explicit: slot.memory.unsafelyUnwrapped.assumingMemoryBound(to: Int64.self), count: Int(slot.count))
-      case Form.registers: out.append(registers: slot.memory.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self))
+        out.append(
+          explicit: slot.memory.unsafelyUnwrapped.assumingMemoryBound(to: Int64.self),
+          count: Int(slot.count)
+        )
+      case Form.registers:
+        out.append(registers: slot.memory.unsafelyUnwrapped.assumingMemoryBound(to: UInt8.self))
       default: out.appendUndefined()
       }
     }

@@ -59,7 +59,10 @@ struct HLLColumnBuilder: ~Copyable {
     } else {
       let count = (m + 3) / 4
       words.reserve(count)
-      UnsafeMutableRawPointer(words.base + words.count).copyMemory(from: registers, byteCount: count * 4)
+      UnsafeMutableRawPointer(words.base + words.count).copyMemory(
+        from: registers,
+        byteCount: count * 4
+      )
       words.advance(count)
       end(.full)
     }
@@ -74,7 +77,10 @@ struct HLLColumnBuilder: ~Copyable {
     switch state.content {
     case .undefined: appendUndefined()
     case .empty: appendEmpty()
-    case .explicit(let hashes): hashes.withUnsafeBufferPointer { if let p = $0.baseAddress { append(explicit: p, count: $0.count) } else { appendEmpty() } }
+    case .explicit(let hashes):
+      hashes.withUnsafeBufferPointer {
+        if let p = $0.baseAddress { append(explicit: p, count: $0.count) } else { appendEmpty() }
+      }
     case .registers(let registers):
       let padded = registers + [0, 0, 0]
       padded.withUnsafeBufferPointer { append(registers: $0.baseAddress!) }
@@ -90,8 +96,16 @@ struct HLLColumnBuilder: ~Copyable {
     }
     return ColumnVector(
       .hll(parameters),
-      .hll(HLLColumn(parameters: parameters, forms: forms.array(), offsets: offsets.array(), words: words.array())),
-      validity: validity)
+      .hll(
+        HLLColumn(
+          parameters: parameters,
+          forms: forms.array(),
+          offsets: offsets.array(),
+          words: words.array()
+        )
+      ),
+      validity: validity
+    )
   }
 }
 
@@ -107,7 +121,9 @@ extension HLLColumn {
         .explicit(
           stride(from: range.lowerBound, to: range.upperBound, by: 2).map {
             Int64(bitPattern: UInt64(words[$0]) | UInt64(words[$0 + 1]) << 32)
-          }))
+          }
+        )
+      )
     case .sparse:
       var registers = [UInt8](repeating: 0, count: parameters.registerCount)
       for at in range { registers[Int(words[at] >> 8)] = UInt8(truncatingIfNeeded: words[at]) }
@@ -116,7 +132,11 @@ extension HLLColumn {
       return HyperLogLog(
         parameters,
         .registers(
-          words.withUnsafeBytes { Array($0[range.lowerBound * 4..<range.lowerBound * 4 + parameters.registerCount]) }))
+          words.withUnsafeBytes {
+            Array($0[range.lowerBound * 4..<range.lowerBound * 4 + parameters.registerCount])
+          }
+        )
+      )
     case .undefined, nil: return HyperLogLog(parameters, .undefined)
     }
   }

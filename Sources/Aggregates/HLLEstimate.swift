@@ -7,7 +7,9 @@ public import Model
 
 /// Cardinalities of HyperLogLog states.
 public enum HLLEstimate {
-  /// Cardinality of a state; nil (NULL) when it is undefined. Throws for fewer than 16 registers.
+  /// Cardinality of a state; nil (NULL) when it is undefined.
+  ///
+  /// Throws for fewer than 16 registers.
   public static func cardinality(_ state: HyperLogLog) throws(TallyError) -> Double? {
     switch state.content {
     case .undefined: return nil
@@ -21,7 +23,9 @@ public enum HLLEstimate {
   }
   /// Cardinalities of all states of a column; undefined states are NULL.
   public static func cardinalities(_ states: ColumnVector) throws(TallyError) -> ColumnVector {
-    guard case .hll(let column) = states.values else { fatalError("cardinality of a \(states.type.name)") }
+    guard case .hll(let column) = states.values else {
+      fatalError("cardinality of a \(states.type.name)")
+    }
     let p = column.parameters
     var out = [Double](repeating: 0, count: column.count)
     var validity = states.validity ?? Bitmap(repeating: true, count: column.count)
@@ -39,8 +43,12 @@ public enum HLLEstimate {
           for at in words { histogram[Int(column.words[at] & 0xff)] += 1 }
         } else {
           column.words.withUnsafeBytes { raw in
-            let bytes = UnsafeRawBufferPointer(rebasing: raw[words.lowerBound * 4..<words.lowerBound * 4 + p.registerCount])
-            histogram.withUnsafeMutableBufferPointer { counts in for value in bytes { counts[Int(value)] &+= 1 } }
+            let bytes = UnsafeRawBufferPointer(
+              rebasing: raw[words.lowerBound * 4..<words.lowerBound * 4 + p.registerCount]
+            )
+            histogram.withUnsafeMutableBufferPointer { counts in
+              for value in bytes { counts[Int(value)] &+= 1 }
+            }
           }
         }
         out[row] = try estimate(histogram, p)

@@ -70,8 +70,12 @@ public enum HLLFormat {
 
   /// Unpacks a state, checking everything a writer guarantees.
   public static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> HyperLogLog {
-    guard bytes.count >= 3 else { throw DecodingFailure(.truncated, at: bytes.count, "hll of \(bytes.count) bytes") }
-    guard bytes[0] >> 4 == 1 else { throw DecodingFailure(.unknown, at: 0, "hll schema version \(bytes[0] >> 4)") }
+    guard bytes.count >= 3 else {
+      throw DecodingFailure(.truncated, at: bytes.count, "hll of \(bytes.count) bytes")
+    }
+    guard bytes[0] >> 4 == 1 else {
+      throw DecodingFailure(.unknown, at: 0, "hll schema version \(bytes[0] >> 4)")
+    }
     guard let kind = Kind(rawValue: bytes[0] & 15) else {
       throw DecodingFailure(.unknown, at: 0, "hll type \(bytes[0] & 15)")
     }
@@ -79,7 +83,9 @@ public enum HLLFormat {
     let content: HyperLogLog.Content
     switch kind {
     case .undefined, .empty:
-      guard bytes.count == 3 else { throw DecodingFailure(.malformed, at: 3, "bytes after an hll without data") }
+      guard bytes.count == 3 else {
+        throw DecodingFailure(.malformed, at: 3, "bytes after an hll without data")
+      }
       content = kind == .empty ? .empty : .undefined
     case .explicit: content = .explicit(try explicit(bytes))
     case .sparse: content = .registers(try sparse(bytes, p))
@@ -92,19 +98,28 @@ public enum HLLFormat {
     guard 1 << Int(log2m) <= Limits.hllRegistersMax else {
       throw DecodingFailure(.tooLarge, at: 1, "hll of 2^\(log2m) registers")
     }
-    guard bytes[2] & 0x80 == 0 else { throw DecodingFailure(.malformed, at: 2, "hll header bit that must be zero") }
+    guard bytes[2] & 0x80 == 0 else {
+      throw DecodingFailure(.malformed, at: 2, "hll header bit that must be zero")
+    }
     let code = bytes[2] & 63
     // 2^31 does not fit the parameter and no writer ever wrote it.
     guard code <= 31 || code == 63 else {
       throw DecodingFailure(.malformed, at: 2, "hll explicit threshold code \(code)")
     }
     return HLLParameters(
-      log2m: log2m, regwidth: bytes[1] >> 5 + 1, expthresh: code == 63 ? -1 : code == 0 ? 0 : 1 << Int32(code - 1),
-      sparseon: bytes[2] & 0x40 != 0)
+      log2m: log2m,
+      regwidth: bytes[1] >> 5 + 1,
+      expthresh: code == 63 ? -1 : code == 0 ? 0 : 1 << Int32(code - 1),
+      sparseon: bytes[2] & 0x40 != 0
+    )
   }
   private static func explicit(_ bytes: [UInt8]) throws(DecodingFailure) -> [Int64] {
     guard (bytes.count - 3) % 8 == 0 else {
-      throw DecodingFailure(.malformed, at: bytes.count, "explicit hll of \(bytes.count - 3) data bytes")
+      throw DecodingFailure(
+        .malformed,
+        at: bytes.count,
+        "explicit hll of \(bytes.count - 3) data bytes"
+      )
     }
     guard (bytes.count - 3) / 8 <= Limits.hllRegistersMax else {
       throw DecodingFailure(.tooLarge, at: 3, "explicit hll of \((bytes.count - 3) / 8) elements")
@@ -122,36 +137,57 @@ public enum HLLFormat {
     }
     return hashes
   }
-  private static func sparse(_ bytes: [UInt8], _ p: HLLParameters) throws(DecodingFailure) -> [UInt8] {
+  private static func sparse(
+    _ bytes: [UInt8],
+    _ p: HLLParameters
+  ) throws(DecodingFailure) -> [UInt8] {
     let width = Int(p.log2m) + Int(p.regwidth)
     let words = (bytes.count - 3) * 8 / width
     guard (bytes.count - 3) * 8 - words * width < 8 else {
       throw DecodingFailure(.malformed, at: bytes.count, "sparse hll with a partial word")
     }
-    guard words <= p.registerCount else { throw DecodingFailure(.tooLarge, at: 3, "sparse hll of \(words) words") }
+    guard words <= p.registerCount else {
+      throw DecodingFailure(.tooLarge, at: 3, "sparse hll of \(words) words")
+    }
     var registers = [UInt8](repeating: 0, count: p.registerCount)
     var bits = BitUnpacker(bytes, from: 3)
     var next = 0
     for _ in 0..<words {
       let start = bits.position
       let word = bits.read(width: width)
-      let (index, value) = (Int(word >> UInt32(p.regwidth)), UInt8(truncatingIfNeeded: word & ((1 << UInt32(p.regwidth)) - 1)))
-      guard index >= next else { throw DecodingFailure(.malformed, at: start / 8, "sparse hll registers do not rise") }
+      let (index, value) = (
+        Int(word >> UInt32(p.regwidth)),
+        UInt8(truncatingIfNeeded: word & ((1 << UInt32(p.regwidth)) - 1))
+      )
+      guard index >= next else {
+        throw DecodingFailure(.malformed, at: start / 8, "sparse hll registers do not rise")
+      }
       next = index + 1
       registers[index] = value
     }
-    guard bits.restIsZero else { throw DecodingFailure(.malformed, at: bytes.count - 1, "padding of an hll is not zero") }
+    guard bits.restIsZero else {
+      throw DecodingFailure(.malformed, at: bytes.count - 1, "padding of an hll is not zero")
+    }
     return registers
   }
-  private static func full(_ bytes: [UInt8], _ p: HLLParameters) throws(DecodingFailure) -> [UInt8] {
+  private static func full(_ bytes: [UInt8], _ p: HLLParameters) throws(DecodingFailure) -> [UInt8]
+  {
     let expected = (Int(p.regwidth) * p.registerCount + 7) / 8
     guard bytes.count - 3 == expected else {
-      throw DecodingFailure(.malformed, at: bytes.count, "full hll of \(bytes.count - 3) data bytes, not \(expected)")
+      throw DecodingFailure(
+        .malformed,
+        at: bytes.count,
+        "full hll of \(bytes.count - 3) data bytes, not \(expected)"
+      )
     }
     var registers = [UInt8](repeating: 0, count: p.registerCount)
     var bits = BitUnpacker(bytes, from: 3)
-    for at in registers.indices { registers[at] = UInt8(truncatingIfNeeded: bits.read(width: Int(p.regwidth))) }
-    guard bits.restIsZero else { throw DecodingFailure(.malformed, at: bytes.count - 1, "padding of an hll is not zero") }
+    for at in registers.indices {
+      registers[at] = UInt8(truncatingIfNeeded: bits.read(width: Int(p.regwidth)))
+    }
+    guard bits.restIsZero else {
+      throw DecodingFailure(.malformed, at: bytes.count - 1, "padding of an hll is not zero")
+    }
     return registers
   }
 }

@@ -125,7 +125,10 @@ struct HLLGathering: ~Copyable {
     case .undefined, nil: mode = .undefined
     }
   }
-  @inline(__always) private static func hash(_ words: UnsafeBufferPointer<UInt32>, _ i: Int) -> Int64 {
+  @inline(__always) private static func hash(
+    _ words: UnsafeBufferPointer<UInt32>,
+    _ i: Int
+  ) -> Int64 {
     Int64(bitPattern: UInt64(words[2 * i]) | UInt64(words[2 * i + 1]) << 32)
   }
   /// Appends the state of what was gathered and starts over; nothing gathered is EMPTY.

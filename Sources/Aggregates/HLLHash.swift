@@ -15,17 +15,30 @@ public enum HLLHash {
   static let epochMicroseconds: Int64 = 10957 * 86_400_000_000
 
   /// `hll_hash_any`: hashes of all values of a column; NULLs stay NULL.
-  public static func hash(_ column: ColumnVector, seed: Int32 = 0) throws(TallyError) -> ColumnVector {
+  public static func hash(
+    _ column: ColumnVector,
+    seed: Int32 = 0
+  ) throws(TallyError) -> ColumnVector {
     let hashes: [Int64]
     switch (column.type, column.values) {
     case (.date, .fixed(let v)):
       // Infinite dates are the extremes of their four bytes.
       hashes = integers(
-        v.map { $0 == TimeLimits.infinity ? Int64(Int32.max) : $0 == TimeLimits.minusInfinity ? Int64(Int32.min) : $0 - epochDays },
-        width: 4, seed: seed)
+        v.map {
+          $0 == TimeLimits.infinity
+            ? Int64(Int32.max) : $0 == TimeLimits.minusInfinity ? Int64(Int32.min) : $0 - epochDays
+        },
+        width: 4,
+        seed: seed
+      )
     case (.timestamp, .fixed(let v)), (.timestamptz, .fixed(let v)):
       hashes = integers(
-        v.map { $0 == TimeLimits.infinity || $0 == TimeLimits.minusInfinity ? $0 : $0 &- epochMicroseconds }, width: 8, seed: seed)
+        v.map {
+          $0 == TimeLimits.infinity || $0 == TimeLimits.minusInfinity ? $0 : $0 &- epochMicroseconds
+        },
+        width: 8,
+        seed: seed
+      )
     case (_, .fixed(let v)): hashes = integers(v, width: width(of: column.type), seed: seed)
     case (_, .double(let v)):
       hashes = integers(v.map { Int64(bitPattern: $0.bitPattern) }, width: 8, seed: seed)
@@ -36,15 +49,26 @@ public enum HLLHash {
       hashes = texts.bytes.withUnsafeBytes { raw in
         (0..<texts.count).map { row in
           let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
-          return Int64(bitPattern: Murmur3.hash(UnsafeRawBufferPointer(rebasing: raw[range]), seed: unsignedSeed).high)
+          return Int64(
+            bitPattern: Murmur3.hash(
+              UnsafeRawBufferPointer(rebasing: raw[range]),
+              seed: unsignedSeed
+            ).high
+          )
         }
       }
     default:
       throw .sql(
-        "0A000", "hashing of type \(column.type.name) is not supported",
-        hint: "Cast the value to text, bigint or double precision first.")
+        "0A000",
+        "hashing of type \(column.type.name) is not supported",
+        hint: "Cast the value to text, bigint or double precision first."
+      )
     }
-    return ColumnVector(.hllHashval, .fixed(clear(hashes, column.validity)), validity: column.validity)
+    return ColumnVector(
+      .hllHashval,
+      .fixed(clear(hashes, column.validity)),
+      validity: column.validity
+    )
   }
   /// Bytes of a fixed-layout type in PostgreSQL.
   public static func width(of type: DataType) -> Int {
@@ -87,7 +111,8 @@ public enum HLLHash {
     return Int64(bitPattern: Murmur3.hash(bytes, seed: UInt32(bitPattern: seed)).high)
   }
   /// Hashes each text once: all of the dictionary when it is small beside the rows, else those met.
-  private static func texts(_ codes: [UInt32], _ dictionary: TextDictionary, seed: Int32) -> [Int64] {
+  private static func texts(_ codes: [UInt32], _ dictionary: TextDictionary, seed: Int32) -> [Int64]
+  {
     if dictionary.count == 0 { return [Int64](repeating: 0, count: codes.count) }
     let seed = UInt32(bitPattern: seed)
     var known = [Int64](repeating: 0, count: dictionary.count)
@@ -102,7 +127,9 @@ public enum HLLHash {
                 for row in 0..<codes.count {
                   let code = Int(codes[row])
                   if !isKnown[code] {
-                    let text = UnsafeRawBufferPointer(rebasing: raw[Int(starts[code])..<Int(starts[code + 1])])
+                    let text = UnsafeRawBufferPointer(
+                      rebasing: raw[Int(starts[code])..<Int(starts[code + 1])]
+                    )
                     known[code] = Int64(bitPattern: Murmur3.hash(text, seed: seed).high)
                     isKnown[code] = true
                   }

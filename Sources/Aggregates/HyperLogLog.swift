@@ -34,7 +34,8 @@ public struct HyperLogLog: Equatable, Sendable {
   public mutating func add(_ hash: Int64) {
     switch content {
     case .undefined: break
-    case .empty: if parameters.explicitLimit > 0 { content = .explicit([hash]) } else { toRegisters([hash]) }
+    case .empty:
+      if parameters.explicitLimit > 0 { content = .explicit([hash]) } else { toRegisters([hash]) }
     case .explicit(var hashes):
       let at = Self.place(of: hash, in: hashes)
       if at < hashes.count && hashes[at] == hash { return }
@@ -77,7 +78,10 @@ public struct HyperLogLog: Equatable, Sendable {
     return low
   }
   /// Throws postgresql-hll's error for the first parameter that differs.
-  public static func expectSame(source: HLLParameters, destination: HLLParameters) throws(TallyError) {
+  public static func expectSame(
+    source: HLLParameters,
+    destination: HLLParameters
+  ) throws(TallyError) {
     func failure(_ what: String, _ a: Int, _ b: Int) -> TallyError {
       .sql("22000", "\(what) does not match: source uses \(a) and dest uses \(b)")
     }
@@ -112,6 +116,9 @@ enum HLLRegister {
   static func add(_ hash: Int64, to registers: inout [UInt8], _ parameters: HLLParameters) {
     let bits = UInt64(bitPattern: hash)
     let at = index(bits, log2m: UInt64(parameters.log2m))
-    registers[at] = max(registers[at], value(bits, log2m: UInt64(parameters.log2m), max: valueMax(parameters)))
+    registers[at] = max(
+      registers[at],
+      value(bits, log2m: UInt64(parameters.log2m), max: valueMax(parameters))
+    )
   }
 }

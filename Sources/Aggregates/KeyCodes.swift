@@ -45,20 +45,26 @@ struct KeyCodes {
   }
   private func ranked() -> KeyCodes {
     let groups = RowGroups(self)
-    return KeyCodes(codes: groups.groupOf.map { UInt64($0) }, highest: UInt64(max(1, groups.count) - 1))
+    return KeyCodes(
+      codes: groups.groupOf.map { UInt64($0) },
+      highest: UInt64(max(1, groups.count) - 1)
+    )
   }
 
   /// Codes of one column.
   init(_ column: ColumnVector) {
     switch column.values {
-    case .fixed(let v): self.init(unsigned: v.map { UInt64(bitPattern: $0) ^ (1 << 63) }, column.validity)
+    case .fixed(let v):
+      self.init(unsigned: v.map { UInt64(bitPattern: $0) ^ (1 << 63) }, column.validity)
     case .double(let v):
       self.init(
         unsigned: v.map { value in
           if value.isNaN { return .max }
           let bits = value == 0 ? 0 : value.bitPattern
           return bits >> 63 == 1 ? ~bits : bits | 1 << 63
-        }, column.validity)
+        },
+        column.validity
+      )
     case .codes(let v, let dictionary): self.init(texts: v, dictionary, column.validity)
     case .text(let texts):
       var interner = TextInterner(expected: 256)
@@ -66,12 +72,19 @@ struct KeyCodes {
         var out: [UInt32] = []
         out.reserveCapacity(texts.count)
         for i in 0..<texts.count {
-          out.append(interner.intern(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[i])..<Int(texts.offsets[i + 1])])))
+          out.append(
+            interner.intern(
+              UnsafeRawBufferPointer(
+                rebasing: raw[Int(texts.offsets[i])..<Int(texts.offsets[i + 1])]
+              )
+            )
+          )
         }
         return out
       }
       self.init(texts: codes, interner.dictionary(), column.validity)
-    case .numeric(let v): self.init(count: v.count, column.validity) { Numeric.compare(v[$0], v[$1]) }
+    case .numeric(let v):
+      self.init(count: v.count, column.validity) { Numeric.compare(v[$0], v[$1]) }
     case .interval(let v):
       self.init(count: v.count, column.validity) { a, b in
         let (x, y) = (v[a].span, v[b].span)
@@ -115,14 +128,18 @@ struct KeyCodes {
       return
     }
     var isUsed = [Bool](repeating: false, count: dictionary.count)
-    isUsed.withUnsafeMutableBufferPointer { used in codes.withUnsafeBufferPointer { for code in $0 { used[Int(code)] = true } } }
+    isUsed.withUnsafeMutableBufferPointer { used in
+      codes.withUnsafeBufferPointer { for code in $0 { used[Int(code)] = true } }
+    }
     var used: [(prefix: UInt64, code: UInt32)] = []
     for code in 0..<dictionary.count where isUsed[code] {
       used.append((dictionary.withText(UInt32(code)) { prefix($0) }, UInt32(code)))
     }
     let order: ((prefix: UInt64, code: UInt32), (prefix: UInt64, code: UInt32)) -> Int = { a, b in
       if a.prefix != b.prefix { return a.prefix < b.prefix ? -1 : 1 }
-      return dictionary.withText(a.code) { x in dictionary.withText(b.code) { y in compareBytes(x, y) } }
+      return dictionary.withText(a.code) { x in
+        dictionary.withText(b.code) { y in compareBytes(x, y) }
+      }
     }
     used.sort { order($0, $1) < 0 }
     var rank = [UInt64](repeating: 0, count: dictionary.count)

@@ -24,7 +24,9 @@ struct RawArray<Element: BitwiseCopyable>: ~Copyable {
     nonmutating set { base[index] = newValue }
   }
   /// Makes room for `extra` more elements without adding them.
-  @inline(__always) mutating func reserve(_ extra: Int) { if count + extra > capacity { widen(count + extra) } }
+  @inline(__always) mutating func reserve(_ extra: Int) {
+    if count + extra > capacity { widen(count + extra) }
+  }
   @inline(never) private mutating func widen(_ needed: Int) {
     let wider = max(capacity * 2, needed)
     let fresh = UnsafeMutablePointer<Element>.allocate(capacity: wider)
@@ -54,5 +56,7 @@ struct RawArray<Element: BitwiseCopyable>: ~Copyable {
   mutating func removeAll() { count = 0 }
   var bytes: Int { capacity * MemoryLayout<Element>.stride }
   borrowing func array() -> [Element] { Array(UnsafeBufferPointer(start: base, count: count)) }
-  borrowing func array(_ length: Int) -> [Element] { Array(UnsafeBufferPointer(start: base, count: length)) }
+  borrowing func array(_ length: Int) -> [Element] {
+    Array(UnsafeBufferPointer(start: base, count: length))
+  }
 }

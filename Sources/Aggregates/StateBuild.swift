@@ -9,7 +9,9 @@ public import Model
 public struct MeasureInput: Sendable {
   /// The measure.
   public var measure: RollupMeasure
-  /// Its argument; nil only for count(*). HLL: hashes (`hllHashval`); TopN: text.
+  /// Its argument; nil only for count(*).
+  ///
+  /// HLL: hashes (`hllHashval`); TopN: text.
   public var argument: ColumnVector?
   /// TopN: weight of each row (bigint); nil = 1.
   public var weight: ColumnVector?
@@ -17,7 +19,10 @@ public struct MeasureInput: Sendable {
   public var filter: Bitmap?
   /// Describes a measure's input.
   public init(
-    measure: RollupMeasure, argument: ColumnVector? = nil, weight: ColumnVector? = nil, filter: Bitmap? = nil
+    measure: RollupMeasure,
+    argument: ColumnVector? = nil,
+    weight: ColumnVector? = nil,
+    filter: Bitmap? = nil
   ) {
     self.measure = measure
     self.argument = argument
@@ -33,7 +38,11 @@ public enum StateBuild {
   /// Every column has `rows` rows. TopN states longer than `topNPruneMultiple` · counters are pruned to that. Throws 22003 when a
   /// sum overflows. TopN items and weights that are NULL and negative weights are skipped; `skipped` counts negative weights.
   public static func build(
-    rows: Int, keys: [ColumnVector], measures: [MeasureInput], topNPruneMultiple: Int = 3, skipped: inout Int
+    rows: Int,
+    keys: [ColumnVector],
+    measures: [MeasureInput],
+    topNPruneMultiple: Int = 3,
+    skipped: inout Int
   ) throws(TallyError) -> Batch {
     let groups = RowGroups(keys: keys, rows: rows)
     var columns = keys.map { $0.gather(groups.firstRows).compacted() }
@@ -52,7 +61,11 @@ public enum StateBuild {
         let accumulator = try accumulator(for: input.measure, over: input.argument?.type)
         try groups.withGroupOf { ids throws(TallyError) in
           try accumulator.update(
-            ids, groupCount: groups.count, arguments: input.argument.map { [$0] } ?? [], filter: input.filter)
+            ids,
+            groupCount: groups.count,
+            arguments: input.argument.map { [$0] } ?? [],
+            filter: input.filter
+          )
         }
         var column = try accumulator.finish(groupCount: groups.count)
         column.type = input.measure.type
@@ -63,17 +76,27 @@ public enum StateBuild {
   }
   /// As above, for callers that do not count skipped weights; the first key tells the number of rows.
   public static func build(
-    keys: [ColumnVector], measures: [MeasureInput], topNPruneMultiple: Int = 3
+    keys: [ColumnVector],
+    measures: [MeasureInput],
+    topNPruneMultiple: Int = 3
   ) throws(TallyError) -> Batch {
     var skipped = 0
-    let rows = keys.first?.count ?? measures.lazy.compactMap { $0.argument?.count ?? $0.filter?.count }.first ?? 0
+    let rows =
+      keys.first?.count ?? measures.lazy.compactMap { $0.argument?.count ?? $0.filter?.count }.first
+      ?? 0
     return try build(
-      rows: rows, keys: keys, measures: measures, topNPruneMultiple: topNPruneMultiple, skipped: &skipped)
+      rows: rows,
+      keys: keys,
+      measures: measures,
+      topNPruneMultiple: topNPruneMultiple,
+      skipped: &skipped
+    )
   }
 
   /// The accumulator of a scalar measure over arguments of a type, or over the measure's own states.
   static func accumulator(
-    for measure: RollupMeasure, over argument: DataType?
+    for measure: RollupMeasure,
+    over argument: DataType?
   ) throws(TallyError) -> any Accumulator {
     switch measure.kind {
     case .count: return CountAccumulator()
@@ -93,7 +116,11 @@ public enum StateBuild {
   }
 
   /// One HLL state a group: NULL without rows, EMPTY when all hashes are NULL.
-  private static func hllStates(_ input: MeasureInput, _ starts: [UInt32], _ rows: [UInt32]) -> ColumnVector {
+  private static func hllStates(
+    _ input: MeasureInput,
+    _ starts: [UInt32],
+    _ rows: [UInt32]
+  ) -> ColumnVector {
     guard case .hll(let parameters) = input.measure.type, let argument = input.argument,
       case .fixed(let hashes) = argument.values
     else { fatalError("hll measure \(input.measure.name) without hashes") }
@@ -131,7 +158,11 @@ public enum StateBuild {
 
   /// One TopN state a group, counted exactly, then pruned.
   private static func topNStates(
-    _ input: MeasureInput, _ starts: [UInt32], _ rows: [UInt32], _ multiple: Int, _ skipped: inout Int
+    _ input: MeasureInput,
+    _ starts: [UInt32],
+    _ rows: [UInt32],
+    _ multiple: Int,
+    _ skipped: inout Int
   ) -> ColumnVector {
     guard case .topn(let parameters) = input.measure.type, let argument = input.argument else {
       fatalError("topn measure \(input.measure.name) without items")
@@ -139,7 +170,9 @@ public enum StateBuild {
     var mask = rowMask(argument.validity, input.filter)
     var weights: [Int64]?
     if let weight = input.weight {
-      guard case .fixed(let values) = weight.values else { fatalError("a topn weight is not bigint") }
+      guard case .fixed(let values) = weight.values else {
+        fatalError("a topn weight is not bigint")
+      }
       weights = values
       mask = rowMask(weight.validity, mask)
       var usable = mask ?? Bitmap(repeating: true, count: values.count)
@@ -171,7 +204,9 @@ public enum StateBuild {
   }
   /// Each row's code in a canonical dictionary of the (cut) texts that rows of the mask use.
   private static func canonicalCodes(
-    _ column: ColumnVector, _ mask: Bitmap?, _ parameters: TopNParameters
+    _ column: ColumnVector,
+    _ mask: Bitmap?,
+    _ parameters: TopNParameters
   ) -> (codes: [UInt32], TextDictionary) {
     let codes: [UInt32]
     let dictionary: TextDictionary
@@ -184,7 +219,9 @@ public enum StateBuild {
           [UInt32](unsafeUninitializedCapacity: texts.count) { out, written in
             written = offsets.count - 1
             for i in 0..<written {
-              out[i] = interner.intern(UnsafeRawBufferPointer(rebasing: raw[Int(offsets[i])..<Int(offsets[i + 1])]))
+              out[i] = interner.intern(
+                UnsafeRawBufferPointer(rebasing: raw[Int(offsets[i])..<Int(offsets[i + 1])])
+              )
             }
           }
         }
@@ -195,7 +232,9 @@ public enum StateBuild {
     if dictionary.count == 0 { return (codes, dictionary) }
     var used = [Bool](repeating: false, count: dictionary.count)
     used.withUnsafeMutableBufferPointer { used in
-      codes.withUnsafeBufferPointer { codes in forEachRow(codes.count, mask) { used[Int(codes[$0])] = true } }
+      codes.withUnsafeBufferPointer { codes in
+        forEachRow(codes.count, mask) { used[Int(codes[$0])] = true }
+      }
     }
     let (canonical, remap) = dictionary.canonical(used: used, cutAt: Int(parameters.keyBytesMax))
     return (remap.withUnsafeBufferPointer { remap in codes.map { remap[Int($0)] } }, canonical)

@@ -23,16 +23,23 @@ public enum StateMerge {
   ///
   /// Throws 22003 when a count or sum overflows. No rows give no rows.
   public static func merge(
-    _ runs: [Batch], keyCount: Int, measures: [RollupMeasure],
-    truncating: (key: Int, width: BucketWidth)? = nil, pruning: TopNPruning = .none
+    _ runs: [Batch],
+    keyCount: Int,
+    measures: [RollupMeasure],
+    truncating: (key: Int, width: BucketWidth)? = nil,
+    pruning: TopNPruning = .none
   ) throws(TallyError) -> Batch {
     guard let types = runs.first?.types else {
       return Batch(emptyOf: measures.map(\.type))
     }
     let runs = runs.filter { $0.count > 0 }
     if runs.isEmpty { return Batch(emptyOf: types) }
-    var keys = (0..<keyCount).map { at in ColumnVector.concatenate(runs.map { $0.columns[at] }, type: types[at]) }
-    if let truncating { keys[truncating.key] = truncated(keys[truncating.key], to: truncating.width) }
+    var keys = (0..<keyCount).map { at in
+      ColumnVector.concatenate(runs.map { $0.columns[at] }, type: types[at])
+    }
+    if let truncating {
+      keys[truncating.key] = truncated(keys[truncating.key], to: truncating.width)
+    }
     let rows = runs.reduce(0) { $0 + $1.count }
     let groups = RowGroups(keys: keys, rows: rows)
     var columns = keys.map { $0.gather(groups.firstRows).compacted() }
@@ -48,7 +55,12 @@ public enum StateMerge {
         let listed = sources ?? StateSources(groups, runs)
         sources = listed
         columns.append(
-          listed.mergeTopN(parts, measure.type, limits: limits(pruning, measure.type, columns, groups.count)))
+          listed.mergeTopN(
+            parts,
+            measure.type,
+            limits: limits(pruning, measure.type, columns, groups.count)
+          )
+        )
       default:
         let accumulator = try StateBuild.accumulator(for: measure, over: measure.type)
         var first = 0
@@ -57,7 +69,10 @@ public enum StateMerge {
           first += run.count
           try groups.withGroupOf { ids throws(TallyError) in
             try accumulator.merge(
-              UnsafeBufferPointer(rebasing: ids[range]), groupCount: groups.count, partials: [part])
+              UnsafeBufferPointer(rebasing: ids[range]),
+              groupCount: groups.count,
+              partials: [part]
+            )
           }
         }
         var column = try accumulator.finish(groupCount: groups.count)
@@ -77,7 +92,8 @@ public enum StateMerge {
     // Times mostly repeat: the last answer is tried first.
     var (lastTime, lastBucket) = (Int64(0), Calendar.truncateToBucket(0, width) / unit)
     values.withUnsafeMutableBufferPointer { values in
-      for row in 0..<values.count where values[row] != TimeLimits.infinity && values[row] != TimeLimits.minusInfinity {
+      for row in 0..<values.count
+      where values[row] != TimeLimits.infinity && values[row] != TimeLimits.minusInfinity {
         if values[row] != lastTime {
           lastTime = values[row]
           lastBucket = Calendar.truncateToBucket(lastTime &* unit, width) / unit
@@ -85,12 +101,17 @@ public enum StateMerge {
         values[row] = lastBucket
       }
     }
-    if let validity = column.validity { for row in values.indices where !validity[row] { values[row] = 0 } }
+    if let validity = column.validity {
+      for row in values.indices where !validity[row] { values[row] = 0 }
+    }
     return ColumnVector(column.type, .fixed(values), validity: column.validity)
   }
   /// How many items each group's TopN state may keep.
   private static func limits(
-    _ pruning: TopNPruning, _ type: DataType, _ columns: [ColumnVector], _ count: Int
+    _ pruning: TopNPruning,
+    _ type: DataType,
+    _ columns: [ColumnVector],
+    _ count: Int
   ) -> [Int] {
     guard case .topn(let parameters) = type else { fatalError("topn measure of type \(type.name)") }
     let counters = Int(parameters.counters)
@@ -98,14 +119,19 @@ public enum StateMerge {
     case .none: return [Int](repeating: .max, count: count)
     case .to(let multiple): return [Int](repeating: counters * multiple, count: count)
     case .byAge(let settledBefore, let key, let width, let youngMultiple):
-      guard case .fixed(let starts) = columns[key].values else { fatalError("a bucket key is not a time") }
+      guard case .fixed(let starts) = columns[key].values else {
+        fatalError("a bucket key is not a time")
+      }
       let unit: Int64 = columns[key].type == .date ? 86_400_000_000 : 1
       return (0..<count).map { row in
         let start = starts[row]
-        if columns[key].isNull(row) || start == TimeLimits.infinity || start == TimeLimits.minusInfinity {
+        if columns[key].isNull(row) || start == TimeLimits.infinity
+          || start == TimeLimits.minusInfinity
+        {
           return counters * youngMultiple
         }
-        return Calendar.endOfBucket(start &* unit, width) <= settledBefore ? counters : counters * youngMultiple
+        return Calendar.endOfBucket(start &* unit, width) <= settledBefore
+          ? counters : counters * youngMultiple
       }
     }
   }
@@ -143,7 +169,9 @@ struct StateSources {
   func mergeHLL(_ parts: [ColumnVector], _ type: DataType) -> ColumnVector {
     guard case .hll(let parameters) = type else { fatalError("hll measure of type \(type.name)") }
     let columns = parts.map { part -> HLLColumn in
-      guard case .hll(let column) = part.values else { fatalError("hll states of type \(part.type.name)") }
+      guard case .hll(let column) = part.values else {
+        fatalError("hll states of type \(part.type.name)")
+      }
       return column
     }
     var gathering = HLLGathering(parameters)
@@ -174,7 +202,9 @@ struct StateSources {
   func mergeTopN(_ parts: [ColumnVector], _ type: DataType, limits: [Int]) -> ColumnVector {
     guard case .topn(let parameters) = type else { fatalError("topn measure of type \(type.name)") }
     let columns = parts.map { part -> TopNColumn in
-      guard case .topn(let column) = part.values else { fatalError("topn states of type \(part.type.name)") }
+      guard case .topn(let column) = part.values else {
+        fatalError("topn states of type \(part.type.name)")
+      }
       return column
     }
     let (dictionary, remaps) = TextDictionary.mergeCanonical(columns.map(\.dictionary))
@@ -191,8 +221,11 @@ struct StateSources {
             gathering.add(
               codes: UnsafeBufferPointer(rebasing: views[run].codes[items]),
               uppers: UnsafeBufferPointer(rebasing: views[run].uppers[items]),
-              errors: UnsafeBufferPointer(rebasing: views[run].errors[items]), absent: views[run].absent[row],
-              total: views[run].totals[row], remap: views[run].remap)
+              errors: UnsafeBufferPointer(rebasing: views[run].errors[items]),
+              absent: views[run].absent[row],
+              total: views[run].totals[row],
+              remap: views[run].remap
+            )
           }
           gathering.finish(into: &out, limit: limits[group])
         }
@@ -205,7 +238,9 @@ struct StateSources {
 /// Validity bits as a pointer; nil = no NULLs.
 private struct ValidityView {
   private let words: UnsafePointer<UInt64>?
-  init(_ validity: Bitmap?) { words = validity.flatMap { $0.words.withUnsafeBufferPointer { $0.baseAddress } } }
+  init(_ validity: Bitmap?) {
+    words = validity.flatMap { $0.words.withUnsafeBufferPointer { $0.baseAddress } }
+  }
   @inline(__always) func isNull(_ row: Int) -> Bool {
     guard let words else { return false }
     return words[row >> 6] >> UInt64(row & 63) & 1 == 0
@@ -249,5 +284,7 @@ private struct TopNView {
     totals = column.totals.withUnsafeBufferPointer { $0 }
     self.remap = remap?.withUnsafeBufferPointer { $0.baseAddress }
   }
-  @inline(__always) func items(_ row: Int) -> Range<Int> { Int(offsets[row])..<Int(offsets[row + 1]) }
+  @inline(__always) func items(_ row: Int) -> Range<Int> {
+    Int(offsets[row])..<Int(offsets[row + 1])
+  }
 }

@@ -13,14 +13,21 @@ final class CountAccumulator: Accumulator {
   var memoryBytes: Int { counts.bytes }
 
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     counts.grow(to: groupCount, with: 0)
     let counts = self.counts.base
-    forEachRow(groupIDs.count, rowMask(arguments.first?.validity, filter)) { counts[Int(groupIDs[$0])] &+= 1 }
+    forEachRow(groupIDs.count, rowMask(arguments.first?.validity, filter)) {
+      counts[Int(groupIDs[$0])] &+= 1
+    }
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     guard case .fixed(let values) = partials[0].values else { fatalError("a count is not bigint") }
     counts.grow(to: groupCount, with: 0)
@@ -51,9 +58,14 @@ final class IntegerSumAccumulator: Accumulator {
   var memoryBytes: Int { sums.bytes + isSeen.bytes }
 
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
-    guard case .fixed(let values) = arguments[0].values else { fatalError("integer sum of a \(arguments[0].type.name)") }
+    guard case .fixed(let values) = arguments[0].values else {
+      fatalError("integer sum of a \(arguments[0].type.name)")
+    }
     sums.grow(to: groupCount, with: 0)
     isSeen.grow(to: groupCount, with: false)
     let (sums, isSeen) = (self.sums.base, self.isSeen.base)
@@ -70,7 +82,9 @@ final class IntegerSumAccumulator: Accumulator {
     if overflowed { throw .sql("22003", "bigint out of range") }
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
   }
@@ -78,7 +92,11 @@ final class IntegerSumAccumulator: Accumulator {
   func finish(groupCount: Int) -> ColumnVector {
     sums.grow(to: groupCount, with: 0)
     isSeen.grow(to: groupCount, with: false)
-    return ColumnVector(.bigint, .fixed(sums.array(groupCount)), validity: validity(isSeen, count: groupCount))
+    return ColumnVector(
+      .bigint,
+      .fixed(sums.array(groupCount)),
+      validity: validity(isSeen, count: groupCount)
+    )
   }
 }
 
@@ -100,13 +118,18 @@ final class NumericAccumulator: Accumulator {
     counts.grow(to: groupCount, with: 0)
   }
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     grow(to: groupCount)
     try add(groupIDs, arguments[0], rowMask(arguments[0].validity, filter), nil)
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     grow(to: groupCount)
     var rows: [Int64]?
@@ -114,7 +137,10 @@ final class NumericAccumulator: Accumulator {
     try add(groupIDs, partials[0], partials[0].validity, rows)
   }
   private func add(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, _ column: ColumnVector, _ mask: Bitmap?, _ rows: [Int64]?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ column: ColumnVector,
+    _ mask: Bitmap?,
+    _ rows: [Int64]?
   ) throws(TallyError) {
     let (sums, scales, counts) = (self.sums.base, self.scales.base, self.counts.base)
     var failed = false
@@ -164,7 +190,9 @@ final class NumericAccumulator: Accumulator {
     values.reserveCapacity(groupCount)
     var isValid = Bitmap(repeating: true, count: groupCount)
     for group in 0..<groupCount {
-      guard sums[group].magnitude < Self.bound else { throw .sql("22003", "value overflows numeric format") }
+      guard sums[group].magnitude < Self.bound else {
+        throw .sql("22003", "value overflows numeric format")
+      }
       values.append(Numeric(coefficient: sums[group], scale: scales[group]))
       if counts[group] == 0 { isValid[group] = false }
     }
@@ -196,21 +224,32 @@ final class DoubleAccumulator: Accumulator {
   var memoryBytes: Int { sums.bytes + counts.bytes }
 
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     try add(groupIDs, groupCount, arguments[0], rowMask(arguments[0].validity, filter), nil)
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     var rows: [Int64]?
     if isAverage, case .fixed(let counts) = partials[1].values { rows = counts }
     try add(groupIDs, groupCount, partials[0], partials[0].validity, rows)
   }
   private func add(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, _ groupCount: Int, _ column: ColumnVector, _ mask: Bitmap?, _ rows: [Int64]?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ groupCount: Int,
+    _ column: ColumnVector,
+    _ mask: Bitmap?,
+    _ rows: [Int64]?
   ) throws(TallyError) {
-    guard case .double(let values) = column.values else { fatalError("double sum of a \(column.type.name)") }
+    guard case .double(let values) = column.values else {
+      fatalError("double sum of a \(column.type.name)")
+    }
     sums.grow(to: groupCount, with: 0)
     counts.grow(to: groupCount, with: 0)
     let (sums, counts) = (self.sums.base, self.counts.base)
@@ -220,7 +259,9 @@ final class DoubleAccumulator: Accumulator {
         let group = Int(groupIDs[row])
         let sum = sums[group] + values[row]
         // An infinite sum of finite numbers is an error, one of infinite numbers is not.
-        if sum.isInfinite && !values[row].isInfinite && !sums[group].isInfinite { overflowed = true }
+        if sum.isInfinite && !values[row].isInfinite && !sums[group].isInfinite {
+          overflowed = true
+        }
         sums[group] = sum
         counts[group] &+= rows?[row] ?? 1
       }
@@ -258,21 +299,32 @@ final class IntervalAccumulator: Accumulator {
   var memoryBytes: Int { sums.bytes + counts.bytes }
 
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     try add(groupIDs, groupCount, arguments[0], rowMask(arguments[0].validity, filter), nil)
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     var rows: [Int64]?
     if isAverage, case .fixed(let counts) = partials[1].values { rows = counts }
     try add(groupIDs, groupCount, partials[0], partials[0].validity, rows)
   }
   private func add(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, _ groupCount: Int, _ column: ColumnVector, _ mask: Bitmap?, _ rows: [Int64]?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ groupCount: Int,
+    _ column: ColumnVector,
+    _ mask: Bitmap?,
+    _ rows: [Int64]?
   ) throws(TallyError) {
-    guard case .interval(let values) = column.values else { fatalError("interval sum of a \(column.type.name)") }
+    guard case .interval(let values) = column.values else {
+      fatalError("interval sum of a \(column.type.name)")
+    }
     sums.grow(to: groupCount, with: Interval())
     counts.grow(to: groupCount, with: 0)
     let (sums, counts) = (self.sums.base, self.counts.base)
@@ -282,7 +334,11 @@ final class IntervalAccumulator: Accumulator {
       let months = sums[group].months.addingReportingOverflow(values[row].months)
       let days = sums[group].days.addingReportingOverflow(values[row].days)
       let time = sums[group].microseconds.addingReportingOverflow(values[row].microseconds)
-      sums[group] = Interval(months: months.partialValue, days: days.partialValue, microseconds: time.partialValue)
+      sums[group] = Interval(
+        months: months.partialValue,
+        days: days.partialValue,
+        microseconds: time.partialValue
+      )
       counts[group] &+= rows?[row] ?? 1
       overflowed = overflowed || months.overflow || days.overflow || time.overflow
     }
@@ -311,11 +367,17 @@ final class IntervalAccumulator: Accumulator {
     let months = Int64(value.months) / count
     let restDays = Double(Int64(value.months) % count) * 30 / n
     let days = Int64(value.days) / count
-    let restTime = (Double(Int64(value.days) % count) / n + (restDays - restDays.rounded(.towardZero))) * 86_400_000_000
+    let restTime =
+      (Double(Int64(value.days) % count) / n + (restDays - restDays.rounded(.towardZero)))
+      * 86_400_000_000
     let time = (Double(value.microseconds) / n + restTime).rounded(.toNearestOrEven)
-    guard let microseconds = Int64(exactly: time) else { throw .sql("22008", "interval out of range") }
+    guard let microseconds = Int64(exactly: time) else {
+      throw .sql("22008", "interval out of range")
+    }
     return Interval(
       months: Int32(truncatingIfNeeded: months),
-      days: Int32(truncatingIfNeeded: days + Int64(restDays.rounded(.towardZero))), microseconds: microseconds)
+      days: Int32(truncatingIfNeeded: days + Int64(restDays.rounded(.towardZero))),
+      microseconds: microseconds
+    )
   }
 }

@@ -69,7 +69,9 @@ public struct TopN: Equatable, Sendable {
     }
   }
   /// Adds a weight to an item given as text.
-  public mutating func add(_ text: String, weight: Int64 = 1) { add(Array(text.utf8), weight: weight) }
+  public mutating func add(_ text: String, weight: Int64 = 1) {
+    add(Array(text.utf8), weight: weight)
+  }
   /// Adds another state; throws when the parameters differ.
   public mutating func union(_ other: TopN) throws(TallyError) {
     guard other.parameters == parameters else { throw Self.mismatch(other.parameters, parameters) }
@@ -77,8 +79,10 @@ public struct TopN: Equatable, Sendable {
     out.reserveCapacity(items.count + other.items.count)
     var (i, j) = (0, 0)
     while i < items.count || j < other.items.count {
-      let takesOurs = j == other.items.count || (i < items.count && !Item.precedes(other.items[j], items[i]))
-      let takesTheirs = i == items.count || (j < other.items.count && !Item.precedes(items[i], other.items[j]))
+      let takesOurs =
+        j == other.items.count || (i < items.count && !Item.precedes(other.items[j], items[i]))
+      let takesTheirs =
+        i == items.count || (j < other.items.count && !Item.precedes(items[i], other.items[j]))
       var item = takesOurs ? items[i] : other.items[j]
       let (a, b) = (takesOurs ? items[i] : nil, takesTheirs ? other.items[j] : nil)
       item.upper = saturatingSum(a?.upper ?? absent, b?.upper ?? other.absent)
@@ -94,18 +98,25 @@ public struct TopN: Equatable, Sendable {
   /// Keeps at most `limit` items.
   public mutating func prune(to limit: Int) {
     guard items.count > limit else { return }
-    let ranked = items.sorted { $0.upper != $1.upper ? $0.upper > $1.upper : $0.key.lexicographicallyPrecedes($1.key) }
+    let ranked = items.sorted {
+      $0.upper != $1.upper ? $0.upper > $1.upper : $0.key.lexicographicallyPrecedes($1.key)
+    }
     if limit < ranked.count { absent = max(absent, ranked[limit].upper) }
     items = ranked.prefix(limit).sorted(by: Item.precedes)
   }
   /// The items by lower bound, highest first, ties by bytes; `topn(state, n)` returns the first n of them.
   public func ranked() -> [Item] {
-    items.sorted { $0.lower != $1.lower ? $0.lower > $1.lower : $0.key.lexicographicallyPrecedes($1.key) }
+    items.sorted {
+      $0.lower != $1.lower ? $0.lower > $1.lower : $0.key.lexicographicallyPrecedes($1.key)
+    }
   }
   /// What `topn(state, n)` lists; an error when n is larger than the counters.
   public func top(_ n: Int64) throws(TallyError) -> [Item] {
     guard n <= Int64(parameters.counters) else {
-      throw .sql("22023", "desired number of counters is higher than the topn.number_of_counters variable")
+      throw .sql(
+        "22023",
+        "desired number of counters is higher than the topn.number_of_counters variable"
+      )
     }
     return Array(ranked().prefix(Int(max(0, n))))
   }
@@ -119,18 +130,25 @@ public struct TopN: Equatable, Sendable {
   }
   static func mismatch(_ source: TopNParameters, _ destination: TopNParameters) -> TallyError {
     .sql(
-      "22000", "topn parameters do not match",
+      "22000",
+      "topn parameters do not match",
       detail: "Source uses \(source.counters) counters and keys of \(source.keyBytesMax) bytes, "
-        + "dest uses \(destination.counters) and \(destination.keyBytesMax).")
+        + "dest uses \(destination.counters) and \(destination.keyBytesMax)."
+    )
   }
 }
 
 extension TopN {
-  /// `topn_add(state, item, weight)`: not strict. NULL and NULL give the empty state, a NULL item leaves the state as it is.
+  /// `topn_add(state, item, weight)`, which is not strict.
+  ///
+  /// NULL and NULL give the empty state, a NULL item leaves the state as it is.
   ///
   /// As in the reference a state over its counters is pruned after a new item came in.
   public static func add(
-    _ state: TopN?, _ item: String?, weight: Int64? = 1, parameters: TopNParameters = TopNParameters()
+    _ state: TopN?,
+    _ item: String?,
+    weight: Int64? = 1,
+    parameters: TopNParameters = TopNParameters()
   ) -> TopN {
     var result = state ?? TopN(parameters)
     guard let item, let weight else { return result }
@@ -151,7 +169,11 @@ extension TopNColumn {
   /// The state of one row, taken out.
   public func state(_ row: Int) -> TopN {
     let items = (Int(offsets[row])..<Int(offsets[row + 1])).map { at in
-      TopN.Item(key: dictionary.withText(codes[at]) { Array($0) }, upper: uppers[at], error: errors[at])
+      TopN.Item(
+        key: dictionary.withText(codes[at]) { Array($0) },
+        upper: uppers[at],
+        error: errors[at]
+      )
     }
     return TopN(parameters, items: items, absent: absent[row], total: totals[row])
   }
@@ -163,7 +185,9 @@ extension ColumnVector {
     var interner = TextInterner(expected: 64)
     var codes: [UInt32] = []
     for state in states {
-      for item in state?.items ?? [] { codes.append(item.key.withUnsafeBytes { interner.intern($0) }) }
+      for item in state?.items ?? [] {
+        codes.append(item.key.withUnsafeBytes { interner.intern($0) })
+      }
     }
     let (dictionary, remap) = interner.dictionary().canonical()
     var out = TopNColumnBuilder(parameters, dictionary, expected: states.count)

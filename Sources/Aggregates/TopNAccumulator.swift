@@ -21,34 +21,47 @@ final class TopNAccumulator: Accumulator {
     resultType = .topn(parameters)
   }
   func update(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, arguments: [ColumnVector], filter: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    arguments: [ColumnVector],
+    filter: Bitmap?
   ) throws(TallyError) {
     groups.grow(groupCount)
     if case .topn(let states) = arguments[0].values {
-      guard states.parameters == parameters else { throw TopN.mismatch(states.parameters, parameters) }
+      guard states.parameters == parameters else {
+        throw TopN.mismatch(states.parameters, parameters)
+      }
       return groups.unite(groupIDs, states, rowMask(arguments[0].validity, filter))
     }
     var mask = rowMask(arguments[0].validity, filter)
     var weights: [Int64]?
     if arguments.count > 1 {
-      guard case .fixed(let values) = arguments[1].values else { fatalError("a topn weight is not bigint") }
+      guard case .fixed(let values) = arguments[1].values else {
+        fatalError("a topn weight is not bigint")
+      }
       mask = rowMask(arguments[1].validity, mask)
       weights = values
     }
     groups.add(groupIDs, arguments[0], weights, mask)
   }
   func merge(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, groupCount: Int, partials: [ColumnVector]
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    groupCount: Int,
+    partials: [ColumnVector]
   ) throws(TallyError) {
     try update(groupIDs, groupCount: groupCount, arguments: partials, filter: nil)
   }
   func finishPartial(groupCount: Int) -> [ColumnVector] {
     [groups.states(groupCount, limit: Limits.topNItemsMax)]
   }
-  func finish(groupCount: Int) -> ColumnVector { groups.states(groupCount, limit: Int(parameters.counters)) }
+  func finish(groupCount: Int) -> ColumnVector {
+    groups.states(groupCount, limit: Int(parameters.counters))
+  }
 }
 
-/// The items of all groups. A struct of its own, so that its loops do not check for exclusive access at every row.
+/// The items of all groups.
+///
+/// A struct of its own, so that its loops do not check for exclusive access at every row.
 private struct TopNGroups: ~Copyable {
   private let parameters: TopNParameters
   private var interner = TextInterner(expected: 1024)
@@ -65,7 +78,8 @@ private struct TopNGroups: ~Copyable {
   private var remap = RawArray<UInt32>()
   private var internedBytes = 0
   var memoryBytes: Int {
-    dense.bytes + isDense.bytes + places.bytes + bounds.bytes + absents.bytes + totals.bytes + remap.bytes
+    dense.bytes + isDense.bytes + places.bytes + bounds.bytes + absents.bytes + totals.bytes
+      + remap.bytes
       + internedBytes + interner.count * 28
   }
 
@@ -75,7 +89,10 @@ private struct TopNGroups: ~Copyable {
     totals.grow(to: groupCount, with: 0)
   }
   mutating func add(
-    _ groupIDs: UnsafeBufferPointer<UInt32>, _ items: ColumnVector, _ weights: [Int64]?, _ mask: Bitmap?
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ items: ColumnVector,
+    _ weights: [Int64]?,
+    _ mask: Bitmap?
   ) {
     switch items.values {
     case .codes(let codes, let dictionary):
@@ -85,8 +102,10 @@ private struct TopNGroups: ~Copyable {
           for row in 0..<groupIDs.count where mask?[row] ?? true {
             let old = Int(codes[row])
             if remap[old] == .max {
-              let code = intern(UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])]))
-                remap[old] = code
+              let code = intern(
+                UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])])
+              )
+              remap[old] = code
             }
             add(Int(groupIDs[row]), remap[old], weights?[row] ?? 1)
           }
@@ -95,7 +114,11 @@ private struct TopNGroups: ~Copyable {
     case .text(let texts):
       texts.bytes.withUnsafeBytes { raw in
         for row in 0..<groupIDs.count where mask?[row] ?? true {
-          let code = intern(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+          let code = intern(
+            UnsafeRawBufferPointer(
+              rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]
+            )
+          )
           add(Int(groupIDs[row]), code, weights?[row] ?? 1)
         }
       }
@@ -118,7 +141,11 @@ private struct TopNGroups: ~Copyable {
       return
     }
     let place = Int(places.place(UInt64(group) << 32 | UInt64(code)))
-    if place == bounds.count { bounds.append(one) } else { bounds[place] = saturatingSum(bounds[place], one) }
+    if place == bounds.count {
+      bounds.append(one)
+    } else {
+      bounds[place] = saturatingSum(bounds[place], one)
+    }
   }
   private mutating func adopt(_ dictionary: TextDictionary) {
     if dictionary === lastDictionary { return }
@@ -134,7 +161,11 @@ private struct TopNGroups: ~Copyable {
     if interner.count > before { internedBytes += length }
     return code
   }
-  mutating func unite(_ groupIDs: UnsafeBufferPointer<UInt32>, _ states: TopNColumn, _ mask: Bitmap?) {
+  mutating func unite(
+    _ groupIDs: UnsafeBufferPointer<UInt32>,
+    _ states: TopNColumn,
+    _ mask: Bitmap?
+  ) {
     adopt(states.dictionary)
     internItems(of: states, groupIDs.count, mask)
     dense.grow(to: interner.count, with: .zero)
@@ -158,7 +189,9 @@ private struct TopNGroups: ~Copyable {
                   isDense[code] = true
                 }
               } else {
-                for at in items { put(group, remap[Int(codes[at])], SIMD2(uppers[at], errors[at]) &- base) }
+                for at in items {
+                  put(group, remap[Int(codes[at])], SIMD2(uppers[at], errors[at]) &- base)
+                }
               }
             }
           }
@@ -174,9 +207,12 @@ private struct TopNGroups: ~Copyable {
         states.codes.withUnsafeBufferPointer { codes in
           states.offsets.withUnsafeBufferPointer { starts in
             for row in 0..<rows where mask?[row] ?? true {
-              for at in Int(starts[row])..<Int(starts[row + 1]) where remap[Int(codes[at])] == .max {
+              for at in Int(starts[row])..<Int(starts[row + 1]) where remap[Int(codes[at])] == .max
+              {
                 let old = Int(codes[at])
-                let code = intern(UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])]))
+                let code = intern(
+                  UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])])
+                )
                 remap[old] = code
               }
             }
@@ -207,7 +243,8 @@ private struct TopNGroups: ~Copyable {
     var order = RawArray<UInt32>(capacity: max(1, places.count))
     for place in 0..<places.count {
       let code = places.codes[place]
-      keys[place] = code & 0xffff_ffff_0000_0000 | UInt64(canonical[Int(UInt32(truncatingIfNeeded: code))])
+      keys[place] =
+        code & 0xffff_ffff_0000_0000 | UInt64(canonical[Int(UInt32(truncatingIfNeeded: code))])
       order.append(UInt32(place))
     }
     if order.count > 0 { radixSort(&order, by: keys.base) }
@@ -217,7 +254,11 @@ private struct TopNGroups: ~Copyable {
       while at < order.count && Int(keys[Int(order[at])] >> 32) == group {
         let sum = saturatingSum(bounds[Int(order[at])], base)
         out.reserve(1)
-        out.append(code: UInt32(truncatingIfNeeded: keys[Int(order[at])]), upper: sum.x, error: sum.y)
+        out.append(
+          code: UInt32(truncatingIfNeeded: keys[Int(order[at])]),
+          upper: sum.x,
+          error: sum.y
+        )
         at += 1
       }
       out.end(absent: absents[group], total: totals[group], limit: limit)

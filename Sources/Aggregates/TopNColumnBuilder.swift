@@ -55,7 +55,9 @@ struct TopNColumnBuilder: ~Copyable {
   /// Keeps the `limit` items largest by (upper descending, text bytes rising); returns the largest upper bound dropped.
   private mutating func prune(to limit: Int) -> Int64 {
     let count = codes.count - start
-    let (codes, uppers, errors) = (self.codes.base + start, self.uppers.base + start, self.errors.base + start)
+    let (codes, uppers, errors) = (
+      self.codes.base + start, self.uppers.base + start, self.errors.base + start
+    )
     let order = RawArray<UInt32>(repeating: 0, count: count)
     for i in 0..<count { order[i] = UInt32(i) }
     let dictionary = dictionary
@@ -63,7 +65,9 @@ struct TopNColumnBuilder: ~Copyable {
       let (x, y) = (uppers[Int(a)], uppers[Int(b)])
       if x != y { return x > y }
       if a == b { return false }
-      return dictionary.withText(codes[Int(a)]) { s in dictionary.withText(codes[Int(b)]) { compareBytes(s, $0) < 0 } }
+      return dictionary.withText(codes[Int(a)]) { s in
+        dictionary.withText(codes[Int(b)]) { compareBytes(s, $0) < 0 }
+      }
     }
     selectFirst(limit, of: order.base, count: count, precedes)
     var keeps = [Bool](repeating: false, count: count)
@@ -89,8 +93,17 @@ struct TopNColumnBuilder: ~Copyable {
       .topn(parameters),
       .topn(
         TopNColumn(
-          parameters: parameters, offsets: offsets.array(), codes: codes, uppers: uppers.array(), errors: errors.array(),
-          absent: absents.array(), totals: totals.array(), dictionary: used)))
+          parameters: parameters,
+          offsets: offsets.array(),
+          codes: codes,
+          uppers: uppers.array(),
+          errors: errors.array(),
+          absent: absents.array(),
+          totals: totals.array(),
+          dictionary: used
+        )
+      )
+    )
   }
   /// The dictionary without unused texts; order stays canonical.
   private func compactDictionary(_ codes: inout [UInt32]) -> TextDictionary {
@@ -111,11 +124,17 @@ struct TopNColumnBuilder: ~Copyable {
     for code in 0..<fresh.count {
       let next = code + 1 < fresh.count ? fresh[code + 1] : kept
       if next == fresh[code] { continue }
-      bytes.append(contentsOf: dictionary.bytes[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])])
+      bytes.append(
+        contentsOf: dictionary.bytes[
+          Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])
+        ]
+      )
       offsets.append(UInt32(bytes.count))
     }
     codes.withUnsafeMutableBufferPointer { codes in
-      fresh.withUnsafeBufferPointer { fresh in for i in 0..<codes.count { codes[i] = fresh[Int(codes[i])] } }
+      fresh.withUnsafeBufferPointer { fresh in
+        for i in 0..<codes.count { codes[i] = fresh[Int(codes[i])] }
+      }
     }
     return TextDictionary(offsets: offsets, bytes: bytes)
   }
@@ -123,7 +142,10 @@ struct TopNColumnBuilder: ~Copyable {
 
 /// Rearranges so that the first `limit` elements are those that precede all others, in any order among themselves.
 func selectFirst(
-  _ limit: Int, of list: UnsafeMutablePointer<UInt32>, count: Int, _ precedes: (UInt32, UInt32) -> Bool
+  _ limit: Int,
+  of list: UnsafeMutablePointer<UInt32>,
+  count: Int,
+  _ precedes: (UInt32, UInt32) -> Bool
 ) {
   var (low, high) = (0, count)
   // A fixed pseudo-random choice of pivots: the same on every replica, yet no input is made to be slow by accident.

@@ -30,7 +30,9 @@ public enum TopNFormat {
   public static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> TopN {
     try bytes.withReader { reader throws(DecodingFailure) in
       let version = try reader.u8()
-      guard version == Self.version else { throw DecodingFailure(.unknown, at: 0, "topn version \(version)") }
+      guard version == Self.version else {
+        throw DecodingFailure(.unknown, at: 0, "topn version \(version)")
+      }
       let counters = try reader.count(max: Limits.topNItemsMax, "counters of a topn")
       let keyBytesMax = try reader.count(max: Limits.textBytesMax, "key length of a topn")
       let absent = try weight(&reader)
@@ -40,7 +42,9 @@ public enum TopNFormat {
       guard count <= reader.remaining / 3 else {
         throw DecodingFailure(.truncated, at: reader.position, "\(count) items of a topn")
       }
-      guard absent <= total else { throw DecodingFailure(.malformed, at: reader.position, "topn bound over its total") }
+      guard absent <= total else {
+        throw DecodingFailure(.malformed, at: reader.position, "topn bound over its total")
+      }
       var items: [TopN.Item] = []
       items.reserveCapacity(count)
       for _ in 0..<count {
@@ -58,8 +62,11 @@ public enum TopNFormat {
       }
       try reader.expectEnd()
       return TopN(
-        TopNParameters(counters: UInt32(counters), keyBytesMax: UInt32(keyBytesMax)), items: items, absent: absent,
-        total: total)
+        TopNParameters(counters: UInt32(counters), keyBytesMax: UInt32(keyBytesMax)),
+        items: items,
+        absent: absent,
+        total: total
+      )
     }
   }
   private static func weight(_ reader: inout ByteReader) throws(DecodingFailure) -> Int64 {

@@ -60,8 +60,12 @@ struct TopNGathering: ~Copyable {
   }
   /// Adds a state as it lies in a column; `remap` gives the new codes.
   mutating func add(
-    codes: UnsafeBufferPointer<UInt32>, uppers: UnsafeBufferPointer<Int64>, errors: UnsafeBufferPointer<Int64>,
-    absent: Int64, total: Int64, remap: UnsafePointer<UInt32>?
+    codes: UnsafeBufferPointer<UInt32>,
+    uppers: UnsafeBufferPointer<Int64>,
+    errors: UnsafeBufferPointer<Int64>,
+    absent: Int64,
+    total: Int64,
+    remap: UnsafePointer<UInt32>?
   ) {
     self.absent = saturatingSum(self.absent, absent)
     self.total = saturatingSum(self.total, total)
@@ -69,7 +73,9 @@ struct TopNGathering: ~Copyable {
     let base = Bounds(absent, absent)
     if isTable {
       if let remap {
-        for i in 0..<codes.count { putInTable(Int(remap[Int(codes[i])]), Bounds(uppers[i], errors[i]) &- base) }
+        for i in 0..<codes.count {
+          putInTable(Int(remap[Int(codes[i])]), Bounds(uppers[i], errors[i]) &- base)
+        }
       } else {
         for i in 0..<codes.count { putInTable(Int(codes[i]), Bounds(uppers[i], errors[i]) &- base) }
       }

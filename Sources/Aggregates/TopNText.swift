@@ -31,19 +31,29 @@ public enum TopNText {
       case 0x0d: out.append(contentsOf: [0x5c, 0x72])
       case 0..<0x20:
         let digits = String(byte, radix: 16)
-        out.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits).utf8)
+        out.append(
+          contentsOf: ("\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits).utf8
+        )
       default: out.append(byte)
       }
     }
     out.append(0x22)
   }
   /// A state from JSON text; 22P02 when it is not an object of numbers.
-  public static func parse(_ text: String, _ parameters: TopNParameters = TopNParameters()) throws(TallyError) -> TopN {
+  public static func parse(
+    _ text: String,
+    _ parameters: TopNParameters = TopNParameters()
+  ) throws(TallyError) -> TopN {
     var parser = TopNParser(Array(text.utf8))
-    var state = TopN(TopNParameters(counters: parameters.counters, keyBytesMax: UInt32(Limits.textBytesMax)))
+    var state = TopN(
+      TopNParameters(counters: parameters.counters, keyBytesMax: UInt32(Limits.textBytesMax))
+    )
     for (key, weight) in try parser.object() {
       guard key.count <= Int(parameters.keyBytesMax) else {
-        throw .sql("22001", "topn key of \(key.count) bytes is longer than \(parameters.keyBytesMax) bytes")
+        throw .sql(
+          "22001",
+          "topn key of \(key.count) bytes is longer than \(parameters.keyBytesMax) bytes"
+        )
       }
       guard weight >= 0 else { throw .sql("22023", "a topn count cannot be negative") }
       state.add(key, weight: weight)
@@ -98,7 +108,8 @@ private struct TopNParser {
     let word = String(decoding: bytes[start..<at], as: UTF8.self)
     if word == "null" || word == "true" || word == "false" { return nil }
     if let whole = Int64(word) { return whole }
-    guard let number = Double(word), number.isFinite, word.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) })
+    guard let number = Double(word), number.isFinite,
+      word.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) })
     else {
       at = start
       throw failure("Expected a number")
@@ -134,7 +145,9 @@ private struct TopNParser {
     case 0x75:
       var unit = try hexadecimal()
       if unit & 0xfc00 == 0xd800 {
-        guard at + 1 < bytes.count, bytes[at] == 0x5c, bytes[at + 1] == 0x75 else { throw failure("Half a surrogate pair") }
+        guard at + 1 < bytes.count, bytes[at] == 0x5c, bytes[at + 1] == 0x75 else {
+          throw failure("Half a surrogate pair")
+        }
         at += 2
         let low = try hexadecimal()
         guard low & 0xfc00 == 0xdc00 else { throw failure("Half a surrogate pair") }
@@ -146,7 +159,9 @@ private struct TopNParser {
     }
   }
   private mutating func hexadecimal() throws(TallyError) -> UInt32 {
-    guard at + 4 <= bytes.count, let unit = UInt32(String(decoding: bytes[at..<at + 4], as: UTF8.self), radix: 16) else {
+    guard at + 4 <= bytes.count,
+      let unit = UInt32(String(decoding: bytes[at..<at + 4], as: UTF8.self), radix: 16)
+    else {
       throw failure("Expected four hexadecimal digits")
     }
     at += 4

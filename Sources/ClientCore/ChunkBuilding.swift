@@ -1,9 +1,10 @@
+// ChunkBuilding.swift — a chunk of CSV → encoded batches for its shards, on compute threads; and where wrong rows
+// are written.
+
 import Bytes
 import Capabilities
 import Columns
 import Model
-// ChunkBuilding.swift — a chunk of CSV → encoded batches for its shards, on compute threads; and where wrong rows
-// are written.
 internal import Synchronization
 import Wire
 

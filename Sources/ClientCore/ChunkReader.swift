@@ -1,8 +1,8 @@
 // ChunkReader.swift — a CSV or CSV.gz file as chunks of whole records, in order, with bounded memory.
 //
 // Inflating and cutting are work for `Compute`; one piece at a time is under way. A gzip file is read in small
-// pieces, because a piece
-// can inflate a thousandfold.
+// pieces, because a piece can inflate a thousandfold.
+
 import Bytes
 import Capabilities
 import Model

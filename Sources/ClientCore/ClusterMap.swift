@@ -1,12 +1,12 @@
+// ClusterMap.swift — the catalog as a client or worker knows it, and the coordinators it asks.
+//
+// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the
+// next. Refreshes that are wanted at the same time are made once.
+
 import Bytes
 public import Capabilities
 public import Model
 public import RPC
-// ClusterMap.swift — the catalog as a client or worker knows it, and the coordinators it asks.
-//
-// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the
-// next. Refreshes
-// that are wanted at the same time are made once.
 internal import Synchronization
 public import Wire
 

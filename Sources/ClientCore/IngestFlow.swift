@@ -1,14 +1,14 @@
+// IngestFlow.swift — loads a CSV file as a named producer: read → cut → build → deliver, several chunks at once.
+//
+// A chunk is delivered only after all chunks before it were built without a wrong row. So when a row is wrong,
+// exactly the chunks before its own are stored, and after the file is corrected from that row on, the same command
+// completes the load. Running a load again builds the same chunks with the same keys; the shards answer those they
+// have as duplicates.
+
 import Bytes
 public import Capabilities
 import Columns
 import Model
-// IngestFlow.swift — loads a CSV file as a named producer: read → cut → build → deliver, several chunks at once.
-//
-// A chunk is delivered only after all chunks before it were built without a wrong row. So when a row is wrong,
-// exactly the chunks before
-// its own are stored, and after the file is corrected from that row on, the same command completes the load.
-// Running a load again
-// builds the same chunks with the same keys; the shards answer those they have as duplicates.
 internal import Synchronization
 import Wire
 

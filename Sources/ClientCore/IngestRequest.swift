@@ -1,4 +1,5 @@
 // IngestRequest.swift — what a load of a file is given and what it tells in the end.
+
 public import Model
 
 /// A file to load.

@@ -1,17 +1,15 @@
+// Producer.swift — brings a source's chunks to the shards' primaries, each exactly once however often it is tried.
+//
+// A chunk is a list of batches for shards; it is acknowledged when every one of them is. A batch's sequence number is
+// chunk × stride + its place among the chunk's batches for that shard, so the same chunk has the same keys in every
+// run. The shards tell duplicates within a window of 1,024 numbers above `doneBelow`, so at most `chunksInFlightMax`
+// chunks may be under way. Failures that can pass (another primary, a restart, a full queue, an unknown outcome) are
+// tried again with the same key until the caller's time to give up.
+
 public import Bytes
 public import Capabilities
 public import Model
 import RPC
-// Producer.swift — brings a source's chunks to the shards' primaries, each exactly once however often it is tried.
-//
-// A chunk is a list of batches for shards; it is acknowledged when every one of them is. A batch's sequence number is
-// chunk × stride + its place among the chunk's batches for that shard, so the same chunk has the same keys in
-// every run. The shards
-// tell duplicates within a window of 1,024 numbers above `doneBelow`, so at most `chunksInFlightMax` chunks may be
-// under way.
-// Failures that can pass (another primary, a restart, a full queue, an unknown outcome) are tried again with the
-// same key until
-// the caller's time to give up.
 internal import Synchronization
 public import Wire
 

@@ -2,6 +2,7 @@
 //
 // A text may hold several statements; each answers [header, batches…,] end, in order. Batches come as fast as they
 // are read.
+
 import Bytes
 public import Capabilities
 public import Columns

@@ -1,4 +1,5 @@
 // RequestRouting.swift — from a tenant's hash to its shard, and from a shard to the node that serves it; made once per catalog version.
+
 public import Capabilities
 public import Model
 

@@ -1,4 +1,5 @@
 // RetryPolicy.swift — how long to wait before the same request is made again: doubling pauses with jitter until a time to give up.
+
 import Capabilities
 
 /// Pauses between tries of one request.

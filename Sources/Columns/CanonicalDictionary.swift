@@ -10,7 +10,8 @@ extension TextDictionary {
   /// With `used`, only texts whose flag is set are kept (others have no meaningful new code); with `cutAt`, longer texts are cut
   /// to at most so many bytes at a character boundary, and those that become equal share a code.
   public func canonical(
-    used: [Bool]? = nil, cutAt limit: Int = .max
+    used: [Bool]? = nil,
+    cutAt limit: Int = .max
   ) -> (dictionary: TextDictionary, remap: [UInt32]) {
     var ends = offsets.dropFirst().map { $0 }
     var isCut = false
@@ -21,7 +22,9 @@ extension TextDictionary {
       ends[code] = UInt32(end)
     }
     let order = canonicalOrder(used: used, ends: ends)
-    if order.isRising && order.codes.count == count && !isCut { return (self, (0..<UInt32(count)).map { $0 }) }
+    if order.isRising && order.codes.count == count && !isCut {
+      return (self, (0..<UInt32(count)).map { $0 })
+    }
     var remap = [UInt32](repeating: 0, count: count)
     let starts = RawOffsets(capacity: order.codes.count + 1)
     var total = 0
@@ -43,7 +46,9 @@ extension TextDictionary {
                 let length = Int(ends[c] - offsets[c])
                 if length > 0 {
                   (UnsafeMutableRawPointer(target.baseAddress!) + at).copyMemory(
-                    from: source.baseAddress! + Int(offsets[c]), byteCount: length)
+                    from: source.baseAddress! + Int(offsets[c]),
+                    byteCount: length
+                  )
                 }
                 at += length
                 remap[c] = UInt32(kept)
@@ -56,11 +61,19 @@ extension TextDictionary {
         }
       }
     }
-    return (TextDictionary(offsets: Array(UnsafeBufferPointer(start: starts.base, count: kept + 1)), bytes: out), remap)
+    return (
+      TextDictionary(
+        offsets: Array(UnsafeBufferPointer(start: starts.base, count: kept + 1)),
+        bytes: out
+      ), remap
+    )
   }
 
   /// Used codes in canonical order; `repeats[i]` tells that text i equals the one before it.
-  private func canonicalOrder(used: [Bool]?, ends: [UInt32]) -> (codes: [UInt32], repeats: [Bool], isRising: Bool) {
+  private func canonicalOrder(
+    used: [Bool]?,
+    ends: [UInt32]
+  ) -> (codes: [UInt32], repeats: [Bool], isRising: Bool) {
     bytes.withUnsafeBytes { raw in
       offsets.withUnsafeBufferPointer { starts in
         ends.withUnsafeBufferPointer { ends in
@@ -70,7 +83,8 @@ extension TextDictionary {
           var list = [HashedCode](unsafeUninitializedCapacity: ends.count) { out, written in
             for code in 0..<ends.count where used?[code] ?? true {
               (out.baseAddress! + written).initialize(
-                to: HashedCode(hash: Murmur3.hash(text(UInt32(code))).high, code: UInt32(code)))
+                to: HashedCode(hash: Murmur3.hash(text(UInt32(code))).high, code: UInt32(code))
+              )
               written += 1
             }
           }
@@ -100,9 +114,13 @@ extension TextDictionary {
   /// Merges canonical dictionaries; a remap is nil where codes stay as they are.
   public static func mergeCanonical(_ parts: [TextDictionary]) -> (TextDictionary, [[UInt32]?]) {
     guard let first = parts.first else { return (.empty, []) }
-    if parts.allSatisfy({ $0 === first || $0.count == 0 }) { return (first, parts.map { _ in nil }) }
+    if parts.allSatisfy({ $0 === first || $0.count == 0 }) {
+      return (first, parts.map { _ in nil })
+    }
     let largest = parts.max { $0.count < $1.count } ?? first
-    if parts.allSatisfy({ $0 === largest || $0.count == 0 }) { return (largest, parts.map { _ in nil }) }
+    if parts.allSatisfy({ $0 === largest || $0.count == 0 }) {
+      return (largest, parts.map { _ in nil })
+    }
     // The same dictionary under several columns counts once.
     var bases: [ObjectIdentifier: Int] = [:]
     var distinct: [TextDictionary] = []
@@ -151,13 +169,16 @@ extension TextDictionary {
     var list = (0..<count).map { HashedCode(hash: hashes[$0], code: UInt32($0)) }
     var spare = list
     var runs: [Range<Int>] = []
-    for length in counts { runs.append((runs.last?.upperBound ?? 0)..<(runs.last?.upperBound ?? 0) + length) }
+    for length in counts {
+      runs.append((runs.last?.upperBound ?? 0)..<(runs.last?.upperBound ?? 0) + length)
+    }
     let isFine = bytes.withUnsafeBytes { raw in
       offsets.withUnsafeBufferPointer { starts in
         func order(_ a: UInt32, _ b: UInt32) -> Int {
           compareBytes(
             UnsafeRawBufferPointer(rebasing: raw[Int(starts[Int(a)])..<Int(starts[Int(a) + 1])]),
-            UnsafeRawBufferPointer(rebasing: raw[Int(starts[Int(b)])..<Int(starts[Int(b) + 1])]))
+            UnsafeRawBufferPointer(rebasing: raw[Int(starts[Int(b)])..<Int(starts[Int(b) + 1])])
+          )
         }
         for run in runs {
           for i in run.dropFirst() where hashes[i - 1] >= hashes[i] {
@@ -173,7 +194,9 @@ extension TextDictionary {
                 for pair in stride(from: 0, to: runs.count, by: 2) {
                   let first = at
                   var (i, end) = (runs[pair].lowerBound, runs[pair].upperBound)
-                  var (j, last) = pair + 1 < runs.count ? (runs[pair + 1].lowerBound, runs[pair + 1].upperBound) : (0, 0)
+                  var (j, last) =
+                    pair + 1 < runs.count
+                    ? (runs[pair + 1].lowerBound, runs[pair + 1].upperBound) : (0, 0)
                   while i < end && j < last {
                     let (a, b) = (list[i], list[j])
                     var takesFirst = a.hash < b.hash
@@ -220,7 +243,9 @@ extension TextDictionary {
           let (start, end) = (Int(offsets[Int(one.code)]), Int(offsets[Int(one.code) + 1]))
           if end > start {
             (UnsafeMutableRawPointer(target.baseAddress!) + written).copyMemory(
-              from: source.baseAddress! + start, byteCount: end - start)
+              from: source.baseAddress! + start,
+              byteCount: end - start
+            )
           }
           written += end - start
           fresh.append(UInt32(written))

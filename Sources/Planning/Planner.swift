@@ -27,7 +27,9 @@ func planSelect(
 ) throws(TallyError) -> DistributedPlan {
   let bound = try SelectBinder(catalog: catalog, context: context).query(select)
   let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
-  return try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
+  var plan = try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
+  plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: context.now)
+  return plan
 }
 
 /// `SELECT function(…)` where the function changes the catalog.

@@ -1,9 +1,9 @@
-import Model
 // ClientCall.swift — one request of a client and what came back for it so far.
 //
-// The connection's reader puts items in; one task takes them out and so earns the server new credit. What is
-// buffered is bounded
-// by the window and one frame: a server that sends more breaks the protocol.
+// The connection's reader puts items in; one task takes them out and so earns the server new credit. What is buffered
+// is bounded by the window and one frame: a server that sends more breaks the protocol.
+
+import Model
 internal import Synchronization
 public import Wire
 

@@ -1,10 +1,11 @@
-public import Capabilities
-import Model
 // ConnectionPool.swift — one connection per address, made when first needed and made again when lost.
 //
-// `run` carries the connections' tasks and must run while the pool is used. After a failure an address is left
-// alone for a while
-// (doubling, with jitter); requests in that time fail at once as `unavailable`, so that callers can try elsewhere.
+// `run` carries the connections' tasks and must run while the pool is used. After a failure an address is left alone
+// for a while (doubling, with jitter); requests in that time fail at once as `unavailable`, so that callers can try
+// elsewhere.
+
+public import Capabilities
+import Model
 internal import Synchronization
 public import Wire
 

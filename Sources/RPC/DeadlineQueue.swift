@@ -1,8 +1,8 @@
 // DeadlineQueue.swift — the deadlines of a connection's requests, earliest first; one task per connection waits for them.
 //
-// A binary heap with late removal: what was answered in time stays until it reaches the top, or until the stale
-// ones outnumber
-// the living, when the heap is built anew.
+// A binary heap with late removal: what was answered in time stays until it reaches the top, or until the stale ones
+// outnumber the living, when the heap is built anew.
+
 import Capabilities
 
 struct DeadlineQueue: Sendable {

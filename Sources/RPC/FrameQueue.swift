@@ -1,10 +1,11 @@
-import Capabilities
-import Model
 // FrameQueue.swift — frames on their way out of one connection, in order.
 //
-// One task per connection sends: whatever was queued while it was busy goes out in one `send`, so the answers of
-// one turn share a
-// system call. Bounded: who carries data waits for room first; control frames do not wait (they are small and few).
+// One task per connection sends: whatever was queued while it was busy goes out in one `send`, so the answers of one
+// turn share a system call. Bounded: who carries data waits for room first; control frames do not wait (they are
+// small and few).
+
+import Capabilities
+import Model
 internal import Synchronization
 import Wire
 

@@ -1,10 +1,9 @@
 // RPCConnection.swift — the client's end of one connection: many requests at once, answered in any order.
 //
 // `open` connects and exchanges hellos; `run` reads, sends, pings and watches deadlines, and must run for the
-// connection to live
-// (ConnectionPool does that). When the connection is lost every request in flight fails: `unknownOutcome` when
-// carrying it out may
-// have changed something, else `unavailable`; both may be repeated.
+// connection to live (ConnectionPool does that). When the connection is lost every request in flight fails:
+// `unknownOutcome` when carrying it out may have changed something, else `unavailable`; both may be repeated.
+
 import Bytes
 public import Capabilities
 public import Model

@@ -1,4 +1,5 @@
 // RPCOptions.swift — the settings of both ends, with defaults that need no change.
+
 import Wire
 
 /// When bodies are packed by LZ4.

@@ -1,9 +1,9 @@
-public import Capabilities
 // RPCServer.swift — accepts connections and hands their requests to a responder.
 //
 // One task group carries the connections, one per connection its requests. Bounds: connections, requests per
-// connection, bytes of
-// request bodies over all.
+// connection, bytes of request bodies over all.
+
+public import Capabilities
 internal import Synchronization
 public import Wire
 

@@ -1,11 +1,12 @@
+// ServerCall.swift — one request as the node that answers it sees it.
+//
+// Answered by exactly one `reply`, or by any number of `send` and the responder's return; a thrown error is sent as
+// such. The task that carries the request is cancelled when the client gives it up, its deadline passes or the
+// connection ends.
+
 import Bytes
 public import Capabilities
 import Model
-// ServerCall.swift — one request as the node that answers it sees it.
-//
-// Answered by exactly one `reply`, or by any number of `send` and the responder's return; a thrown error is sent
-// as such. The task
-// that carries the request is cancelled when the client gives it up, its deadline passes or the connection ends.
 internal import Synchronization
 public import Wire
 

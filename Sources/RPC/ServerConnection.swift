@@ -1,9 +1,10 @@
-import Bytes
-import Capabilities
-import Model
 // ServerConnection.swift — the server's end of one connection: hello, then requests side by side in one task group.
 //
 // Whatever breaks here ends this connection with a reason and nothing else. The reader never waits for a request.
+
+import Bytes
+import Capabilities
+import Model
 internal import Synchronization
 import Wire
 

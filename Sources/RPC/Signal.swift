@@ -1,8 +1,9 @@
 // Signal.swift — wakes one waiting task; the waiter looks again at what it waits for.
 //
-// A notification that comes first is kept (one, however many come); so waiting in a loop misses nothing.
-// Cancellation wakes too.
-// Unsafe continuations: each is taken out of the state under the lock before it is resumed, so it is resumed exactly once.
+// A notification that comes first is kept (one, however many come); so waiting in a loop misses nothing. Cancellation
+// wakes too. Unsafe continuations: each is taken out of the state under the lock before it is resumed, so it is
+// resumed exactly once.
+
 internal import Synchronization
 
 final class Signal: Sendable {

@@ -1,6 +1,8 @@
 // DictionaryEncoding.swift — the bytes of a section's dictionary, in pages, and the sorting of texts.
 //
-//   page = varint texts · INTS(texts) lengths · BYTES(sum)     — up to 8192 texts and, unless one text is longer, 64 KiB
+//   page = varint texts · INTS(texts) shared · INTS(texts) suffix lengths · BYTES(sum of suffixes)
+// A text is the first `shared` bytes of the one before it (0 for the first of a page) and its suffix. A page holds up to 8192
+// texts and 128 KiB of them, or one longer text.
 // Text columns have one dictionary a section, its texts rising by bytes, so that codes compare as texts do (zone maps, tenant order)
 // and neighbours share what LZ4 finds; TopN columns have theirs in canonical order. Both hold only texts in use.
 import Bytes
@@ -8,7 +10,7 @@ import Columns
 
 enum DictionaryEncoding {
   static let pageTextsMax = 8192
-  static let pageBytesMax = 65536
+  static let pageBytesMax = 131_072
 
   /// The pages of a dictionary; none when it is empty.
   static func encode(_ dictionary: TextDictionary) -> [[UInt8]] {
@@ -20,17 +22,36 @@ enum DictionaryEncoding {
       while end < dictionary.count, end - first < pageTextsMax,
         Int(dictionary.offsets[end + 1] - base) <= pageBytesMax
       { end += 1 }
-      let bytes = Int(base)..<Int(dictionary.offsets[end])
-      var out = ByteWriter(capacity: bytes.count + (end - first) * 2)
-      out.count(end - first)
-      ColumnEncoding.encodeLengths(Array(dictionary.offsets[first...end]), into: &out)
-      dictionary.bytes.withUnsafeBytes {
-        ColumnEncoding.encodeBytes(UnsafeRawBufferPointer(rebasing: $0[bytes]), into: &out)
-      }
-      pages.append(out.finish())
+      pages.append(page(dictionary, first..<end))
       first = end
     }
     return pages
+  }
+  private static func page(_ dictionary: TextDictionary, _ texts: Range<Int>) -> [UInt8] {
+    var shared: [Int64] = []
+    var lengths: [Int64] = []
+    shared.reserveCapacity(texts.count)
+    lengths.reserveCapacity(texts.count)
+    var suffixes = ByteWriter(capacity: pageBytesMax)
+    dictionary.bytes.withUnsafeBytes { raw in
+      var last = UnsafeRawBufferPointer(start: nil, count: 0)
+      for code in texts {
+        let text = UnsafeRawBufferPointer(
+          rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])])
+        var same = 0
+        while same < min(text.count, last.count) && text[same] == last[same] { same &+= 1 }
+        shared.append(Int64(same))
+        lengths.append(Int64(text.count - same))
+        suffixes.bytes(UnsafeRawBufferPointer(rebasing: text[same...]))
+        last = text
+      }
+    }
+    var out = ByteWriter(capacity: suffixes.count + texts.count * 2)
+    out.count(texts.count)
+    ColumnEncoding.encode(shared, into: &out)
+    ColumnEncoding.encode(lengths, into: &out)
+    suffixes.withBytes { ColumnEncoding.encodeBytes($0, into: &out) }
+    return out.finish()
   }
   /// Appends the texts of one page.
   static func decodePage(
@@ -38,15 +59,43 @@ enum DictionaryEncoding {
   ) throws(DecodingFailure) {
     let start = reader.position
     let count = try reader.count(max: pageTextsMax, "texts of a page")
-    let own = try IntegerEncoding.decodeOffsets(&reader, count: count, max: ColumnEncoding.blockElementsMax)
-    let texts = try ColumnEncoding.decodeBytes(&reader, count: Int(own[count]))
+    let limit = count == 1 ? ColumnEncoding.blockElementsMax : pageBytesMax
+    let shared = try IntegerEncoding.decodeCodes(&reader, count: count, below: limit + 1)
+    let suffixes = try IntegerEncoding.decodeOffsets(&reader, count: count, max: limit)
+    let texts = try ColumnEncoding.decodeBytes(&reader, count: Int(suffixes[count]))
     try reader.expectEnd()
     let base = bytes.count
-    guard base + texts.count <= Int(UInt32.max) else {
-      throw DecodingFailure(.tooLarge, at: start, "dictionary of more than 4 GiB")
+    var total = 0
+    var last = 0
+    offsets.reserveCapacity(offsets.count + count)
+    for i in 0..<count {
+      guard Int(shared[i]) <= last else {
+        throw DecodingFailure(.malformed, at: start, "text \(i) shares \(shared[i]) of \(last) bytes")
+      }
+      last = Int(shared[i]) + Int(suffixes[i + 1] - suffixes[i])
+      total += last
+      guard total <= limit, base + total <= Int(UInt32.max) else {
+        throw DecodingFailure(.tooLarge, at: start, "texts of \(total) bytes in a page")
+      }
+      offsets.append(UInt32(base + total))
     }
-    bytes.append(contentsOf: texts)
-    for offset in own.dropFirst() { offsets.append(UInt32(base) + offset) }
+    let joined = [UInt8](unsafeUninitializedCapacity: total) { out, written in
+      written = total
+      guard let target = out.baseAddress else { return }
+      texts.withUnsafeBufferPointer { texts in
+        var at = 0
+        var before = 0
+        for i in 0..<count {
+          let (same, from) = (Int(shared[i]), Int(suffixes[i]))
+          let own = Int(suffixes[i &+ 1]) &- from
+          if same > 0 { (target + at).initialize(from: target + before, count: same) }
+          if let source = texts.baseAddress, own > 0 { (target + at + same).initialize(from: source + from, count: own) }
+          before = at
+          at &+= same &+ own
+        }
+      }
+    }
+    bytes.append(contentsOf: joined)
   }
 }
 

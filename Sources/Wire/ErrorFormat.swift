@@ -1,8 +1,9 @@
-public import Bytes
 // ErrorFormat.swift — the head of an error frame: Model's TallyErrorFormat, with texts cut so that it fits the
 // frame before the hello.
 //
 // Message at most 2000 bytes, detail 1000, hint 500, node 63; longer ones are cut at a character border.
+
+public import Bytes
 public import Model
 
 /// Encodes and decodes errors that travel.

@@ -1,8 +1,9 @@
 // FrameAssembler.swift — bytes as they arrive → frames; the only reader of FrameFormat.
 //
 // Every length is checked against its limit before memory is taken for it; a violation ends the stream for good.
-// Invariants: the
-// chunk is consumed wholly before the next is pushed; between calls at most one frame is partly assembled.
+// Invariants: the chunk is consumed wholly before the next is pushed; between calls at most one frame is partly
+// assembled.
+
 import Bytes
 public import Model
 

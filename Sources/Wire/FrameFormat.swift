@@ -1,9 +1,8 @@
 // FrameFormat.swift — the bytes between nodes: one frame after another on a TCP stream. Meaning of the payloads: Message.swift.
 //
 // All integers little-endian. A frame is a 32-byte header, then a payload of two parts: a short *head* (the
-// message's fields) and
-// a *body* (bytes carried as they are: a batch, a fragment, a catalog), so that a large body is never copied to be
-// taken apart.
+// message's fields) and a *body* (bytes carried as they are: a batch, a fragment, a catalog), so that a large body is
+// never copied to be taken apart.
 //   0  u8 'T', u8 'F'
 //   2  u8 kind (FrameKind)            3  u8 flags: 1 = body is one LZ4 block, 2 = last frame of its stream; others zero
 //   4  u32 payload bytes that follow  8  u64 stream (0 = the connection itself; a client counts its requests up from 1)
@@ -19,9 +18,10 @@
 //   7 error       ErrorFormat; ends its stream; on stream 0 the connection   8 cancel  none: the client gave the stream up
 //   9 credit      varint bytes of stream items (head + body, unpacked) that the server may send beyond streamWindow
 //   10 goodbye    none: the server drains; start no more requests     11 ping, 12 pong: none
-// A stream starts with `streamWindow` bytes of credit; an item may be sent while credit is above zero and may take
-// it below.
+// A stream starts with `streamWindow` bytes of credit; an item may be sent while credit is above zero and may take it
+// below.
 // A server answers every request by exactly one of: response; items and end (or a last item); error.
+
 import Bytes
 public import Model
 

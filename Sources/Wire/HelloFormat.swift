@@ -5,6 +5,7 @@
 //   identity    u64 cluster high, u64 cluster low (both 0: none yet, or any) · u8 role · string name (≤ 63 bytes)
 //               · u64 node (0: not registered) · u64 incarnation
 // Instead of a helloReply a server may answer an error frame on stream 0 with the reason, and closes.
+
 public import Bytes
 public import Model
 

@@ -1,4 +1,5 @@
 // IngestMessages.swift — producers, batches on their way to a shard, and catching rollups up.
+
 public import Bytes
 public import Model
 

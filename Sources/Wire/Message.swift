@@ -1,17 +1,17 @@
 // Message.swift — everything one end may ask or answer: one closed, numbered set.
 //
 // A message is the payload of a request, response or streamItem frame (FrameFormat.swift). In the head: u8 number,
-// then the fields
-// that the message's own struct documents; in the body: its one large byte string, or nothing. Integers in heads
-// are varints unless
-// said otherwise; `string` is a varint byte count and UTF-8; `list` is a varint count and the elements.
-// Numbers are never reused. Wrong order, extra bytes and over-long texts are refused, not skipped.
+// then the fields that the message's own struct documents; in the body: its one large byte string, or nothing.
+// Integers in heads are varints unless said otherwise; `string` is a varint byte count and UTF-8; `list` is a varint
+// count and the elements. Numbers are never reused. Wrong order, extra bytes and over-long texts are refused, not
+// skipped.
 //
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · query, list → per statement [resultHeader, resultBatch…,] resultEnd
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports
+
 public import Bytes
 import Model
 

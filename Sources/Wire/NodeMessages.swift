@@ -1,4 +1,5 @@
 // NodeMessages.swift — what workers and coordinators tell each other about nodes, shards and the catalog.
+
 public import Bytes
 public import Model
 

@@ -1,4 +1,5 @@
 // QueryMessages.swift — SQL to a coordinator, fragments to workers, and what comes back.
+
 public import Bytes
 public import Model
 

@@ -7,7 +7,7 @@ import Bytes
 public import Capabilities
 import Model
 public import RPC
-import Storage
+public import Storage
 public import Wire
 
 /// What a worker is told at its start.
@@ -26,6 +26,14 @@ public struct WorkerSettings: Sendable {
   public var rollInterval: Duration = .seconds(1)
   /// Pause between two looks for files to write, merge or drop.
   public var layoutInterval: Duration = .milliseconds(250)
+  /// Rows stay in memory at most so long.
+  public var memoryAgeMax: Duration = .seconds(300)
+  /// Memtable bytes above which shards are flushed; nil: an eighth of the memory.
+  public var flushThreshold: Int?
+  /// Raw rows that one delta takes in at most, by whole batches.
+  public var rollRows = 262_144
+  /// Sizes of the journal.
+  public var journal = JournalSettings()
   /// Makes settings.
   public init(
     name: String, listen: NetworkAddress, coordinators: [NetworkAddress], initializes: Bool, memory: Int = 1 << 30
@@ -37,7 +45,7 @@ public struct WorkerSettings: Sendable {
     self.memory = memory
   }
   /// Memtable bytes above which shards are flushed.
-  var flushBytes: Int { memory / 8 }
+  var flushBytes: Int { flushThreshold ?? memory / 8 }
   /// Memtable bytes above which ingest waits.
   var memtableBytesMax: Int { memory * 2 / 5 }
 }
@@ -123,7 +131,8 @@ public actor Worker: RPCResponder {
     guard let identity else { return }
     try await DataDirectory.adopt(
       disk: surroundings.disk, found: found, identity: identity)
-    let opened = try await Journal.open(disk: surroundings.disk, cluster: identity.cluster, node: identity.node)
+    let opened = try await Journal.open(
+      disk: surroundings.disk, cluster: identity.cluster, node: identity.node, settings: settings.journal)
     let journal = opened.journal
     var stores: [ShardStore] = []
     var refused: Set<ShardID> = []

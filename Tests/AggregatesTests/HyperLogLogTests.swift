@@ -22,7 +22,9 @@ func hex(_ bytes: [UInt8]) -> String {
 }
 
 @Suite struct HyperLogLogTests {
-  static func hashes(_ values: [Int64], width: Int = 4) -> [Int64] { HLLHash.integers(values, width: width) }
+  static func hashes(_ values: [Int64], width: Int = 4) -> [Int64] {
+    HLLHash.integers(values, width: width)
+  }
   static func state(_ p: HLLParameters, _ hashes: [Int64]) -> HyperLogLog {
     var state = HyperLogLog(p)
     for hash in hashes { state.add(hash) }
@@ -31,7 +33,10 @@ func hex(_ bytes: [UInt8]) -> String {
 
   @Test func hashesAreThoseOfPostgresql() throws {
     func one(_ type: DataType, _ value: Int64, seed: Int32 = 0) throws -> Int64? {
-      guard case .fixed(let v) = try HLLHash.hash(ColumnVector(type, .fixed([value])), seed: seed).values else { return nil }
+      guard
+        case .fixed(let v) = try HLLHash.hash(ColumnVector(type, .fixed([value])), seed: seed)
+          .values
+      else { return nil }
       return v[0]
     }
     #expect(try one(.boolean, 0) == 5_048_724_184_180_415_669)
@@ -62,10 +67,14 @@ func hex(_ bytes: [UInt8]) -> String {
     }
     #expect(try first(ColumnVector(.double, .double([1.5]))) == -981_000_774_749_194_061)
     #expect(
-      try first(ColumnVector(.interval, .interval([Interval(months: 1, days: 2, microseconds: 3_000_000)])))
-        == 3_082_520_369_492_930_336)
+      try first(
+        ColumnVector(.interval, .interval([Interval(months: 1, days: 2, microseconds: 3_000_000)]))
+      )
+        == 3_082_520_369_492_930_336
+    )
     let texts: [(String, Int64)] = [
-      ("", 0), ("A", 243_126_998_722_523_514), ("B", -4_837_624_800_923_759_386), ("AB", 5_365_230_931_951_287_672),
+      ("", 0), ("A", 243_126_998_722_523_514), ("B", -4_837_624_800_923_759_386),
+      ("AB", 5_365_230_931_951_287_672),
     ]
     for (text, hash) in texts {
       let plain = TextColumn(offsets: [0, UInt32(text.utf8.count)], bytes: Array(text.utf8))
@@ -73,27 +82,39 @@ func hex(_ bytes: [UInt8]) -> String {
       let dictionary = TextDictionary(offsets: plain.offsets, bytes: plain.bytes)
       #expect(try first(ColumnVector(.text, .codes([0], dictionary))) == hash)
     }
-    #expect(throws: TallyError.self) { try HLLHash.hash(ColumnVector(.plainNumeric, .numeric([Numeric(1)]))) }
+    #expect(throws: TallyError.self) {
+      try HLLHash.hash(ColumnVector(.plainNumeric, .numeric([Numeric(1)])))
+    }
   }
   @Test func packedBytesAreThoseOfPostgresql() throws {
     let values = HLLHash.integers(Array(0...17), width: 4)
-    let p12: (Int32) -> HLLParameters = { HLLParameters(log2m: 12, regwidth: 5, expthresh: $0, sparseon: true) }
+    let p12: (Int32) -> HLLParameters = {
+      HLLParameters(log2m: 12, regwidth: 5, expthresh: $0, sparseon: true)
+    }
     #expect(hex(HLLFormat.encode(HyperLogLog())) == "118b7f")
     #expect(hex(HLLFormat.encode(Self.state(p12(256), [values[1]]))) == "128c498895a3f5af28cafe")
     #expect(hex(HLLFormat.encode(Self.state(p12(0), [values[1]]))) == "138c40afe180")
-    #expect(hex(HLLFormat.encode(Self.state(p12(0), [values[1], values[2]]))) == "138c40afe1db0040")
-    #expect(hex(HLLFormat.encode(Self.state(p12(2), Array(values[1...3])))) == "138c4213b157f0ed8020")
+    #expect(
+      hex(HLLFormat.encode(Self.state(p12(0), [values[1], values[2]]))) == "138c40afe1db0040"
+    )
+    #expect(
+      hex(HLLFormat.encode(Self.state(p12(2), Array(values[1...3])))) == "138c4213b157f0ed8020"
+    )
     let p5 = HLLParameters(log2m: 5, regwidth: 5)
     #expect(
       hex(HLLFormat.encode(Self.state(p5, values[1...15] + [values[17]])))
-        == "13857f00421204e18064298ae6c1722d0b61e13c1f84")
+        == "13857f00421204e18064298ae6c1722d0b61e13c1f84"
+    )
     let single = try #require(try HLLEstimate.cardinality(HLLFunctions.parse("\\x138b7f0001")))
     #expect(abs(single - 1.00024422012692) < 1e-12)
     for (n, type, bytes, count) in [
-      (160, 2, 1283, 160.0), (161, 3, 313, 161.179), (1000, 4, 1283, 978.630), (5000, 4, 1283, 5156.049),
+      (160, 2, 1283, 160.0), (161, 3, 313, 161.179), (1000, 4, 1283, 978.630),
+      (5000, 4, 1283, 5156.049),
       (1_000_000, 4, 1283, 995_263.715),
     ] {
-      let packed = HLLFormat.encode(Self.state(HLLParameters(), HLLHash.integers(Array(1...Int64(n)), width: 8)))
+      let packed = HLLFormat.encode(
+        Self.state(HLLParameters(), HLLHash.integers(Array(1...Int64(n)), width: 8))
+      )
       #expect(packed.count == bytes && Int(packed[0] & 15) == type)
       let estimate = try #require(try HLLEstimate.cardinality(HLLFormat.decode(packed)))
       #expect(abs(estimate - count) < 0.0006)
@@ -125,7 +146,11 @@ func hex(_ bytes: [UInt8]) -> String {
     func parameters(_ f: [Substring]) throws -> HLLParameters {
       let numbers = f[0..<4].map { Int64($0) ?? -9 }
       return try HLLFunctions.parameters(
-        log2m: numbers[0], regwidth: numbers[1], expthresh: numbers[2], sparseon: numbers[3])
+        log2m: numbers[0],
+        regwidth: numbers[1],
+        expthresh: numbers[2],
+        sparseon: numbers[3]
+      )
     }
     for line in PostgresVectors.adds.split(separator: "\n") {
       let f = line.split(separator: " ")
@@ -134,16 +159,20 @@ func hex(_ bytes: [UInt8]) -> String {
     for line in PostgresVectors.unions.split(separator: "\n") {
       let f = line.split(separator: " ")
       let (a, b) = (
-        Self.state(try parameters(f), range(1, Int(f[4])!)), Self.state(try parameters(f), range(1_000_000, Int(f[5])!))
+        Self.state(try parameters(f), range(1, Int(f[4])!)),
+        Self.state(try parameters(f), range(1_000_000, Int(f[5])!))
       )
       try compare(HLLFunctions.union(a, b), f[6], f[7])
     }
   }
   /// Lines of a gzipped fixture of postgresql-hll, or nil where the shared data is not there.
   static func fixture(_ name: String) throws -> [[Substring]]? {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent()
-    let shared = ProcessInfo.processInfo.environment["TALLY_SHARED"] ?? root.appendingPathComponent("../shared").path
+      .deletingLastPathComponent()
+    let shared =
+      ProcessInfo.processInfo.environment["TALLY_SHARED"]
+      ?? root.appendingPathComponent("../shared").path
     let path = shared + "/data/hll-vectors/" + name
     guard FileManager.default.fileExists(atPath: path) else {
       print("skipped: no \(path); set TALLY_SHARED to the shared data")
@@ -157,7 +186,8 @@ func hex(_ bytes: [UInt8]) -> String {
     try gzip.run()
     let data = pipe.fileHandleForReading.readDataToEndOfFile()
     gzip.waitUntilExit()
-    return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst().map {
+    return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst().map
+    {
       $0.split(separator: ",", omittingEmptySubsequences: false)
     }
   }
@@ -170,33 +200,57 @@ func hex(_ bytes: [UInt8]) -> String {
   @Test func cumulativeAddFixtureOfPostgresqlHLL() throws {
     var state: HyperLogLog?
     for line in try Self.fixture("cumulative_add_sparse_random.csv.gz") ?? [] {
-      if state == nil { state = try HLLFunctions.parse(line[2].lowercased()) } else { state?.add(Int64(line[1])!) }
+      if state == nil {
+        state = try HLLFunctions.parse(line[2].lowercased())
+      } else {
+        state?.add(Int64(line[1])!)
+      }
       let now = try #require(state)
-      #expect("\\x" + hex(HLLFormat.encode(now, sparse: .filledAtMost(512))) == line[2].lowercased())
+      #expect(
+        "\\x" + hex(HLLFormat.encode(now, sparse: .filledAtMost(512))) == line[2].lowercased()
+      )
       #expect(abs(try #require(try HLLEstimate.cardinality(now)) - Double(line[0])!) < 1e-9)
     }
   }
   @Test func cumulativeUnionFixturesOfPostgresqlHLL() throws {
-    for name in ["cumulative_union_explicit_explicit.csv.gz", "cumulative_union_sparse_sparse.csv.gz"] {
+    for name in [
+      "cumulative_union_explicit_explicit.csv.gz", "cumulative_union_sparse_sparse.csv.gz",
+    ] {
       var running: HyperLogLog?
       for line in try Self.fixture(name) ?? [] {
         let one = try HLLFunctions.parse(line[1].lowercased())
         #expect(abs(try #require(try HLLEstimate.cardinality(one)) - Double(line[0])!) < 1e-9)
         running = try running.map { try HLLFunctions.union($0, one) } ?? one
         let now = try #require(running)
-        #expect("\\x" + hex(HLLFormat.encode(now, sparse: .filledAtMost(512))) == line[3].lowercased())
+        #expect(
+          "\\x" + hex(HLLFormat.encode(now, sparse: .filledAtMost(512))) == line[3].lowercased()
+        )
         #expect(abs(try #require(try HLLEstimate.cardinality(now)) - Double(line[2])!) < 1e-9)
       }
     }
   }
   @Test func differentParametersDoNotUnite() throws {
     func message(_ p: HLLParameters) -> String {
-      do throws(TallyError) { return "\(try HLLFunctions.union(HyperLogLog(), HyperLogLog(p)))" } catch { return error.message }
+      do throws(TallyError) {
+        return "\(try HLLFunctions.union(HyperLogLog(), HyperLogLog(p)))"
+      } catch { return error.message }
     }
-    #expect(message(HLLParameters(regwidth: 4)) == "register width does not match: source uses 4 and dest uses 5")
-    #expect(message(HLLParameters(log2m: 10)) == "register count does not match: source uses 1024 and dest uses 2048")
-    #expect(message(HLLParameters(expthresh: 256)) == "explicit threshold does not match: source uses 256 and dest uses -1")
-    #expect(message(HLLParameters(sparseon: false)) == "sparse enable does not match: source uses 0 and dest uses 1")
+    #expect(
+      message(HLLParameters(regwidth: 4))
+        == "register width does not match: source uses 4 and dest uses 5"
+    )
+    #expect(
+      message(HLLParameters(log2m: 10))
+        == "register count does not match: source uses 1024 and dest uses 2048"
+    )
+    #expect(
+      message(HLLParameters(expthresh: 256))
+        == "explicit threshold does not match: source uses 256 and dest uses -1"
+    )
+    #expect(
+      message(HLLParameters(sparseon: false))
+        == "sparse enable does not match: source uses 0 and dest uses 1"
+    )
   }
   @Test func undefinedAbsorbsAndEmptyIsNeutral() throws {
     let undefined = HyperLogLog(HLLParameters(), .undefined)
@@ -222,33 +276,45 @@ func hex(_ bytes: [UInt8]) -> String {
     }
   }
   @Test func metadataPrintsLikeTheExtension() throws {
-    #expect(HLLFunctions.print(HyperLogLog()) == "EMPTY, nregs=2048, nbits=5, expthresh=-1(160), sparseon=1")
+    #expect(
+      HLLFunctions.print(HyperLogLog())
+        == "EMPTY, nregs=2048, nbits=5, expthresh=-1(160), sparseon=1"
+    )
     #expect(
       HLLFunctions.print(HyperLogLog(HLLParameters(), .undefined))
-        == "UNDEFINED nregs=2048, nbits=5, expthresh=-1(160), sparseon=1")
+        == "UNDEFINED nregs=2048, nbits=5, expthresh=-1(160), sparseon=1"
+    )
     let two = Self.state(HLLParameters(), [5, 5_208_657_608_173_592_891])
     #expect(
       HLLFunctions.print(two)
-        == "EXPLICIT, 2 elements, nregs=2048, nbits=5, expthresh=-1(160), sparseon=1:\n0:                    5 \n1:  5208657608173592891 ")
+        == "EXPLICIT, 2 elements, nregs=2048, nbits=5, expthresh=-1(160), sparseon=1:\n0:                    5 \n1:  5208657608173592891 "
+    )
     let registers = Self.state(HLLParameters(log2m: 5, expthresh: 0), Self.hashes([1, 2]))
     #expect(
       HLLFunctions.print(registers)
         == "COMPRESSED, 2 filled nregs=32, nbits=5, expthresh=0, sparseon=1:\n   0:  1 "
-        + String(repeating: " 0 ", count: 29) + " 1  0 ")
-    #expect(HLLFunctions.type(two) == 2 && HLLFunctions.isExact(two) && !HLLFunctions.isExact(registers))
+        + String(repeating: " 0 ", count: 29) + " 1  0 "
+    )
+    #expect(
+      HLLFunctions.type(two) == 2 && HLLFunctions.isExact(two) && !HLLFunctions.isExact(registers)
+    )
     #expect(HLLFunctions.expthresh(two).effective == 160)
     #expect(throws: TallyError.self) { try HLLFunctions.parameters(log2m: 18) }
     #expect(throws: TallyError.self) { try HLLFunctions.parameters(expthresh: 3) }
   }
   @Test func damagedBytesAreRefusedOrDecodeToSomethingThatEncodes() throws {
     let states = [
-      Self.state(HLLParameters(), Self.hashes(Array(1...5))), Self.state(HLLParameters(log2m: 5), Self.hashes(Array(1...12))),
-      Self.state(HLLParameters(log2m: 5, sparseon: false), Self.hashes(Array(1...400))), HyperLogLog(),
+      Self.state(HLLParameters(), Self.hashes(Array(1...5))),
+      Self.state(HLLParameters(log2m: 5), Self.hashes(Array(1...12))),
+      Self.state(HLLParameters(log2m: 5, sparseon: false), Self.hashes(Array(1...400))),
+      HyperLogLog(),
     ]
     for state in states {
       let bytes = HLLFormat.encode(state)
       for n in 0..<bytes.count where n != 3 && (n - 3) % 8 != 0 {
-        do { #expect(HLLFormat.encode(try HLLFormat.decode(Array(bytes[..<n]))).count <= bytes.count) } catch {}
+        do {
+          #expect(HLLFormat.encode(try HLLFormat.decode(Array(bytes[..<n]))).count <= bytes.count)
+        } catch {}
       }
       for at in bytes.indices {
         for flip: UInt8 in [1, 2, 0x10, 0x40, 0x80, 0xff] {
@@ -263,7 +329,8 @@ func hex(_ bytes: [UInt8]) -> String {
     }
     for text in [
       "\\x", "\\x2b8b7f", "\\x158b7f", "\\x138b7f00", "\\x148b7f00", "\\x128b7f00",
-      "\\x128b7f00000000000000010000000000000001", "\\x11927f", "\\x118bff", "\\x118b7f00", "11", "\\x1", "\\x1g",
+      "\\x128b7f00000000000000010000000000000001", "\\x11927f", "\\x118bff", "\\x118b7f00", "11",
+      "\\x1", "\\x1g",
     ] {
       #expect(throws: TallyError.self) { try HLLFunctions.parse(text) }
     }

@@ -30,10 +30,19 @@ struct RawRows {
         country: maybe(["de", "fr", "", "österreich"].randomElement(using: &random)!),
         number: maybe(Int64.random(in: -1000...1000, using: &random)),
         ratio: maybe(Double(Int64.random(in: -8...8, using: &random)) / 4),
-        price: maybe(Numeric(coefficient: Int128(Int64.random(in: -500...500, using: &random)), scale: UInt8(Int.random(in: 0...3, using: &random)))),
-        flag: maybe(Int64.random(in: 0...1, using: &random)), user: maybe(Int64.random(in: 0..<400, using: &random)),
-        item: maybe("item \(Int.random(in: 0..<items, using: &random) * Int.random(in: 0..<3, using: &random))"),
-        weight: maybe(Int64.random(in: -1...5, using: &random)))
+        price: maybe(
+          Numeric(
+            coefficient: Int128(Int64.random(in: -500...500, using: &random)),
+            scale: UInt8(Int.random(in: 0...3, using: &random))
+          )
+        ),
+        flag: maybe(Int64.random(in: 0...1, using: &random)),
+        user: maybe(Int64.random(in: 0..<400, using: &random)),
+        item: maybe(
+          "item \(Int.random(in: 0..<items, using: &random) * Int.random(in: 0..<3, using: &random))"
+        ),
+        weight: maybe(Int64.random(in: -1...5, using: &random))
+      )
     }
   }
   static func fixed(_ type: DataType, _ values: [Int64?]) -> ColumnVector {
@@ -57,7 +66,11 @@ struct RawRows {
         codes.append(value == nil ? 0 : interner.intern($0))
       }
     }
-    return ColumnVector(.text, plain ? .text(texts) : .codes(codes, interner.dictionary()), validity: validity)
+    return ColumnVector(
+      .text,
+      plain ? .text(texts) : .codes(codes, interner.dictionary()),
+      validity: validity
+    )
   }
   var keys: [ColumnVector] {
     [
@@ -84,22 +97,37 @@ struct RawRows {
   ]
   func inputs(plain: Bool = false) throws -> [MeasureInput] {
     let number = Self.fixed(.integer, rows.map(\.number))
-    let ratio = ColumnVector(.double, .double(rows.map { $0.ratio ?? 0 }), validity: Self.bits(rows.map { $0.ratio != nil }))
+    let ratio = ColumnVector(
+      .double,
+      .double(rows.map { $0.ratio ?? 0 }),
+      validity: Self.bits(rows.map { $0.ratio != nil })
+    )
     let price = ColumnVector(
-      .plainNumeric, .numeric(rows.map { $0.price ?? Numeric(0) }), validity: Self.bits(rows.map { $0.price != nil }))
+      .plainNumeric,
+      .numeric(rows.map { $0.price ?? Numeric(0) }),
+      validity: Self.bits(rows.map { $0.price != nil })
+    )
     let flag = Self.fixed(.boolean, rows.map(\.flag))
     let users = try HLLHash.hash(Self.fixed(.bigint, rows.map(\.user)))
     let items = Self.texts(rows.map(\.item), plain: plain)
     let filter = Self.bits(rows.map { ($0.number ?? 0) % 3 == 0 })
     let m = Self.measures
     return [
-      MeasureInput(measure: m[0]), MeasureInput(measure: m[1], argument: number), MeasureInput(measure: m[2], argument: number),
+      MeasureInput(measure: m[0]), MeasureInput(measure: m[1], argument: number),
+      MeasureInput(measure: m[2], argument: number),
       MeasureInput(measure: m[3], argument: number), MeasureInput(measure: m[4], argument: ratio),
-      MeasureInput(measure: m[5], argument: price), MeasureInput(measure: m[6], argument: number, filter: filter),
+      MeasureInput(measure: m[5], argument: price),
+      MeasureInput(measure: m[6], argument: number, filter: filter),
       MeasureInput(measure: m[7], argument: items), MeasureInput(measure: m[8], argument: flag),
-      MeasureInput(measure: m[9], argument: flag), MeasureInput(measure: m[10], argument: users, filter: filter),
+      MeasureInput(measure: m[9], argument: flag),
+      MeasureInput(measure: m[10], argument: users, filter: filter),
       MeasureInput(measure: m[11], argument: items),
-      MeasureInput(measure: m[12], argument: items, weight: Self.fixed(.bigint, rows.map(\.weight)), filter: filter),
+      MeasureInput(
+        measure: m[12],
+        argument: items,
+        weight: Self.fixed(.bigint, rows.map(\.weight)),
+        filter: filter
+      ),
     ]
   }
   /// State rows as text, one a group, sorted by keys, by dictionaries and scalar states.
@@ -118,7 +146,10 @@ struct RawRows {
     }
     let keys = groups.keys.sorted {
       before($0.tenant, $1.tenant) ?? before($0.bucket, $1.bucket)
-        ?? before($0.country.map { $0.utf8.map { Int($0) } }.map(Bytes.init), $1.country.map { $0.utf8.map { Int($0) } }.map(Bytes.init)) ?? false
+        ?? before(
+          $0.country.map { $0.utf8.map { Int($0) } }.map(Bytes.init),
+          $1.country.map { $0.utf8.map { Int($0) } }.map(Bytes.init)
+        ) ?? false
     }
     return keys.map { key in
       let rows = groups[key]!
@@ -128,13 +159,17 @@ struct RawRows {
       for user in chosen.compactMap(\.user) { users.add(HLLHash.integers([user], width: 8)[0]) }
       var (top, heavy) = (TopN(Self.topn), TopN(Self.topn))
       for item in rows.compactMap(\.item) { top.add(item) }
-      for row in chosen { if let item = row.item, let weight = row.weight { heavy.add(item, weight: weight) } }
+      for row in chosen {
+        if let item = row.item, let weight = row.weight { heavy.add(item, weight: weight) }
+      }
       top.prune(to: limit)
       heavy.prune(to: limit)
       func show<T>(_ value: T?) -> String { value.map { "\($0)" } ?? "NULL" }
       let prices = rows.compactMap(\.price).reduce(nil as Numeric?) { sum, x in
         let scale = max(sum?.scale ?? 0, x.scale)
-        func at(_ n: Numeric) -> Int128 { (0..<(scale - n.scale)).reduce(n.coefficient) { c, _ in c * 10 } }
+        func at(_ n: Numeric) -> Int128 {
+          (0..<(scale - n.scale)).reduce(n.coefficient) { c, _ in c * 10 }
+        }
         return Numeric(coefficient: (sum.map(at) ?? 0) + at(x), scale: scale)
       }
       let flags = rows.compactMap(\.flag)
@@ -142,8 +177,14 @@ struct RawRows {
         "\(key.tenant)", show(key.bucket), show(key.country), "\(rows.count)", "\(numbers.count)",
         show(numbers.isEmpty ? nil : numbers.reduce(0, +)),
         show(numbers.isEmpty ? nil : Numeric(numbers.reduce(0, +))).description,
-        show(rows.contains { $0.ratio != nil } ? rows.compactMap(\.ratio).reduce(0, +) : nil), show(prices),
-        show(chosen.compactMap(\.number).min()), show(rows.compactMap(\.item).max { Bytes($0.utf8.map { Int($0) }) < Bytes($1.utf8.map { Int($0) }) }),
+        show(rows.contains { $0.ratio != nil } ? rows.compactMap(\.ratio).reduce(0, +) : nil),
+        show(prices),
+        show(chosen.compactMap(\.number).min()),
+        show(
+          rows.compactMap(\.item).max {
+            Bytes($0.utf8.map { Int($0) }) < Bytes($1.utf8.map { Int($0) })
+          }
+        ),
         show(flags.min()), show(flags.max()), chosen.isEmpty ? "NULL" : HLLFunctions.text(users),
         hex(TopNFormat.encode(top)), hex(TopNFormat.encode(heavy)),
       ].joined(separator: "|")
@@ -164,7 +205,11 @@ struct RawRows {
         case .double(let v): return "\(v[row])"
         case .numeric(let v): return "\(v[row])"
         case .interval(let v): return "\(v[row])"
-        case .text(let v): return String(decoding: v.bytes[Int(v.offsets[row])..<Int(v.offsets[row + 1])], as: UTF8.self)
+        case .text(let v):
+          return String(
+            decoding: v.bytes[Int(v.offsets[row])..<Int(v.offsets[row + 1])],
+            as: UTF8.self
+          )
         case .codes(let v, let d): return d.string(v[row])
         case .hll(let v): return HLLFunctions.text(v.state(row))
         case .topn(let v): return hex(TopNFormat.encode(v.state(row)))
@@ -190,7 +235,11 @@ struct RawRows {
   func buildingEqualsTheNaiveWay(rows: Int, tenants: Int, buckets: Int) throws {
     let raw = RawRows(rows, tenants: Int64(tenants), buckets: Int64(buckets), seed: UInt64(rows))
     for plain in [false, true] {
-      let built = try StateBuild.build(keys: raw.keys, measures: raw.inputs(plain: plain), topNPruneMultiple: 3)
+      let built = try StateBuild.build(
+        keys: raw.keys,
+        measures: raw.inputs(plain: plain),
+        topNPruneMultiple: 3
+      )
       #expect(RawRows.show(built) == raw.naive(pruneTo: 12))
       Self.expectWellFormed(built)
     }
@@ -199,7 +248,11 @@ struct RawRows {
     let raw = RawRows(400, tenants: 2, buckets: 2, seed: 77)
     var skipped = 0
     _ = try StateBuild.build(rows: 400, keys: raw.keys, measures: raw.inputs(), skipped: &skipped)
-    #expect(skipped == raw.rows.filter { ($0.number ?? 0) % 3 == 0 && $0.item != nil && ($0.weight ?? 0) < 0 }.count)
+    #expect(
+      skipped
+        == raw.rows.filter { ($0.number ?? 0) % 3 == 0 && $0.item != nil && ($0.weight ?? 0) < 0 }
+        .count
+    )
   }
   @Test(arguments: [1, 2, 7, 40])
   func mergingRunsEqualsBuildingAtOnce(runs: Int) throws {
@@ -207,18 +260,39 @@ struct RawRows {
     var parts: [Batch] = []
     for run in 0..<runs {
       let part = raw.part(run * 6000 / runs..<(run + 1) * 6000 / runs)
-      parts.append(try StateBuild.build(keys: part.keys, measures: part.inputs(), topNPruneMultiple: 1000))
+      parts.append(
+        try StateBuild.build(keys: part.keys, measures: part.inputs(), topNPruneMultiple: 1000)
+      )
     }
-    let merged = try StateMerge.merge(parts, keyCount: 3, measures: RawRows.measures, pruning: .none)
+    let merged = try StateMerge.merge(
+      parts,
+      keyCount: 3,
+      measures: RawRows.measures,
+      pruning: .none
+    )
     #expect(RawRows.show(merged) == raw.naive())
     Self.expectWellFormed(merged)
     // Coarser buckets, in one step and in two.
     let hour = BucketWidth.microseconds(3_600_000_000)
-    let coarse = try StateMerge.merge(parts, keyCount: 3, measures: RawRows.measures, truncating: (1, hour))
+    let coarse = try StateMerge.merge(
+      parts,
+      keyCount: 3,
+      measures: RawRows.measures,
+      truncating: (1, hour)
+    )
     #expect(RawRows.show(coarse) == raw.naive(truncating: hour))
-    let again = try StateMerge.merge([merged], keyCount: 3, measures: RawRows.measures, truncating: (1, hour))
+    let again = try StateMerge.merge(
+      [merged],
+      keyCount: 3,
+      measures: RawRows.measures,
+      truncating: (1, hour)
+    )
     for (a, b) in zip(again.columns, coarse.columns) {
-      #expect(BatchFormat.encode(Batch(count: a.count, columns: [a])) == BatchFormat.encode(Batch(count: b.count, columns: [b])), "\(a) \(b)")
+      #expect(
+        BatchFormat.encode(Batch(count: a.count, columns: [a]))
+          == BatchFormat.encode(Batch(count: b.count, columns: [b])),
+        "\(a) \(b)"
+      )
     }
     // One group of all rows.
     let measureOnly = parts.map { $0.select(Array(3..<$0.columns.count)) }
@@ -229,17 +303,28 @@ struct RawRows {
       everything.rows[i].bucket = nil
       everything.rows[i].country = nil
     }
-    #expect(RawRows.show(one) == everything.naive().map { String($0.dropFirst("0|NULL|NULL|".count)) })
+    #expect(
+      RawRows.show(one) == everything.naive().map { String($0.dropFirst("0|NULL|NULL|".count)) }
+    )
   }
   @Test func monthsOfDates() throws {
-    let days = [Calendar.days(year: 2024, month: 2, day: 29), Calendar.days(year: 2024, month: 2, day: 1), TimeLimits.infinity, 0]
+    let days = [
+      Calendar.days(year: 2024, month: 2, day: 29), Calendar.days(year: 2024, month: 2, day: 1),
+      TimeLimits.infinity, 0,
+    ]
     let batch = Batch(
       count: 4,
       columns: [
-        ColumnVector(.date, .fixed(days), validity: Bitmap(words: [0b0111], count: 4)), ColumnVector(.bigint, .fixed([1, 2, 3, 4])),
-      ])
+        ColumnVector(.date, .fixed(days), validity: Bitmap(words: [0b0111], count: 4)),
+        ColumnVector(.bigint, .fixed([1, 2, 3, 4])),
+      ]
+    )
     let merged = try StateMerge.merge(
-      [batch], keyCount: 1, measures: [RawRows.measures[0]], truncating: (0, .months(1)))
+      [batch],
+      keyCount: 1,
+      measures: [RawRows.measures[0]],
+      truncating: (0, .months(1))
+    )
     #expect(RawRows.show(merged) == ["\(days[1])|3", "\(Int64.max)|3", "NULL|4"])
   }
   @Test func pruningGoesByTheAgeOfTheBucket() throws {
@@ -250,19 +335,32 @@ struct RawRows {
     let batch = Batch(
       count: 3,
       columns: [
-        ColumnVector(.timestamptz, .fixed([0, hour, 0]), validity: Bitmap(words: [0b011], count: 3)),
+        ColumnVector(
+          .timestamptz,
+          .fixed([0, hour, 0]),
+          validity: Bitmap(words: [0b011], count: 3)
+        ),
         ColumnVector(topn: [state, state, state], p),
-      ])
+      ]
+    )
     let measure = RollupMeasure(name: "top", kind: .topn, type: .topn(p))
     let merged = try StateMerge.merge(
-      [batch], keyCount: 1, measures: [measure],
-      pruning: .byAge(settledBefore: hour, bucketKey: 0, width: .microseconds(hour)))
+      [batch],
+      keyCount: 1,
+      measures: [measure],
+      pruning: .byAge(settledBefore: hour, bucketKey: 0, width: .microseconds(hour))
+    )
     guard case .topn(let column) = merged.columns[1].values else { return }
     #expect((0..<3).map { column.state($0).items.count } == [2, 6, 6])
     var pruned = state
     pruned.prune(to: 2)
     #expect(column.state(0) == pruned && column.absent == [7, 3, 3])
-    let all = try StateMerge.merge([batch], keyCount: 1, measures: [measure], pruning: .to(multiple: 1))
+    let all = try StateMerge.merge(
+      [batch],
+      keyCount: 1,
+      measures: [measure],
+      pruning: .to(multiple: 1)
+    )
     guard case .topn(let short) = all.columns[1].values else { return }
     #expect(short.state(2) == pruned)
   }
@@ -273,13 +371,22 @@ struct RawRows {
       for at in stride(from: 0, to: 4000, by: 250) {
         let part = raw.part(at..<at + 250)
         runs.append(
-          try StateBuild.build(keys: [part.keys[0]], measures: [part.inputs()[11]], topNPruneMultiple: 2))
+          try StateBuild.build(
+            keys: [part.keys[0]],
+            measures: [part.inputs()[11]],
+            topNPruneMultiple: 2
+          )
+        )
       }
       var random = TestRandom(seed)
       while runs.count > 1 {
         let take = min(runs.count, Int.random(in: 2...4, using: &random))
         let merged = try StateMerge.merge(
-          Array(runs.suffix(take)), keyCount: 1, measures: [RawRows.measures[11]], pruning: .to(multiple: 1))
+          Array(runs.suffix(take)),
+          keyCount: 1,
+          measures: [RawRows.measures[11]],
+          pruning: .to(multiple: 1)
+        )
         runs.removeLast(take)
         runs.insert(merged, at: 0)
       }
@@ -288,7 +395,9 @@ struct RawRows {
         let state = column.state(row)
         #expect(state.absent <= state.total / 4 && state.items.count <= 4)
         var exact: [String: Int64] = [:]
-        for one in raw.rows where one.tenant == Int64(row) { if let item = one.item { exact[item, default: 0] += 1 } }
+        for one in raw.rows where one.tenant == Int64(row) {
+          if let item = one.item { exact[item, default: 0] += 1 }
+        }
         #expect(state.total == exact.values.reduce(0, +))
         for (key, weight) in exact {
           if let item = state.items.first(where: { $0.key == Array(key.utf8) }) {
@@ -310,44 +419,89 @@ struct RawRows {
     let state = Batch(count: 2, columns: [key, ColumnVector(.bigint, .fixed([.max, 1]))])
     for kind in [MeasureKind.count, .sum] {
       #expect(throws: TallyError.sql("22003", "bigint out of range")) {
-        try StateMerge.merge([state], keyCount: 1, measures: [RollupMeasure(name: "s", kind: kind, type: .bigint)])
+        try StateMerge.merge(
+          [state],
+          keyCount: 1,
+          measures: [RollupMeasure(name: "s", kind: kind, type: .bigint)]
+        )
       }
     }
-    let big = Numeric(coefficient: Int128(10_000_000_000_000_000_000) * 9_000_000_000_000_000_000, scale: 0)
-    let numbers = Batch(count: 2, columns: [key, ColumnVector(.plainNumeric, .numeric([big, big]))])
+    let big = Numeric(
+      coefficient: Int128(10_000_000_000_000_000_000) * 9_000_000_000_000_000_000,
+      scale: 0
+    )
+    let numbers = Batch(
+      count: 2,
+      columns: [key, ColumnVector(.plainNumeric, .numeric([big, big]))]
+    )
     #expect(throws: TallyError.self) {
-      try StateMerge.merge([numbers], keyCount: 1, measures: [RollupMeasure(name: "s", kind: .sum, type: .plainNumeric)])
+      try StateMerge.merge(
+        [numbers],
+        keyCount: 1,
+        measures: [RollupMeasure(name: "s", kind: .sum, type: .plainNumeric)]
+      )
     }
     let doubles = Batch(count: 2, columns: [key, ColumnVector(.double, .double([1e308, 1e308]))])
     #expect(throws: TallyError.sql("22003", "value out of range: overflow")) {
-      try StateMerge.merge([doubles], keyCount: 1, measures: [RollupMeasure(name: "s", kind: .sum, type: .double)])
+      try StateMerge.merge(
+        [doubles],
+        keyCount: 1,
+        measures: [RollupMeasure(name: "s", kind: .sum, type: .double)]
+      )
     }
   }
   @Test func keysOfEveryLayoutSortWithNullsLast() throws {
     func order(_ column: ColumnVector) throws -> [String] {
       let counted = MeasureInput(measure: RawRows.measures[0])
       return RawRows.show(
-        try StateBuild.build(keys: [column], measures: [counted]))
+        try StateBuild.build(keys: [column], measures: [counted])
+      )
     }
     let noThird = Bitmap(words: [0b11011], count: 5)
     #expect(
-      try order(ColumnVector(.double, .double([.nan, -0.0, 0, 0, -1]), validity: noThird)) == ["-1.0|1", "-0.0|2", "nan|1", "NULL|1"])
+      try order(ColumnVector(.double, .double([.nan, -0.0, 0, 0, -1]), validity: noThird)) == [
+        "-1.0|1", "-0.0|2", "nan|1", "NULL|1",
+      ]
+    )
     #expect(
       try order(ColumnVector(.bigint, .fixed([.max, .min, 0, -1, .max]), validity: noThird))
-        == ["\(Int64.min)|1", "-1|1", "\(Int64.max)|2", "NULL|1"])
-    let numbers = [Numeric(coefficient: 10, scale: 1), Numeric(1), Numeric(0), Numeric(coefficient: -5, scale: 3), Numeric(2)]
-    #expect(try order(ColumnVector(.plainNumeric, .numeric(numbers), validity: noThird)).map { $0.suffix(2) } == ["|1", "|2", "|1", "|1"])
-    let spans = [Interval(months: 1), Interval(days: 30), Interval(), Interval(days: 31), Interval(microseconds: -1)]
-    #expect(try order(ColumnVector(.interval, .interval(spans), validity: noThird)).map { $0.suffix(2) } == ["|1", "|2", "|1", "|1"])
-    #expect(try order(RawRows.texts(["b", "a", nil, "ab", "b"], plain: true)) == ["a|1", "ab|1", "b|2", "NULL|1"])
+        == ["\(Int64.min)|1", "-1|1", "\(Int64.max)|2", "NULL|1"]
+    )
+    let numbers = [
+      Numeric(coefficient: 10, scale: 1), Numeric(1), Numeric(0),
+      Numeric(coefficient: -5, scale: 3), Numeric(2),
+    ]
+    #expect(
+      try order(ColumnVector(.plainNumeric, .numeric(numbers), validity: noThird)).map {
+        $0.suffix(2)
+      } == ["|1", "|2", "|1", "|1"]
+    )
+    let spans = [
+      Interval(months: 1), Interval(days: 30), Interval(), Interval(days: 31),
+      Interval(microseconds: -1),
+    ]
+    #expect(
+      try order(ColumnVector(.interval, .interval(spans), validity: noThird)).map { $0.suffix(2) }
+        == ["|1", "|2", "|1", "|1"]
+    )
+    #expect(
+      try order(RawRows.texts(["b", "a", nil, "ab", "b"], plain: true)) == [
+        "a|1", "ab|1", "b|2", "NULL|1",
+      ]
+    )
     #expect(try order(RawRows.texts([nil, nil])) == ["NULL|2"])
   }
   @Test func wideKeysNeedMoreThan64Bits() throws {
     var random = TestRandom(5)
-    let distinct = (0..<300).map { _ in (0..<4).map { _ in Int64(truncatingIfNeeded: random.next()) } }
+    let distinct = (0..<300).map { _ in
+      (0..<4).map { _ in Int64(truncatingIfNeeded: random.next()) }
+    }
     let rows = (0..<2000).map { _ in distinct[Int.random(in: 0..<300, using: &random)] }
     let keys = (0..<4).map { at in ColumnVector(.bigint, .fixed(rows.map { $0[at] })) }
-    let built = try StateBuild.build(keys: keys, measures: [MeasureInput(measure: RawRows.measures[0])])
+    let built = try StateBuild.build(
+      keys: keys,
+      measures: [MeasureInput(measure: RawRows.measures[0])]
+    )
     var counts: [[Int64]: Int] = [:]
     for row in rows { counts[row, default: 0] += 1 }
     let expected = counts.keys.sorted { $0.lexicographicallyPrecedes($1) }.map { key in
@@ -359,6 +513,8 @@ struct RawRows {
     let raw = RawRows(0, tenants: 1, buckets: 1, seed: 1)
     let built = try StateBuild.build(keys: raw.keys, measures: raw.inputs())
     #expect(built.count == 0)
-    #expect(try StateMerge.merge([built, built], keyCount: 3, measures: RawRows.measures).count == 0)
+    #expect(
+      try StateMerge.merge([built, built], keyCount: 3, measures: RawRows.measures).count == 0
+    )
   }
 }

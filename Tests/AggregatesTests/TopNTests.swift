@@ -31,18 +31,31 @@ import Testing
     let state = Self.state(["a": 3, "b": 2], counters: 10)
     #expect(try state.top(10).map(\.upper) == [3, 2])
     #expect(try state.top(1).count == 1)
-    #expect(throws: TallyError.sql("22023", "desired number of counters is higher than the topn.number_of_counters variable")) {
+    #expect(
+      throws: TallyError.sql(
+        "22023",
+        "desired number of counters is higher than the topn.number_of_counters variable"
+      )
+    ) {
       try state.top(11)
     }
   }
   @Test func jsonTextSurvivesStrangeKeys() throws {
     var state = TopN()
-    for (at, key) in ["", "''\"\"\\", "ключ", "a\nb\tc\u{1}", "🙂"].enumerated() { state.add(key, weight: Int64(at + 1)) }
+    for (at, key) in ["", "''\"\"\\", "ключ", "a\nb\tc\u{1}", "🙂"].enumerated() {
+      state.add(key, weight: Int64(at + 1))
+    }
     let text = TopNText.print(state)
     #expect(text == #"{"🙂": 5, "a\nb\tc\u0001": 4, "ключ": 3, "''\"\"\\": 2, "": 1}"#)
     #expect(try TopNText.parse(text) == state)
-    #expect(try TopNText.parse(#" { "\ud83d\ude42\u0041" : 2.9 , "x": null, "y": "z" } "#) == Self.state(["🙂A": 2]))
-    for bad in ["", "{", "{}x", "[1]", #"{"a"}"#, #"{"a":}"#, #"{"a":x}"#, #"{"a":-1}"#, #"{"a":1,}"#, #"{"\ud800":1}"#, "{\"a"] {
+    #expect(
+      try TopNText.parse(#" { "\ud83d\ude42\u0041" : 2.9 , "x": null, "y": "z" } "#)
+        == Self.state(["🙂A": 2])
+    )
+    for bad in [
+      "", "{", "{}x", "[1]", #"{"a"}"#, #"{"a":}"#, #"{"a":x}"#, #"{"a":-1}"#, #"{"a":1,}"#,
+      #"{"\ud800":1}"#, "{\"a",
+    ] {
       #expect(throws: TallyError.self) { try TopNText.parse(bad) }
     }
     #expect(throws: TallyError.self) {
@@ -71,7 +84,9 @@ import Testing
     #expect(TopNText.print(state) == #"{"a": 5, "b": 3}"#)
     #expect(state.absent == 3 && state.total == 12)
     state.add("c")
-    #expect(state.items.first { $0.key == Array("c".utf8) }.map { [$0.upper, $0.error] } == [4, 3])
+    #expect(
+      state.items.first { $0.key == Array("c".utf8) }.map { [$0.upper, $0.error] } == [4, 3]
+    )
   }
   @Test func goldenBytes() throws {
     var state = TopN(TopNParameters(counters: 300, keyBytesMax: 255))
@@ -110,7 +125,8 @@ import Testing
       for _ in 0..<12 {
         var state = TopN(TopNParameters(counters: counters))
         for _ in 0..<Int.random(in: 0...60, using: &random) {
-          let item = "k\(Int(40 * Double.random(in: 0...1, using: &random) * Double.random(in: 0...1, using: &random)))"
+          let item =
+            "k\(Int(40 * Double.random(in: 0...1, using: &random) * Double.random(in: 0...1, using: &random)))"
           let weight = Int64.random(in: 0...4, using: &random)
           state.add(item, weight: weight)
           exact[item, default: 0] += weight

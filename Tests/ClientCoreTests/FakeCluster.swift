@@ -1,5 +1,6 @@
 // A cluster of one coordinator and two workers in a simulated world: real RPC, pools, maps and producers; the nodes' insides are
 // only what the client can see of them (a catalog, a key table, rows per shard), with faults on demand.
+
 import Bytes
 import Capabilities
 import ClientCore

@@ -1,4 +1,5 @@
 // Loads of files: exactly once through every failure that can pass, resumable, and exact about what is stored when they stop.
+
 import Bytes
 import Capabilities
 import ClientCore

@@ -113,3 +113,14 @@ func definitionsThatCannotBeRolledUpAreRefused(_ options: String, _ select: Stri
   }
   #expect(constants > 30)
 }
+
+@Test(arguments: [
+  ("select sum(searches) from searches where bucket >= '2023-11-14 10:05'", 0),
+  ("select sum(searches) from searches where bucket >= '2023-11-01'", 0),
+  ("select sum(searches) from searches where bucket >= '2023-11-01 10:05'", 1),
+  ("select bucket, searches from searches where bucket < '2022-01-15' and bucket > now() - interval '1 hour'", 1),
+])
+func boundsThatCutExpiredBucketsAreTold(_ text: String, _ count: Int) throws {
+  guard case .select(let plan) = try SampleCatalog.statement(text, try SampleCatalog.make()) else { return }
+  #expect(plan.notices.count == count, "\(plan.notices)")
+}

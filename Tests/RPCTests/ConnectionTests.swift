@@ -1,4 +1,5 @@
 // Connections: hellos, refusals, broken peers, loss, silence, draining.
+
 import Bytes
 import Capabilities
 import Model

@@ -1,4 +1,5 @@
 // A server and a client on one loop over loopback TCP, and a responder whose answers tests steer.
+
 import Capabilities
 import Model
 import NodeRuntime

@@ -56,12 +56,12 @@ import Testing
   }
   @Test func everyFlippedBitIsFoundByAChecksum() throws {
     let image = SegmentWriter.write(
-      Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(300), Samples.everyType, keeps: true)])
+      Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(60), Samples.everyType, keeps: true)])
     let bytes = image.joined()
     var random = SampleRandom(5)
     let header = 0..<SegmentFormat.headerBytes
-    let tail = max(0, bytes.count - 600)..<bytes.count
-    let some = (0..<500).map { _ in random.below(bytes.count) }
+    let tail = max(0, bytes.count - 100)..<bytes.count
+    let some = (0..<200).map { _ in random.below(bytes.count) }
     for at in Array(header) + Array(tail) + some {
       var damaged = bytes
       damaged[at] ^= UInt8(1 << random.below(8))
@@ -95,7 +95,7 @@ import Testing
     let image = SegmentWriter.write(
       Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(20), Samples.everyType)])
     let bytes = image.joined()
-    for count in 0..<bytes.count {
+    for count in stride(from: 0, to: bytes.count, by: 7) {
       #expect(throws: DecodingFailure.self) {
         try SegmentReader.verify(image: FileImage(copying: Array(bytes[0..<count])))
       }
@@ -116,7 +116,7 @@ import Testing
     let bytes = image.joined()
     let range = try bytes.withUnsafeBytes { try SegmentFormat.footerRange($0) }
     var random = SampleRandom(9)
-    for _ in 0..<20_000 {
+    for _ in 0..<2000 {
       var footer = Array(bytes[range])
       for _ in 0...random.below(3) { footer[random.below(footer.count)] = UInt8(truncatingIfNeeded: random.next()) }
       do throws(DecodingFailure) {

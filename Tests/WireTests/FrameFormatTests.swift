@@ -1,4 +1,5 @@
 // Frames: golden bytes, any cut of the bytes, limits before allocation, and damage that never traps.
+
 import Bytes
 import Model
 import Testing

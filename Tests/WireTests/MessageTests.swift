@@ -1,4 +1,5 @@
 // Messages: one of each, there and back, golden numbers, and every cut or flipped bit either refused or a message.
+
 import Bytes
 import Model
 import Testing
