@@ -11,7 +11,7 @@ struct IngestTests {
     try await client.ingest(into: "events", producer: producer, batchRows: batchRows) { sink in
       for n in 0..<rows {
         try await sink.append(
-          "tenant \(n % 17)", n, TallyTimestamp(seconds: 1_357_020_300 + Int64(n)), n % 3 == 0 ? nil : Double(n) / 8, n % 2 == 0)
+          "tenant \(n % 101)", n, TallyTimestamp(seconds: 1_357_020_300 + Int64(n)), n % 3 == 0 ? nil : Double(n) / 8, n % 2 == 0)
       }
     }
   }
