@@ -59,8 +59,8 @@ struct Workload: Sendable {
     moment = RollupMoment.allCases[Int(random.next(below: 3))]
     width = 1 + Int(random.next(below: 4))
     pause = .milliseconds(Int64(random.next(in: 10...400)))
-    faults = 3 + Int(random.next(below: 10))
-    faultGap = .milliseconds(Int64(random.next(in: 300...3000)))
+    faults = 4 + Int(random.next(below: 12))
+    faultGap = .milliseconds(Int64(random.next(in: 200...2000)))
     hasLinkFaults = random.chance(percent: 40)
     let skews = random.chance(percent: 30)
     wallOffsets = (0..<4).map { _ in
@@ -68,7 +68,7 @@ struct Workload: Sendable {
     }
     tuning = (0..<8).map { _ in random.next() }
     let producers = 1 + Int(random.next(below: 3))
-    let chunks = 8 + Int(random.next(below: 25))
+    let chunks = 10 + Int(random.next(below: 60))
     let rowsMax = 1 + random.next(below: 80)
     let users: UInt64 = [20, 1000, 100_000][Int(random.next(below: 3))]
     let span = UInt64(5 * Self.day)

@@ -99,25 +99,31 @@ public actor Worker: RPCResponder {
     let pool = ConnectionPool(
       identity: { cell.value }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random)
     let listener = try await surroundings.network.listen(on: settings.listen)
+    let serving = Promise<Void>()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pool.run() }
       group.addTask {
         _ = try await stop.value
-        throw CancellationError()
+        // Once it serves, `start` drains before it ends.
+        if !serving.isSettled { throw CancellationError() }
       }
       group.addTask {
-        try await start(surroundings, settings, found, cell, pool, listener, started: started, stop: stop)
+        try await start(surroundings, settings, found, cell, pool, listener, started: started, serving: serving, stop: stop)
+      }
+      // Waiting for a promise is not ended by cancellation: a worker that fails settles it, or it would never end.
+      defer {
+        stop.fail(CancellationError())
+        listener.close()
+        pool.close()
+        group.cancelAll()
       }
       do { while try await group.next() != nil {} } catch is CancellationError {}
-      listener.close()
-      pool.close()
-      group.cancelAll()
     }
   }
 
   private static func start(
     _ surroundings: Surroundings, _ settings: WorkerSettings, _ found: DataDirectory.Identity?, _ cell: IdentityCell,
-    _ pool: ConnectionPool, _ listener: any Listener, started: Instant, stop: Promise<Int32>
+    _ pool: ConnectionPool, _ listener: any Listener, started: Instant, serving: Promise<Void>, stop: Promise<Int32>
   ) async throws {
     let previous = try await IncarnationFile.read(surroundings.disk)
     var identity = found
@@ -167,8 +173,9 @@ public actor Worker: RPCResponder {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
-      try await worker.beat()
+      try await worker.firstBeat()
       try await worker.establish()
+      serving.fulfil(())
       group.addTask { await server.serve(listener) }
       surroundings.log.info(
         "ready", ("role", "worker"), ("rpc", listener.address.description), ("cluster", registered.cluster.description),
@@ -184,7 +191,10 @@ public actor Worker: RPCResponder {
         journal.close()
         throw CancellationError()
       }
-      defer { group.cancelAll() }
+      defer {
+        stop.fail(CancellationError())
+        group.cancelAll()
+      }
       while try await group.next() != nil {}
     }
   }
