@@ -59,12 +59,19 @@ public struct StatementEnd: Sendable, Equatable {
   init(_ end: ResultEnd) {
     tag = end.tag
     rows = end.rows
-    notices = end.notices.map { ServerNotice(sqlState: $0.sqlState, message: $0.message, hint: $0.hint) }
+    notices = end.notices.map {
+      ServerNotice(sqlState: $0.sqlState, message: $0.message, hint: $0.hint)
+    }
     let s = end.statistics
     cost = StatementCost(
-      planMicroseconds: s.planMicroseconds, totalMicroseconds: s.totalMicroseconds,
-      mergeMicroseconds: s.mergeMicroseconds, shards: s.shards, rowsRead: s.rowsRead, blocks: s.blocks,
-      freshRows: s.freshRows)
+      planMicroseconds: s.planMicroseconds,
+      totalMicroseconds: s.totalMicroseconds,
+      mergeMicroseconds: s.mergeMicroseconds,
+      shards: s.shards,
+      rowsRead: s.rowsRead,
+      blocks: s.blocks,
+      freshRows: s.freshRows
+    )
   }
 }
 

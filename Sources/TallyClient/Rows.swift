@@ -24,7 +24,9 @@ public struct Rows: Sendable {
   public func textRows() -> [[String?]] { map { row in (0..<row.count).map { row[$0].text } } }
 
   /// All rows as typed tuples, the columns in order.
-  public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) throws -> [(repeat each T)] {
+  public func decode<each T: TallyDecodable>(
+    _ types: (repeat each T).Type
+  ) throws -> [(repeat each T)] {
     var out: [(repeat each T)] = []
     for row in self { out.append(try row.tuple(repeat (each T).self)) }
     return out
@@ -49,12 +51,16 @@ public struct Rows: Sendable {
     }
     return results
   }
-  static var unannounced: TallyError { TallyError(.protocolViolation, "rows came without their header") }
+  static var unannounced: TallyError {
+    TallyError(.protocolViolation, "rows came without their header")
+  }
 }
 
 extension Rows: Sequence {
   /// Reads the rows in order.
-  public func makeIterator() -> Iterator { Iterator(columns: ColumnNames(columns), batches: batches) }
+  public func makeIterator() -> Iterator {
+    Iterator(columns: ColumnNames(columns), batches: batches)
+  }
   /// Reads rows.
   public struct Iterator: IteratorProtocol {
     let columns: ColumnNames
