@@ -20,10 +20,12 @@ public struct FileLoad: Sendable {
   public var nullText = ""
   /// Name of the source; the same name and bytes load once. Nil: the file's path.
   public var source: String?
+  ///
   /// Load anew although a source of that name was loaded before.
   public var again = false
   /// Absolute path of a file for wrong rows; it is written anew. Nil: the first wrong row ends the load.
   public var rejectFile: String?
+  ///
   /// How long an outage may last before the load fails.
   public var patience: Duration = .seconds(120)
   /// A file and a table; the rest has defaults.
@@ -100,6 +102,7 @@ extension TallyClient {
   ///
   /// Run again with the same bytes and settings it completes what is missing and stores nothing twice.
   public func load(
+  ///
     _ load: FileLoad,
     progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
   ) async throws -> LoadReport {

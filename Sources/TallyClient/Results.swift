@@ -46,7 +46,7 @@ public struct StatementCost: Sendable, Equatable {
 
 /// What stands at the end of a statement's rows.
 public struct StatementEnd: Sendable, Equatable {
-  /// PostgreSQL's command tag: `SELECT 3`, `CREATE TABLE`, …
+  /// PostgreSQL's command tag, for example `SELECT 3` or `CREATE TABLE`.
   public var tag = ""
   /// Rows returned or stored.
   public var rows: UInt64 = 0

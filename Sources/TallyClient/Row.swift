@@ -1,5 +1,5 @@
-import Aggregates
 // Row.swift — one row of a result and its cells: a place in a batch that all its rows share.
+import Aggregates
 import Bytes
 import Columns
 public import Model
@@ -54,6 +54,7 @@ public struct Row: Sendable {
   }
   /// The cell of a column, by name; the first of that name. Throws 42703 when there is none.
   public subscript(name: String) -> Cell {
+  ///
     get throws(TallyError) { self[try source.names.place(name)] }
   }
   /// The value of a column, by place.
@@ -106,6 +107,7 @@ public struct Cell: Sendable {
   }
   /// PostgreSQL's text; nil for NULL. An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
   public var text: String? {
+  ///
     switch content {
     case .null: nil
     case .hll(let bytes): ValueText.print(.hll(bytes), as: vector.type)

@@ -28,6 +28,8 @@ struct RowPlan: Sendable {
   private let plan: CSVPlan
   private let shards: [ShardID]
 
+  /// Plans the rows of one ingest.
+  ///
   /// `columns` nil: all of the table's. `constants` are the evaluated defaults of columns that are not taken.
   init(
     table: TableSchema,

@@ -10,7 +10,7 @@ public struct Rows: Sendable {
   public var columns: [ResultColumn] = []
   /// The rows, with the columns' types.
   public var batches: [Batch] = []
-  /// PostgreSQL's command tag: `SELECT 3`, `CREATE TABLE`, …
+  /// PostgreSQL's command tag, for example `SELECT 3` or `CREATE TABLE`.
   public var tag = ""
   /// Notices.
   public var notices: [ServerNotice] = []
@@ -22,6 +22,7 @@ public struct Rows: Sendable {
 
   /// All rows as text; nil is NULL. An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
   public func textRows() -> [[String?]] { map { row in (0..<row.count).map { row[$0].text } } }
+  ///
 
   /// All rows as typed tuples, the columns in order.
   public func decode<each T: TallyDecodable>(

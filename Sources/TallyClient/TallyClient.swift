@@ -25,6 +25,7 @@ public struct ClientOptions: Sendable {
 
 /// A connection to a Tally cluster. Made by `with`; usable from any task while that runs.
 public final class TallyClient: Sendable {
+///
   let map: ClusterMap
   let surroundings: Surroundings
   let loop: UVLoop
@@ -161,6 +162,7 @@ public final class TallyClient: Sendable {
   }
   /// Tries the coordinators in turn; nil when one is connected, else why the last is not. Throws what cannot heal.
   private func reach(_ end: Instant) async throws -> TallyError? {
+  ///
     var reason = TallyError(.unavailable, "no coordinator was tried")
     for address in map.coordinators {
       do {

@@ -1,4 +1,4 @@
-// IngestCommand.swift — `tally ingest`: loads CSV files, each as a named producer, so that repeating the command completes and never doubles.
+// IngestCommand.swift — `tally ingest`: loads CSV files, each as a named producer, so that repeating it completes and never doubles.
 //
 // Progress goes to standard error: one line that is redrawn on a terminal, else a line every five seconds. The report goes to standard
 // output; with --json as one object a file and, last, one of their sum.
