@@ -18,14 +18,16 @@ public struct FileLoad: Sendable {
   public var delimiter: UInt8 = 0x2c
   /// Unquoted text that means NULL.
   public var nullText = ""
-  /// Name of the source; the same name and bytes load once. Nil: the file's path.
-  public var source: String?
+  /// Name of the source; the same name and bytes load once.
   ///
+  /// Nil: the file's path.
+  public var source: String?
   /// Load anew although a source of that name was loaded before.
   public var again = false
-  /// Absolute path of a file for wrong rows; it is written anew. Nil: the first wrong row ends the load.
-  public var rejectFile: String?
+  /// Absolute path of a file for wrong rows; it is written anew.
   ///
+  /// Nil: the first wrong row ends the load.
+  public var rejectFile: String?
   /// How long an outage may last before the load fails.
   public var patience: Duration = .seconds(120)
   /// A file and a table; the rest has defaults.
@@ -98,11 +100,11 @@ public struct LoadReport: Sendable, Equatable {
 }
 
 extension TallyClient {
-  /// Loads a file as a named producer; returns also when it failed, saying what is stored. `progress` is told after every chunk.
+  /// Loads a file as a named producer; returns also when it failed, saying what is stored.
   ///
+  /// `progress` is told after every chunk.
   /// Run again with the same bytes and settings it completes what is missing and stores nothing twice.
   public func load(
-  ///
     _ load: FileLoad,
     progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
   ) async throws -> LoadReport {

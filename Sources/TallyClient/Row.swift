@@ -52,9 +52,10 @@ public struct Row: Sendable {
       index: index
     )
   }
-  /// The cell of a column, by name; the first of that name. Throws 42703 when there is none.
-  public subscript(name: String) -> Cell {
+  /// The cell of the first column of that name.
   ///
+  /// Throws 42703 when there is none.
+  public subscript(name: String) -> Cell {
     get throws(TallyError) { self[try source.names.place(name)] }
   }
   /// The value of a column, by place.
@@ -105,9 +106,10 @@ public struct Cell: Sendable {
   public func decode<T: TallyDecodable>(_ type: T.Type = T.self) throws(TallyError) -> T {
     try T.decode(self)
   }
-  /// PostgreSQL's text; nil for NULL. An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
-  public var text: String? {
+  /// PostgreSQL's text; nil for NULL.
   ///
+  /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
+  public var text: String? {
     switch content {
     case .null: nil
     case .hll(let bytes): ValueText.print(.hll(bytes), as: vector.type)

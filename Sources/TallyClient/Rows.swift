@@ -20,9 +20,10 @@ public struct Rows: Sendable {
   /// Number of rows.
   public var count: Int { batches.reduce(0) { $0 + $1.count } }
 
-  /// All rows as text; nil is NULL. An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
-  public func textRows() -> [[String?]] { map { row in (0..<row.count).map { row[$0].text } } }
+  /// All rows as text; nil is NULL.
   ///
+  /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
+  public func textRows() -> [[String?]] { map { row in (0..<row.count).map { row[$0].text } } }
 
   /// All rows as typed tuples, the columns in order.
   public func decode<each T: TallyDecodable>(

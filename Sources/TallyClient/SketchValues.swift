@@ -3,9 +3,10 @@ import Aggregates
 import Columns
 public import Model
 
-/// A HyperLogLog: a set known by how many distinct values it holds, about. Equal to postgresql-hll's, byte for byte.
-public struct HLL: Sendable, Equatable, CustomStringConvertible {
+/// A HyperLogLog: a set known by how many distinct values it holds, about.
 ///
+/// Equal to postgresql-hll's, byte for byte.
+public struct HLL: Sendable, Equatable, CustomStringConvertible {
   private var state: HyperLogLog
   init(_ state: HyperLogLog) { self.state = state }
 

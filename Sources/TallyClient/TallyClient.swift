@@ -23,9 +23,10 @@ public struct ClientOptions: Sendable {
   public init() {}
 }
 
-/// A connection to a Tally cluster. Made by `with`; usable from any task while that runs.
-public final class TallyClient: Sendable {
+/// A connection to a Tally cluster.
 ///
+/// Made by `with`; usable from any task while that runs.
+public final class TallyClient: Sendable {
   let map: ClusterMap
   let surroundings: Surroundings
   let loop: UVLoop
@@ -160,9 +161,10 @@ public final class TallyClient: Sendable {
       try await clock.sleep(for: .milliseconds(50))
     }
   }
-  /// Tries the coordinators in turn; nil when one is connected, else why the last is not. Throws what cannot heal.
-  private func reach(_ end: Instant) async throws -> TallyError? {
+  /// Tries the coordinators in turn; nil when one is connected, else why the last is not.
   ///
+  /// Throws what cannot heal.
+  private func reach(_ end: Instant) async throws -> TallyError? {
     var reason = TallyError(.unavailable, "no coordinator was tried")
     for address in map.coordinators {
       do {
