@@ -128,6 +128,9 @@ public final class RPCConnection: Sendable {
           }
           assembler.payloadLimit = Limits.frameBytesMax
           return Greeting(version: version, peer: peer, assembler: assembler)
+        case .goodbye:
+          // It was told to stop between accepting the connection and answering the hello.
+          throw TallyError(.unavailable, "the server is shutting down")
         default:
           throw TallyError(
             .protocolViolation,
@@ -358,14 +361,15 @@ public final class RPCConnection: Sendable {
           expired, state.lastHeard, state.closed != nil, state.isDraining && state.calls.isEmpty
         )
       }
+      // First: those that expired are no longer among the calls that a shutdown fails.
+      for call in expired {
+        outgoing.post(control: Frame(.cancel, stream: call.stream))
+        call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
+      }
       if isClosed { return }
       if isDrained {
         shutDown(TallyError(.unavailable, "\(peer.name) is shutting down"))
         return
-      }
-      for call in expired {
-        outgoing.post(control: Frame(.cancel, stream: call.stream))
-        call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
       }
       if now >= lastHeard + options.silenceLimit {
         shutDown(

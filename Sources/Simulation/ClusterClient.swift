@@ -51,12 +51,14 @@ final class ClusterClient: Sendable {
   }
   /// Runs one statement and returns its rows.
   func query(_ sql: String, timeout: Duration = .seconds(10)) async throws -> [[Cell]] {
+    near.log.record(.debug, "asks", [("sql", sql)])
     let call = try await QueryCall.open(QueryRequest(sql: sql), map: map, deadline: near.clock.now + timeout)
     var rows: [[Cell]] = []
     while let event = try await call.next() {
       guard case .batch(let batch) = event else { continue }
       for row in 0..<batch.count { rows.append(batch.columns.map { Self.cell($0, row) }) }
     }
+    near.log.record(.debug, "answered", [("rows", "\(rows.count)")])
     return rows
   }
   private static func cell(_ column: ColumnVector, _ row: Int) -> Cell {

@@ -88,32 +88,37 @@ final class ClusterRun: @unchecked Sendable {
   func toTheEnd() async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for server in cluster.servers { group.addTask { try await server.live() } }
+      // Also when something throws: the lives of servers and clients end by this only.
+      defer { for process in cluster.servers + producers { process.finish() } }
       try await cluster.formed()
       try await withThrowingTaskGroup(of: Void.self) { work in
+        defer {
+          isReading = false
+          for producer in producers { producer.finish() }
+        }
         work.addTask { try await self.disturb() }
         try await self.administer { client in
           try await client.persist("CREATE TABLE", accepting: ["42P07"]) { _ = try await client.query(Workload.createTable) }
-          try await client.persist("create_distributed_table", accepting: ["55000"]) {
+          try await client.persist("create_distributed_table", accepting: ["55000", "42P16"]) {
             _ = try await client.query(self.workload.distribute)
           }
         }
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
         work.addTask { try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.read) } }
-        try await self.untilDelivered()
-        self.isReading = false
+        // Each of them ends; the first error ends the run.
+        work.addTask { try await self.untilDelivered() }
         try await work.waitForAll()
       }
       world.fabric.heal()
       try await judge("warm")
       for server in cluster.servers { server.fail(.power, pause: .milliseconds(50), operations: 0) }
       try await judge("after a power cut")
-      for server in cluster.servers { server.finish() }
-      try await group.waitForAll()
     }
   }
   private func untilDelivered() async throws {
     while !producers.allSatisfy(\.isFinished) || !ledger.hasRollup { try await world.clock.sleep(for: .milliseconds(50)) }
+    isReading = false
   }
   private func administer(_ body: @escaping @Sendable (ClusterClient) async throws -> Void) async throws {
     try await office.run { near in try await ClusterClient.run(near, "administrator", body) }
@@ -135,6 +140,8 @@ final class ClusterRun: @unchecked Sendable {
   private func judge(_ what: String) async throws {
     let ledger = self.ledger
     let truth = RollupTruth(ledger.rows)
+    note("judging", what)
+    defer { note("judged", what) }
     try await administer { client in
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))

@@ -52,6 +52,8 @@ final class SimulatedProcess: @unchecked Sendable {
   /// Runs the program again and again until `finish`.
   func live() async throws {
     while !isFinished {
+      // A fault may come before the first start too.
+      if !node.isUp { node.restart() }
       let (stop, ended, program) = (Promise<Int32>(), Promise<Void>(), program)
       (self.stop, self.ended, isStopping) = (stop, ended, false)
       node.start { near in
@@ -72,9 +74,7 @@ final class SimulatedProcess: @unchecked Sendable {
       if isFinished { return }
       node.kill(losingPower: false)
       try await world.clock.sleep(for: max(pause, .milliseconds(1)))
-      if isFinished { return }
-      node.restart()
-      world.executor.note("started-again")
+      world.executor.note("starting-again")
     }
   }
   /// Makes the process end; it is started again after `pause`.

@@ -108,6 +108,19 @@ final class Manifest {
     return false
   }
 
+  /// Reads the manifest in use and changes nothing, not even an unfinished edit at its end.
+  static func look(
+    disk: any Disk, cluster: ClusterID, shard: ShardID
+  ) async throws -> (number: UInt64, contents: ManifestContents, hasTornTail: Bool) {
+    let directory = ManifestFormat.directory(shard)
+    let number = try ManifestFormat.decodeCurrent(try await disk.readAll(directory + "/" + ManifestFormat.current))
+    let bytes = try await disk.readAll(directory + "/" + ManifestFormat.name(number))
+    let manifest = Manifest(
+      disk: disk, cluster: cluster, shard: shard, rollover: rolloverBytes, number: number, contents: ManifestContents())
+    let isTorn = try manifest.read(bytes)
+    return (number, manifest.contents, isTorn)
+  }
+
   /// Makes an edit durable.
   func append(_ edit: ManifestEdit) async throws {
     var after = contents

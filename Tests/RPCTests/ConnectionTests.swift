@@ -329,3 +329,44 @@ private func ingest() -> Message {
     }
   }
 }
+
+@Test func aDeadlineThatComesWhileTheServerDrainsEndsTheRequest() async throws {
+  try await withBench { bench in
+    try await withThrowingTaskGroup(of: StatusCode?.self) { group in
+      group.addTask {
+        try await status { _ = try await bench.call(1000, deadline: .milliseconds(80)) }
+      }
+      try await bench.until { bench.responder.started.withLock { $0 } == 1 }
+      let connection = try await bench.pool.connection(to: bench.address)
+      group.addTask {
+        await bench.server.drain(bench.listener, until: bench.clock.now + .seconds(20))
+        return nil
+      }
+      try await bench.until { !connection.isUsable }
+      var codes: [StatusCode?] = []
+      codes.append(try await group.next() ?? nil)
+      // The responder does not notice that its request was given up.
+      bench.responder.gate(1000).fulfil(())
+      for try await code in group { codes.append(code) }
+      #expect(codes.contains(.timedOut))
+    }
+  }
+}
+
+@Test func aServerThatShutsDownBeforeItsHelloIsUnavailable() async throws {
+  try await withBench { bench in
+    let listener = try await bench.network.listen(on: NetworkAddress(host: "127.0.0.1", port: 0))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask {
+        let peer = RawPeer(try await listener.accept())
+        _ = try await peer.next()
+        try await peer.send(Frame(.goodbye))
+        _ = try await peer.next()
+      }
+      let code = try await status { _ = try await bench.pool.connection(to: listener.address) }
+      #expect(code == .unavailable)
+      listener.close()
+      group.cancelAll()
+    }
+  }
+}
