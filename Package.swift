@@ -56,16 +56,17 @@ let package = Package(
     module("Storage", "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("Execution", "Planning", "Storage", "Aggregates", "Columns", "Model", "Bytes"),
     module("Consensus", "Wire", "Model", "Bytes"),
-    module("Replication", "Wire", "Storage", "Columns", "Model", "Bytes"),
     module("ClientCore", "RPC", "Wire", "Capabilities", "Columns", "Model", "Bytes", "CZlib"),
     module(
-      "WorkerNode", "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage",
+      "WorkerNode", "Execution", "ClientCore", "RPC", "Wire", "Planning", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module(
       "CoordinatorNode", "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL", "Storage",
       "Aggregates", "Capabilities", "Columns", "Model", "Bytes"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
-    module("Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims"),
+    module(
+      "Simulation", "WorkerNode", "CoordinatorNode", "ClientCore", "RPC", "Wire", "Storage", "Aggregates", "Capabilities",
+      "Columns", "Model", "Bytes", "CShims"),
     module(
       "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities", "Columns", "Aggregates", "Model",
       "Bytes"),
@@ -76,7 +77,7 @@ let package = Package(
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("simulate", path: "Tools/simulate", "Simulation"),
-    program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime"),
+    program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(
       "fuzz", path: "Tools/fuzz", exclude: ["run"], "Planning", "Storage", "Wire", "ClientCore", "Consensus", "SQL", "Aggregates",
       "Columns", "Model", "Capabilities", "Bytes"),
@@ -92,10 +93,10 @@ let package = Package(
     tests("SQLTests", "SQL"),
     tests("WireTests", "Wire"),
     tests("RPCTests", "RPC", "Simulation", "NodeRuntime"),
-    tests("PlanningTests", "Planning"),
+    .testTarget(
+      name: "PlanningTests", dependencies: ["Planning", "TestSupport"], exclude: ["Fixtures"], swiftSettings: settings),
     tests("StorageTests", "Storage", "Simulation"),
     tests("ExecutionTests", "Execution", "Planning"),
-    tests("ReplicationTests", "Replication"),
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),

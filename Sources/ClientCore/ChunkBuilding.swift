@@ -71,24 +71,35 @@ final class ChunkBuilding: Sendable {
   }
 }
 
-/// A file of wrong rows, as they were written, one a line.
+/// A file of wrong rows: CSV with a header, `line,column,sqlstate,reason,record`; `record` is the row as it was written.
 final class RejectFile: Sendable {
   private let file: any DiskFile
-  private let position = Mutex<UInt64>(0)
+  private let position: Mutex<UInt64>
+  private static let header = Array("line,column,sqlstate,reason,record\n".utf8)
 
-  private init(_ file: any DiskFile) { self.file = file }
+  private init(_ file: any DiskFile) {
+    self.file = file
+    position = Mutex(UInt64(Self.header.count))
+  }
   static func create(_ path: String, disk: any Disk) async throws -> RejectFile {
     do { try await disk.remove(path) } catch let failure as DiskFailure
       where failure.kind == .notFound
     {}
-    return RejectFile(try await disk.open(path, .create))
+    let file = try await disk.open(path, .create)
+    try await file.write([header], at: 0, sync: false)
+    return RejectFile(file)
   }
   /// Appends records; calls follow one another.
   func append(_ rejects: [CSVReject]) async throws {
     if rejects.isEmpty { return }
     var bytes: [UInt8] = []
     for reject in rejects {
-      bytes += reject.record
+      bytes += Array("\(reject.line),".utf8)
+      Self.quote(Array((reject.column ?? "").utf8), into: &bytes)
+      bytes += Array(",\(reject.error.sqlState),".utf8)
+      Self.quote(Array(reject.error.message.utf8), into: &bytes)
+      bytes.append(0x2c)
+      Self.quote(reject.record, into: &bytes)
       bytes.append(0x0a)
     }
     let count = UInt64(bytes.count)
@@ -97,6 +108,18 @@ final class RejectFile: Sendable {
       return position
     }
     try await file.write([bytes], at: start, sync: false)
+  }
+  private static func quote(_ field: [UInt8], into bytes: inout [UInt8]) {
+    guard field.contains(where: { $0 == 0x22 || $0 == 0x2c || $0 == 0x0a || $0 == 0x0d }) else {
+      bytes += field
+      return
+    }
+    bytes.append(0x22)
+    for byte in field {
+      if byte == 0x22 { bytes.append(0x22) }
+      bytes.append(byte)
+    }
+    bytes.append(0x22)
   }
   func close() async throws {
     try await file.sync()

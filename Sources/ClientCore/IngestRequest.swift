@@ -20,7 +20,7 @@ public struct IngestRequest: Sendable {
   public var source: String?
   /// Load anew although a source of that name was loaded before.
   public var again = false
-  /// File for wrong rows, below the disk's root; it is written anew.
+  /// File for wrong rows (CSV: line, column, SQLSTATE, reason, record), below the disk's root; written anew.
   ///
   /// Nil: the first wrong row ends the load.
   public var rejectPath: String?

@@ -104,8 +104,15 @@ actor CatalogLog {
     if case .refused(let error) = outcome { throw error }
     return outcome
   }
-  /// Writes and applies proposals until cancelled.
+  /// Writes and applies proposals until cancelled; then, as after a failure, every proposal fails.
   func run() async throws {
+    do { try await write() } catch {
+      proposals.finish()
+      while proposals.count > 0, let left = try await proposals.receive() { left.answer.fail(error) }
+      throw error
+    }
+  }
+  private func write() async throws {
     while let first = try await proposals.receive() {
       var batch = [first]
       while batch.count < 256, proposals.count > 0, let next = try await proposals.receive() { batch.append(next) }

@@ -79,6 +79,12 @@ public actor Coordinator: RPCResponder {
       identity: { identity }, responder: coordinator, clock: surroundings.clock, log: surroundings.log)
     let listener = try await surroundings.network.listen(on: settings.listen)
     try await withThrowingTaskGroup(of: Void.self) { group in
+      // Waiting for a promise is not ended by cancellation: a coordinator that fails settles it, or it would never end.
+      defer {
+        stop.fail(CancellationError())
+        pool.close()
+        group.cancelAll()
+      }
       group.addTask { try await log.run() }
       group.addTask { await pool.run() }
       try await coordinator.announce(listener.address)
@@ -94,8 +100,6 @@ public actor Coordinator: RPCResponder {
       }
       do { while try await group.next() != nil {} } catch is CancellationError {}
       await log.finish()
-      pool.close()
-      group.cancelAll()
     }
   }
 

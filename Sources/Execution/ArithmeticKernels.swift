@@ -12,7 +12,12 @@ enum ArithmeticKernels {
 
   /// (T, T) → T.
   static func binary(
-    _ function: Function, _ a: Operand, _ b: Operand, _ type: DataType, count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ a: Operand,
+    _ b: Operand,
+    _ type: DataType,
+    count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     switch a.type.layout {
     case .double: return .double(try doubles(function, a, b, count, validity))
@@ -21,22 +26,36 @@ enum ArithmeticKernels {
     }
   }
   private static func integers(
-    _ function: Function, _ a: Operand, _ b: Operand, _ type: DataType, _ count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ a: Operand,
+    _ b: Operand,
+    _ type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> [Int64] {
     let (x, y, am, bm) = (a.fixed, b.fixed, a.mask, b.mask)
     let range = IntegerRange.of(type)
     switch function {
-    case .add: return try checked(x, am, y, bm, count, range, type, validity) { $0.addingReportingOverflow($1) }
+    case .add:
+      return try checked(x, am, y, bm, count, range, type, validity) {
+        $0.addingReportingOverflow($1)
+      }
     case .subtract:
-      return try checked(x, am, y, bm, count, range, type, validity) { $0.subtractingReportingOverflow($1) }
+      return try checked(x, am, y, bm, count, range, type, validity) {
+        $0.subtractingReportingOverflow($1)
+      }
     case .multiply:
-      return try checked(x, am, y, bm, count, range, type, validity) { $0.multipliedReportingOverflow(by: $1) }
+      return try checked(x, am, y, bm, count, range, type, validity) {
+        $0.multipliedReportingOverflow(by: $1)
+      }
     case .divide:
       return try mapRows(count, validity, empty: 0) { row in
         let divisor = y[row & bm]
         guard divisor != 0 else { throw divisionByZero() }
         let quotient = x[row & am].dividedReportingOverflow(by: divisor)
-        guard !quotient.overflow, range.contains(quotient.partialValue) else { throw IntegerRange.failure(type) }
+        guard !quotient.overflow, range.contains(quotient.partialValue) else {
+          throw IntegerRange.failure(type)
+        }
         return quotient.partialValue
       }
     case .modulo:
@@ -49,8 +68,15 @@ enum ArithmeticKernels {
     }
   }
   @inline(__always) private static func checked(
-    _ x: [Int64], _ am: Int, _ y: [Int64], _ bm: Int, _ count: Int, _ range: ClosedRange<Int64>, _ type: DataType,
-    _ validity: Bitmap?, _ compute: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)
+    _ x: [Int64],
+    _ am: Int,
+    _ y: [Int64],
+    _ bm: Int,
+    _ count: Int,
+    _ range: ClosedRange<Int64>,
+    _ type: DataType,
+    _ validity: Bitmap?,
+    _ compute: (Int64, Int64) -> (partialValue: Int64, overflow: Bool)
   ) throws -> [Int64] {
     var failed = false
     let (low, high) = (range.lowerBound, range.upperBound)
@@ -78,7 +104,11 @@ enum ArithmeticKernels {
     return result
   }
   private static func doubles(
-    _ function: Function, _ a: Operand, _ b: Operand, _ count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ a: Operand,
+    _ b: Operand,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> [Double] {
     let (x, y, am, bm) = (a.double, b.double, a.mask, b.mask)
     return try mapRows(count, validity, empty: 0) { row in
@@ -89,11 +119,15 @@ enum ArithmeticKernels {
       case .subtract: result = p - q
       case .multiply:
         result = p * q
-        if result == 0 && p != 0 && q != 0 { throw TallyError.sql("22003", "value out of range: underflow") }
+        if result == 0 && p != 0 && q != 0 {
+          throw TallyError.sql("22003", "value out of range: underflow")
+        }
       case .divide:
         if q == 0 && !p.isNaN { throw divisionByZero() }
         result = p / q
-        if result == 0 && p != 0 && !q.isInfinite { throw TallyError.sql("22003", "value out of range: underflow") }
+        if result == 0 && p != 0 && !q.isInfinite {
+          throw TallyError.sql("22003", "value out of range: underflow")
+        }
       case .modulo:
         if q == 0 { throw divisionByZero() }
         result = p.truncatingRemainder(dividingBy: q)
@@ -106,26 +140,45 @@ enum ArithmeticKernels {
     }
   }
   private static func numerics(
-    _ function: Function, _ a: Operand, _ b: Operand, _ count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ a: Operand,
+    _ b: Operand,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> [Numeric] {
     let (x, y, am, bm) = (a.numeric, b.numeric, a.mask, b.mask)
     switch function {
-    case .add: return try mapRows(count, validity, empty: Numeric(0)) { try Numeric.add(x[$0 & am], y[$0 & bm]) }
+    case .add:
+      return try mapRows(count, validity, empty: Numeric(0)) {
+        try Numeric.add(x[$0 & am], y[$0 & bm])
+      }
     case .subtract:
-      return try mapRows(count, validity, empty: Numeric(0)) { try Numeric.subtract(x[$0 & am], y[$0 & bm]) }
+      return try mapRows(count, validity, empty: Numeric(0)) {
+        try Numeric.subtract(x[$0 & am], y[$0 & bm])
+      }
     case .multiply:
-      return try mapRows(count, validity, empty: Numeric(0)) { try Numeric.multiply(x[$0 & am], y[$0 & bm]) }
+      return try mapRows(count, validity, empty: Numeric(0)) {
+        try Numeric.multiply(x[$0 & am], y[$0 & bm])
+      }
     case .divide:
-      return try mapRows(count, validity, empty: Numeric(0)) { try Numeric.divide(x[$0 & am], y[$0 & bm]) }
+      return try mapRows(count, validity, empty: Numeric(0)) {
+        try Numeric.divide(x[$0 & am], y[$0 & bm])
+      }
     case .modulo:
-      return try mapRows(count, validity, empty: Numeric(0)) { try Numeric.modulo(x[$0 & am], y[$0 & bm]) }
+      return try mapRows(count, validity, empty: Numeric(0)) {
+        try Numeric.modulo(x[$0 & am], y[$0 & bm])
+      }
     default: fatalError("\(function) is no arithmetic")
     }
   }
 
   /// (T) → T: negate, absolute, floor, ceiling, round, truncate.
   static func unary(
-    _ function: Function, _ a: Operand, _ type: DataType, count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ a: Operand,
+    _ type: DataType,
+    count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     switch a.type.layout {
     case .fixed:
@@ -135,9 +188,12 @@ enum ArithmeticKernels {
           let value = x[row & a.mask]
           if function == .absolute && value >= 0 { return value }
           let negated = Int64(0).subtractingReportingOverflow(value)
-          guard !negated.overflow, range.contains(negated.partialValue) else { throw IntegerRange.failure(type) }
+          guard !negated.overflow, range.contains(negated.partialValue) else {
+            throw IntegerRange.failure(type)
+          }
           return negated.partialValue
-        })
+        }
+      )
     case .double:
       let x = a.double
       return .double(
@@ -152,10 +208,13 @@ enum ArithmeticKernels {
           case .truncate: value.rounded(.towardZero)
           default: fatalError("\(function) of a double")
           }
-        })
+        }
+      )
     case .interval:
       let x = a.interval
-      return .interval(try mapRows(count, validity, empty: Interval()) { try Interval.negate(x[$0 & a.mask]) })
+      return .interval(
+        try mapRows(count, validity, empty: Interval()) { try Interval.negate(x[$0 & a.mask]) }
+      )
     case .numeric:
       let x = a.numeric
       return .numeric(
@@ -170,19 +229,28 @@ enum ArithmeticKernels {
           case .truncate: return try value.rounded(toScale: 0, .towardZero)
           default: fatalError("\(function) of a numeric")
           }
-        })
+        }
+      )
     default: fatalError("\(function) of \(a.type.name)")
     }
   }
   /// round(numeric, integer) and trunc(numeric, integer).
   static func rounding(
-    _ function: Function, _ a: Operand, _ places: Operand, count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ a: Operand,
+    _ places: Operand,
+    count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     let (x, digits) = (a.numeric, places.fixed)
     return .numeric(
       try mapRows(count, validity, empty: Numeric(0)) { row in
         let scale = Int(max(-40, min(38, digits[row & places.mask])))
-        return try x[row & a.mask].rounded(toScale: scale, function == .round ? .nearest : .towardZero)
-      })
+        return try x[row & a.mask].rounded(
+          toScale: scale,
+          function == .round ? .nearest : .towardZero
+        )
+      }
+    )
   }
 }

@@ -10,8 +10,10 @@ enum CastKernels {
   /// The operand under a type that needs no new values, or nil.
   static func relabelled(_ operand: Operand, as type: DataType) -> Operand? {
     switch (operand.type, type) {
-    case (.smallint, .integer), (.smallint, .bigint), (.integer, .bigint), (.timestamp, .timestamptz),
-      (.timestamptz, .timestamp), (.numeric, .numeric(precision: nil, scale: nil)), (.varchar, .text),
+    case (.smallint, .integer), (.smallint, .bigint), (.integer, .bigint),
+      (.timestamp, .timestamptz),
+      (.timestamptz, .timestamp), (.numeric, .numeric(precision: nil, scale: nil)),
+      (.varchar, .text),
       (.unknown, .text), (.text, .varchar(0)), (.varchar, .varchar(0)), (.smallint, .hllHashval),
       (.integer, .hllHashval), (.bigint, .hllHashval), (.hllHashval, .bigint):
       operand.relabelled(type)
@@ -20,7 +22,10 @@ enum CastKernels {
   }
 
   static func cast(
-    _ a: Operand, to type: DataType, count: Int, _ validity: Bitmap?
+    _ a: Operand,
+    to type: DataType,
+    count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     if a.type.layout == .text { return try parse(a, as: type, count, validity) }
     switch (a.type, type) {
@@ -31,12 +36,20 @@ enum CastKernels {
       return .fixed((0..<count).map { x[$0 & a.mask] == 0 ? 0 : 1 })
     case (.date, .timestamp), (.date, .timestamptz):
       let x = a.fixed
-      return .fixed(try mapRows(count, validity, empty: 0) { try TimeArithmetic.timestamp(ofDate: x[$0 & a.mask]) })
+      return .fixed(
+        try mapRows(count, validity, empty: 0) {
+          try TimeArithmetic.timestamp(ofDate: x[$0 & a.mask])
+        }
+      )
     case (.timestamp, .date), (.timestamptz, .date):
       let x = a.fixed
-      return .fixed(mapRows(count, validity, empty: 0) { TimeArithmetic.date(ofTimestamp: x[$0 & a.mask]) })
+      return .fixed(
+        mapRows(count, validity, empty: 0) { TimeArithmetic.date(ofTimestamp: x[$0 & a.mask]) }
+      )
     case (.hll(let own), .hll(let wanted)):
-      guard own == wanted else { throw TallyError.sql("22023", "hll has other parameters than \(type.name)") }
+      guard own == wanted else {
+        throw TallyError.sql("22023", "hll has other parameters than \(type.name)")
+      }
       return a.expanded(count).values
     case (.topn, .topn): return a.expanded(count).values
     default: return try numbers(a, type, count, validity)
@@ -50,9 +63,14 @@ enum CastKernels {
     .sql("42846", "cannot cast type \(a.type.name) to \(type.name)")
   }
   private static func numbers(
-    _ a: Operand, _ type: DataType, _ count: Int, _ validity: Bitmap?
+    _ a: Operand,
+    _ type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
-    guard a.type.isNumber || a.type == .hllHashval, type.isNumber || type == .hllHashval else { throw unknown(a, type) }
+    guard a.type.isNumber || a.type == .hllHashval, type.isNumber || type == .hllHashval else {
+      throw unknown(a, type)
+    }
     switch (a.type.layout, type.layout) {
     case (.fixed, .fixed):
       let (x, range) = (a.fixed, IntegerRange.of(type))
@@ -61,23 +79,34 @@ enum CastKernels {
           let value = x[row & a.mask]
           guard range.contains(value) else { throw IntegerRange.failure(type) }
           return value
-        })
+        }
+      )
     case (.fixed, .double):
       let x = a.fixed
       return .double(mapRows(count, validity, empty: 0) { Double(x[$0 & a.mask]) })
     case (.fixed, .numeric):
       let x = a.fixed
       return .numeric(
-        try mapRows(count, validity, empty: Numeric(0)) { try Numeric(x[$0 & a.mask]).fitted(to: type) })
+        try mapRows(count, validity, empty: Numeric(0)) {
+          try Numeric(x[$0 & a.mask]).fitted(to: type)
+        }
+      )
     case (.double, .fixed):
       let x = a.double
-      return .fixed(try mapRows(count, validity, empty: 0) { try IntegerRange.integer(x[$0 & a.mask], as: type) })
+      return .fixed(
+        try mapRows(count, validity, empty: 0) {
+          try IntegerRange.integer(x[$0 & a.mask], as: type)
+        }
+      )
     case (.double, .double):
       return .double(mapRows(count, validity, empty: 0) { a.double[$0 & a.mask] })
     case (.double, .numeric):
       let x = a.double
       return .numeric(
-        try mapRows(count, validity, empty: Numeric(0)) { try Numeric(double: x[$0 & a.mask]).fitted(to: type) })
+        try mapRows(count, validity, empty: Numeric(0)) {
+          try Numeric(double: x[$0 & a.mask]).fitted(to: type)
+        }
+      )
     case (.numeric, .fixed):
       let x = a.numeric
       return .fixed(try mapRows(count, validity, empty: 0) { try x[$0 & a.mask].integer(as: type) })
@@ -86,37 +115,53 @@ enum CastKernels {
       return .double(mapRows(count, validity, empty: 0) { x[$0 & a.mask].double })
     case (.numeric, .numeric):
       let x = a.numeric
-      return .numeric(try mapRows(count, validity, empty: Numeric(0)) { try x[$0 & a.mask].fitted(to: type) })
+      return .numeric(
+        try mapRows(count, validity, empty: Numeric(0)) { try x[$0 & a.mask].fitted(to: type) }
+      )
     default: throw unknown(a, type)
     }
   }
   private static func parse(
-    _ a: Operand, as type: DataType, _ count: Int, _ validity: Bitmap?
+    _ a: Operand,
+    as type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     try a.withTexts { texts in
       func value(_ row: Int) throws -> Value { try ValueText.parse(texts[row & a.mask], as: type) }
       switch type.layout {
       case .fixed:
-        return .fixed(try mapRows(count, validity, empty: 0) { try ValueText.parseFixed(texts[$0 & a.mask], as: type) })
+        return .fixed(
+          try mapRows(count, validity, empty: 0) {
+            try ValueText.parseFixed(texts[$0 & a.mask], as: type)
+          }
+        )
       case .double:
         return .double(
-          try mapRows(count, validity, empty: 0) { if case .double(let v) = try value($0) { v } else { 0 } })
+          try mapRows(count, validity, empty: 0) {
+            if case .double(let v) = try value($0) { v } else { 0 }
+          }
+        )
       case .numeric:
         return .numeric(
           try mapRows(count, validity, empty: Numeric(0)) { row in
             if case .numeric(let v) = try value(row) { v } else { Numeric(0) }
-          })
+          }
+        )
       case .interval:
         return .interval(
           try mapRows(count, validity, empty: Interval()) { row in
             if case .interval(let v) = try value(row) { v } else { Interval() }
-          })
+          }
+        )
       case .text:
         guard case .varchar(let limit) = type else { throw unknown(a, type) }
         // An explicit cast cuts silently; only assignment refuses (22001).
         var out = TextColumn()
         for row in 0..<count {
-          if validity?[row] ?? true { out.append(prefix(texts[row & a.mask], characters: Int(limit))) } else {
+          if validity?[row] ?? true {
+            out.append(prefix(texts[row & a.mask], characters: Int(limit)))
+          } else {
             out.append(UnsafeRawBufferPointer(start: nil, count: 0))
           }
         }
@@ -126,7 +171,10 @@ enum CastKernels {
       }
     }
   }
-  private static func prefix(_ text: UnsafeRawBufferPointer, characters limit: Int) -> UnsafeRawBufferPointer {
+  private static func prefix(
+    _ text: UnsafeRawBufferPointer,
+    characters limit: Int
+  ) -> UnsafeRawBufferPointer {
     if limit == 0 || text.count <= limit { return text }
     var characters = 0
     for at in 0..<text.count where text[at] & 0xc0 != 0x80 {
@@ -136,7 +184,10 @@ enum CastKernels {
     return text
   }
   private static func print(
-    _ a: Operand, _ type: DataType, _ count: Int, _ validity: Bitmap?
+    _ a: Operand,
+    _ type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     var out = TextColumn()
     var limit = 0
@@ -168,7 +219,9 @@ extension ColumnVector {
     case .numeric(let v): return .numeric(v[row])
     case .interval(let v): return .interval(v[row])
     case .text(let v):
-      return .text(String(decoding: v.bytes[Int(v.offsets[row])..<Int(v.offsets[row + 1])], as: UTF8.self))
+      return .text(
+        String(decoding: v.bytes[Int(v.offsets[row])..<Int(v.offsets[row + 1])], as: UTF8.self)
+      )
     case .codes(let v, let dictionary): return .text(dictionary.string(v[row]))
     case .hll(let v): return .hll(SketchKernels.pack(v, row))
     case .topn(let v): return .topn(SketchKernels.pack(v, row))

@@ -11,7 +11,15 @@ enum ComparisonKernels {
   static func compare(_ function: Function, _ a: Operand, _ b: Operand, count: Int) -> [Int64] {
     switch a.type.layout {
     case .fixed: return compare(function, a.fixed, a.mask, b.fixed, b.mask, count)
-    case .double: return compare(function, a.double.map(RowOrder.rank), a.mask, b.double.map(RowOrder.rank), b.mask, count)
+    case .double:
+      return compare(
+        function,
+        a.double.map(RowOrder.rank),
+        a.mask,
+        b.double.map(RowOrder.rank),
+        b.mask,
+        count
+      )
     default: return compare(function, signs(a, b, count: count), -1, [0], 0, count)
     }
   }
@@ -32,7 +40,12 @@ enum ComparisonKernels {
     }
   }
   private static func compare(
-    _ function: Function, _ a: [Int64], _ aMask: Int, _ b: [Int64], _ bMask: Int, _ count: Int
+    _ function: Function,
+    _ a: [Int64],
+    _ aMask: Int,
+    _ b: [Int64],
+    _ bMask: Int,
+    _ count: Int
   ) -> [Int64] {
     switch function {
     case .equal: loop(a, aMask, b, bMask, count) { $0 == $1 }
@@ -45,7 +58,12 @@ enum ComparisonKernels {
     }
   }
   @inline(__always) private static func loop(
-    _ a: [Int64], _ aMask: Int, _ b: [Int64], _ bMask: Int, _ count: Int, _ holds: (Int64, Int64) -> Bool
+    _ a: [Int64],
+    _ aMask: Int,
+    _ b: [Int64],
+    _ bMask: Int,
+    _ count: Int,
+    _ holds: (Int64, Int64) -> Bool
   ) -> [Int64] {
     a.withUnsafeBufferPointer { a in
       b.withUnsafeBufferPointer { b in
@@ -82,11 +100,15 @@ enum ComparisonKernels {
     case .numeric:
       let own = a.numeric
       let list = values.compactMap { if case .numeric(let v) = $0 { v } else { nil } }
-      return (0..<count).map { row in list.contains { Numeric.compare($0, own[row & a.mask]) == 0 } ? 1 : 0 }
+      return (0..<count).map { row in
+        list.contains { Numeric.compare($0, own[row & a.mask]) == 0 } ? 1 : 0
+      }
     case .interval:
       let own = a.interval
       let list = values.compactMap { if case .interval(let v) = $0 { v } else { nil } }
-      return (0..<count).map { row in list.contains { Interval.compare($0, own[row & a.mask]) == 0 } ? 1 : 0 }
+      return (0..<count).map { row in
+        list.contains { Interval.compare($0, own[row & a.mask]) == 0 } ? 1 : 0
+      }
     case .text:
       let list = values.compactMap { if case .text(let v) = $0 { Array(v.utf8) } else { nil } }
       let sorted = list.sorted { x, y in x.lexicographicallyPrecedes(y) }

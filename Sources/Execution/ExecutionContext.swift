@@ -6,7 +6,9 @@ public import Model
 import Storage
 import Synchronization
 
-/// A flag that stops running work between two morsels. Raised from any thread.
+/// A flag that stops running work between two morsels.
+///
+/// Raised from any thread.
 public final class CancelFlag: Sendable {
   /// Why the work is to stop.
   public enum Reason: UInt8, Sendable {
@@ -25,7 +27,8 @@ public final class CancelFlag: Sendable {
     switch Reason(rawValue: state.load(ordering: .acquiring)) {
     case nil: return
     case .cancelled: throw TallyError(.cancelled, "canceling statement due to user request")
-    case .deadlinePassed: throw TallyError(.timedOut, "canceling statement due to statement timeout")
+    case .deadlinePassed:
+      throw TallyError(.timedOut, "canceling statement due to statement timeout")
     }
   }
 }
@@ -43,7 +46,9 @@ public struct ExecutionLimits: Sendable {
   }
 }
 
-/// The account of one run. Confined to the thread that runs it.
+/// The account of one run.
+///
+/// Confined to the thread that runs it.
 final class ExecutionContext {
   let cancel: CancelFlag
   private let memoryLimit: Int
@@ -64,8 +69,12 @@ final class ExecutionContext {
     memoryPeak = max(memoryPeak, memoryUsed)
     guard memoryUsed <= memoryLimit else {
       throw TallyError(
-        .overloaded, "out of memory", detail: "The query needs more than \(memoryLimit) bytes.",
-        hint: "Group by fewer values, add a LIMIT or a filter, or use hll_add_agg instead of count(DISTINCT).")
+        .overloaded,
+        "out of memory",
+        detail: "The query needs more than \(memoryLimit) bytes.",
+        hint:
+          "Group by fewer values, add a LIMIT or a filter, or use hll_add_agg instead of count(DISTINCT)."
+      )
     }
   }
   /// Gives bytes back.

@@ -68,23 +68,41 @@ enum ExpressionEvaluation {
       return truth.negated().operand()
     case .isNull(let inner):
       let operand = try evaluate(inner, block)
-      if operand.isConstant { return try Operand(.boolean, .fixed(operand.column.isNull(0) ? 1 : 0)) }
+      if operand.isConstant {
+        return try Operand(.boolean, .fixed(operand.column.isNull(0) ? 1 : 0))
+      }
       guard let validity = operand.column.validity else { return try Operand(.boolean, .fixed(0)) }
       return Operand(ColumnVector(.boolean, .fixed((0..<block.count).map { validity[$0] ? 0 : 1 })))
-    case .caseWhen(let branches, let otherwise): return try choice(branches, otherwise, expression.type, block)
+    case .caseWhen(let branches, let otherwise):
+      return try choice(branches, otherwise, expression.type, block)
     case .coalesce(let parts): return try coalesce(parts, expression.type, block)
     case .inList(let inner, let values, let hasNull):
       let operand = try evaluate(inner, block)
-      let found = try strict([operand], .boolean, block.count, usesWholeDictionary: true) { operands, count, _ in
+      let found = try strict([operand], .boolean, block.count, usesWholeDictionary: true) {
+        operands,
+        count,
+        _ in
         .fixed(ComparisonKernels.isIn(operands[0], values, count: count))
       }
       return hasNull ? Truth(found, count: block.count).withNullForNo().operand() : found
     case .like(let inner, let text):
       let pattern = try LikePattern(text)
-      return try strict([try evaluate(inner, block)], .boolean, block.count, usesWholeDictionary: true) {
-        operands, count, _ in
+      return try strict(
+        [try evaluate(inner, block)],
+        .boolean,
+        block.count,
+        usesWholeDictionary: true
+      ) {
+        operands,
+        count,
+        _ in
         operands[0].withTexts { texts in
-          .fixed((0..<count).map { pattern.matches(texts[$0 & operands[0].mask].assumingMemoryBound(to: UInt8.self)) ? 1 : 0 })
+          .fixed(
+            (0..<count).map {
+              pattern.matches(texts[$0 & operands[0].mask].assumingMemoryBound(to: UInt8.self))
+                ? 1 : 0
+            }
+          )
         }
       }
     case .cast(let inner):
@@ -92,7 +110,9 @@ enum ExpressionEvaluation {
       if operand.type == expression.type { return operand }
       if let same = CastKernels.relabelled(operand, as: expression.type) { return same }
       return try strict([operand], expression.type, block.count, usesWholeDictionary: false) {
-        operands, count, validity in
+        operands,
+        count,
+        validity in
         try CastKernels.cast(operands[0], to: expression.type, count: count, validity)
       }
     }
@@ -100,7 +120,10 @@ enum ExpressionEvaluation {
 
   /// Applies a strict kernel: NULL constants answer at once, constants give a constant, texts are computed by dictionary.
   static func strict(
-    _ operands: [Operand], _ type: DataType, _ count: Int, usesWholeDictionary: Bool,
+    _ operands: [Operand],
+    _ type: DataType,
+    _ count: Int,
+    usesWholeDictionary: Bool,
     _ kernel: ([Operand], Int, Bitmap?) throws -> ColumnVector.Values
   ) throws -> Operand {
     if operands.contains(where: \.isNullConstant) { return .null(type) }
@@ -108,7 +131,8 @@ enum ExpressionEvaluation {
       return Operand(constant: ColumnVector(type, try kernel(operands, 1, nil)))
     }
     if operands.lastIndex(where: { !$0.isConstant }) == only,
-      case .codes(let codes, let dictionary) = operands[only].column.values, dictionary.count > 0, count > 1
+      case .codes(let codes, let dictionary) = operands[only].column.values, dictionary.count > 0,
+      count > 1
     {
       let validity = operands[only].column.validity
       let isWhole = usesWholeDictionary && dictionary.count <= count
@@ -127,7 +151,9 @@ enum ExpressionEvaluation {
   }
   /// The codes of rows that are not NULL, rising, and where each lies among them (0 for the others).
   private static func inUse(
-    _ codes: [UInt32], _ validity: Bitmap?, _ dictionaryCount: Int
+    _ codes: [UInt32],
+    _ validity: Bitmap?,
+    _ dictionaryCount: Int
   ) -> ([UInt32]?, [UInt32]?) {
     var places = [UInt32](repeating: 0, count: dictionaryCount)
     for row in codes.indices where validity?[row] ?? true { places[Int(codes[row])] = 1 }
@@ -140,11 +166,16 @@ enum ExpressionEvaluation {
   }
 
   private static func call(
-    _ function: Function, _ operands: [Operand], _ type: DataType, _ count: Int
+    _ function: Function,
+    _ operands: [Operand],
+    _ type: DataType,
+    _ count: Int
   ) throws -> Operand {
     if function == .topnAdd { return try SketchKernels.topnAdd(operands, type, count) }
     let result = try strict(operands, type, count, usesWholeDictionary: function != .concatenate) {
-      operands, count, validity in
+      operands,
+      count,
+      validity in
       try compute(function, operands, type, count, validity)
     }
     switch function {
@@ -155,28 +186,51 @@ enum ExpressionEvaluation {
     }
   }
   private static func compute(
-    _ function: Function, _ operands: [Operand], _ type: DataType, _ count: Int, _ validity: Bitmap?
+    _ function: Function,
+    _ operands: [Operand],
+    _ type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     switch function {
     case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
       return .fixed(ComparisonKernels.compare(function, operands[0], operands[1], count: count))
     case .add, .subtract, .multiply, .divide, .modulo:
-      return try ArithmeticKernels.binary(function, operands[0], operands[1], type, count: count, validity)
+      return try ArithmeticKernels.binary(
+        function,
+        operands[0],
+        operands[1],
+        type,
+        count: count,
+        validity
+      )
     case .round where operands.count == 2, .truncate where operands.count == 2:
-      return try ArithmeticKernels.rounding(function, operands[0], operands[1], count: count, validity)
+      return try ArithmeticKernels.rounding(
+        function,
+        operands[0],
+        operands[1],
+        count: count,
+        validity
+      )
     case .negate, .absolute, .floor, .ceiling, .round, .truncate:
       return try ArithmeticKernels.unary(function, operands[0], type, count: count, validity)
-    case .addDays, .subtractDays, .dateDifference, .addInterval, .subtractInterval, .timeDifference, .intervalAdd,
+    case .addDays, .subtractDays, .dateDifference, .addInterval, .subtractInterval, .timeDifference,
+      .intervalAdd,
       .intervalSubtract, .intervalMultiply, .intervalDivide:
       return try TimeKernels.arithmetic(function, operands[0], operands[1], count: count, validity)
-    case .dateTrunc: return try TimeKernels.truncate(operands[0], operands[1], count: count, validity)
-    case .extract: return try ExtractKernels.extract(operands[0], operands[1], count: count, validity)
-    case .timeBucket: return try TimeKernels.bucket(operands[0], operands[1], count: count, validity)
-    case .concatenate: return try TextKernels.concatenate(operands[0], operands[1], count: count, validity)
+    case .dateTrunc:
+      return try TimeKernels.truncate(operands[0], operands[1], count: count, validity)
+    case .extract:
+      return try ExtractKernels.extract(operands[0], operands[1], count: count, validity)
+    case .timeBucket:
+      return try TimeKernels.bucket(operands[0], operands[1], count: count, validity)
+    case .concatenate:
+      return try TextKernels.concatenate(operands[0], operands[1], count: count, validity)
     case .lower: return TextKernels.changeCase(operands[0], toUpper: false, count: count)
     case .upper: return TextKernels.changeCase(operands[0], toUpper: true, count: count)
     case .length: return TextKernels.length(operands[0], count: count, validity)
-    case .hllHash: return try SketchKernels.hash(operands[0], seed: operands[1].fixed[0], count: count)
+    case .hllHash:
+      return try SketchKernels.hash(operands[0], seed: operands[1].fixed[0], count: count)
     case .hllCardinality: return try SketchKernels.cardinality(operands[0], count: count)
     case .hllUnion: return try SketchKernels.hllUnion(operands[0], operands[1], count: count)
     case .hllAdd: return try SketchKernels.hllAdd(operands[0], operands[1], count: count)
@@ -188,12 +242,21 @@ enum ExpressionEvaluation {
 
   // MARK: - Three-valued logic and branches
 
-  private static func logic(_ parts: [Expression], _ block: RowBlock, decided: UInt8) throws -> Operand {
-    guard let first = parts.first else { return try Operand(.boolean, .fixed(decided == Truth.no ? 1 : 0)) }
+  private static func logic(
+    _ parts: [Expression],
+    _ block: RowBlock,
+    decided: UInt8
+  ) throws -> Operand {
+    guard let first = parts.first else {
+      return try Operand(.boolean, .fixed(decided == Truth.no ? 1 : 0))
+    }
     var truth = Truth(try evaluate(first, block), count: block.count)
     for part in parts.dropFirst() {
       guard let open = truth.rows({ $0 != decided }) else {
-        truth.combine(Truth(try evaluate(part, block), count: block.count), takesLess: decided == Truth.no)
+        truth.combine(
+          Truth(try evaluate(part, block), count: block.count),
+          takesLess: decided == Truth.no
+        )
         continue
       }
       if open.isEmpty { break }
@@ -201,13 +264,19 @@ enum ExpressionEvaluation {
         let own = Truth(try evaluate(part, block.narrowed(to: open)), count: open.count)
         truth.combine(own, at: open, takesLess: decided == Truth.no)
       } else {
-        truth.combine(Truth(try evaluate(part, block), count: block.count), takesLess: decided == Truth.no)
+        truth.combine(
+          Truth(try evaluate(part, block), count: block.count),
+          takesLess: decided == Truth.no
+        )
       }
     }
     return truth.operand()
   }
   private static func choice(
-    _ branches: [CaseBranch], _ otherwise: Expression?, _ type: DataType, _ block: RowBlock
+    _ branches: [CaseBranch],
+    _ otherwise: Expression?,
+    _ type: DataType,
+    _ block: RowBlock
   ) throws -> Operand {
     var scatter = ScatteredColumn(type, count: block.count)
     // nil: all rows are still open.
@@ -223,7 +292,10 @@ enum ExpressionEvaluation {
       }
       if taken.isEmpty { continue }
       let rows = open.map { open in taken.map { open[Int($0)] } } ?? taken
-      scatter.place(try evaluate(branch.result, rest.narrowed(to: taken)).expanded(taken.count), at: rows)
+      scatter.place(
+        try evaluate(branch.result, rest.narrowed(to: taken)).expanded(taken.count),
+        at: rows
+      )
       let left = truth.rows { $0 != Truth.yes } ?? []
       open = open.map { open in left.map { open[Int($0)] } } ?? left
       rest = rest.narrowed(to: left)
@@ -237,7 +309,11 @@ enum ExpressionEvaluation {
     }
     return Operand(try scatter.finish())
   }
-  private static func coalesce(_ parts: [Expression], _ type: DataType, _ block: RowBlock) throws -> Operand {
+  private static func coalesce(
+    _ parts: [Expression],
+    _ type: DataType,
+    _ block: RowBlock
+  ) throws -> Operand {
     var scatter = ScatteredColumn(type, count: block.count)
     var open: [UInt32]?
     var rest = block
@@ -250,9 +326,14 @@ enum ExpressionEvaluation {
         return Operand(try scatter.finish())
       }
       var (taken, left): ([UInt32], [UInt32]) = ([], [])
-      for row in 0..<rest.count { if validity[row] { taken.append(UInt32(row)) } else { left.append(UInt32(row)) } }
+      for row in 0..<rest.count {
+        if validity[row] { taken.append(UInt32(row)) } else { left.append(UInt32(row)) }
+      }
       if taken.isEmpty { continue }
-      scatter.place(operand.column.gather(taken), at: open.map { open in taken.map { open[Int($0)] } } ?? taken)
+      scatter.place(
+        operand.column.gather(taken),
+        at: open.map { open in taken.map { open[Int($0)] } } ?? taken
+      )
       open = open.map { open in left.map { open[Int($0)] } } ?? left
       rest = rest.narrowed(to: left)
     }

@@ -6,7 +6,9 @@ import Planning
 
 enum ExtractKernels {
   private static func field(_ operand: Operand) throws -> TimeField {
-    guard operand.isConstant, let field = UInt8(exactly: operand.fixed[0]).flatMap(TimeField.init(rawValue:)) else {
+    guard operand.isConstant,
+      let field = UInt8(exactly: operand.fixed[0]).flatMap(TimeField.init(rawValue:))
+    else {
       throw TallyError(.protocolViolation, "a field of time that this version does not know")
     }
     return field
@@ -14,17 +16,25 @@ enum ExtractKernels {
   private static func microseconds(_ value: Int64, _ type: DataType) throws -> Int64 {
     type == .date ? try TimeArithmetic.timestamp(ofDate: value) : value
   }
-  static func extract(_ field: Operand, _ a: Operand, count: Int, _ validity: Bitmap?) throws -> ColumnVector.Values {
+  static func extract(
+    _ field: Operand,
+    _ a: Operand,
+    count: Int,
+    _ validity: Bitmap?
+  ) throws -> ColumnVector.Values {
     let field = try Self.field(field)
     if a.type == .interval {
       let x = a.interval
-      return .numeric(mapRows(count, validity, empty: Numeric(0)) { field.extract(from: x[$0 & a.mask]) })
+      return .numeric(
+        mapRows(count, validity, empty: Numeric(0)) { field.extract(from: x[$0 & a.mask]) }
+      )
     }
     let x = a.fixed
     return .numeric(
       try mapRows(count, validity, empty: Numeric(0)) { row in
         try field.extract(fromMicroseconds: try microseconds(x[row & a.mask], a.type)) ?? Numeric(0)
-      })
+      }
+    )
   }
   /// NULL where an infinite time has no such field.
   static func nullForInfinite(_ result: Operand, _ operands: [Operand]) throws -> Operand {
@@ -32,7 +42,8 @@ enum ExtractKernels {
     guard a.type.layout == .fixed, !result.isNullConstant else { return result }
     let field = try Self.field(operands[0])
     var infinite: [Int] = []
-    for (row, value) in a.fixed.enumerated() where TimeArithmetic.isInfinite(value) && !a.column.isNull(row) {
+    for (row, value) in a.fixed.enumerated()
+    where TimeArithmetic.isInfinite(value) && !a.column.isNull(row) {
       if try field.extract(fromMicroseconds: value) == nil { infinite.append(row) }
     }
     if infinite.isEmpty { return result }

@@ -23,23 +23,30 @@ public struct FragmentResult: Sendable {
 public enum FragmentExecution {
   /// Runs a plan over one shard.
   public static func execute(
-    _ plan: PlanNode, _ view: ShardReadView, limits: ExecutionLimits = ExecutionLimits()
+    _ plan: PlanNode,
+    _ view: ShardReadView,
+    limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> FragmentResult {
     try execute(plan, [view], limits: limits)
   }
   /// Runs a plan once over several shards, one after the other.
   public static func execute(
-    _ plan: PlanNode, _ views: [ShardReadView], limits: ExecutionLimits = ExecutionLimits()
+    _ plan: PlanNode,
+    _ views: [ShardReadView],
+    limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> FragmentResult {
-    try typed { try run(plan, ShardSource(views: views), limits) }
+    try typed { try run(plan, ShardSource(views: views), limits, isPartial: true) }
   }
   static func run(
-    _ plan: PlanNode, _ source: any RelationSource, _ limits: ExecutionLimits
+    _ plan: PlanNode,
+    _ source: any RelationSource,
+    _ limits: ExecutionLimits,
+    isPartial: Bool = false
   ) throws -> FragmentResult {
     let context = ExecutionContext(limits)
     var batches: [Batch] = []
     try limits.cancel.check()
-    try PlanExecution(source: source, context: context).run(plan) { batch in
+    try PlanExecution(source: source, context: context).run(plan, isPartial: isPartial) { batch in
       try context.hold(batch.memoryBytes)
       batches.append(batch)
     }

@@ -8,127 +8,6 @@ import Bytes
 import Columns
 import Model
 
-/// Turns the values of one key column into words.
-final class GroupKeyWords {
-  let type: DataType
-  private var interner = TextInterner(expected: 64)
-  // The dictionary that `remap` translates; held so that its address is not given to another.
-  private var dictionary: TextDictionary?
-  private var remap: [UInt32] = []
-  // The value shown for each code: of equal numerics the one with most digits, of equal intervals the one with most months, then
-  // days; so that the order in which shards answer shows nowhere.
-  private var numerics: [Numeric] = []
-  private var intervals: [Interval] = []
-
-  init(_ type: DataType) { self.type = type }
-
-  var internedCount: Int { interner.count }
-
-  /// Words of a column's rows; NULL rows get 0.
-  func words(_ column: ColumnVector) -> [Int64] {
-    var words = anyWords(column)
-    // A NULL text holds code 0, whose word differs between dictionaries.
-    if type.layout == .text, let validity = column.validity {
-      for row in words.indices where !validity[row] { words[row] = 0 }
-    }
-    return words
-  }
-  private func anyWords(_ column: ColumnVector) -> [Int64] {
-    switch column.values {
-    case .fixed(let v): return v
-    case .double(let v): return v.map(Self.word)
-    case .codes(let codes, let texts): return self.words(codes, texts)
-    case .text(let texts):
-      return texts.bytes.withUnsafeBytes { raw in
-        (0..<texts.count).map { row in
-          Int64(
-            interner.intern(
-              UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])])))
-        }
-      }
-    case .numeric(let v):
-      return v.enumerated().map { row, value in
-        if column.isNull(row) { return 0 }
-        let code = intern(Self.canonical(value))
-        if Int(code) == numerics.count {
-          numerics.append(value)
-        } else if value.scale > numerics[Int(code)].scale {
-          numerics[Int(code)] = value
-        }
-        return Int64(code)
-      }
-    case .interval(let v):
-      return v.enumerated().map { row, value in
-        if column.isNull(row) { return 0 }
-        let code = intern((value.span, 0))
-        if Int(code) == intervals.count {
-          intervals.append(value)
-        } else if (value.months, value.days) > (intervals[Int(code)].months, intervals[Int(code)].days) {
-          intervals[Int(code)] = value
-        }
-        return Int64(code)
-      }
-    case .hll, .topn: fatalError("a \(type.name) is no key")
-    }
-  }
-  /// The bits of a double, with one zero and one NaN, as PostgreSQL compares them.
-  @inline(__always) static func word(_ value: Double) -> Int64 {
-    Int64(bitPattern: value == 0 ? 0 : value.isNaN ? Double.nan.bitPattern : value.bitPattern)
-  }
-  private static func canonical(_ value: Numeric) -> (Int128, Int64) {
-    var (coefficient, scale) = (value.coefficient, Int64(value.scale))
-    if coefficient == 0 { return (0, 0) }
-    while scale > 0 && coefficient % 10 == 0 { (coefficient, scale) = (coefficient / 10, scale - 1) }
-    return (coefficient, scale)
-  }
-  private func intern(_ key: (Int128, Int64)) -> UInt32 {
-    var bytes = (UInt64(truncatingIfNeeded: key.0), UInt64(truncatingIfNeeded: key.0 >> 64), UInt64(bitPattern: key.1))
-    return withUnsafeBytes(of: &bytes) { interner.intern($0) }
-  }
-  private func words(_ codes: [UInt32], _ texts: TextDictionary) -> [Int64] {
-    if texts.count == 0 { return [Int64](repeating: 0, count: codes.count) }
-    if texts !== dictionary {
-      dictionary = texts
-      remap = [UInt32](repeating: .max, count: texts.count)
-    }
-    return texts.bytes.withUnsafeBytes { raw in
-      remap.withUnsafeMutableBufferPointer { remap in
-        codes.withUnsafeBufferPointer { codes in
-          [Int64](unsafeUninitializedCapacity: codes.count) { out, written in
-            for row in 0..<codes.count {
-              let code = Int(codes[row])
-              var word = remap[code]
-              if word == .max {
-                word = interner.intern(
-                  UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[code])..<Int(texts.offsets[code + 1])]))
-                remap[code] = word
-              }
-              out[row] = Int64(word)
-            }
-            written = codes.count
-          }
-        }
-      }
-    }
-  }
-  /// A column of the values the words stand for.
-  func column(_ words: [Int64], validity: Bitmap?) -> ColumnVector {
-    let values: ColumnVector.Values
-    switch type.layout {
-    case .fixed: values = .fixed(words)
-    case .double: values = .double(words.map { Double(bitPattern: UInt64(bitPattern: $0)) })
-    case .text: values = .codes(words.map { UInt32($0) }, interner.dictionary())
-    case .numeric:
-      values = .numeric(words.enumerated().map { validity?[$0] == false ? Numeric(0) : numerics[Int($1)] })
-    case .interval:
-      values = .interval(words.enumerated().map { validity?[$0] == false ? Interval() : intervals[Int($1)] })
-    case .hll, .topn: fatalError("a \(type.name) is no key")
-    }
-    return ColumnVector(type, values, validity: validity)
-  }
-}
-
-
 /// Distinct key combinations and their numbers.
 final class GroupTable {
   private let keys: [GroupKeyWords]
@@ -158,7 +37,9 @@ final class GroupTable {
     stored.deallocate()
   }
   /// Bytes held.
-  var bytes: Int { (mask + 1) * 8 + capacity * width * 8 + keys.reduce(0) { $0 + $1.internedCount * 40 } }
+  var bytes: Int {
+    (mask + 1) * 8 + capacity * width * 8 + keys.reduce(0) { $0 + $1.internedCount * 40 }
+  }
 
   /// The group of every row; new groups get the next numbers.
   func groups(of columns: [ColumnVector], count rows: Int) -> [UInt32] {
@@ -189,7 +70,10 @@ final class GroupTable {
     }
     return bits
   }
-  private func withPointers(_ words: [[Int64]], _ body: (UnsafePointer<UnsafePointer<Int64>>) -> Void) {
+  private func withPointers(
+    _ words: [[Int64]],
+    _ body: (UnsafePointer<UnsafePointer<Int64>>) -> Void
+  ) {
     var pointers: [UnsafePointer<Int64>] = []
     func next(_ at: Int) {
       if at == words.count { return pointers.withUnsafeBufferPointer { body($0.baseAddress!) } }
@@ -202,13 +86,16 @@ final class GroupTable {
     }
     next(0)
   }
-  private func groups(of codes: [UInt32], _ texts: TextDictionary, _ validity: Bitmap?) -> [UInt32] {
+  private func groups(of codes: [UInt32], _ texts: TextDictionary, _ validity: Bitmap?) -> [UInt32]
+  {
     if texts !== directDictionary {
       directDictionary = texts
       direct = [UInt32](repeating: .max, count: texts.count)
     }
     if let validity {
-      return codes.enumerated().map { row, code in validity[row] ? group(ofCode: Int(code), texts) : groupOfNull() }
+      return codes.enumerated().map { row, code in
+        validity[row] ? group(ofCode: Int(code), texts) : groupOfNull()
+      }
     }
     return [UInt32](unsafeUninitializedCapacity: codes.count) { out, written in
       codes.withUnsafeBufferPointer { codes in
@@ -245,7 +132,9 @@ final class GroupTable {
       var columns = word
       withUnsafePointer(to: &columns) { columns in
         withUnsafePointer(to: nulls) { nulls in
-          withUnsafeMutablePointer(to: &group) { find(columns, nulls, 1, UnsafeMutableBufferPointer(start: $0, count: 1)) }
+          withUnsafeMutablePointer(to: &group) {
+            find(columns, nulls, 1, UnsafeMutableBufferPointer(start: $0, count: 1))
+          }
         }
       }
     }
@@ -257,7 +146,9 @@ final class GroupTable {
     return h ^ (h >> 32)
   }
   private func find(
-    _ columns: UnsafePointer<UnsafePointer<Int64>>, _ nulls: UnsafePointer<Int64>?, _ rows: Int,
+    _ columns: UnsafePointer<UnsafePointer<Int64>>,
+    _ nulls: UnsafePointer<Int64>?,
+    _ rows: Int,
     _ out: UnsafeMutableBufferPointer<UInt32>
   ) {
     let keyCount = width - 1
@@ -285,7 +176,11 @@ final class GroupTable {
     }
   }
   /// One key without NULLs: the loop keeps the table in registers until it grows.
-  private func findOne(_ words: UnsafePointer<Int64>, _ rows: Int, _ out: UnsafeMutableBufferPointer<UInt32>) {
+  private func findOne(
+    _ words: UnsafePointer<Int64>,
+    _ rows: Int,
+    _ out: UnsafeMutableBufferPointer<UInt32>
+  ) {
     var row = 0
     while row < rows {
       let (slots, stored, mask) = (self.slots, self.stored, self.mask)
@@ -301,7 +196,9 @@ final class GroupTable {
           var found = false
           while slots[at] != 0 {
             let group = Int(slots[at] & 0xffff_ffff) &- 1
-            if slots[at] & 0xffff_ffff_0000_0000 == tag && stored[group &* 2] == word && stored[group &* 2 &+ 1] == 0 {
+            if slots[at] & 0xffff_ffff_0000_0000 == tag && stored[group &* 2] == word
+              && stored[group &* 2 &+ 1] == 0
+            {
               (last, lastGroup, found) = (word, UInt32(truncatingIfNeeded: group), true)
               break
             }
@@ -317,13 +214,23 @@ final class GroupTable {
       }
       guard let missing else { return }
       withUnsafePointer(to: words) {
-        out[row] = insert(missing.at, missing.hash & 0xffff_ffff_0000_0000, missing.hash, $0, 0, row)
+        out[row] = insert(
+          missing.at,
+          missing.hash & 0xffff_ffff_0000_0000,
+          missing.hash,
+          $0,
+          0,
+          row
+        )
       }
       row += 1
     }
   }
   @inline(__always) private func probe(
-    _ hash: UInt64, _ columns: UnsafePointer<UnsafePointer<Int64>>, _ bits: Int64, _ row: Int
+    _ hash: UInt64,
+    _ columns: UnsafePointer<UnsafePointer<Int64>>,
+    _ bits: Int64,
+    _ row: Int
   ) -> UInt32 {
     let (slots, stored, width, keyCount) = (self.slots, self.stored, self.width, self.width - 1)
     let tag = hash & 0xffff_ffff_0000_0000
@@ -347,7 +254,12 @@ final class GroupTable {
     return insert(at, tag, hash, columns, bits, row)
   }
   @inline(never) private func insert(
-    _ at: Int, _ tag: UInt64, _ hash: UInt64, _ columns: UnsafePointer<UnsafePointer<Int64>>, _ bits: Int64, _ row: Int
+    _ at: Int,
+    _ tag: UInt64,
+    _ hash: UInt64,
+    _ columns: UnsafePointer<UnsafePointer<Int64>>,
+    _ bits: Int64,
+    _ row: Int
   ) -> UInt32 {
     if count == capacity {
       let wider = UnsafeMutablePointer<Int64>.allocate(capacity: capacity * 2 * width)

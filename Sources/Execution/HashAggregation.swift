@@ -23,24 +23,29 @@ final class HashAggregation {
     table = GroupTable(node.groups.map(\.type))
     accumulators = try node.calls.map(Self.accumulator)
     countsRowsOnly =
-      node.groups.count == 1 && node.calls.allSatisfy { $0.function == .countStar && $0.filter == nil }
+      node.groups.count == 1
+      && node.calls.allSatisfy { $0.function == .countStar && $0.filter == nil }
   }
   static func accumulator(_ call: AggregateCall) throws -> any Accumulator {
     let types = call.arguments.map(\.type)
     switch (call.function, call.type) {
     case (.countStar, _), (.count, _): return try Accumulators.make(.count, argumentTypes: types)
     // Merges of counts and of bigint sums stay bigint: the accumulator of narrower integers adds in 64 bits.
-    case (.countMerge, _), (.sum, .bigint): return try Accumulators.make(.sum, argumentTypes: [.integer])
+    case (.countMerge, _), (.sum, .bigint):
+      return try Accumulators.make(.sum, argumentTypes: [.integer])
     case (.sum, _): return try Accumulators.make(.sum, argumentTypes: types)
     case (.min, _): return try Accumulators.make(.min, argumentTypes: types)
     case (.max, _): return try Accumulators.make(.max, argumentTypes: types)
     case (.boolAnd, _): return try Accumulators.make(.boolAnd, argumentTypes: types)
     case (.boolOr, _): return try Accumulators.make(.boolOr, argumentTypes: types)
-    case (.hllAdd, .hll(let parameters)): return try Accumulators.make(.hllAdd(parameters), argumentTypes: types)
+    case (.hllAdd, .hll(let parameters)):
+      return try Accumulators.make(.hllAdd(parameters), argumentTypes: types)
     case (.hllUnion, _): return try Accumulators.make(.hllUnion, argumentTypes: types)
-    case (.topnAdd, .topn(let parameters)): return try Accumulators.make(.topnAdd(parameters), argumentTypes: types)
+    case (.topnAdd, .topn(let parameters)):
+      return try Accumulators.make(.topnAdd(parameters), argumentTypes: types)
     case (.topnUnion, _): return try Accumulators.make(.topnUnion, argumentTypes: types)
-    default: throw TallyError(.protocolViolation, "aggregate \(call.function) of type \(call.type.name)")
+    default:
+      throw TallyError(.protocolViolation, "aggregate \(call.function) of type \(call.type.name)")
     }
   }
 
@@ -49,7 +54,9 @@ final class HashAggregation {
 
   func add(_ batch: Batch) throws {
     let block = RowBlock(batch)
-    let keys = try node.groups.map { try ExpressionEvaluation.evaluate($0, block).expanded(batch.count) }
+    let keys = try node.groups.map {
+      try ExpressionEvaluation.evaluate($0, block).expanded(batch.count)
+    }
     if countsRowsOnly, try countByCode(keys[0]) { return try account() }
     let groups: [UInt32]
     if keys.isEmpty {
@@ -61,34 +68,51 @@ final class HashAggregation {
     for (call, accumulator) in zip(node.calls, accumulators) {
       var filter: Bitmap?
       if let condition = call.filter {
-        filter = Truth(try ExpressionEvaluation.evaluate(condition, block), count: batch.count).bitmap()
+        filter = Truth(try ExpressionEvaluation.evaluate(condition, block), count: batch.count)
+          .bitmap()
         // The argument of a row that the filter refuses is not evaluated: it might fail.
         if call.arguments.contains(where: \.canFail) {
           try addFiltered(call, accumulator, block, groups, batch.count)
           continue
         }
       }
-      let arguments = try call.arguments.map { try ExpressionEvaluation.evaluate($0, block).expanded(batch.count) }
+      let arguments = try call.arguments.map {
+        try ExpressionEvaluation.evaluate($0, block).expanded(batch.count)
+      }
       try update(accumulator, groups, batch.count, arguments, filter)
     }
     try account()
   }
   private func update(
-    _ accumulator: any Accumulator, _ groups: [UInt32], _ count: Int, _ arguments: [ColumnVector], _ filter: Bitmap?
+    _ accumulator: any Accumulator,
+    _ groups: [UInt32],
+    _ count: Int,
+    _ arguments: [ColumnVector],
+    _ filter: Bitmap?
   ) throws {
     try groups.withUnsafeBufferPointer {
       try accumulator.update(
-        UnsafeBufferPointer(rebasing: $0[..<count]), groupCount: groupCount, arguments: arguments, filter: filter)
+        UnsafeBufferPointer(rebasing: $0[..<count]),
+        groupCount: groupCount,
+        arguments: arguments,
+        filter: filter
+      )
     }
   }
   private func addFiltered(
-    _ call: AggregateCall, _ accumulator: any Accumulator, _ block: RowBlock, _ groups: [UInt32], _ count: Int
+    _ call: AggregateCall,
+    _ accumulator: any Accumulator,
+    _ block: RowBlock,
+    _ groups: [UInt32],
+    _ count: Int
   ) throws {
     guard let condition = call.filter else { return }
     let truth = Truth(try ExpressionEvaluation.evaluate(condition, block), count: count)
     let rows = truth.rows { $0 == Truth.yes } ?? (0..<UInt32(count)).map { $0 }
     let chosen = block.narrowed(to: rows)
-    let arguments = try call.arguments.map { try ExpressionEvaluation.evaluate($0, chosen).expanded(rows.count) }
+    let arguments = try call.arguments.map {
+      try ExpressionEvaluation.evaluate($0, chosen).expanded(rows.count)
+    }
     try update(accumulator, rows.map { groups[Int($0)] }, rows.count, arguments, nil)
   }
   /// Counts the rows of each code, then adds the counts by group; false when the column does not suit.
@@ -120,13 +144,17 @@ final class HashAggregation {
     var seen: [UInt32] = []
     var totals: [Int64] = []
     for code in 0..<size {
-      let total = counts[code] &+ counts[size + code] &+ counts[2 * size + code] &+ counts[3 * size + code]
+      let total =
+        counts[code] &+ counts[size + code] &+ counts[2 * size + code] &+ counts[3 * size + code]
       if total > 0 {
         seen.append(UInt32(code))
         totals.append(Int64(total))
       }
     }
-    let groups = table.groups(of: [ColumnVector(key.type, .codes(seen, dictionary))], count: seen.count)
+    let groups = table.groups(
+      of: [ColumnVector(key.type, .codes(seen, dictionary))],
+      count: seen.count
+    )
     let partial = ColumnVector(.bigint, .fixed(totals))
     for accumulator in accumulators {
       try groups.withUnsafeBufferPointer {
@@ -143,10 +171,17 @@ final class HashAggregation {
   }
 
   /// The groups' keys and results.
-  func finish() throws -> Batch {
+  ///
+  /// `prunesTopN` false: TopN states keep all their items, as states that are merged later must.
+  func finish(prunesTopN: Bool) throws -> Batch {
     var columns = node.groups.isEmpty ? [] : table.keyColumns()
     for (call, accumulator) in zip(node.calls, accumulators) {
-      var result = try accumulator.finish(groupCount: groupCount)
+      var result: ColumnVector
+      if !prunesTopN, case .topn = call.type {
+        result = try accumulator.finishPartial(groupCount: groupCount)[0]
+      } else {
+        result = try accumulator.finish(groupCount: groupCount)
+      }
       if call.function == .countMerge { result = ColumnVector(.bigint, result.values) }
       columns.append(result.retyped(call.type))
     }

@@ -10,24 +10,40 @@ public import Planning
 public enum MergeExecution {
   /// Merges what a fragment's plan gave on several shards of a worker.
   public static func mergeShards(
-    _ plan: PlanNode, _ parts: [FragmentResult], limits: ExecutionLimits = ExecutionLimits()
+    _ plan: PlanNode,
+    _ parts: [FragmentResult],
+    limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> FragmentResult {
     var counts = ExecutionCounts()
     for part in parts { counts.add(part.counts) }
     let batches = parts.flatMap(\.batches)
-    guard parts.count > 1, let merge = merging(plan) else { return FragmentResult(batches: batches, counts: counts) }
-    var result = try typed { try FragmentExecution.run(merge, GatheredRows(fragments: [batches]), limits) }
+    guard parts.count > 1, let merge = merging(plan) else {
+      return FragmentResult(batches: batches, counts: counts)
+    }
+    var result = try typed {
+      try FragmentExecution.run(merge, GatheredRows(fragments: [batches]), limits, isPartial: true)
+    }
     counts.rowsReturned = result.rowCount
     counts.memoryPeak = max(counts.memoryPeak, result.counts.memoryPeak)
     result.counts = counts
     return result
   }
   /// Runs a coordinator's plan over the rows its fragments returned, by fragment.
+  ///
+  /// TopN states in the answer keep their type's number of counters: shards send more.
   public static func executeCoordinator(
-    _ plan: PlanNode, fragments: [FragmentResult], limits: ExecutionLimits = ExecutionLimits()
+    _ plan: PlanNode,
+    fragments: [FragmentResult],
+    limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> FragmentResult {
     let rows = fragments.map(\.batches)
-    return try typed { try FragmentExecution.run(plan, GatheredRows(fragments: rows), limits) }
+    return try typed {
+      var result = try FragmentExecution.run(plan, GatheredRows(fragments: rows), limits)
+      for at in result.batches.indices {
+        result.batches[at].columns = result.batches[at].columns.map(SketchKernels.pruned)
+      }
+      return result
+    }
   }
 
   /// The plan that merges results of `plan`, or nil where joining them is all there is to do.
@@ -37,14 +53,20 @@ public enum MergeExecution {
     case .aggregate(let node):
       let groups = node.groups.enumerated().map { Expression.column($0, $1.type) }
       let calls = node.calls.enumerated().map { $1.merging(column: node.groups.count + $0) }
-      return .aggregate(AggregateNode(input: input, groups: groups, calls: calls, names: node.names))
+      return .aggregate(
+        AggregateNode(input: input, groups: groups, calls: calls, names: node.names)
+      )
     case .sort(let node):
       guard node.first != nil else { return nil }
       return .sort(SortNode(input: input, keys: node.keys, first: node.first))
     case .limit(let node):
       guard let count = node.count, node.offset == 0 else { return nil }
-      guard case .sort(let sort) = node.input else { return .limit(LimitNode(input: input, count: count)) }
-      return .limit(LimitNode(input: .sort(SortNode(input: input, keys: sort.keys, first: count)), count: count))
+      guard case .sort(let sort) = node.input else {
+        return .limit(LimitNode(input: input, count: count))
+      }
+      return .limit(
+        LimitNode(input: .sort(SortNode(input: input, keys: sort.keys, first: count)), count: count)
+      )
     default: return nil
     }
   }
@@ -57,7 +79,11 @@ struct GatheredRows: RelationSource {
   func scan(_ node: ScanNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws {
     throw TallyError(.internalError, "a scan where only fragments' rows are at hand")
   }
-  func fragmentRows(_ node: FragmentInputNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws {
+  func fragmentRows(
+    _ node: FragmentInputNode,
+    _ context: ExecutionContext,
+    _ body: (Batch) throws -> Void
+  ) throws {
     guard fragments.indices.contains(node.fragment) else {
       throw TallyError(.internalError, "fragment \(node.fragment) of \(fragments.count)")
     }

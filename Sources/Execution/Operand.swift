@@ -54,7 +54,9 @@ struct Operand {
     return v
   }
   var interval: [Interval] {
-    guard case .interval(let v) = column.values else { fatalError("not of layout interval: \(type)") }
+    guard case .interval(let v) = column.values else {
+      fatalError("not of layout interval: \(type)")
+    }
     return v
   }
 }
@@ -73,7 +75,10 @@ extension ColumnVector {
       return ColumnVector(
         type,
         .codes(
-          .init(repeating: 0, count: count), TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)))
+          .init(repeating: 0, count: count),
+          TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
+        )
+      )
     case .hll(let packed): return try SketchKernels.unpackHLL(packed, type, count: count)
     case .topn(let packed): return try SketchKernels.unpackTopN(packed, type, count: count)
     }
@@ -85,7 +90,10 @@ extension ColumnVector {
     let codes = texts.bytes.withUnsafeBytes { raw in
       (0..<texts.count).map { row in
         interner.intern(
-          UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+          UnsafeRawBufferPointer(
+            rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]
+          )
+        )
       }
     }
     return ColumnVector(type, .codes(codes, interner.dictionary()), validity: validity)
@@ -98,7 +106,9 @@ extension ColumnVector {
   }
 }
 
-/// The texts of a column by row, whichever way they lie. Valid inside `withTexts` only.
+/// The texts of a column by row, whichever way they lie.
+///
+/// Valid inside `withTexts` only.
 struct TextRows {
   let raw: UnsafeRawBufferPointer
   let offsets: UnsafeBufferPointer<UInt32>
@@ -118,12 +128,16 @@ extension Operand {
     switch column.values {
     case .text(let texts):
       return try texts.bytes.withUnsafeBytes { raw in
-        try texts.offsets.withUnsafeBufferPointer { try body(TextRows(raw: raw, offsets: $0, codes: nil)) }
+        try texts.offsets.withUnsafeBufferPointer {
+          try body(TextRows(raw: raw, offsets: $0, codes: nil))
+        }
       }
     case .codes(let codes, let dictionary):
       return try dictionary.bytes.withUnsafeBytes { raw in
         try dictionary.offsets.withUnsafeBufferPointer { offsets in
-          try codes.withUnsafeBufferPointer { try body(TextRows(raw: raw, offsets: offsets, codes: $0)) }
+          try codes.withUnsafeBufferPointer {
+            try body(TextRows(raw: raw, offsets: offsets, codes: $0))
+          }
         }
       }
     default: fatalError("not of layout text: \(type)")
@@ -148,7 +162,10 @@ func commonValidity(_ operands: [Operand], count: Int) -> Bitmap? {
 
 /// One result a row; rows that are NULL get `empty` without being computed.
 @inline(__always) func mapRows<R>(
-  _ count: Int, _ validity: Bitmap?, empty: R, _ compute: (Int) throws -> R
+  _ count: Int,
+  _ validity: Bitmap?,
+  empty: R,
+  _ compute: (Int) throws -> R
 ) rethrows -> [R] {
   try [R](unsafeUninitializedCapacity: count) { out, written in
     guard let out = out.baseAddress else { return }

@@ -8,12 +8,18 @@ import Columns
 import Model
 import Planning
 
-/// Where a plan's scans get their rows. Row filters of the scan node are applied by the plan's execution.
+/// Where a plan's scans get their rows.
+///
+/// Row filters of the scan node are applied by the plan's execution.
 protocol RelationSource {
   /// Delivers batches of `node.storedColumns` of the relation's rows; rows the node's filter refuses may be among them.
   func scan(_ node: ScanNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws
   /// Delivers the rows a fragment returned.
-  func fragmentRows(_ node: FragmentInputNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws
+  func fragmentRows(
+    _ node: FragmentInputNode,
+    _ context: ExecutionContext,
+    _ body: (Batch) throws -> Void
+  ) throws
 }
 
 /// Ends the run of a limit's input.
@@ -36,8 +42,15 @@ struct PlanExecution {
     self.context = context
   }
 
-  /// Runs the plan; batches have between 1 and `Limits.batchRowsMax` rows. `needed`: output columns that are looked at, nil for all.
-  func run(_ plan: PlanNode, needed: Set<Int>? = nil, _ sink: (Batch) throws -> Void) throws {
+  /// Runs the plan; batches have between 1 and `Limits.batchRowsMax` rows.
+  ///
+  /// `needed`: output columns that are looked at, nil for all. `isPartial`: the rows of a topmost aggregate are merged elsewhere.
+  func run(
+    _ plan: PlanNode,
+    needed: Set<Int>? = nil,
+    isPartial: Bool = false,
+    _ sink: (Batch) throws -> Void
+  ) throws {
     switch plan {
     case .scan(let node):
       try source.scan(node, context) { batch in
@@ -54,7 +67,10 @@ struct PlanExecution {
       try run(node.input, needed: read) { batch in
         try sink(
           Batch(
-            count: batch.count, columns: try node.expressions.map { try ExpressionEvaluation.column($0, batch) }))
+            count: batch.count,
+            columns: try node.expressions.map { try ExpressionEvaluation.column($0, batch) }
+          )
+        )
       }
     case .aggregate(let node):
       let aggregation = try HashAggregation(node, context)
@@ -68,7 +84,7 @@ struct PlanExecution {
         try context.cancel.check()
         try aggregation.add(batch)
       }
-      try emit(try aggregation.finish(), sink)
+      try emit(try aggregation.finish(prunesTopN: !isPartial), sink)
       aggregation.release()
     case .sort(let node): try sort(node, needed, sink)
     case .limit(let node): try limit(node, needed, sink)
@@ -87,12 +103,19 @@ struct PlanExecution {
     }
   }
   private func deliver(
-    _ batch: Batch, where condition: Expression?, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void
+    _ batch: Batch,
+    where condition: Expression?,
+    _ needed: Set<Int>?,
+    _ sink: (Batch) throws -> Void
   ) throws {
     guard batch.count > 0 else { return }
-    guard let condition, let rows = try ExpressionEvaluation.matching(condition, batch) else { return try sink(batch) }
+    guard let condition, let rows = try ExpressionEvaluation.matching(condition, batch) else {
+      return try sink(batch)
+    }
     if rows.isEmpty { return }
-    guard let needed, needed.count < batch.columns.count else { return try sink(batch.gather(rows)) }
+    guard let needed, needed.count < batch.columns.count else {
+      return try sink(batch.gather(rows))
+    }
     // Columns that only the condition looked at are not copied.
     let columns = batch.columns.enumerated().map { at, column in
       needed.contains(at) ? column.gather(rows) : ColumnVector.nulls(column.type, count: rows.count)
@@ -112,7 +135,9 @@ struct PlanExecution {
     let columns = try node.output.indices.map { at in
       let type = node.output[at].type
       return ColumnVector.concatenate(
-        try node.rows.map { try ColumnVector.repeating(type, $0[at], count: 1) }, type: type)
+        try node.rows.map { try ColumnVector.repeating(type, $0[at], count: 1) },
+        type: type
+      )
     }
     try emit(Batch(count: node.rows.count, columns: node.rows.isEmpty ? [] : columns), sink)
   }
@@ -125,9 +150,15 @@ struct PlanExecution {
     func sorted() -> Batch {
       let all = Batch.concatenate(gathered, types: types)
       let keys = node.keys.map {
-        RowOrderKey(column: all.columns[$0.column], isDescending: !$0.isAscending, nullsFirst: $0.nullsFirst)
+        RowOrderKey(
+          column: all.columns[$0.column],
+          isDescending: !$0.isAscending,
+          nullsFirst: $0.nullsFirst
+        )
       }
-      return all.gather(RowOrder.order(keys, count: all.count, limit: first.map { min($0, all.count) }))
+      return all.gather(
+        RowOrder.order(keys, count: all.count, limit: first.map { min($0, all.count) })
+      )
     }
     try run(node.input, needed: needed.map { $0.union(node.keys.map(\.column)) }) { batch in
       try context.cancel.check()
@@ -155,7 +186,8 @@ struct PlanExecution {
     }
     context.release(bytes)
   }
-  private func limit(_ node: LimitNode, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void) throws {
+  private func limit(_ node: LimitNode, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void) throws
+  {
     limits.last += 1
     let number = limits.last
     var toSkip = Int(clamping: max(0, node.offset))

@@ -35,17 +35,28 @@ public enum RollupDelta {
     return time >= coveredFrom
   }
 
-  /// Builds the delta of some raw rows. CPU work: run it through Compute.
+  /// Builds the delta of some raw rows.
+  ///
+  /// CPU work: run it through Compute.
   public static func build(
-    _ rollup: RollupView, _ rows: Rows, limits: ExecutionLimits = ExecutionLimits()
+    _ rollup: RollupView,
+    _ rows: Rows,
+    limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> Result {
     try typed { try build(rollup, rows, ExecutionContext(limits)) }
   }
-  private static func build(_ rollup: RollupView, _ which: Rows, _ context: ExecutionContext) throws -> Result {
+  private static func build(
+    _ rollup: RollupView,
+    _ which: Rows,
+    _ context: ExecutionContext
+  ) throws -> Result {
     let definition = rollup.definition
     var rows = RollupRows(
-      rollup.program, BucketRanges(deltaOf: definition), keys: Array(definition.keys.indices),
-      measures: Array(definition.measures.indices))
+      rollup.program,
+      BucketRanges(deltaOf: definition),
+      keys: Array(definition.keys.indices),
+      measures: Array(definition.measures.indices)
+    )
     var prepared: [Batch] = []
     var held = 0
     var consumed = 0
@@ -63,9 +74,15 @@ public enum RollupDelta {
     switch which {
     case .positions(let after, let through):
       context.counts.add(
-        try rollup.raw.scan(columns: rows.columnsRead, after: after, through: through, morselRows: Limits.batchRowsMax) {
+        try rollup.raw.scan(
+          columns: rows.columnsRead,
+          after: after,
+          through: through,
+          morselRows: Limits.batchRowsMax
+        ) {
           try add($0, nil)
-        })
+        }
+      )
     case .slice(let through, let from, let to):
       var predicates: [ZonePredicate] = []
       // The newest slice takes NULL times too, which zones cannot ask for together with a range.
@@ -74,29 +91,43 @@ public enum RollupDelta {
       }
       context.counts.add(
         try rollup.raw.scan(
-          columns: rows.columnsRead, through: through, where: predicates, morselRows: Limits.batchRowsMax
+          columns: rows.columnsRead,
+          through: through,
+          where: predicates,
+          morselRows: Limits.batchRowsMax
         ) {
           try add($0) { covers(time: $0, from: from) && !covers(time: $0, from: to) }
-        })
+        }
+      )
     }
     let states = try aggregate(prepared, rows.aggregate, definition)
     context.release(held)
     return Result(
-      states: states, rowsConsumed: consumed, poisonedRows: rows.poisonedRows, counts: context.counts)
+      states: states,
+      rowsConsumed: consumed,
+      poisonedRows: rows.poisonedRows,
+      counts: context.counts
+    )
   }
   private static func aggregate(
-    _ prepared: [Batch], _ node: AggregateNode, _ definition: RollupDefinition
+    _ prepared: [Batch],
+    _ node: AggregateNode,
+    _ definition: RollupDefinition
   ) throws -> Batch {
     let stored = definition.storedColumns.map(\.type)
     guard let types = prepared.first?.types else { return Batch(emptyOf: stored) }
     let all = Batch.concatenate(prepared, types: types)
     let keyCount = definition.keys.count
-    func column(_ expression: Expression) -> ColumnVector? { expression.columnIndex.map { all.columns[$0] } }
+    func column(_ expression: Expression) -> ColumnVector? {
+      expression.columnIndex.map { all.columns[$0] }
+    }
     let measures = zip(definition.measures, node.calls).map { measure, call in
       MeasureInput(
-        measure: measure, argument: call.arguments.first.flatMap(column),
+        measure: measure,
+        argument: call.arguments.first.flatMap(column),
         weight: call.arguments.count > 1 ? column(call.arguments[1]) : nil,
-        filter: call.filter.flatMap(column).map { Truth(Operand($0), count: all.count).bitmap() })
+        filter: call.filter.flatMap(column).map { Truth(Operand($0), count: all.count).bitmap() }
+      )
     }
     return try StateBuild.build(keys: Array(all.columns[..<keyCount]), measures: measures)
   }

@@ -30,21 +30,29 @@ struct BucketRanges {
       var ranges = [Range(level: first, width: definition.levels[first].width, low: floors[first])]
       for level in definition.levels.indices.dropFirst(first + 1) {
         guard let last = ranges.last, floors[level] < last.low else { continue }
-        ranges.append(Range(level: level, width: definition.levels[level].width, low: floors[level]))
+        ranges.append(
+          Range(level: level, width: definition.levels[level].width, low: floors[level])
+        )
       }
       self.ranges = ranges
     }
   }
-  /// The finest level whole: what a delta holds. Floors are the business of who applies it.
+  /// The finest level whole: what a delta holds.
+  ///
+  /// Floors are the business of who applies it.
   init(deltaOf definition: RollupDefinition) {
     self.init(definition, floors: definition.levels.map { _ in .min }, use: .only(0))
   }
-  /// The buckets of times, and the rows that some range holds (nil = all). NULL and infinite times belong to the first.
+  /// The buckets of times, and the rows that some range holds (nil = all).
+  ///
+  /// NULL and infinite times belong to the first.
   func cut(_ times: ColumnVector) throws -> (ColumnVector, [UInt32]?) {
     var column = try Self.truncate(times, ranges[0].width)
     var below = Self.below(ranges[0].low, column)
     if below.isEmpty { return (column, nil) }
-    guard case .fixed(var buckets) = column.values else { fatalError("buckets of type \(times.type.name)") }
+    guard case .fixed(var buckets) = column.values else {
+      fatalError("buckets of type \(times.type.name)")
+    }
     for range in ranges.dropFirst() {
       let coarse = try Self.truncate(times.gather(below), range.width)
       guard case .fixed(let values) = coarse.values else { break }
@@ -72,7 +80,9 @@ struct BucketRanges {
   }
   /// Starts of the buckets that hold the times.
   static func truncate(_ times: ColumnVector, _ width: BucketWidth) throws -> ColumnVector {
-    guard case .fixed(let values) = times.values else { fatalError("times of type \(times.type.name)") }
+    guard case .fixed(let values) = times.values else {
+      fatalError("times of type \(times.type.name)")
+    }
     let isDate = times.type == .date
     let input = isDate ? try values.map { try TimeArithmetic.timestamp(ofDate: $0) } : values
     var output = [Int64](unsafeUninitializedCapacity: input.count) { out, written in
@@ -81,8 +91,12 @@ struct BucketRanges {
       }
       written = input.count
     }
-    if isDate { for row in output.indices { output[row] = TimeArithmetic.date(ofTimestamp: output[row]) } }
-    if let validity = times.validity { for row in output.indices where !validity[row] { output[row] = 0 } }
+    if isDate {
+      for row in output.indices { output[row] = TimeArithmetic.date(ofTimestamp: output[row]) }
+    }
+    if let validity = times.validity {
+      for row in output.indices where !validity[row] { output[row] = 0 }
+    }
     return ColumnVector(times.type, .fixed(output), validity: times.validity)
   }
 }
@@ -100,13 +114,22 @@ struct RollupRows {
   /// Rows for which an expression failed.
   private(set) var poisonedRows = 0
 
-  /// `keys` and `measures`: which to compute. `extraCondition`: over source columns, cannot fail; only rows where it is TRUE matter.
+  /// `keys` and `measures`: which to compute.
+  ///
+  /// `extraCondition`: over source columns, cannot fail; only rows where it is TRUE matter.
   init(
-    _ program: RollupProgram, _ ranges: BucketRanges, keys: [Int], measures: [Int], extraCondition: Expression? = nil
+    _ program: RollupProgram,
+    _ ranges: BucketRanges,
+    keys: [Int],
+    measures: [Int],
+    extraCondition: Expression? = nil
   ) {
     // The time is always evaluated: it decides which range holds a row, and what backfill has covered.
     var wanted = RollupProgram(
-      keys: program.keys, measures: measures.map { program.measures[$0] }, condition: program.condition)
+      keys: program.keys,
+      measures: measures.map { program.measures[$0] },
+      condition: program.condition
+    )
     var read: Set<Int> = program.keys[1].columnsRead
     for key in keys { program.keys[key].collectColumns(into: &read) }
     for measure in wanted.measures {
@@ -145,8 +168,11 @@ struct RollupRows {
     }
     let groups = keys.enumerated().map { Expression.column($0, program.keys[$1].type) }
     aggregate = AggregateNode(
-      input: .values(ValuesNode(output: [], rows: [])), groups: groups, calls: calls,
-      names: .init(repeating: "", count: groups.count + calls.count))
+      input: .values(ValuesNode(output: [], rows: [])),
+      groups: groups,
+      calls: calls,
+      names: .init(repeating: "", count: groups.count + calls.count)
+    )
   }
 
   /// Prepares a batch of `columnsRead`; `isWanted` decides by time which rows take part (nil = all; NULL times come as nil).
@@ -164,20 +190,28 @@ struct RollupRows {
     }
     var times = try Self.orNull(program.keys[1], batch, &failed)
     if let isWanted, case .fixed(let values) = times.values {
-      let rows = (0..<UInt32(batch.count)).filter { isWanted(times.isNull(Int($0)) ? nil : values[Int($0)]) }
+      let rows = (0..<UInt32(batch.count)).filter {
+        isWanted(times.isNull(Int($0)) ? nil : values[Int($0)])
+      }
       if rows.count < batch.count {
-        failed = failed.isEmpty ? [] : Set(rows.enumerated().filter { failed.contains($1) }.map { UInt32($0.offset) })
+        failed =
+          failed.isEmpty
+          ? [] : Set(rows.enumerated().filter { failed.contains($1) }.map { UInt32($0.offset) })
         (batch, times) = (batch.gather(rows), times.gather(rows))
       }
     }
     var (buckets, held) = try ranges.cut(times)
     if let rows = held {
-      failed = failed.isEmpty ? [] : Set(rows.enumerated().filter { failed.contains($1) }.map { UInt32($0.offset) })
+      failed =
+        failed.isEmpty
+        ? [] : Set(rows.enumerated().filter { failed.contains($1) }.map { UInt32($0.offset) })
       (batch, buckets) = (batch.gather(rows), buckets.gather(rows))
       held = nil
     }
     var columns: [ColumnVector] = []
-    for key in keys { columns.append(key == 1 ? buckets : try Self.orNull(program.keys[key], batch, &failed)) }
+    for key in keys {
+      columns.append(key == 1 ? buckets : try Self.orNull(program.keys[key], batch, &failed))
+    }
     for measure in program.measures {
       let filter = try measure.filter.map { try Self.orNull($0, batch, &failed) }
       for argument in measure.arguments {
@@ -187,7 +221,9 @@ struct RollupRows {
             argument.type,
             .caseWhen(
               [CaseBranch(condition: .column(batch.columns.count, .boolean), result: argument)],
-              otherwise: nil))
+              otherwise: nil
+            )
+          )
           let widened = Batch(count: batch.count, columns: batch.columns + [filter])
           columns.append(try Self.orNull(guarded, widened, &failed))
         } else {
@@ -201,14 +237,22 @@ struct RollupRows {
   }
 
   /// The expression's column, NULL in rows for which it fails.
-  static func orNull(_ expression: Expression, _ batch: Batch, _ failed: inout Set<UInt32>) throws -> ColumnVector {
+  static func orNull(
+    _ expression: Expression,
+    _ batch: Batch,
+    _ failed: inout Set<UInt32>
+  ) throws -> ColumnVector {
     if batch.count == 0 { return .nulls(expression.type, count: 0) }
     if !expression.canFail { return try ExpressionEvaluation.column(expression, batch) }
     let block = RowBlock(batch)
     return try orNull(expression, block, 0..<batch.count, isWhole: true, &failed)
   }
   private static func orNull(
-    _ expression: Expression, _ block: RowBlock, _ rows: Range<Int>, isWhole: Bool, _ failed: inout Set<UInt32>
+    _ expression: Expression,
+    _ block: RowBlock,
+    _ rows: Range<Int>,
+    isWhole: Bool,
+    _ failed: inout Set<UInt32>
   ) throws -> ColumnVector {
     do {
       let part = isWhole ? block : block.narrowed(to: rows.map { UInt32($0) })

@@ -35,7 +35,9 @@ struct RollupScan {
     let isPlain = output == Array(columns.indices)
     func deliver(_ batch: Batch) throws { try body(isPlain ? batch : batch.select(output)) }
 
-    let runs = ranges.ranges.reduce(0) { $0 + rollup.levels[$1.level].chunks.count + rollup.levels[$1.level].sections.count }
+    let runs = ranges.ranges.reduce(0) {
+      $0 + rollup.levels[$1.level].chunks.count + rollup.levels[$1.level].sections.count
+    }
     guard node.needsMergedGroups && runs + (tail.count > 0 ? 1 : 0) > 1 else {
       try stored(deliver)
       if tail.count > 0 { try inPieces(tail, deliver) }
@@ -44,7 +46,7 @@ struct RollupScan {
     let merge = try HashAggregation(mergeNode, context)
     try stored { try merge.add($0) }
     if tail.count > 0 { try merge.add(tail) }
-    try inPieces(try merge.finish(), deliver)
+    try inPieces(try merge.finish(prunesTopN: false), deliver)
     merge.release()
   }
   private func inPieces(_ batch: Batch, _ body: (Batch) throws -> Void) throws {
@@ -57,11 +59,17 @@ struct RollupScan {
   private var mergeNode: AggregateNode {
     let types = self.types
     let measures = columns.dropFirst(keyCount).enumerated().map { at, stored in
-      rollup.definition.measures[stored - keyCount].kind.merging(column: keyCount + at, types[stored])
+      rollup.definition.measures[stored - keyCount].kind.merging(
+        column: keyCount + at,
+        types[stored]
+      )
     }
     return AggregateNode(
-      input: .values(ValuesNode(output: [], rows: [])), groups: (0..<keyCount).map { .column($0, types[$0]) },
-      calls: measures, names: .init(repeating: "", count: columns.count))
+      input: .values(ValuesNode(output: [], rows: [])),
+      groups: (0..<keyCount).map { .column($0, types[$0]) },
+      calls: measures,
+      names: .init(repeating: "", count: columns.count)
+    )
   }
 
   /// Runs of the levels, cut to the range each level stands for.
@@ -71,16 +79,21 @@ struct RollupScan {
       let isFirst = high == nil
       var predicates = node.zoneConditions.compactMap(\.predicate)
       // NULL and infinite buckets come from the first level, so only later levels may skip by bucket.
-      if !isFirst, let high { predicates.append(ZonePredicate(column: 1, .fixed(low: range.low, high: high))) }
+      if !isFirst, let high {
+        predicates.append(ZonePredicate(column: 1, .fixed(low: range.low, high: high)))
+      }
       let checksBucket = range.low != .min || !isFirst
       let needsBucket = checksBucket && !columns.contains(1)
       let read = needsBucket ? columns + [1] : columns
       let bucketAt = read.firstIndex(of: 1)
       let counts = try rollup.levels[range.level].scan(
-        columns: read, where: predicates, morselRows: ShardSource.morselRows
+        columns: read,
+        where: predicates,
+        morselRows: ShardSource.morselRows
       ) { batch in
         try context.cancel.check()
-        guard checksBucket, let bucketAt, case .fixed(let buckets) = batch.columns[bucketAt].values else {
+        guard checksBucket, let bucketAt, case .fixed(let buckets) = batch.columns[bucketAt].values
+        else {
           return try body(batch)
         }
         let column = batch.columns[bucketAt]
@@ -108,8 +121,12 @@ struct RollupScan {
     let none = Batch(emptyOf: columns.map { types[$0] })
     if !hasUncovered && rollup.raw.position <= rollup.watermark { return none }
     var rows = RollupRows(
-      rollup.program, ranges, keys: columns.filter { $0 < keyCount },
-      measures: columns.filter { $0 >= keyCount }.map { $0 - keyCount }, extraCondition: rawCondition())
+      rollup.program,
+      ranges,
+      keys: columns.filter { $0 < keyCount },
+      measures: columns.filter { $0 >= keyCount }.map { $0 - keyCount },
+      extraCondition: rawCondition()
+    )
     let aggregation = try HashAggregation(rows.aggregate, context)
     let predicates = rawPredicates()
     var prepared = 0
@@ -121,20 +138,26 @@ struct RollupScan {
     }
     if rollup.raw.position > rollup.watermark {
       let counts = try rollup.raw.scan(
-        columns: rows.columnsRead, after: rollup.watermark, where: predicates, morselRows: ShardSource.morselRows
+        columns: rows.columnsRead,
+        after: rollup.watermark,
+        where: predicates,
+        morselRows: ShardSource.morselRows
       ) { try add($0, isWanted: nil) }
       context.counts.add(counts)
     }
     if hasUncovered {
       let counts = try rollup.raw.scan(
-        columns: rows.columnsRead, through: rollup.cut, where: predicates, morselRows: ShardSource.morselRows
+        columns: rows.columnsRead,
+        through: rollup.cut,
+        where: predicates,
+        morselRows: ShardSource.morselRows
       ) { try add($0) { !RollupDelta.covers(time: $0, from: rollup.coveredFrom) } }
       context.counts.add(counts)
     }
     context.counts.tailRows += prepared
     context.counts.poisonedRows += rows.poisonedRows
     // Without keys an aggregation always gives a row; without raw rows there is none to give.
-    let result = prepared == 0 ? none : try aggregation.finish()
+    let result = prepared == 0 ? none : try aggregation.finish(prunesTopN: false)
     aggregation.release()
     return result
   }
@@ -145,7 +168,9 @@ struct RollupScan {
     var parts: [Expression] = []
     for part in filter.conjuncts {
       let stored = part.columnsRead.map { node.storedColumns[$0] }
-      guard !stored.isEmpty, stored.allSatisfy({ $0 < keyCount && $0 != 1 && !keys[$0].canFail }), !part.canFail else {
+      guard !stored.isEmpty, stored.allSatisfy({ $0 < keyCount && $0 != 1 && !keys[$0].canFail }),
+        !part.canFail
+      else {
         continue
       }
       parts.append(part.substituting(node.storedColumns.map { $0 < keyCount ? keys[$0] : keys[0] }))
@@ -161,8 +186,12 @@ struct RollupScan {
       guard condition.storedColumn == 1 else { return condition.predicate(on: raw) }
       guard case .fixed(let bound) = condition.value else { return nil }
       // A time is at or above its bucket's start and below the end of the widest bucket that starts at or below the bound.
-      let isLow = condition.comparison == .equal || condition.comparison == .greater || condition.comparison == .greaterOrEqual
-      let isHigh = condition.comparison == .equal || condition.comparison == .less || condition.comparison == .lessOrEqual
+      let isLow =
+        condition.comparison == .equal || condition.comparison == .greater
+        || condition.comparison == .greaterOrEqual
+      let isHigh =
+        condition.comparison == .equal || condition.comparison == .less
+        || condition.comparison == .lessOrEqual
       let high = isHigh ? end(ofBucketsAt: bound) : nil
       if !isLow && high == nil { return nil }
       return ZonePredicate(column: raw, .fixed(low: isLow ? bound : nil, high: high))
@@ -175,7 +204,9 @@ struct RollupScan {
     let limit: Int64 = 200_000_000_000_000_000
     let micros = bound.multipliedReportingOverflow(by: isDate ? day : 1)
     // Far from any real time: no bound rather than one that wraps.
-    guard !micros.overflow, micros.partialValue > -limit, micros.partialValue < limit else { return nil }
+    guard !micros.overflow, micros.partialValue > -limit, micros.partialValue < limit else {
+      return nil
+    }
     let end = Calendar.endOfBucket(Calendar.truncateToBucket(micros.partialValue, widest), widest)
     return isDate ? Calendar.floorDivide(end, day) + 1 : end
   }

@@ -23,7 +23,9 @@ enum RowOrder {
       }
       var own = Self.ranks(key.column)
       if key.isDescending { for row in 0..<count { own[row] = ~own[row] } }
-      if let validity = key.column.validity { for row in 0..<count where !validity[row] { own[row] = 0 } }
+      if let validity = key.column.validity {
+        for row in 0..<count where !validity[row] { own[row] = 0 }
+      }
       ranks.append(own)
     }
     var order = (0..<UInt32(count)).map { $0 }
@@ -33,7 +35,9 @@ enum RowOrder {
       func precedes(_ a: UInt32, _ b: UInt32) -> Bool {
         let (x, y) = (first[Int(a)], first[Int(b)])
         if x != y { return x < y }
-        for other in others where other[Int(a)] != other[Int(b)] { return other[Int(a)] < other[Int(b)] }
+        for other in others where other[Int(a)] != other[Int(b)] {
+          return other[Int(a)] < other[Int(b)]
+        }
         return a < b
       }
       if let limit, limit < count / 4 {
@@ -46,7 +50,9 @@ enum RowOrder {
   }
   /// The `limit` first elements in order, by a heap whose root is the last of those kept.
   private static func smallest(
-    _ limit: Int, _ rows: [UInt32], _ precedes: (UInt32, UInt32) -> Bool
+    _ limit: Int,
+    _ rows: [UInt32],
+    _ precedes: (UInt32, UInt32) -> Bool
   ) -> [UInt32] {
     if limit == 0 { return [] }
     var heap: [UInt32] = []
@@ -65,7 +71,9 @@ enum RowOrder {
     for row in rows {
       if heap.count < limit {
         heap.append(row)
-        if heap.count == limit { for at in stride(from: limit / 2, through: 0, by: -1) { sink(at) } }
+        if heap.count == limit {
+          for at in stride(from: limit / 2, through: 0, by: -1) { sink(at) }
+        }
       } else if precedes(row, heap[0]) {
         heap[0] = row
         sink(0)
@@ -91,7 +99,8 @@ enum RowOrder {
       for code in codes { isUsed[Int(code)] = true }
       let used = (0..<UInt32(dictionary.count)).filter { isUsed[Int($0)] }
       let own = dense(used.count) { a, b in
-        dictionary.withText(used[a]) { x in dictionary.withText(used[b]) { y in compareBytes(x, y) } }
+        dictionary.withText(used[a]) { x in dictionary.withText(used[b]) { y in compareBytes(x, y) }
+        }
       }
       var byCode = [Int64](repeating: 0, count: dictionary.count)
       for (at, code) in used.enumerated() { byCode[Int(code)] = own[at] }
@@ -99,7 +108,9 @@ enum RowOrder {
     case .text(let texts):
       return texts.bytes.withUnsafeBytes { raw in
         func text(_ row: Int) -> UnsafeRawBufferPointer {
-          UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])])
+          UnsafeRawBufferPointer(
+            rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]
+          )
         }
         return dense(texts.count) { compareBytes(text($0), text($1)) }
       }

@@ -21,17 +21,27 @@ public struct RollupView: Sendable {
   public var watermark: LogPosition
   /// Raw rows at or below it are in the levels when backfill has covered them.
   public var cut: LogPosition
-  /// Covered: rows at or below the cut whose time is not below this. `Int64.max`: none; `Int64.min`: all.
+  /// Covered: rows at or below the cut whose time is not below this.
+  ///
+  /// `Int64.max`: none; `Int64.min`: all.
   public var coveredFrom: Int64
   /// For each level the start of the first bucket it holds, in the bucket column's units; `Int64.min`: everything.
   public var floors: [Int64]
   /// Makes a view.
   public init(
-    definition: RollupDefinition, program: RollupProgram, levels: [TableSnapshot], raw: TableSnapshot,
-    watermark: LogPosition, cut: LogPosition, coveredFrom: Int64, floors: [Int64]
+    definition: RollupDefinition,
+    program: RollupProgram,
+    levels: [TableSnapshot],
+    raw: TableSnapshot,
+    watermark: LogPosition,
+    cut: LogPosition,
+    coveredFrom: Int64,
+    floors: [Int64]
   ) {
     invariant(
-      levels.count == definition.levels.count && floors.count == levels.count, "levels and floors of another rollup")
+      levels.count == definition.levels.count && floors.count == levels.count,
+      "levels and floors of another rollup"
+    )
     self.definition = definition
     self.program = program
     self.levels = levels
@@ -55,7 +65,10 @@ public struct ShardReadView: Sendable {
   public var rollups: [TableID: RollupView]
   /// Makes a view.
   public init(
-    shard: ShardID, position: LogPosition, tables: [TableID: TableSnapshot], rollups: [TableID: RollupView]
+    shard: ShardID,
+    position: LogPosition,
+    tables: [TableID: TableSnapshot],
+    rollups: [TableID: RollupView]
   ) {
     self.shard = shard
     self.position = position
@@ -77,8 +90,11 @@ struct ShardSource: RelationSource {
       case .table(let id):
         guard let table = view.tables[id] else { throw Self.missing("table", id, view) }
         let counts = try table.scan(
-          columns: node.storedColumns, where: node.zoneConditions.compactMap(\.predicate), morselRows: Self.morselRows,
-          body)
+          columns: node.storedColumns,
+          where: node.zoneConditions.compactMap(\.predicate),
+          morselRows: Self.morselRows,
+          body
+        )
         context.counts.add(counts)
       case .rollup(let id, let use):
         guard let rollup = view.rollups[id] else { throw Self.missing("rollup", id, view) }
@@ -86,12 +102,19 @@ struct ShardSource: RelationSource {
       }
     }
   }
-  func fragmentRows(_ node: FragmentInputNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws {
+  func fragmentRows(
+    _ node: FragmentInputNode,
+    _ context: ExecutionContext,
+    _ body: (Batch) throws -> Void
+  ) throws {
     throw TallyError(.protocolViolation, "a fragment's plan that reads fragment \(node.fragment)")
   }
   private static func missing(_ what: String, _ id: TableID, _ view: ShardReadView) -> TallyError {
     TallyError(
-      .staleCatalog, "\(what) \(id) is not in shard \(view.shard)", detail: "The shard is at position \(view.position).")
+      .staleCatalog,
+      "\(what) \(id) is not in shard \(view.shard)",
+      detail: "The shard is at position \(view.position)."
+    )
   }
 }
 
@@ -102,12 +125,18 @@ extension ZoneCondition {
     let isLow = comparison == .equal || comparison == .greater || comparison == .greaterOrEqual
     let isHigh = comparison == .equal || comparison == .less || comparison == .lessOrEqual
     switch value {
-    case .fixed(let v): return ZonePredicate(column: column, .fixed(low: isLow ? v : nil, high: isHigh ? v : nil))
-    case .double(let v): return ZonePredicate(column: column, .double(low: isLow ? v : nil, high: isHigh ? v : nil))
-    case .numeric(let v): return ZonePredicate(column: column, .numeric(low: isLow ? v : nil, high: isHigh ? v : nil))
+    case .fixed(let v):
+      return ZonePredicate(column: column, .fixed(low: isLow ? v : nil, high: isHigh ? v : nil))
+    case .double(let v):
+      return ZonePredicate(column: column, .double(low: isLow ? v : nil, high: isHigh ? v : nil))
+    case .numeric(let v):
+      return ZonePredicate(column: column, .numeric(low: isLow ? v : nil, high: isHigh ? v : nil))
     case .text(let v):
       let bytes = Array(v.utf8)
-      return ZonePredicate(column: column, .text(low: isLow ? bytes : nil, high: isHigh ? bytes : nil))
+      return ZonePredicate(
+        column: column,
+        .text(low: isLow ? bytes : nil, high: isHigh ? bytes : nil)
+      )
     case .null, .interval, .hll, .topn: return nil
     }
   }

@@ -13,7 +13,10 @@ enum SketchKernels {
     let state = try decodeHLL(packed, parameters)
     return ColumnVector(hll: .init(repeating: state, count: count), parameters).retyped(type)
   }
-  private static func decodeHLL(_ packed: [UInt8], _ parameters: HLLParameters) throws -> HyperLogLog {
+  private static func decodeHLL(
+    _ packed: [UInt8],
+    _ parameters: HLLParameters
+  ) throws -> HyperLogLog {
     let state: HyperLogLog
     do {
       state = try HLLFormat.decode(packed)
@@ -24,7 +27,10 @@ enum SketchKernels {
     return state
   }
   static func parseHLL(
-    _ type: DataType, _ count: Int, _ validity: Bitmap?, _ value: (Int) throws -> Value
+    _ type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?,
+    _ value: (Int) throws -> Value
   ) throws -> ColumnVector.Values {
     guard case .hll(let parameters) = type else { fatalError("not an hll type: \(type)") }
     var states: [HyperLogLog?] = []
@@ -37,7 +43,9 @@ enum SketchKernels {
     }
     return ColumnVector(hll: states, parameters).values
   }
-  static func pack(_ states: HLLColumn, _ row: Int) -> [UInt8] { HLLFormat.encode(states.state(row)) }
+  static func pack(_ states: HLLColumn, _ row: Int) -> [UInt8] {
+    HLLFormat.encode(states.state(row))
+  }
 
   static func hash(_ a: Operand, seed: Int64, count: Int) throws -> ColumnVector.Values {
     let hashes = try HLLHash.hash(a.column, seed: Int32(truncatingIfNeeded: seed))
@@ -48,7 +56,8 @@ enum SketchKernels {
   }
   /// Cardinalities of UNDEFINED states are NULL.
   static func nullForUndefined(_ result: Operand, _ a: Operand) throws -> Operand {
-    guard case .hll(let states) = a.column.values, states.forms.contains(HLLForm.undefined.rawValue) else { return result }
+    guard case .hll(let states) = a.column.values, states.forms.contains(HLLForm.undefined.rawValue)
+    else { return result }
     return Operand.like(a, try HLLEstimate.cardinalities(a.column).retyped(result.type))
   }
   private static func states(_ a: Operand) -> HLLColumn {
@@ -72,7 +81,11 @@ enum SketchKernels {
     }
   }
   private static func eachHLL(
-    _ a: Operand, _ b: Operand, _ parameters: HLLParameters, _ count: Int, _ make: (Int) throws -> HyperLogLog
+    _ a: Operand,
+    _ b: Operand,
+    _ parameters: HLLParameters,
+    _ count: Int,
+    _ make: (Int) throws -> HyperLogLog
   ) throws -> ColumnVector.Values {
     let made: [HyperLogLog?] = try (0..<count).map { row in
       a.validity(at: row) && b.validity(at: row) ? try make(row) : nil
@@ -96,7 +109,9 @@ enum SketchKernels {
     }
     return ColumnVector(topn: .init(repeating: state, count: count), parameters).retyped(type)
   }
-  static func pack(_ states: TopNColumn, _ row: Int) -> [UInt8] { TopNFormat.encode(states.state(row)) }
+  static func pack(_ states: TopNColumn, _ row: Int) -> [UInt8] {
+    TopNFormat.encode(states.state(row))
+  }
   private static func states(topn a: Operand) -> TopNColumn {
     guard case .topn(let states) = a.column.values else { fatalError("not a topn: \(a.type)") }
     return states
@@ -109,6 +124,21 @@ enum SketchKernels {
     }
     return ColumnVector(topn: made, x.parameters).values
   }
+  /// TopN states with at most their type's counters; other columns as they are.
+  static func pruned(_ column: ColumnVector) -> ColumnVector {
+    guard case .topn(let states) = column.values else { return column }
+    let limit = states.parameters.counters
+    guard
+      (0..<states.count).contains(where: { states.offsets[$0 + 1] - states.offsets[$0] > limit })
+    else { return column }
+    let made: [TopN?] = (0..<states.count).map { row in
+      if column.isNull(row) { return nil }
+      var state = states.state(row)
+      state.prune(to: Int(limit))
+      return state
+    }
+    return ColumnVector(topn: made, states.parameters).retyped(column.type)
+  }
   /// Not strict: see `TopN.add`.
   static func topnAdd(_ operands: [Operand], _ type: DataType, _ count: Int) throws -> Operand {
     guard case .topn(let parameters) = type else { fatalError("not a topn type: \(type)") }
@@ -120,7 +150,9 @@ enum SketchKernels {
         TopN.add(
           state.validity(at: row) ? states.state(row & state.mask) : nil,
           item.validity(at: row) ? String(decoding: texts[row & item.mask], as: UTF8.self) : nil,
-          weight: weight.validity(at: row) ? weights[row & weight.mask] : nil, parameters: parameters)
+          weight: weight.validity(at: row) ? weights[row & weight.mask] : nil,
+          parameters: parameters
+        )
       }
     }
     let column = ColumnVector(topn: made, parameters)

@@ -5,7 +5,12 @@ import Model
 import Planning
 
 enum TextKernels {
-  static func concatenate(_ a: Operand, _ b: Operand, count: Int, _ validity: Bitmap?) throws -> ColumnVector.Values {
+  static func concatenate(
+    _ a: Operand,
+    _ b: Operand,
+    count: Int,
+    _ validity: Bitmap?
+  ) throws -> ColumnVector.Values {
     var out = TextColumn()
     try a.withTexts { x in
       try b.withTexts { y in
@@ -26,7 +31,9 @@ enum TextKernels {
     .sql("54000", "text would be longer than \(Limits.textBytesMax) bytes")
   }
   private static func close(_ out: inout TextColumn) throws {
-    guard let end = UInt32(exactly: out.bytes.count) else { throw TallyError(.overloaded, "texts of a block over 4 GiB") }
+    guard let end = UInt32(exactly: out.bytes.count) else {
+      throw TallyError(.overloaded, "texts of a block over 4 GiB")
+    }
     out.offsets.append(end)
   }
   /// Letters A-Z and a-z only.
@@ -35,7 +42,9 @@ enum TextKernels {
     a.withTexts { texts in
       for row in 0..<count {
         let first: UInt8 = toUpper ? 0x61 : 0x41
-        for byte in texts[row & a.mask] { out.bytes.append(byte &- first < 26 ? byte ^ 0x20 : byte) }
+        for byte in texts[row & a.mask] {
+          out.bytes.append(byte &- first < 26 ? byte ^ 0x20 : byte)
+        }
         out.offsets.append(UInt32(out.bytes.count))
       }
     }
@@ -49,7 +58,8 @@ enum TextKernels {
           var characters: Int64 = 0
           for byte in texts[row & a.mask] where byte & 0xc0 != 0x80 { characters += 1 }
           return characters
-        })
+        }
+      )
     }
   }
 }

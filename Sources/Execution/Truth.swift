@@ -35,7 +35,9 @@ struct Truth {
       for row in values.indices where values[row] == Self.unknown { bits[row] = false }
       validity = bits
     }
-    return Operand(ColumnVector(.boolean, .fixed(values.map { Int64($0 >> 1) }), validity: validity))
+    return Operand(
+      ColumnVector(.boolean, .fixed(values.map { Int64($0 >> 1) }), validity: validity)
+    )
   }
   func negated() -> Truth {
     var copy = self
@@ -89,7 +91,8 @@ extension Expression {
     switch node {
     case .call(let function, _):
       switch function {
-      case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .lower, .upper, .length, .hllHash,
+      case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual, .lower, .upper,
+        .length, .hllHash,
         .hllCardinality, .hllEqual, .floor, .ceiling:
         break
       case .dateTrunc: if type == .interval { return true }

@@ -92,7 +92,10 @@ extension ShardStore {
     }
     try applied.checkFollows(entry)
     if case .layout(let change) = body, entry.position > layoutPosition {
-      for file in change.files { staged[file.number] = try await open(file) }
+      for file in change.files {
+        staged[file.number] = try await open(file)
+        replayedFiles.insert(file.number)
+      }
     }
     do { try apply(entry, body, .none) } catch let error as TallyError { throw error } catch {
       throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): \(error)")
@@ -107,7 +110,9 @@ extension ShardStore {
   }
   /// Removes what a crash left in the directory.
   func finishRecovery() async throws {
-    let known = Set(files.keys).union(manifest.contents.files.keys)
+    // A later entry may have dropped a file that an earlier one brought. As long as the manifest's checkpoint stands before
+    // both, the next start replays both: the file stays until then.
+    let known = Set(files.keys).union(manifest.contents.files.keys).union(replayedFiles)
     for entry in try await disk.list(directory) where !entry.isDirectory {
       let isLeftover = ManifestFormat.segmentNumber(of: entry.name).map { !known.contains($0) } ?? false
       if isLeftover || entry.name.hasSuffix(".tmp") { try await disk.remove(directory + "/" + entry.name) }

@@ -45,6 +45,10 @@ public final class SegmentSection: Sendable {
   public func byteCount(block: Int, column: Int) -> Int {
     column < types.count ? directory.columns[column].blocks[block].count : 0
   }
+  /// Bytes of dictionaries kept in memory so far, for the memory budget.
+  public var cachedBytes: Int {
+    state.withLock { $0.dictionaries.reduce(0) { $0 + ($1.map { $0.bytes.count + $0.offsets.count * 4 } ?? 0) } }
+  }
   /// The wanted columns of a block.
   public func readBlock(_ block: Int, columns: [Int]) throws(DecodingFailure) -> [ColumnVector] {
     var vectors: [ColumnVector] = []

@@ -150,7 +150,8 @@ public enum SegmentWriter {
     }
     let bits = 64 - UInt64(dictionary.count - 1).leadingZeroBitCount
     let byCodes = dictionary.bytes.count + dictionary.count + codes.count * bits / 8
-    guard byCodes >= plain + codes.count, codes.count > 64 else { return column }
+    // Offsets of plain texts have 32 bits; few rows are not worth a second form.
+    guard byCodes >= plain + codes.count, codes.count > 64, plain < 1 << 31 else { return column }
     var texts = TextColumn()
     texts.offsets.reserveCapacity(codes.count + 1)
     texts.bytes.reserveCapacity(plain)

@@ -47,6 +47,8 @@ public final class ShardStore {
   var dropped: Set<SectionReference> = []
   /// Files opened for a Layout entry that is not applied yet.
   var staged: [UInt64: [SegmentSection]] = [:]
+  /// Files that replayed Layout entries named: needed again by every start before the manifest has moved beyond those entries.
+  var replayedFiles: Set<UInt64> = []
   /// The last entry that changed the files.
   var layoutPosition: LogPosition
   /// State at the position of the last flush, until a manifest edit holds it.

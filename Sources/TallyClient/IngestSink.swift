@@ -17,6 +17,8 @@ public struct IngestSummary: Sendable, Equatable {
   public var batches = 0
   /// Tries of messages beyond the first.
   public var retries: UInt64 = 0
+  /// Nothing yet.
+  public init() {}
 }
 
 /// Takes the rows of one ingest, in order, from one task.

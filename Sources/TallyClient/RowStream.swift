@@ -76,32 +76,32 @@ public final class RowStream: AsyncSequence {
   }
 
   /// The rows as typed tuples: `for try await (month, n) in rows.decode((String, Int64).self)`.
-  public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) -> DecodedRows<repeat each T> {
-    DecodedRows(stream: self)
+  public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) -> DecodedRows<(repeat each T)> {
+    DecodedRows(stream: self) { row throws(TallyError) in try row.tuple(repeat (each T).self) }
   }
 }
 
 /// Rows as typed tuples.
-public struct DecodedRows<each T: TallyDecodable>: AsyncSequence {
-  /// The elements.
-  public typealias Element = (repeat each T)
+///
+/// Generic over the tuple, not over its elements: the language (6.3) cannot iterate a sequence that is generic over a pack.
+public struct DecodedRows<Element>: AsyncSequence {
   let stream: RowStream
+  let decode: (Row) throws(TallyError) -> Element
   /// Reads the tuples by `for try await`.
-  public func makeAsyncIterator() -> Iterator { Iterator(stream: stream) }
+  public func makeAsyncIterator() -> Iterator { Iterator(rows: self) }
   /// Reads tuples.
   public struct Iterator: AsyncIteratorProtocol {
-    let stream: RowStream
+    let rows: DecodedRows
     /// The next tuple.
-    public mutating func next() async throws -> (repeat each T)? {
-      guard let row = try await stream.next() else { return nil }
-      let tuple: (repeat each T) = try row.tuple(repeat (each T).self)
-      return tuple
+    public mutating func next() async throws -> Element? {
+      guard let row = try await rows.stream.next() else { return nil }
+      return try rows.decode(row)
     }
   }
   /// All tuples.
-  public func collect() async throws -> [(repeat each T)] {
-    var out: [(repeat each T)] = []
-    while let row = try await stream.next() { out.append(try row.tuple(repeat (each T).self)) }
+  public func collect() async throws -> [Element] {
+    var out: [Element] = []
+    while let row = try await stream.next() { out.append(try decode(row)) }
     return out
   }
 }

@@ -69,9 +69,12 @@ extension TallyClient {
       try await group.waitForAll()
     }
     let total = producer.total
-    return IngestSummary(
-      rowsDurable: total.rowsDurable, rowsDuplicate: total.rowsDuplicate, batches: producer.doneBelow,
-      retries: total.retries)
+    var summary = IngestSummary()
+    summary.rowsDurable = total.rowsDurable
+    summary.rowsDuplicate = total.rowsDuplicate
+    summary.batches = producer.doneBelow
+    summary.retries = total.retries
+    return summary
   }
 
   private func deliver(_ sink: IngestSink, _ producer: Producer) async throws {

@@ -10,6 +10,7 @@ import ClientCore
 import Model
 import NodeRuntime
 import RPC
+internal import Synchronization
 import Wire
 
 /// Settings of a client.
@@ -29,6 +30,7 @@ public final class TallyClient: Sendable {
   let loop: UVLoop
   private let runtime: RuntimeSurroundings
   private let options: ClientOptions
+  private let isClosed = Atomic(false)
 
   private init(_ url: ConnectionURL, _ options: ClientOptions) throws {
     // A peer that goes away must show as an error, not as SIGPIPE.
@@ -68,6 +70,7 @@ public final class TallyClient: Sendable {
       } catch {
         result = .failure(error)
       }
+      client.isClosed.store(true, ordering: .releasing)
       client.map.pool.close()
       await group.waitForAll()
       return result
@@ -124,6 +127,9 @@ public final class TallyClient: Sendable {
   }
   /// Returns when a coordinator is connected; waits for one that restarts.
   func awaitCoordinator(_ deadline: Instant) async throws {
+    if isClosed.load(ordering: .acquiring) {
+      throw TallyError(.invalid, "the client was used after its scope had ended", sqlState: "08003")
+    }
     let clock = surroundings.clock
     let end = min(deadline, clock.now + options.connectTimeout)
     while let reason = try await reach(end) {

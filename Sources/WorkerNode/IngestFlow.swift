@@ -35,7 +35,7 @@ extension Worker {
       host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
       return Ingested(position: appended.position, copies: 1, isDuplicate: false, rows: UInt64(batch.count))
     case .duplicate(let position):
-      if let position { try await host.store.committed(position).value }
+      if let position { try await host.settle(position) }
       return Ingested(position: position ?? LogPosition(0), copies: 1, isDuplicate: true, rows: UInt64(batch.count))
     }
   }

@@ -7,9 +7,6 @@ import Model
 import Storage
 
 extension Worker {
-  /// Rows stay in memory at most so long.
-  static let memoryAgeMax = Duration.seconds(300)
-
   /// Works until cancelled.
   func keepLayout() async throws {
     while true {
@@ -41,7 +38,7 @@ extension Worker {
       chosen = serving.max { $0.store.memtableBytes < $1.store.memtableBytes }
     } else {
       chosen = serving.first { host in
-        host.store.memtableBytes > 0 && host.unflushedSince.map { now - $0 > Self.memoryAgeMax } ?? false
+        host.store.memtableBytes > 0 && host.unflushedSince.map { now - $0 > settings.memoryAgeMax } ?? false
       }
     }
     guard let host = chosen else { return false }

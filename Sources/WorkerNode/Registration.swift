@@ -72,6 +72,16 @@ extension Worker {
     if answer.version > catalog.version { try await fetchCatalog() }
   }
 
+  /// The beat that confirms the incarnation, however long the coordinators take to come back; refusals are thrown.
+  func firstBeat() async throws {
+    while true {
+      do { return try await beat() } catch let error as TallyError where error.isRetryable {
+        surroundings.log.warning("confirmation-waits", ("reason", error.message))
+      }
+      try await surroundings.clock.sleep(for: Self.heartbeatInterval)
+    }
+  }
+
   /// Beats until cancelled. A coordinator that cannot be reached is only noted; one that has replaced this worker ends it.
   func keepBeating() async throws {
     var isSilent = false

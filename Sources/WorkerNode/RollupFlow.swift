@@ -11,9 +11,6 @@ import Storage
 import Wire
 
 extension Worker {
-  /// Raw rows one delta takes in at most, by whole batches.
-  static let rollRows = 262_144
-
   /// Rolls up until cancelled.
   func keepRolling() async throws {
     while true {
@@ -76,7 +73,7 @@ extension Worker {
       let rollupView = try view(of: host).rollups[rollup.id]
     else { return }
     let from = state.watermark
-    let to = host.rollTarget(after: from, rows: Self.rollRows)
+    let to = host.rollTarget(after: from, rows: settings.rollRows)
     let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let delta = try await surroundings.compute.attempt {
       let built = try RollupDelta.build(rollupView, .positions(after: from, through: to), limits: limits)
@@ -104,10 +101,10 @@ extension Worker {
     guard let state = host.store.applied.rollups[rollup.id], !state.isBackfilled,
       let rollupView = try view(of: host).rollups[rollup.id]
     else { return }
-    let (cut, to) = (state.cut, state.coveredFrom)
+    let (cut, to, rows) = (state.cut, state.coveredFrom, settings.rollRows)
     let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let delta = try await surroundings.compute.attempt {
-      let from = try BackfillSlices.start(of: rollupView, below: to, rows: Self.rollRows)
+      let from = try BackfillSlices.start(of: rollupView, below: to, rows: rows)
       let built = try RollupDelta.build(rollupView, .slice(through: cut, from: from, to: to), limits: limits)
       return (
         from: from, runs: Self.encode(built.states),

@@ -30,6 +30,8 @@ final class ShardHost {
   /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
   /// are not in it.
   private var recent: [(position: LogPosition, rows: Int)] = []
+  /// What this process handed to the journal last.
+  private var lastAppended: Appended?
 
   init(_ store: ShardStore, _ journal: Journal) {
     self.store = store
@@ -67,7 +69,16 @@ final class ShardHost {
     }
   }
   private func hand(over entry: LogEntry) -> Appended {
-    Appended(position: entry.position, durable: journal.enqueue([JournalRecord(shard: id, entry: entry)]))
+    let appended = Appended(position: entry.position, durable: journal.enqueue([JournalRecord(shard: id, entry: entry)]))
+    lastAppended = appended
+    return appended
+  }
+  /// Waits until an entry that somebody else appended is durable and applied; fails with the journal, which a waiting position would not.
+  func settle(_ position: LogPosition) async throws {
+    guard position > store.applied.position, let last = lastAppended else { return }
+    // What was handed over last is durable after everything before it.
+    _ = try await last.durable.value
+    try store.commit(through: position)
   }
   /// Waits until an entry is durable and applied.
   func settle(_ appended: Appended) async throws {

@@ -7,7 +7,7 @@ import Bytes
 public import Capabilities
 import Model
 public import RPC
-import Storage
+public import Storage
 public import Wire
 
 /// What a worker is told at its start.
@@ -26,6 +26,14 @@ public struct WorkerSettings: Sendable {
   public var rollInterval: Duration = .seconds(1)
   /// Pause between two looks for files to write, merge or drop.
   public var layoutInterval: Duration = .milliseconds(250)
+  /// Rows stay in memory at most so long.
+  public var memoryAgeMax: Duration = .seconds(300)
+  /// Memtable bytes above which shards are flushed; nil: an eighth of the memory.
+  public var flushThreshold: Int?
+  /// Raw rows that one delta takes in at most, by whole batches.
+  public var rollRows = 262_144
+  /// Sizes of the journal.
+  public var journal = JournalSettings()
   /// Makes settings.
   public init(
     name: String, listen: NetworkAddress, coordinators: [NetworkAddress], initializes: Bool, memory: Int = 1 << 30
@@ -37,7 +45,7 @@ public struct WorkerSettings: Sendable {
     self.memory = memory
   }
   /// Memtable bytes above which shards are flushed.
-  var flushBytes: Int { memory / 8 }
+  var flushBytes: Int { flushThreshold ?? memory / 8 }
   /// Memtable bytes above which ingest waits.
   var memtableBytesMax: Int { memory * 2 / 5 }
 }
@@ -91,25 +99,31 @@ public actor Worker: RPCResponder {
     let pool = ConnectionPool(
       identity: { cell.value }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random)
     let listener = try await surroundings.network.listen(on: settings.listen)
+    let serving = Promise<Void>()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pool.run() }
       group.addTask {
         _ = try await stop.value
-        throw CancellationError()
+        // Once it serves, `start` drains before it ends.
+        if !serving.isSettled { throw CancellationError() }
       }
       group.addTask {
-        try await start(surroundings, settings, found, cell, pool, listener, started: started, stop: stop)
+        try await start(surroundings, settings, found, cell, pool, listener, started: started, serving: serving, stop: stop)
+      }
+      // Waiting for a promise is not ended by cancellation: a worker that fails settles it, or it would never end.
+      defer {
+        stop.fail(CancellationError())
+        listener.close()
+        pool.close()
+        group.cancelAll()
       }
       do { while try await group.next() != nil {} } catch is CancellationError {}
-      listener.close()
-      pool.close()
-      group.cancelAll()
     }
   }
 
   private static func start(
     _ surroundings: Surroundings, _ settings: WorkerSettings, _ found: DataDirectory.Identity?, _ cell: IdentityCell,
-    _ pool: ConnectionPool, _ listener: any Listener, started: Instant, stop: Promise<Int32>
+    _ pool: ConnectionPool, _ listener: any Listener, started: Instant, serving: Promise<Void>, stop: Promise<Int32>
   ) async throws {
     let previous = try await IncarnationFile.read(surroundings.disk)
     var identity = found
@@ -123,7 +137,8 @@ public actor Worker: RPCResponder {
     guard let identity else { return }
     try await DataDirectory.adopt(
       disk: surroundings.disk, found: found, identity: identity)
-    let opened = try await Journal.open(disk: surroundings.disk, cluster: identity.cluster, node: identity.node)
+    let opened = try await Journal.open(
+      disk: surroundings.disk, cluster: identity.cluster, node: identity.node, settings: settings.journal)
     let journal = opened.journal
     var stores: [ShardStore] = []
     var refused: Set<ShardID> = []
@@ -158,8 +173,9 @@ public actor Worker: RPCResponder {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
-      try await worker.beat()
+      try await worker.firstBeat()
       try await worker.establish()
+      serving.fulfil(())
       group.addTask { await server.serve(listener) }
       surroundings.log.info(
         "ready", ("role", "worker"), ("rpc", listener.address.description), ("cluster", registered.cluster.description),
@@ -175,7 +191,10 @@ public actor Worker: RPCResponder {
         journal.close()
         throw CancellationError()
       }
-      defer { group.cancelAll() }
+      defer {
+        stop.fail(CancellationError())
+        group.cancelAll()
+      }
       while try await group.next() != nil {}
     }
   }

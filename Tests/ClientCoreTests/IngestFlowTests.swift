@@ -167,7 +167,11 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
         decoding: try await client.surroundings.disk.readAll("bad.csv"),
         as: UTF8.self
       )
-      #expect(rejects.hasPrefix("x11,tenant-11,note 11\nx908,tenant-20,note 908"))
+      let lines = rejects.split(separator: "\n")
+      #expect(lines.count == 3 && lines[0] == "line,column,sqlstate,reason,record")
+      #expect(lines[1].hasPrefix("\(report.firstRejects[0].line),n,22P02,\"invalid input syntax for type bigint: \"\"x11\"\"\","))
+      #expect(lines[1].contains(",\"x11,tenant-11,note 11"))
+      #expect(lines[2].hasPrefix("\(report.firstRejects[1].line),n,22P02,") && lines[2].contains(",\"x908,tenant-20,note 908"))
     }
     #expect(cluster.rows.count == 998)
   }

@@ -8,7 +8,10 @@ import Testing
 @testable import Execution
 
 struct ExpressionTests {
-  static let interval = Expression.constant(.interval, .interval(Interval(months: 1, days: -1, microseconds: 90_000_000)))
+  static let interval = Expression.constant(
+    .interval,
+    .interval(Interval(months: 1, days: -1, microseconds: 90_000_000))
+  )
   static func numeric(_ coefficient: Int128, _ scale: UInt8) -> Expression {
     .constant(.plainNumeric, .numeric(Numeric(coefficient: coefficient, scale: scale)))
   }
@@ -16,7 +19,9 @@ struct ExpressionTests {
 
   static var expressions: [Expression] {
     var list: [Expression] = []
-    let comparisons: [Function] = [.equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual]
+    let comparisons: [Function] = [
+      .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual,
+    ]
     for function in comparisons {
       list.append(call(.boolean, function, col(0), int(2)))
       list.append(call(.boolean, function, int(2), col(0)))
@@ -29,7 +34,9 @@ struct ExpressionTests {
       list.append(call(.boolean, function, col(4), col(5)))
       list.append(call(.boolean, function, col(4), nullText))
       list.append(call(.boolean, function, col(6), int(TestRows.start, .timestamp)))
-      list.append(call(.boolean, function, col(8), .constant(.interval, .interval(Interval(days: 30)))))
+      list.append(
+        call(.boolean, function, col(8), .constant(.interval, .interval(Interval(days: 30))))
+      )
     }
     for function: Function in [.add, .subtract, .multiply, .divide, .modulo] {
       list.append(call(.bigint, function, col(0), int(3)))
@@ -39,12 +46,16 @@ struct ExpressionTests {
       list.append(call(.plainNumeric, function, col(3), numeric(-15, 1)))
       list.append(call(.plainNumeric, function, col(3), col(3)))
       if function != .modulo {
-        list.append(call(.double, function, .constant(.double, .double(3)), .constant(.double, .double(0.25))))
+        list.append(
+          call(.double, function, .constant(.double, .double(3)), .constant(.double, .double(0.25)))
+        )
         list.append(call(.double, function, col(2), .constant(.double, .double(2))))
       }
     }
     for function: Function in [.negate, .absolute] {
-      for index in [0, 1, 2, 3, 10] { list.append(call(TestRows.types[index], function, col(index))) }
+      for index in [0, 1, 2, 3, 10] {
+        list.append(call(TestRows.types[index], function, col(index)))
+      }
     }
     list.append(call(.interval, .negate, col(8)))
     for function: Function in [.floor, .ceiling, .round, .truncate] {
@@ -76,7 +87,10 @@ struct ExpressionTests {
         list.append(call(.plainNumeric, .extract, int(Int64(field.rawValue)), col(8)))
       }
     }
-    for width in [Interval(microseconds: 300_000_000), Interval(days: 7), Interval(days: 1), Interval(months: 1)] {
+    for width in [
+      Interval(microseconds: 300_000_000), Interval(days: 7), Interval(days: 1),
+      Interval(months: 1),
+    ] {
       let constant = Expression.constant(.interval, .interval(width))
       list.append(call(.timestamp, .timeBucket, constant, col(6)))
       list.append(call(.date, .timeBucket, constant, col(7)))
@@ -90,23 +104,40 @@ struct ExpressionTests {
       for pattern in ["a%", "%b", "%r%", "_", "50\\%", "x\\_y", "%", "", "z_rich", "%_%_", "\\12"] {
         list.append(Expression(.boolean, .like(col(index), pattern: pattern)))
       }
-      list.append(Expression(.boolean, .inList(col(index), [.text("a"), .text("zürich")], hasNull: false)))
-      list.append(Expression(.boolean, .inList(col(index), [.text("a"), .text("12")], hasNull: true)))
+      list.append(
+        Expression(.boolean, .inList(col(index), [.text("a"), .text("zürich")], hasNull: false))
+      )
+      list.append(
+        Expression(.boolean, .inList(col(index), [.text("a"), .text("12")], hasNull: true))
+      )
     }
     list.append(Expression(.boolean, .inList(col(0), [.fixed(1), .fixed(-3)], hasNull: false)))
-    list.append(Expression(.boolean, .inList(col(0), (0..<20).map { .fixed($0 * 2) }, hasNull: true)))
+    list.append(
+      Expression(.boolean, .inList(col(0), (0..<20).map { .fixed($0 * 2) }, hasNull: true))
+    )
     list.append(Expression(.boolean, .inList(col(2), [.double(0), .double(.nan)], hasNull: false)))
-    list.append(Expression(.boolean, .inList(col(3), [.numeric(Numeric(coefficient: 1500, scale: 3))], hasNull: false)))
-    list.append(Expression(.boolean, .inList(col(8), [.interval(Interval(days: 30))], hasNull: false)))
+    list.append(
+      Expression(
+        .boolean,
+        .inList(col(3), [.numeric(Numeric(coefficient: 1500, scale: 3))], hasNull: false)
+      )
+    )
+    list.append(
+      Expression(.boolean, .inList(col(8), [.interval(Interval(days: 30))], hasNull: false))
+    )
     return list + casts + logic
   }
   static var casts: [Expression] {
     var list: [Expression] = []
-    for type: DataType in [.smallint, .integer, .bigint, .double, .plainNumeric, .numeric(precision: 4, scale: 1), .text] {
+    for type: DataType in [
+      .smallint, .integer, .bigint, .double, .plainNumeric, .numeric(precision: 4, scale: 1), .text,
+    ] {
       for index in [0, 1, 2, 3, 10] { list.append(cast(col(index), type)) }
     }
     for index in TestRows.types.indices { list.append(cast(col(index), .text)) }
-    for type: DataType in [.integer, .bigint, .double, .plainNumeric, .boolean, .date, .timestamp, .interval] {
+    for type: DataType in [
+      .integer, .bigint, .double, .plainNumeric, .boolean, .date, .timestamp, .interval,
+    ] {
       list.append(cast(col(4), type))
       list.append(cast(col(5), type))
     }
@@ -133,19 +164,30 @@ struct ExpressionTests {
         .bigint,
         .caseWhen(
           [CaseBranch(condition: call(.boolean, .equal, col(0), int(0)), result: int(-1))],
-          otherwise: call(.bigint, .divide, int(100), col(0)))),
+          otherwise: call(.bigint, .divide, int(100), col(0))
+        )
+      ),
       Expression(
         .text,
         .caseWhen(
           [
             CaseBranch(condition: flag, result: col(4)),
             CaseBranch(condition: positive, result: call(.text, .upper, col(4))),
-          ], otherwise: nil)),
-      Expression(.text, .caseWhen([CaseBranch(condition: .boolean(true), result: str("all"))], otherwise: col(4))),
+          ],
+          otherwise: nil
+        )
+      ),
+      Expression(
+        .text,
+        .caseWhen([CaseBranch(condition: .boolean(true), result: str("all"))], otherwise: col(4))
+      ),
       Expression(.text, .coalesce([nullText, col(4), cast(col(5), .text), str("none")])),
       Expression(.bigint, .coalesce([col(0), call(.bigint, .divide, int(1), int(0))])),
       Expression(.bigint, .coalesce([col(0), col(1), int(7)])),
-      Expression(.plainNumeric, .coalesce([.constant(.plainNumeric, .null), .constant(.plainNumeric, .null)])),
+      Expression(
+        .plainNumeric,
+        .coalesce([.constant(.plainNumeric, .null), .constant(.plainNumeric, .null)])
+      ),
     ]
   }
 
@@ -159,7 +201,10 @@ struct ExpressionTests {
       var failing: Set<UInt32> = []
       for (at, row) in rows.enumerated() {
         do {
-          let value = try #require(try ScalarEvaluator.evaluate(expression, row: row), "\(expression.node)")
+          let value = try #require(
+            try ScalarEvaluator.evaluate(expression, row: row),
+            "\(expression.node)"
+          )
           expected.append(TestRows.text(value, expression.type))
         } catch let error as TallyError {
           states.insert(error.sqlState)
@@ -187,7 +232,9 @@ struct ExpressionTests {
   @Test func nullRowsHoldTheCanonicalEmptyValue() throws {
     var random = Seeded(2)
     let batch = try TestRows.batch(TestRows.rows(200, &random))
-    for expression in [call(.bigint, .add, col(0), int(3)), cast(col(0), .double), call(.text, .upper, col(4))] {
+    for expression in [
+      call(.bigint, .add, col(0), int(3)), cast(col(0), .double), call(.text, .upper, col(4)),
+    ] {
       let column = try ExpressionEvaluation.column(expression, batch)
       for row in 0..<200 where column.isNull(row) {
         switch column.values {
@@ -205,7 +252,11 @@ struct ExpressionTests {
     let batch = try TestRows.batch(rows)
     for expression in Self.logic where expression.type == .boolean {
       let expected = try? rows.indices.filter {
-        if case .fixed(1)? = try ScalarEvaluator.evaluate(expression, row: rows[$0]) { true } else { false }
+        if case .fixed(1)? = try ScalarEvaluator.evaluate(expression, row: rows[$0]) {
+          true
+        } else {
+          false
+        }
       }
       guard let expected else { continue }
       let got = try ExpressionEvaluation.matching(expression, batch)
@@ -239,20 +290,27 @@ struct ExpressionTests {
     let column = try ExpressionEvaluation.column(added, batch)
     for row in 0..<50 {
       if let state = expected[row] {
-        #expect(TestRows.text(try column.value(row), type) == TestRows.text(.hll(HLLFormat.encode(state)), type))
+        #expect(
+          TestRows.text(try column.value(row), type)
+            == TestRows.text(.hll(HLLFormat.encode(state)), type)
+        )
       } else {
         #expect(column.isNull(row))
       }
     }
     let union = call(type, .hllUnion, added, empty)
-    #expect(try TestRows.texts(Batch(count: 50, columns: [ExpressionEvaluation.column(union, batch)]))
-      == TestRows.texts(Batch(count: 50, columns: [column])))
+    #expect(
+      try TestRows.texts(Batch(count: 50, columns: [ExpressionEvaluation.column(union, batch)]))
+        == TestRows.texts(Batch(count: 50, columns: [column]))
+    )
     let counts = try ExpressionEvaluation.column(call(.double, .hllCardinality, added), batch)
     for row in 0..<50 where !counts.isNull(row) {
       if case .double(let count) = try counts.value(row) { #expect(count == 1) }
     }
     let equal = try ExpressionEvaluation.column(call(.boolean, .hllEqual, added, union), batch)
-    for row in 0..<50 where !equal.isNull(row) { if case .fixed(let v) = try equal.value(row) { #expect(v == 1) } }
+    for row in 0..<50 where !equal.isNull(row) {
+      if case .fixed(let v) = try equal.value(row) { #expect(v == 1) }
+    }
 
     let topn = DataType.topn(TopNParameters())
     let none = Expression.constant(topn, .null)
@@ -265,7 +323,10 @@ struct ExpressionTests {
   }
   @Test func undefinedHLLHasNoCardinality() throws {
     let type = DataType.hll(HLLParameters())
-    let undefined = Expression.constant(type, .hll(HLLFormat.encode(HyperLogLog(HLLParameters(), .undefined))))
+    let undefined = Expression.constant(
+      type,
+      .hll(HLLFormat.encode(HyperLogLog(HLLParameters(), .undefined)))
+    )
     let result = try ExpressionEvaluation.constant(call(.double, .hllCardinality, undefined))
     #expect(result.isNull(0))
   }

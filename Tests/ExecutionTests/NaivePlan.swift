@@ -7,7 +7,9 @@ import Testing
 
 @testable import Execution
 
-/// Rows of a plan. Scans read `rows`.
+/// Rows of a plan.
+///
+/// Scans read `rows`.
 struct NaivePlan {
   var rows: [[Value]]
 
@@ -90,7 +92,8 @@ struct NaivePlan {
       groups[name, default: (key, [])].rows.append(row)
       for (at, value) in key.enumerated() {
         switch (value, groups[name]?.key[at]) {
-        case (.numeric(let new), .numeric(let old)?): if new.scale > old.scale { groups[name]?.key[at] = value }
+        case (.numeric(let new), .numeric(let old)?):
+          if new.scale > old.scale { groups[name]?.key[at] = value }
         case (.interval(let new), .interval(let old)?):
           if (new.months, new.days) > (old.months, old.days) { groups[name]?.key[at] = value }
         default: break
@@ -119,10 +122,13 @@ struct NaivePlan {
     }
     switch call.function {
     case .countStar, .count: return .fixed(Int64(values.count))
-    case .countMerge: return .fixed(values.reduce(0) { if case .fixed(let v) = $1 { $0 + v } else { $0 } })
+    case .countMerge:
+      return .fixed(values.reduce(0) { if case .fixed(let v) = $1 { $0 + v } else { $0 } })
     case .sum:
       if values.isEmpty { return .null }
-      if call.type == .bigint { return .fixed(values.reduce(0) { if case .fixed(let v) = $1 { $0 + v } else { $0 } }) }
+      if call.type == .bigint {
+        return .fixed(values.reduce(0) { if case .fixed(let v) = $1 { $0 + v } else { $0 } })
+      }
       if case .numeric = call.type {
         return .numeric(
           try values.reduce(Numeric(0)) { sum, value in
@@ -131,17 +137,25 @@ struct NaivePlan {
             case .numeric(let v): try Numeric.add(sum, v)
             default: sum
             }
-          })
+          }
+        )
       }
       if call.type == .interval {
         return .interval(
-          try values.reduce(Interval()) { if case .interval(let v) = $1 { try Interval.add($0, v) } else { $0 } })
+          try values.reduce(Interval()) {
+            if case .interval(let v) = $1 { try Interval.add($0, v) } else { $0 }
+          }
+        )
       }
       return .double(values.reduce(0) { if case .double(let v) = $1 { $0 + v } else { $0 } })
     case .min, .boolAnd:
-      return values.dropFirst().reduce(values.first ?? .null) { (ScalarEvaluator.compare($1, $0) ?? 0) < 0 ? $1 : $0 }
+      return values.dropFirst().reduce(values.first ?? .null) {
+        (ScalarEvaluator.compare($1, $0) ?? 0) < 0 ? $1 : $0
+      }
     case .max, .boolOr:
-      return values.dropFirst().reduce(values.first ?? .null) { (ScalarEvaluator.compare($1, $0) ?? 0) > 0 ? $1 : $0 }
+      return values.dropFirst().reduce(values.first ?? .null) {
+        (ScalarEvaluator.compare($1, $0) ?? 0) > 0 ? $1 : $0
+      }
     case .hllAdd, .hllUnion:
       guard case .hll(let parameters) = call.type else { return .null }
       if call.function == .hllAdd ? rows.isEmpty : values.isEmpty { return .null }
@@ -161,7 +175,9 @@ struct NaivePlan {
             state.add(text)
             continue
           }
-          if case .fixed(let weight) = try value(call.arguments[1], row), weight >= 0 { state.add(text, weight: weight) }
+          if case .fixed(let weight) = try value(call.arguments[1], row), weight >= 0 {
+            state.add(text, weight: weight)
+          }
         case .topn(let packed): try state.union(try TopNFormat.decode(packed))
         default: break
         }

@@ -123,7 +123,8 @@ struct TruthTests {
       for (offset, state, exact) in [(0, sketch.users, line[3]), (1, sketch.items, line[4])] {
         isRight = isRight && answer[base + offset] == "\\x" + hexadecimal(HLLFormat.encode(state))
         let estimate = Double(answer[base + 2 + offset]) ?? .nan
-        isRight = isRight && estimate == (try HLLEstimate.cardinality(state))
+        let formula = try HLLEstimate.cardinality(state)
+        isRight = isRight && estimate == formula
         let truth = Double(exact) ?? .nan
         let error = truth == 0 ? abs(estimate) : abs(estimate - truth) / truth
         compared += 1

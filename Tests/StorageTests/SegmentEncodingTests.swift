@@ -70,7 +70,7 @@ import Testing
         try ColumnEncoding.decode(&reader, type: column.type, rows: 150, dictionary: dictionary)
       }
       #expect(Samples.describe(Batch(count: 150, columns: [back])) == Samples.describe(Batch(count: 150, columns: [column])))
-      for _ in 0..<600 {
+      for _ in 0..<300 {
         var damaged = bytes
         for _ in 0...random.below(3) { damaged[random.below(damaged.count)] = UInt8(truncatingIfNeeded: random.next()) }
         if random.below(4) == 0 { damaged.removeLast(random.below(damaged.count)) }

@@ -104,6 +104,11 @@ import Testing
       for part in section { for block in 0..<part.blockCount { _ = try part.readBlock(block, columns: [5]) } }
     }
     print("open, verify and decode country: \(rows / cold / 1e6) M rows/s")
+    let dictionary = try best(5) {
+      let parts = try SegmentReader.open(image: FileImage(copying: bytes))
+      for part in parts { _ = try part.readBlock(0, columns: [3]) }
+    }
+    print("open and first block of query: \(dictionary * 1e6) us for \(sections.count) sections")
     guard case .fixed(let tenants) = batch.columns[0].values else { return }
     let snapshot = TableSnapshot(layout: Samples.events, position: LogPosition(1 << 40), chunks: [], sections: [sections[0]])
     for columns in [[1, 2], [1, 2, 3]] {

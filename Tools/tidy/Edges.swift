@@ -14,10 +14,9 @@ let allowedImports: [String: Set<String>] = [
   "Storage": ["Aggregates", "Capabilities", "Columns", "Model", "Bytes"],
   "Execution": ["Planning", "Storage", "Aggregates", "Columns", "Model", "Bytes"],
   "Consensus": ["Wire", "Model", "Bytes"],
-  "Replication": ["Wire", "Storage", "Columns", "Model", "Bytes"],
   "ClientCore": ["RPC", "Wire", "Capabilities", "Columns", "Model", "Bytes", "CZlib", "CShims"],
   "WorkerNode": [
-    "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage", "Aggregates", "Capabilities",
+    "Execution", "ClientCore", "RPC", "Wire", "Planning", "Storage", "Aggregates", "Capabilities",
     "Columns", "Model", "Bytes",
   ],
   "CoordinatorNode": [
@@ -27,7 +26,7 @@ let allowedImports: [String: Set<String>] = [
   "NodeRuntime": ["Capabilities", "Model", "Bytes", "CUV", "CShims", "Logging", "Glibc"],
   "Simulation": [
     "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims", "Glibc",
-    "RPC", "Wire", "Storage",
+    "RPC", "Wire", "Storage", "Aggregates",
   ],
   "TallyClient": [
     "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes", "RPC",

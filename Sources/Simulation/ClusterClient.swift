@@ -1,0 +1,98 @@
+// ClusterClient.swift — a client's connections and its SQL on a simulated machine: what ClientCore gives, with typed cells.
+import Aggregates
+import Capabilities
+import ClientCore
+import Columns
+import Model
+import RPC
+import Wire
+
+/// One value of an answer.
+enum Cell: Sendable, Equatable {
+  case null
+  case integer(Int64)
+  case text(String)
+  case hll(HyperLogLog)
+  case topn(TopN)
+
+  var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+}
+
+/// A client.
+final class ClusterClient: Sendable {
+  let map: ClusterMap
+  let near: Surroundings
+
+  private init(_ near: Surroundings, _ map: ClusterMap) {
+    self.near = near
+    self.map = map
+  }
+  /// Runs `body` with connections to the cluster.
+  static func run<R: Sendable>(
+    _ near: Surroundings, _ name: String, _ body: @escaping @Sendable (ClusterClient) async throws -> R
+  ) async throws -> R {
+    let pool = ConnectionPool(
+      identity: { PeerIdentity(name: name) }, network: near.network, clock: near.clock, random: near.random)
+    let map = ClusterMap(
+      coordinators: [SimulatedCluster.coordinator], pool: pool, clock: near.clock, random: near.random)
+    return try await withThrowingTaskGroup(of: R?.self) { group in
+      group.addTask {
+        await pool.run()
+        return nil
+      }
+      group.addTask { try await body(ClusterClient(near, map)) }
+      defer {
+        pool.close()
+        group.cancelAll()
+      }
+      while let ended = try await group.next() { if let result = ended { return result } }
+      throw CancellationError()
+    }
+  }
+  /// Runs one statement and returns its rows.
+  func query(_ sql: String, timeout: Duration = .seconds(10)) async throws -> [[Cell]] {
+    let call = try await QueryCall.open(QueryRequest(sql: sql), map: map, deadline: near.clock.now + timeout)
+    var rows: [[Cell]] = []
+    while let event = try await call.next() {
+      guard case .batch(let batch) = event else { continue }
+      for row in 0..<batch.count { rows.append(batch.columns.map { Self.cell($0, row) }) }
+    }
+    return rows
+  }
+  private static func cell(_ column: ColumnVector, _ row: Int) -> Cell {
+    if column.isNull(row) { return .null }
+    func text(_ bytes: [UInt8], _ offsets: [UInt32], _ at: Int) -> Cell {
+      .text(String(decoding: bytes[Int(offsets[at])..<Int(offsets[at + 1])], as: UTF8.self))
+    }
+    switch column.values {
+    case .fixed(let values): return .integer(values[row])
+    case .numeric(let values):
+      guard values[row].scale == 0, let value = Int64(exactly: values[row].coefficient) else {
+        return .text("\(values[row].coefficient)e-\(values[row].scale)")
+      }
+      return .integer(value)
+    case .double(let values): return .text("\(values[row])")
+    case .interval(let values): return .text("\(values[row])")
+    case .text(let texts): return text(texts.bytes, texts.offsets, row)
+    case .codes(let codes, let dictionary): return text(dictionary.bytes, dictionary.offsets, Int(codes[row]))
+    case .hll(let states): return .hll(states.state(row))
+    case .topn(let states): return .topn(states.state(row))
+    }
+  }
+  /// Repeats `body` while it fails in a way that time heals. `accepted` are SQL states that mean that an earlier try succeeded.
+  func persist(
+    _ what: String, accepting accepted: [String] = [], _ body: @Sendable () async throws -> Void
+  ) async throws {
+    var tries = 0
+    while true {
+      do { return try await body() } catch let error as TallyError {
+        if accepted.contains(error.sqlState) { return }
+        tries += 1
+        guard error.isRetryable, tries < 2000 else {
+          throw TallyError(error.status, "\(what): \(error)")
+        }
+        try await near.clock.sleep(for: .milliseconds(100))
+      }
+    }
+  }
+}

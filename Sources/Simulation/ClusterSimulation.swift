@@ -1,0 +1,319 @@
+// ClusterSimulation.swift — one seed: the real coordinator, worker and client flows through ingest, rollup and query under faults.
+//
+// Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a reader asks all the time and judges
+// each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
+// rollup are compared with the rows: once warm, once after every machine lost its power. The same seed gives the same event hash.
+import Bytes
+import Capabilities
+import ClientCore
+import Model
+import Wire
+
+/// What came of a seed.
+public struct ClusterReport: Sendable {
+  /// The seed.
+  public var seed: UInt64
+  /// Equal for equal seeds.
+  public var eventHash: UInt64 = 0
+  /// Virtual time that passed.
+  public var virtualSeconds = 0.0
+  /// Nodes ended and links disturbed.
+  public var faults = 0
+  /// Rows sent.
+  public var rows = 0
+  /// Answers that were judged.
+  public var answers = 0
+  /// Requests of the reader that were refused for a while.
+  public var refusals = 0
+  /// Laws that were broken.
+  public var violations: [String] = []
+  /// Everything the nodes recorded.
+  public var events: [SimulatedEventLog.Event] = []
+}
+
+/// Runs seeds.
+public enum ClusterSimulation {
+  /// Runs one seed to its end.
+  public static func run(seed: UInt64, limit: Duration = .seconds(1800)) -> ClusterReport {
+    let world = SimulatedWorld(seed: seed, limit: limit)
+    let workload = Workload(world.random.fork("workload"))
+    let ledger = Ledger(workload.sources.flatMap { $0.flatMap { $0 } }.sorted { $0.id < $1.id })
+    let run = ClusterRun(world, workload, ledger)
+    var report = ClusterReport(seed: seed)
+    do { try world.run { _ in try await run.toTheEnd() } } catch { report.violations.append("\(error)") }
+    report.violations = ledger.violations + report.violations
+    if !world.unreleased.isEmpty { report.violations.append("flows never ended on \(world.unreleased.joined(separator: ", "))") }
+    report.eventHash = world.eventHash
+    report.virtualSeconds = Double(world.executor.now) / 1e9
+    report.faults = run.faults
+    report.rows = ledger.known.sent
+    report.answers = ledger.answers
+    report.refusals = ledger.refusals
+    report.events = world.log.events
+    return report
+  }
+}
+
+/// The flows of one run.
+final class ClusterRun: @unchecked Sendable {
+  // Safe: touched by the simulation's thread only.
+  private let world: SimulatedWorld
+  private let workload: Workload
+  private let ledger: Ledger
+  private let cluster: SimulatedCluster
+  private let producers: [SimulatedProcess]
+  private let office: SimulatedNode
+  private let desk: SimulatedNode
+  private(set) var faults = 0
+  private var isReading = true
+
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger) {
+    self.world = world
+    self.workload = workload
+    self.ledger = ledger
+    cluster = SimulatedCluster(world, workload, ledger)
+    office = world.node("administrator", host: "10.0.2.1")
+    desk = world.node("reader", host: "10.0.2.2")
+    producers = workload.sources.indices.map { at in
+      let name = "producer-\(at + 1)"
+      let random = world.random.fork(name)
+      return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
+        try await ClusterClient.run(near, name) { client in
+          try await ClusterRun.produce(at, client, workload, ledger, random)
+        }
+      }
+    }
+  }
+
+  func toTheEnd() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for server in cluster.servers { group.addTask { try await server.live() } }
+      try await cluster.formed()
+      try await withThrowingTaskGroup(of: Void.self) { work in
+        work.addTask { try await self.disturb() }
+        try await self.administer { client in
+          try await client.persist("CREATE TABLE", accepting: ["42P07"]) { _ = try await client.query(Workload.createTable) }
+          try await client.persist("create_distributed_table", accepting: ["55000"]) {
+            _ = try await client.query(self.workload.distribute)
+          }
+        }
+        for producer in self.producers { work.addTask { try await producer.live() } }
+        work.addTask { try await self.createRollup() }
+        work.addTask { try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.read) } }
+        try await self.untilDelivered()
+        self.isReading = false
+        try await work.waitForAll()
+      }
+      world.fabric.heal()
+      try await judge("warm")
+      for server in cluster.servers { server.fail(.power, pause: .milliseconds(50), operations: 0) }
+      try await judge("after a power cut")
+      for server in cluster.servers { server.finish() }
+      try await group.waitForAll()
+    }
+  }
+  private func untilDelivered() async throws {
+    while !producers.allSatisfy(\.isFinished) || !ledger.hasRollup { try await world.clock.sleep(for: .milliseconds(50)) }
+  }
+  private func administer(_ body: @escaping @Sendable (ClusterClient) async throws -> Void) async throws {
+    try await office.run { near in try await ClusterClient.run(near, "administrator", body) }
+  }
+  private func createRollup() async throws {
+    let threshold: Int
+    switch workload.moment {
+    case .before: threshold = 0
+    case .midway: threshold = ledger.rows.count / 2
+    case .after: threshold = ledger.rows.count
+    }
+    while ledger.known.acknowledged < threshold { try await world.clock.sleep(for: .milliseconds(20)) }
+    try await administer { client in
+      try await client.persist("CREATE MATERIALIZED VIEW") { _ = try await client.query(Workload.createRollup) }
+    }
+    ledger.hasRollup = true
+  }
+  /// Compares everything with the rows, once the rollup is said to be complete.
+  private func judge(_ what: String) async throws {
+    let ledger = self.ledger
+    let truth = RollupTruth(ledger.rows)
+    try await administer { client in
+      try await client.persist("refresh, \(what)") {
+        try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
+      }
+      try await client.persist("comparison, \(what)") { try await truth.check(client, ledger, what) }
+    }
+  }
+
+  // MARK: Producing
+
+  private static func produce(
+    _ source: Int, _ client: ClusterClient, _ workload: Workload, _ ledger: Ledger, _ random: SeededGenerator
+  ) async throws {
+    let clock = client.near.clock
+    let session = try await Producer.open(
+      OpenProducer(table: "events", name: "source \(source)", chunkBytes: 4096, fingerprint: .zero, again: false),
+      map: client.map, deadline: clock.now + .seconds(600))
+    let routing = try await current(client)
+    guard let table = routing.catalog.table(named: "events") else {
+      throw TallyError(.internalError, "the table that was created is not in the catalog")
+    }
+    var options = ProducerOptions()
+    options.patience = .seconds(600)
+    options.tryTimeout = .seconds(5)
+    let producer = Producer(session: session.session, table: table.id, stride: 2, map: client.map, options: options)
+    let chunks = workload.sources[source]
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      var running = 0
+      for (number, rows) in chunks.enumerated() {
+        while running >= workload.width {
+          try await group.next()
+          running -= 1
+        }
+        // A source that was begun before the client crashed is delivered from its beginning, quickly.
+        let isKnown = rows.allSatisfy { ledger.known.isAcknowledged[Int($0.id)] }
+        let pause = random.next(below: UInt64(max(1, workload.pause / .milliseconds(1))))
+        let again = random.next(below: 10)
+        if !isKnown { try await clock.sleep(for: .milliseconds(Int64(pause))) }
+        let batches = try Workload.split(rows, table, routing)
+        for (at, batch) in batches.enumerated() { ledger.sending("\(source).\(number).\(at)", batch.rows) }
+        let (contentHash, sent) = (Workload.contentHash(rows), batches.map(\.batch))
+        running += 1
+        group.addTask {
+          // Now and then the same chunk is under way twice at once, or delivered again.
+          if again == 0 {
+            async let first = producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
+            async let second = producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
+            _ = try await (first, second)
+          } else {
+            try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
+          }
+          ledger.acknowledged(rows)
+          if again == 1 {
+            let repeated = try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
+            if repeated.rowsDurable + repeated.rowsDuplicate != UInt64(rows.count) {
+              ledger.violated("chunk \(number) of source \(source) was acknowledged with \(repeated)")
+            }
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+  /// The catalog, as soon as some coordinator gives it.
+  private static func current(_ client: ClusterClient) async throws -> RequestRouting {
+    while true {
+      do { return try await client.map.current(deadline: client.near.clock.now + .seconds(5)) } catch let error as TallyError
+        where error.isRetryable { try await client.near.clock.sleep(for: .milliseconds(50)) }
+    }
+  }
+
+  // MARK: Faults
+
+  private func disturb() async throws {
+    let random = world.random.fork("faults")
+    let targets = cluster.servers + producers
+    for _ in 0..<workload.faults {
+      let gap = random.next(below: UInt64(max(1, workload.faultGap / .milliseconds(1))))
+      try await world.clock.sleep(for: .milliseconds(Int64(gap)))
+      if !isReading { return }
+      faults += 1
+      let kind = NodeFault.allCases[Int(random.next(below: UInt64(NodeFault.allCases.count)))]
+      let pause = Duration.milliseconds(Int64(random.next(below: 2500)))
+      let (operations, at, other) = (random.next(in: 1...30), random.next(), random.next())
+      if workload.hasLinkFaults && random.chance(percent: 30) {
+        let hosts = targets.map(\.node.host)
+        let (a, b) = (hosts[Int(at % UInt64(hosts.count))], cluster.hosts[Int(other % UInt64(cluster.hosts.count))])
+        if a == b { continue }
+        note("link-fault", "\(a) \(b)")
+        if random.chance(percent: 50) {
+          world.fabric.reset(a, b)
+        } else {
+          world.fabric.partition([[a], [b]])
+          try await world.clock.sleep(for: pause * 2)
+          world.fabric.heal()
+        }
+        continue
+      }
+      // Servers three times as often as clients.
+      let number = Int(at % UInt64(3 * cluster.servers.count + producers.count))
+      let target = number < 3 * cluster.servers.count ? cluster.servers[number / 3] : producers[number - 3 * cluster.servers.count]
+      if target.isFinished || !target.node.isUp { continue }
+      let isClient = number >= 3 * cluster.servers.count
+      note("node-fault", "\(target.node.name) \(kind)")
+      target.fail(isClient && kind != .power ? .kill : kind, pause: pause, operations: operations)
+      try await world.clock.sleep(for: pause)
+    }
+  }
+  private func note(_ event: String, _ what: String) {
+    world.log.append(
+      SimulatedEventLog.Event(
+        time: world.executor.now, node: "simulation", level: .info, event: event, fields: [("what", what)]))
+  }
+
+  // MARK: Reading
+
+  /// Asks and judges until everything was delivered.
+  private func read(_ client: ClusterClient) async throws {
+    let random = world.random.fork("reader")
+    var seen: [Int64?: Int] = [:]
+    while isReading {
+      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 5...200))))
+      let before = ledger.known
+      let tenant = random.chance(percent: 40) ? nil : Int64(random.next(below: UInt64(workload.tenants)))
+      let level = Workload.levels[Int(random.next(below: 3))].suffix
+      let relation = random.chance(percent: 30) ? "activity" : "activity_\(level)"
+      let kind = random.next(below: 3)
+      do {
+        if kind == 0 || !ledger.hasRollup {
+          try await readRows(client, tenant, before, &seen)
+        } else if kind == 1 {
+          try await readBetween(client, relation, tenant, before, &seen)
+        } else {
+          try await readGroups(client, relation, before)
+        }
+        ledger.answered()
+      } catch let error as TallyError {
+        if error.isRetryable { ledger.refused() } else { ledger.violated("a query failed: \(error)") }
+      }
+      world.executor.note("read", UInt64(ledger.answers))
+    }
+  }
+  private static func filter(_ tenant: Int64?) -> String { tenant.map { " WHERE tenant = \($0)" } ?? "" }
+  private func readRows(
+    _ client: ClusterClient, _ tenant: Int64?, _ before: Ledger.Known, _ seen: inout [Int64?: Int]
+  ) async throws {
+    let answer = try await client.query("SELECT id FROM events" + Self.filter(tenant))
+    ledger.check(ids: answer.compactMap { $0[0].integer }, tenant: tenant, since: before, "read of \(tenant.map { "tenant \($0)" } ?? "all")")
+    judge(answer.count, "rows", tenant, before, &seen)
+  }
+  /// The table's number of rows, the rollup's, the table's again: none may be less than the one before it.
+  private func readBetween(
+    _ client: ClusterClient, _ relation: String, _ tenant: Int64?, _ before: Ledger.Known, _ seen: inout [Int64?: Int]
+  ) async throws {
+    let filter = Self.filter(tenant)
+    for sql in ["SELECT count(*) FROM events", "SELECT sum(n) FROM \(relation)", "SELECT count(*) FROM events"] {
+      let cell = try await client.query(sql + filter).first?.first ?? .null
+      judge(cell == .null ? 0 : Int(cell.integer ?? -1), sql + filter, tenant, before, &seen)
+    }
+  }
+  private func readGroups(_ client: ClusterClient, _ relation: String, _ before: Ledger.Known) async throws {
+    let answer = try await client.query("SELECT tenant, sum(n) FROM \(relation) GROUP BY tenant")
+    var counts: [Int64: Int] = [:]
+    for cells in answer { counts[cells[0].integer ?? -1, default: 0] += Int(cells[1].integer ?? -1) }
+    for tenant in 0..<Int64(workload.tenants) {
+      let bounds = ledger.bounds(tenant, since: before)
+      let count = counts.removeValue(forKey: tenant) ?? 0
+      if !bounds.contains(count) {
+        ledger.violated("\(relation) has \(count) rows of tenant \(tenant), not \(bounds)")
+      }
+    }
+    if let other = counts.keys.sorted().first { ledger.violated("\(relation) has tenant \(other)") }
+  }
+  private func judge(
+    _ count: Int, _ what: String, _ tenant: Int64?, _ before: Ledger.Known, _ seen: inout [Int64?: Int]
+  ) {
+    let bounds = ledger.bounds(tenant, since: before)
+    if !bounds.contains(count) { ledger.violated("\(what): \(count) of \(bounds)") }
+    if count < seen[tenant] ?? 0 { ledger.violated("\(what): \(count) after \(seen[tenant] ?? 0)") }
+    seen[tenant] = max(seen[tenant] ?? 0, count)
+  }
+}

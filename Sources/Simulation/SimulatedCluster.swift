@@ -1,0 +1,154 @@
+// SimulatedCluster.swift — coordinator, workers and clients as processes on simulated machines: started, ended, started again.
+//
+// A process is a flow that is run again whenever it ended. It ends by a fault; one that ends on its own broke a law.
+internal import Bytes
+import Capabilities
+import ClientCore
+import CoordinatorNode
+import Model
+import WorkerNode
+
+/// How a process is made to end.
+enum NodeFault: Sendable, CaseIterable {
+  /// The machine loses its power.
+  case power
+  /// SIGKILL.
+  case kill
+  /// The machine loses its power in the middle of one of its next operations on the disk.
+  case diskCut
+  /// SIGTERM.
+  case stop
+}
+
+/// One process that lives through faults.
+final class SimulatedProcess: @unchecked Sendable {
+  // Safe: touched by the simulation's thread only.
+  let node: SimulatedNode
+  private let world: SimulatedWorld
+  private let ledger: Ledger
+  private let program: @Sendable (Surroundings, Promise<Int32>) async throws -> Void
+  /// True for a program whose return is the end of its work.
+  private let isTask: Bool
+  private var stop = Promise<Int32>()
+  private var ended = Promise<Void>()
+  private var isStopping = false
+  private(set) var isFinished = false
+  private var pause = Duration.zero
+  /// Times it was made to end.
+  private(set) var faults = 0
+
+  init(
+    _ world: SimulatedWorld, _ node: SimulatedNode, _ ledger: Ledger, isTask: Bool = false,
+    _ program: @escaping @Sendable (Surroundings, Promise<Int32>) async throws -> Void
+  ) {
+    self.world = world
+    self.node = node
+    self.ledger = ledger
+    self.isTask = isTask
+    self.program = program
+    node.onDiskCrash = { [weak self] in self?.died() }
+  }
+
+  /// Runs the program again and again until `finish`.
+  func live() async throws {
+    while !isFinished {
+      let (stop, ended, program) = (Promise<Int32>(), Promise<Void>(), program)
+      (self.stop, self.ended, isStopping) = (stop, ended, false)
+      node.start { near in
+        do {
+          try await program(near, stop)
+          ended.fulfil(())
+        } catch { ended.fail(error) }
+      }
+      do {
+        try await ended.value
+        if node.isUp {
+          if isTask { return isFinished = true }
+          if !isStopping && !isFinished { ledger.violated("\(node.name) ended on its own") }
+        }
+      } catch {
+        if node.isUp && !isFinished { ledger.violated("\(node.name) ended on its own: \(error)") }
+      }
+      if isFinished { return }
+      node.kill(losingPower: false)
+      try await world.clock.sleep(for: max(pause, .milliseconds(1)))
+      if isFinished { return }
+      node.restart()
+      world.executor.note("started-again")
+    }
+  }
+  /// Makes the process end; it is started again after `pause`.
+  func fail(_ fault: NodeFault, pause: Duration, operations: UInt64) {
+    guard node.isUp, !isFinished else { return }
+    faults += 1
+    self.pause = pause
+    switch fault {
+    case .power:
+      node.crash()
+      died()
+    case .kill:
+      node.kill(losingPower: false)
+      died()
+    case .diskCut: node.disk.crashAfter(operation: node.disk.operations + operations)
+    case .stop:
+      isStopping = true
+      stop.fulfil(0)
+    }
+  }
+  /// Ends the process for good.
+  func finish() {
+    isFinished = true
+    if node.isUp { node.kill(losingPower: false) }
+    died()
+  }
+  private func died() {
+    // Nobody else can settle these once the node is gone.
+    stop.fail(CancellationError())
+    ended.fail(CancellationError())
+  }
+}
+
+/// The nodes of a run.
+final class SimulatedCluster: Sendable {
+  static let coordinator = NetworkAddress(host: "10.0.0.1", port: 7400)
+  let world: SimulatedWorld
+  let workload: Workload
+  let ledger: Ledger
+  /// The coordinator first.
+  let servers: [SimulatedProcess]
+
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger) {
+    self.world = world
+    self.workload = workload
+    self.ledger = ledger
+    var servers: [SimulatedProcess] = []
+    let coordinator = world.node("coordinator-1", host: Self.coordinator.host)
+    coordinator.wallOffsetMicroseconds = workload.wallOffsets[0]
+    servers.append(
+      SimulatedProcess(world, coordinator, ledger) { near, stop in
+        try await Coordinator.run(
+          near, CoordinatorSettings(name: "coordinator-1", listen: Self.coordinator, initializes: true), stop: stop)
+      })
+    for number in 1...workload.workers {
+      let name = "worker-\(number)"
+      let host = "10.0.1.\(number)"
+      let node = world.node(name, host: host)
+      node.wallOffsetMicroseconds = workload.wallOffsets[number]
+      var settings = WorkerSettings(
+        name: name, listen: NetworkAddress(host: host, port: 7500), coordinators: [Self.coordinator], initializes: true)
+      workload.tune(&settings)
+      let tuned = settings
+      servers.append(
+        SimulatedProcess(world, node, ledger) { near, stop in try await Worker.run(near, tuned, stop: stop) })
+    }
+    self.servers = servers
+  }
+  /// The servers' hosts.
+  var hosts: [String] { servers.map(\.node.host) }
+  /// Returns once every worker has registered.
+  func formed() async throws {
+    while world.log.events.count(where: { $0.event == "ready" && $0["role"] == "worker" }) < workload.workers {
+      try await world.clock.sleep(for: .milliseconds(20))
+    }
+  }
+}
