@@ -34,7 +34,8 @@ public struct LocalCluster: Sendable {
       guard old.nodes == layout.nodes, old.settings == layout.settings else {
         throw LaunchFailure(
           "\(layout.directory) holds a cluster of another shape (\(old.nodes.count - 1) workers, \(old.url)); "
-            + "give the same numbers or destroy it first")
+            + "give the same numbers or destroy it first"
+        )
       }
     } else {
       if let found = FileManager.default.enumerator(atPath: layout.directory)?.nextObject() {

@@ -111,8 +111,7 @@ extension TallyClient {
         var inFlight = 0
         while let chunk = try await sink.chunks.receive() {
           // `doneBelow` bounds how far ahead of the oldest unacknowledged chunk this may run.
-          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax
-          {
+          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax {
             guard try await group.next() != nil else { break }
             inFlight -= 1
           }

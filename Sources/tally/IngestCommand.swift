@@ -27,8 +27,7 @@ struct IngestCommand: AsyncParsableCommand {
       "File for rows that cannot be read, each with its line and reason; the load goes on without them."
   )
   var reject: String?
-  @Option(help: "Name by which this load is known again. Default: the file's path.") var source:
-    String?
+  @Option(help: "Name by which this load is known again. Default: the file's path.") var source: String?
   @Flag(help: "Loads the rows anew although they were loaded before.") var again = false
   @Option(help: "Seconds an outage may last before the load fails.") var patience = 120.0
   @Flag(help: "Prints one JSON object a file, and one of their sum as the last line.") var json =

@@ -29,7 +29,8 @@ struct DedupTableTests {
     for sequence in 0...10 as ClosedRange<UInt64> {
       let isKnown = [9, 3, 7, 0].contains(sequence)
       #expect(
-        table.check(key(sequence), contentHash: content) == (isKnown ? .duplicate(LogPosition(sequence + 1)) : .new))
+        table.check(key(sequence), contentHash: content) == (isKnown ? .duplicate(LogPosition(sequence + 1)) : .new)
+      )
     }
   }
   @Test func belowTheWindowTheOutcomeIsUnknown() {
@@ -45,8 +46,11 @@ struct DedupTableTests {
     var table = DedupTable()
     for sequence in 0..<5000 as Range<UInt64> {
       table.record(
-        key(sequence, doneBelow: sequence > 8 ? sequence - 8 : 0), contentHash: content, at: LogPosition(sequence + 1),
-        logTime: 10)
+        key(sequence, doneBelow: sequence > 8 ? sequence - 8 : 0),
+        contentHash: content,
+        at: LogPosition(sequence + 1),
+        logTime: 10
+      )
     }
     #expect(table.check(key(0), contentHash: other) == .conflict)
     #expect(table.check(key(100), contentHash: content) == .duplicate(nil))
@@ -73,7 +77,11 @@ struct DedupTableTests {
     for session in [9, 2, 5] as [UInt64] {
       for sequence in [0, 4, 2] as [UInt64] {
         table.record(
-          key(sequence, session: session), contentHash: content, at: LogPosition(sequence), logTime: Int64(session))
+          key(sequence, session: session),
+          contentHash: content,
+          at: LogPosition(sequence),
+          logTime: Int64(session)
+        )
       }
     }
     table.expire(through: 2)

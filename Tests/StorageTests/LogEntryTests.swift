@@ -7,26 +7,54 @@ import Testing
 @testable import Storage
 
 private let section = SectionSummary(
-  relation: TableID(10), slice: DaySlice(day: 20454), rows: 300, low: LogPosition(4), high: LogPosition(9),
-  hasPositions: true, minTime: -5, maxTime: 77, bytes: 4096)
+  relation: TableID(10),
+  slice: DaySlice(day: 20454),
+  rows: 300,
+  low: LogPosition(4),
+  high: LogPosition(9),
+  hasPositions: true,
+  minTime: -5,
+  maxTime: 77,
+  bytes: 4096
+)
 private let bodies: [EntryBody] = [
   .epochStart(NodeID(7)),
   .batch(
     BatchRecord(
-      table: TableID(10), rows: 1, contentHash: Hash128(high: 1, low: 2),
-      key: BatchKey(session: SessionID(5), sequence: 6, doneBelow: 3)),
-    encoded: BatchFormat.encode(eventBatch([EventRow(tenant: 1, time: 2, id: 3)]))),
+      table: TableID(10),
+      rows: 1,
+      contentHash: Hash128(high: 1, low: 2),
+      key: BatchKey(session: SessionID(5), sequence: 6, doneBelow: 3)
+    ),
+    encoded: BatchFormat.encode(eventBatch([EventRow(tenant: 1, time: 2, id: 3)]))
+  ),
   .rollupCommit(
     RollupCommit(
-      rollup: TableID(20), from: LogPosition(3), to: LogPosition(8), rowsConsumed: 100, rowsFailed: 1, runs: [[1, 2, 3], []])),
+      rollup: TableID(20),
+      from: LogPosition(3),
+      to: LogPosition(8),
+      rowsConsumed: 100,
+      rowsFailed: 1,
+      runs: [[1, 2, 3], []]
+    )
+  ),
   .backfillCommit(BackfillCommit(rollup: TableID(20), from: .min, to: .max, rowsConsumed: 1, rowsFailed: 0, runs: [[9]])),
   .layout(
     LayoutChange(
-      source: .log(after: LogPosition(1), through: LogPosition(9)), settledBefore: 55,
-      files: [FileRecord(number: 3, bytes: 8192, hash: Hash128(high: 3, low: 4), sections: [section])], drops: [])),
+      source: .log(after: LogPosition(1), through: LogPosition(9)),
+      settledBefore: 55,
+      files: [FileRecord(number: 3, bytes: 8192, hash: Hash128(high: 3, low: 4), sections: [section])],
+      drops: []
+    )
+  ),
   .layout(
     LayoutChange(
-      source: .sections(floor: -9), settledBefore: 0, files: [], drops: [SectionReference(file: 3, section: 0)])),
+      source: .sections(floor: -9),
+      settledBefore: 0,
+      files: [],
+      drops: [SectionReference(file: 3, section: 0)]
+    )
+  ),
   .retentionDrop(RetentionDrop(relation: TableID(10), before: 99, drops: [SectionReference(file: 3, section: 1)])),
   .schemaBarrier(Events.schema(4, rollups: [Events.rollup(20, keep: Interval(days: 2))])),
   .keyExpiry(through: 123),
@@ -34,8 +62,14 @@ private let bodies: [EntryBody] = [
 
 private func entry(_ body: EntryBody) -> LogEntry {
   LogEntry(
-    position: LogPosition(12), epoch: Epoch(2), kind: body.kind, logTime: 1_000_000, catalogVersion: CatalogVersion(4),
-    body: LogEntryFormat.encode(body), after: Hash128(high: 9, low: 8))
+    position: LogPosition(12),
+    epoch: Epoch(2),
+    kind: body.kind,
+    logTime: 1_000_000,
+    catalogVersion: CatalogVersion(4),
+    body: LogEntryFormat.encode(body),
+    after: Hash128(high: 9, low: 8)
+  )
 }
 
 struct LogEntryTests {
@@ -85,14 +119,27 @@ struct LogEntryTests {
     let first = entry(bodies[0])
     #expect(first.follows(Hash128(high: 9, low: 8)) && !first.follows(Hash128(high: 9, low: 7)))
     let other = LogEntry(
-      position: first.position, epoch: first.epoch, kind: first.kind, logTime: first.logTime + 1,
-      catalogVersion: first.catalogVersion, body: first.body, bodyHash: first.bodyHash, chain: first.chain)
+      position: first.position,
+      epoch: first.epoch,
+      kind: first.kind,
+      logTime: first.logTime + 1,
+      catalogVersion: first.catalogVersion,
+      body: first.body,
+      bodyHash: first.bodyHash,
+      chain: first.chain
+    )
     #expect(!other.follows(Hash128(high: 9, low: 8)))
   }
   private func rebuilt(_ kind: EntryKind, _ body: [UInt8]) -> LogEntry {
     LogEntry(
-      position: LogPosition(12), epoch: Epoch(2), kind: kind, logTime: 0, catalogVersion: CatalogVersion(4), body: body,
-      after: .zero)
+      position: LogPosition(12),
+      epoch: Epoch(2),
+      kind: kind,
+      logTime: 0,
+      catalogVersion: CatalogVersion(4),
+      body: body,
+      after: .zero
+    )
   }
 }
 

@@ -9,19 +9,34 @@ import Testing
 
 private func file(_ number: UInt64) -> FileRecord {
   FileRecord(
-    number: number, bytes: 100 * number, hash: Hash128(high: number, low: 1),
+    number: number,
+    bytes: 100 * number,
+    hash: Hash128(high: number, low: 1),
     sections: [
       SectionSummary(
-        relation: TableID(10), slice: DaySlice(day: 3), rows: 5, low: LogPosition(1), high: LogPosition(2),
-        hasPositions: false, minTime: 1, maxTime: 2, bytes: 10)
-    ])
+        relation: TableID(10),
+        slice: DaySlice(day: 3),
+        rows: 5,
+        low: LogPosition(1),
+        high: LogPosition(2),
+        hasPositions: false,
+        minTime: 1,
+        maxTime: 2,
+        bytes: 10
+      )
+    ]
+  )
 }
 private func state(_ position: UInt64) -> ShardState {
   var state = ShardState()
   state.position = LogPosition(position)
   state.schema = Events.schema(2, rollups: [Events.rollup()])
   state.rollups[TableID(20)] = RollupState(
-    watermark: LogPosition(position), cut: LogPosition(1), coveredFrom: .min, floors: [3, .min])
+    watermark: LogPosition(position),
+    cut: LogPosition(1),
+    coveredFrom: .min,
+    floors: [3, .min]
+  )
   state.rowsLogged[TableID(10)] = 7
   state.retention[TableID(10)] = RetentionState(before: 1, logTime: 2)
   return state
@@ -34,9 +49,13 @@ struct ManifestTests {
     for number in 1...6 as ClosedRange<UInt64> {
       try await manifest.append(
         ManifestEdit(
-          layoutPosition: LogPosition(number), added: [file(number)],
-          dropped: number == 3 ? [SectionReference(file: 2, section: 0)] : [], removed: number == 5 ? [1, 2] : [],
-          checkpoint: number % 2 == 0 ? state(number) : nil))
+          layoutPosition: LogPosition(number),
+          added: [file(number)],
+          dropped: number == 3 ? [SectionReference(file: 2, section: 0)] : [],
+          removed: number == 5 ? [1, 2] : [],
+          checkpoint: number % 2 == 0 ? state(number) : nil
+        )
+      )
     }
     return manifest
   }

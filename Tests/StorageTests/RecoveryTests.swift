@@ -45,7 +45,10 @@ private struct Fixture {
         for day in 0..<days {
           let rows = (0..<400).map {
             EventRow(
-              tenant: Int64($0 % 7), time: newYear - Int64(days - day) * dayMicroseconds + Int64($0), id: Int64(day * 1000 + $0))
+              tenant: Int64($0 % 7),
+              time: newYear - Int64(days - day) * dayMicroseconds + Int64($0),
+              id: Int64(day * 1000 + $0)
+            )
           }
           _ = try await store.add(rows, sequence: UInt64(day), journal)
         }
@@ -124,7 +127,9 @@ struct RecoveryTests {
       }
       #expect(journal.shardsPinningOldestFile == [])
     }
-    try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in for store in stores { #expect(try store.eventRows().count == 8000) } }
+    try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in
+      for store in stores { #expect(try store.eventRows().count == 8000) }
+    }
   }
   @Test func rawRowsExpireByDayBehindEveryWatermark() async throws {
     let fixture = Fixture()

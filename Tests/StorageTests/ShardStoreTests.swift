@@ -19,8 +19,10 @@ private func makeRows(_ shard: UInt64, _ batch: Int) -> [EventRow] {
   let random = SeededGenerator(seed: shard * 1000 + UInt64(batch))
   return (0..<(5 + batch % 4 * 20)).map { row in
     EventRow(
-      tenant: Int64(random.next(below: 5)), time: newYear - 3 * dayMicroseconds + Int64(random.next(below: 72)) * hourMicroseconds + Int64(row),
-      id: Int64(shard) * 1_000_000 + Int64(batch) * 1000 + Int64(row))
+      tenant: Int64(random.next(below: 5)),
+      time: newYear - 3 * dayMicroseconds + Int64(random.next(below: 72)) * hourMicroseconds + Int64(row),
+      id: Int64(shard) * 1_000_000 + Int64(batch) * 1000 + Int64(row)
+    )
   }
 }
 
@@ -56,12 +58,17 @@ private func life(_ near: Surroundings, _ ledger: Ledger, epoch: UInt64) async t
   let opened = try await openJournal(near.disk, settings)
   let journal = opened.journal
   let recovered = try await Recovery.openShards(
-    disk: near.disk, clock: near.clock, cluster: testCluster, journal: opened)
+    disk: near.disk,
+    clock: near.clock,
+    cluster: testCluster,
+    journal: opened
+  )
   var stores: [ShardStore] = []
   for shard in recovered { stores.append(try shard.outcome.get()) }
   for shard in 1...3 as ClosedRange<UInt64> where !stores.contains(where: { $0.shard == ShardID(shard) }) {
     stores.append(
-      try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(shard)))
+      try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(shard))
+    )
   }
   for store in stores { try check(store, ledger) }
   try await withRunning(journal) {

@@ -1,6 +1,7 @@
 // Bench.swift — `bench`: measures Tally, and other systems beside it, on generated search events; a wrong answer ends it with exit 1.
 //
-// Order: generate; load without a rollup, bytes, raw scans, rollup of the filled table, dashboard queries, bytes; a second cluster: load with
+// Order: generate; load without a rollup, bytes, raw scans, rollup of the filled table, dashboard queries, bytes; a
+// second cluster: load with
 // the rollup present; then the peers one after the other. What is measured stands in TallyMeasures, PostgresPeer and DuckDBPeer.
 import ArgumentParser
 import Foundation
@@ -8,7 +9,8 @@ import Foundation
 @main struct Bench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measures ingest, rollups, dashboard queries, raw scans and bytes on disk; checks every answer.",
-    discussion: "The programs tally, tally-coordinator and tally-worker are taken from beside this one, or from TALLY_BIN.")
+    discussion: "The programs tally, tally-coordinator and tally-worker are taken from beside this one, or from TALLY_BIN."
+  )
   @Option(help: "Events.") var rows = 10_000_000
   @Option(help: "Tenants.") var tenants = 1000
   @Option(help: "Days the events lie on, 1 to 28.") var days = 7
@@ -42,7 +44,9 @@ import Foundation
 
   func run() async throws {
     let place = URL(fileURLWithPath: dir ?? NSTemporaryDirectory() + "tally-bench-\(getpid())").standardizedFileURL.path
-    if FileManager.default.fileExists(atPath: place) { throw ValidationError("\(place) is there already: remove it or choose another --dir") }
+    if FileManager.default.fileExists(atPath: place) {
+      throw ValidationError("\(place) is there already: remove it or choose another --dir")
+    }
     try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
     var report = Report(header: [
       ("events", "\(rows), \(tenants) tenants, \(days) days, seed \(seed)"), ("workers", "\(workers) with \(memory)"),
@@ -68,7 +72,9 @@ import Foundation
     let generated = ProcessorTime.seconds(since: start)
     let path = place + "/events.csv"
     let csv = (path: path, bytes: try events.writeCSV(to: path))
-    tell("generated \(rows) events in \(decimal(generated, 1)) s, CSV of \(csv.bytes) bytes in all \(decimal(ProcessorTime.seconds(since: start), 1)) s")
+    tell(
+      "generated \(rows) events in \(decimal(generated, 1)) s, CSV of \(csv.bytes) bytes in all \(decimal(ProcessorTime.seconds(since: start), 1)) s"
+    )
     report.header.append(("CSV", "\(csv.bytes) bytes"))
     let answers = ExactAnswers(events)
     let drawn = events.drawTenants(samples, among: tenants, seed: seed &+ 1)
@@ -92,7 +98,11 @@ import Foundation
 
   /// The cluster that is loaded without a rollup and gets it later.
   private func first(
-    _ place: String, _ csv: (path: String, bytes: Int), _ answers: ExactAnswers, _ drawn: [Int], _ wants: (String) -> Bool,
+    _ place: String,
+    _ csv: (path: String, bytes: Int),
+    _ answers: ExactAnswers,
+    _ drawn: [Int],
+    _ wants: (String) -> Bool,
     _ report: inout Report
   ) async throws {
     try await withCluster(place + "/plain", csv, answers, drawn) { measures in
@@ -128,7 +138,11 @@ import Foundation
   }
   /// The cluster that has the rollup from the start.
   private func second(
-    _ place: String, _ csv: (path: String, bytes: Int), _ answers: ExactAnswers, _ drawn: [Int], _ report: inout Report
+    _ place: String,
+    _ csv: (path: String, bytes: Int),
+    _ answers: ExactAnswers,
+    _ drawn: [Int],
+    _ report: inout Report
   ) async throws {
     try await withCluster(place + "/rolled", csv, answers, drawn) { measures in
       tell("ingest with the rollup present")
@@ -136,7 +150,10 @@ import Foundation
     }
   }
   private func withCluster(
-    _ directory: String, _ csv: (path: String, bytes: Int), _ answers: ExactAnswers, _ drawn: [Int],
+    _ directory: String,
+    _ csv: (path: String, bytes: Int),
+    _ answers: ExactAnswers,
+    _ drawn: [Int],
     _ body: (TallyMeasures) async throws -> Void
   ) async throws {
     let run = try ClusterRun(directory: directory, workers: workers, portBase: portBase, memory: memory)

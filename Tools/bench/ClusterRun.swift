@@ -13,7 +13,8 @@ final class ClusterRun {
   init(directory: String, workers: Int, portBase: UInt16, memory: String) throws {
     self.memory = memory
     cluster = LocalCluster(
-      ClusterLayout(directory: directory, workers: workers, portBase: portBase, settings: ["memory": memory]))
+      ClusterLayout(directory: directory, workers: workers, portBase: portBase, settings: ["memory": memory])
+    )
     try cluster.up()
   }
   /// Kills what runs and removes the data.
@@ -50,7 +51,8 @@ final class ClusterRun {
   /// Loads a file with `tally ingest`.
   func ingest(_ file: String, rows: Int) throws {
     let text = try Self.run("tally", ["--url", url, "ingest", file, "--table", "events", "--json"])
-    guard let line = text.split(separator: "\n").last, let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+    guard let line = text.split(separator: "\n").last,
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
       object["rows_durable"] as? Int == rows
     else { throw BenchFailure("tally ingest did not store \(rows) rows: \(text)") }
   }

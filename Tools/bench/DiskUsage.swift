@@ -15,8 +15,10 @@ struct DiskUsage: Equatable, Sendable {
   /// Of a node's data directory: `shards/` is segments and their manifests, `wal/` the journal.
   static func of(dataDirectory: String) -> DiskUsage {
     DiskUsage(
-      segments: bytes(below: dataDirectory + "/shards"), journal: bytes(below: dataDirectory + "/wal"),
-      other: bytes(below: dataDirectory) - bytes(below: dataDirectory + "/shards") - bytes(below: dataDirectory + "/wal"))
+      segments: bytes(below: dataDirectory + "/shards"),
+      journal: bytes(below: dataDirectory + "/wal"),
+      other: bytes(below: dataDirectory) - bytes(below: dataDirectory + "/shards") - bytes(below: dataDirectory + "/wal")
+    )
   }
   /// Blocks that the files below a directory occupy, in bytes; a file that goes away meanwhile counts as nothing.
   static func bytes(below path: String) -> Int {

@@ -20,7 +20,8 @@ struct DuckDBPeer {
     let prefix = python.contains("/") ? [] : [python]
     do { _ = try ExternalProgram.run(interpreter, prefix + ["-c", "import duckdb"]) } catch {
       throw BenchFailure(
-        "\(python) has no package duckdb. Install it: python3 -m venv ENV && ENV/bin/pip install duckdb, then give --python ENV/bin/python")
+        "\(python) has no package duckdb. Install it: python3 -m venv ENV && ENV/bin/pip install duckdb, then give --python ENV/bin/python"
+      )
     }
     let text = try ExternalProgram.run(interpreter, prefix + [program, directory + "/duckdb.db", csv.path, tenants])
     var out: [Measurement] = []
@@ -32,7 +33,10 @@ struct DuckDBPeer {
   }
 
   private func measurements(
-    _ step: [String: Any], _ csv: (path: String, bytes: Int), _ answers: ExactAnswers, _ drawn: [Int]
+    _ step: [String: Any],
+    _ csv: (path: String, bytes: Int),
+    _ answers: ExactAnswers,
+    _ drawn: [Int]
   ) throws -> [Measurement] {
     let rows = answers.events.rows
     let name = step["step"] as? String ?? ""
@@ -49,7 +53,14 @@ struct DuckDBPeer {
     case "ingest":
       try Workload.checkPerTenant(texts, answers)
       return [
-        .throughput("ingest", "duckdb", rows: rows, bytes: csv.bytes, span, note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"),
+        .throughput(
+          "ingest",
+          "duckdb",
+          rows: rows,
+          bytes: csv.bytes,
+          span,
+          note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"
+        ),
         .bytes("raw rows: segments", "duckdb", step["bytes"] as? Int ?? 0, rows: rows, note: "its file"),
       ]
     case "rollup":
@@ -62,8 +73,12 @@ struct DuckDBPeer {
       let error = try Workload.checkByCountry(texts, answers.usersByCountry(), tolerance: Self.tolerance)
       return [
         .throughput(
-          "scan: HLL by country", "duckdb", rows: rows, span,
-          note: "best of 7, approx_count_distinct, error ≤ \(decimal(error * 100, 2)) %, in process")
+          "scan: HLL by country",
+          "duckdb",
+          rows: rows,
+          span,
+          note: "best of 7, approx_count_distinct, error ≤ \(decimal(error * 100, 2)) %, in process"
+        )
       ]
     case "tenant count", "tenant hourly":
       let query = name == "tenant count" ? DashboardQuery.count : .hourlyCounts

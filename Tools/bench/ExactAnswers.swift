@@ -87,7 +87,9 @@ final class ExactAnswers {
 
   private func count(_ range: Range<Int>) -> ExactFigures {
     var out = ExactFigures(
-      hourlyRows: [Int](repeating: 0, count: hours), hourlyUsers: [Int](repeating: 0, count: hours))
+      hourlyRows: [Int](repeating: 0, count: hours),
+      hourlyUsers: [Int](repeating: 0, count: hours)
+    )
     var seen = BitTable(rows: 1, width: users)
     var seenByHour = BitTable(rows: hours, width: users)
     var queries = [Int](repeating: 0, count: events.phrases.count)

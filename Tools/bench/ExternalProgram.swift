@@ -38,7 +38,8 @@ enum ExternalProgram {
     guard status == 0 else {
       // Of the status: the exit code in the second byte, a signal in the first.
       throw BenchFailure(
-        "\(path) \(arguments.prefix(4).joined(separator: " ")): exit \(status >> 8), signal \(status & 0x7f)\n\(text(errors))")
+        "\(path) \(arguments.prefix(4).joined(separator: " ")): exit \(status >> 8), signal \(status & 0x7f)\n\(text(errors))"
+      )
     }
     return text(output)
   }

@@ -57,14 +57,30 @@ struct Measurement: Sendable {
   /// A throughput from a timed piece of work.
   static func throughput(_ step: String, _ system: String, rows: Int, bytes: Int? = nil, _ span: Span, note: String = "") -> Measurement {
     Measurement(
-      kind: .throughput, step: step, system: system, seconds: span.seconds, rows: rows, bytes: bytes,
-      serverCPU: span.serverCPU, clientCPU: span.clientCPU, others: span.others, note: note)
+      kind: .throughput,
+      step: step,
+      system: system,
+      seconds: span.seconds,
+      rows: rows,
+      bytes: bytes,
+      serverCPU: span.serverCPU,
+      clientCPU: span.clientCPU,
+      others: span.others,
+      note: note
+    )
   }
   /// Latencies of repeated queries.
   static func latency(_ step: String, _ system: String, _ latencies: Latencies, _ span: Span, note: String = "") -> Measurement {
     Measurement(
-      kind: .latency, step: step, system: system, seconds: span.seconds, latencies: latencies,
-      cpuPerQuery: span.serverCPU / Double(max(1, latencies.count)), others: span.others, note: note)
+      kind: .latency,
+      step: step,
+      system: system,
+      seconds: span.seconds,
+      latencies: latencies,
+      cpuPerQuery: span.serverCPU / Double(max(1, latencies.count)),
+      others: span.others,
+      note: note
+    )
   }
   /// Bytes on disk.
   static func bytes(_ step: String, _ system: String, _ bytes: Int, rows: Int?, note: String = "") -> Measurement {

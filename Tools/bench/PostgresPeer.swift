@@ -73,14 +73,16 @@ final class PostgresPeer {
 
   private func rollup(_ meter: Meter, _ answers: ExactAnswers) async throws -> [Measurement] {
     // Sorting and grouping: hash aggregation of HLL states takes several times as long.
-    let make = "SET enable_hashagg = off; CREATE TABLE activity_5min AS SELECT app_id, "
+    let make =
+      "SET enable_hashagg = off; CREATE TABLE activity_5min AS SELECT app_id, "
       + "date_bin('5 minutes', ts, '2000-01-01') AS bucket, count(*) AS searches, sum(latency_ms) AS latency_sum, "
       + "hll_add_agg(hll_hash_bigint(user_id)) AS users FROM events GROUP BY 1, 2"
     let (_, span) = try await meter.measure { try sql(make) }
     let (_, daily) = try await meter.measure {
       try sql(
         "SET enable_hashagg = off; CREATE TABLE activity_1day AS SELECT app_id, date_trunc('day', bucket) AS bucket, "
-          + "sum(searches) AS searches, sum(latency_sum) AS latency_sum, hll_union_agg(users) AS users FROM activity_5min GROUP BY 1, 2")
+          + "sum(searches) AS searches, sum(latency_sum) AS latency_sum, hll_union_agg(users) AS users FROM activity_5min GROUP BY 1, 2"
+      )
     }
     for level in ["activity_5min", "activity_1day"] {
       try sql("CREATE INDEX ON \(level) (app_id, bucket)")
@@ -88,7 +90,13 @@ final class PostgresPeer {
       try Workload.checkPerTenant(try sql("SELECT app_id, sum(searches), sum(latency_sum) FROM \(level) GROUP BY app_id"), answers)
     }
     return [
-      .throughput("rollup", "postgres", rows: answers.events.rows, span, note: "count, sum, HLL (no TopN); day level \(decimal(daily.seconds, 2)) s more"),
+      .throughput(
+        "rollup",
+        "postgres",
+        rows: answers.events.rows,
+        span,
+        note: "count, sum, HLL (no TopN); day level \(decimal(daily.seconds, 2)) s more"
+      ),
       .bytes("with rollup: rollup tables", "postgres", try size("activity_5min") + size("activity_1day"), rows: nil, note: "with indexes"),
     ]
   }
@@ -107,7 +115,11 @@ final class PostgresPeer {
     return out
   }
   private func latencies(
-    _ query: DashboardQuery, _ tenants: [Int?], _ whose: String, _ meter: Meter, _ answers: ExactAnswers
+    _ query: DashboardQuery,
+    _ tenants: [Int?],
+    _ whose: String,
+    _ meter: Meter,
+    _ answers: ExactAnswers
   ) async throws -> Measurement? {
     let statements = tenants.compactMap { rank in query.postgres(tenant: rank.map { answers.events.appIDs[$0] }) }
     guard statements.count == tenants.count else { return nil }
@@ -145,13 +157,19 @@ final class PostgresPeer {
     let (text, span) = try await meter.measure {
       try ExternalProgram.run(
         programs + "/pgbench",
-        ["-h", socket, "-p", port, "-U", "bench", "-n", "-M", "prepared", "-c", "\(clients)", "-j", "2", "-T", "5"] + scripts + ["postgres"])
+        ["-h", socket, "-p", port, "-U", "bench", "-n", "-M", "prepared", "-c", "\(clients)", "-j", "2", "-T", "5"] + scripts + ["postgres"]
+      )
     }
     guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("number of transactions actually processed:") }),
       let done = line.split(separator: " ").last.flatMap({ Int($0) })
     else { throw BenchFailure("cannot read what pgbench says: \(text)") }
     return .throughput(
-      "\(clients) clients: count of a tenant", "postgres", rows: done, span, note: "queries, pgbench -M prepared (answers not looked at)")
+      "\(clients) clients: count of a tenant",
+      "postgres",
+      rows: done,
+      span,
+      note: "queries, pgbench -M prepared (answers not looked at)"
+    )
   }
 
   private func size(_ table: String) throws -> Int {
@@ -177,7 +195,8 @@ final class PostgresPeer {
   private func psql(_ arguments: [String]) throws -> String {
     try ExternalProgram.run(
       programs + "/psql",
-      ["-h", socket, "-p", port, "-U", "bench", "-d", "postgres", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"] + arguments)
+      ["-h", socket, "-p", port, "-U", "bench", "-d", "postgres", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"] + arguments
+    )
   }
   private func asOwner(_ program: String, _ arguments: [String]) throws {
     let path = programs + "/" + program

@@ -51,8 +51,12 @@ struct TallyMeasures {
       let groups = try await checkRollup(client)
       return [
         .throughput(
-          "rollup", "tally", rows: events.rows, span,
-          note: "count, sum, HLL, TopN; \(groups) groups; worker's peak memory \(run.workerPeakBytes >> 20) MiB")
+          "rollup",
+          "tally",
+          rows: events.rows,
+          span,
+          note: "count, sum, HLL, TopN; \(groups) groups; worker's peak memory \(run.workerPeakBytes >> 20) MiB"
+        )
       ]
     }
   }
@@ -154,13 +158,24 @@ struct TallyMeasures {
         for turn in 0..<8 {
           let (rows, span) = try await run.meter.measure { try await client.run(sql) }
           let text = rows.last?.textRows() ?? []
-          if sql == Workload.byDevice { try Workload.checkByDevice(text, answers) } else { error = try Workload.checkByCountry(text, exact) }
+          if sql == Workload.byDevice {
+            try Workload.checkByDevice(text, answers)
+          } else {
+            error = try Workload.checkByCountry(text, exact)
+          }
           // The first warms up; the quickest of the others is what others' load disturbed least.
           if turn > 0 && span.seconds < best?.seconds ?? .infinity { best = span }
         }
         guard let best else { continue }
         out.append(
-          .throughput(step, "tally", rows: events.rows, best, note: "best of 7" + (error > 0 ? ", error ≤ \(decimal(error * 100, 2)) %" : "")))
+          .throughput(
+            step,
+            "tally",
+            rows: events.rows,
+            best,
+            note: "best of 7" + (error > 0 ? ", error ≤ \(decimal(error * 100, 2)) %" : "")
+          )
+        )
       }
       return out
     }
@@ -171,7 +186,9 @@ struct TallyMeasures {
     var out = bytes(what + ", as loaded", "")
     let (held, isAtRest, recovery) = try await run.settle(atMost: limit)
     out += bytes(
-      what, "\(held >> 10) KiB still in memory, \(isAtRest ? "at rest" : "not at rest yet"), restart \(decimal(recovery, 2)) s")
+      what,
+      "\(held >> 10) KiB still in memory, \(isAtRest ? "at rest" : "not at rest yet"), restart \(decimal(recovery, 2)) s"
+    )
     return out
   }
   private func bytes(_ what: String, _ note: String) -> [Measurement] {
