@@ -34,7 +34,8 @@ public struct LocalCluster: Sendable {
       guard old.nodes == layout.nodes, old.settings == layout.settings else {
         throw LaunchFailure(
           "\(layout.directory) holds a cluster of another shape (\(old.nodes.count - 1) workers, \(old.url)); "
-            + "give the same numbers or destroy it first")
+            + "give the same numbers or destroy it first"
+        )
       }
     } else {
       if let found = FileManager.default.enumerator(atPath: layout.directory)?.nextObject() {
@@ -141,8 +142,12 @@ public struct LocalCluster: Sendable {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
+    // Threads of Swift's pool block signals, and a child inherits that of the thread that starts it: SIGTERM would not reach it.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
     // A session of its own: the terminal's Ctrl-C ends the command, not the cluster.
-    posix_spawnattr_setflags(&attributes, 0x80)  // POSIX_SPAWN_SETSID, hidden by Glibc's module
+    posix_spawnattr_setflags(&attributes, 0x80 | 0x08)  // POSIX_SPAWN_SETSID, hidden by Glibc's module, and POSIX_SPAWN_SETSIGMASK
     var vector = arguments.map { strdup($0) } + [nil]
     defer { for pointer in vector { free(pointer) } }
     var pid: pid_t = 0

@@ -7,7 +7,7 @@
 import TallyClient
 
 #if canImport(Glibc)
-  import Glibc
+import Glibc
 #endif
 
 @main struct Example {
@@ -34,10 +34,13 @@ import TallyClient
   static func define(_ client: TallyClient) async throws {
     // `execute` runs for effect and returns PostgreSQL's command tag.
     let tag = try await client.execute(
-      "CREATE TABLE IF NOT EXISTS example_views (site bigint, at timestamp, visitor text, page text, milliseconds integer)")
+      "CREATE TABLE IF NOT EXISTS example_views (site bigint, at timestamp, visitor text, page text, milliseconds integer)"
+    )
     print(tag)
     // Rows of one site live on one shard. Calling it again for the same column changes nothing.
-    try await client.execute("SELECT create_distributed_table('example_views', 'site', shard_count => 4)")
+    try await client.execute(
+      "SELECT create_distributed_table('example_views', 'site', shard_count => 4)"
+    )
     // The rollup: one row per site and bucket with a count, a sum, the distinct visitors and the top pages.
     try await client.execute(
       """
@@ -45,7 +48,8 @@ import TallyClient
       SELECT site, time_bucket(at) AS bucket, count(*) AS views, sum(milliseconds) AS milliseconds,
              hll_add_agg(hll_hash_text(visitor)) AS visitors, topn_add_agg(page) AS pages
       FROM example_views GROUP BY site, bucket
-      """)
+      """
+    )
   }
 
   /// The same rows twice, by a producer with a name: the second time nothing is stored.
@@ -53,14 +57,20 @@ import TallyClient
     for round in 1...2 {
       // The name says what the rows are; it is remembered for seven days. After a crash, run again with the same name and the same
       // rows in the same order: what is stored stays as it is, the rest is completed. `batchRows` rows travel together.
-      let done = try await client.ingest(into: "example_views", producer: "example, first week", batchRows: 500) { sink in
+      let done = try await client.ingest(
+        into: "example_views",
+        producer: "example, first week",
+        batchRows: 500
+      ) { sink in
         for view in views {
           // One value for each column. Suspends while the cluster is busier than this program.
           try await sink.append(view.site, view.at, view.visitor, view.page, view.milliseconds)
         }
       }
       // Here every row is on disk.
-      print("round \(round): \(done.rowsDurable) rows stored, \(done.rowsDuplicate) were there, \(done.batches) batches")
+      print(
+        "round \(round): \(done.rowsDurable) rows stored, \(done.rowsDuplicate) were there, \(done.batches) batches"
+      )
     }
   }
 
@@ -69,26 +79,32 @@ import TallyClient
     // the deadline covers all of it.
     let days = try await client.query(
       "SELECT date_trunc('day', bucket), sum(views)::bigint FROM example_traffic WHERE site = 1 GROUP BY 1 ORDER BY 1",
-      deadline: .seconds(10))
+      deadline: .seconds(10)
+    )
     for try await (day, count) in days.decode((TallyTimestamp, Int64).self) {
       print("\(day): \(count) views")
     }
 
     // Sketches come as values: here the distinct visitors and the top pages of every site, merged from the rollup's buckets.
     let sites = try await client.query(
-      "SELECT site, hll_union_agg(visitors), topn_union_agg(pages) FROM example_traffic GROUP BY site ORDER BY site")
+      "SELECT site, hll_union_agg(visitors), topn_union_agg(pages) FROM example_traffic GROUP BY site ORDER BY site"
+    )
     var everyone: HLL?
     for try await (site, visitors, pages) in sites.decode((Int, HLL, TopList).self) {
       let estimate = try visitors.estimate ?? 0
       let top = pages.top(2).map { "\($0.item) (\($0.count))" }.joined(separator: ", ")
-      print("site \(site): \(Int(estimate.rounded())) visitors ± \(Int(visitors.standardError * 1000)) ‰, top pages \(top)")
+      print(
+        "site \(site): \(Int(estimate.rounded())) visitors ± \(Int(visitors.standardError * 1000)) ‰, top pages \(top)"
+      )
       // Sets are united on this side too: a visitor of two sites counts once.
       everyone = try everyone?.union(visitors) ?? visitors
     }
     if let all = try everyone?.estimate { print("all sites: \(Int(all.rounded())) visitors") }
 
     // `run` collects; cells are read by place or name, or as text in PostgreSQL's form.
-    for row in try await client.run("SELECT count(*) AS views, max(at) AS last FROM example_views")[0] {
+    for row in try await client.run("SELECT count(*) AS views, max(at) AS last FROM example_views")[
+      0
+    ] {
       print("\(try row.get(Int.self, "views")) rows, the last at \(row[1].text ?? "never")")
     }
   }
@@ -98,7 +114,9 @@ import TallyClient
       try await client.execute("SELECT nothing FROM example_views")
     } catch let error as TallyError {
       // As PostgreSQL would say it, with the place in the statement.
-      print("expected error \(error.sqlState) at character \(error.position ?? 0): \(error.message)")
+      print(
+        "expected error \(error.sqlState) at character \(error.position ?? 0): \(error.message)"
+      )
     }
   }
 
@@ -106,8 +124,12 @@ import TallyClient
   static var views: [View] {
     (0..<3000).map { n in
       View(
-        site: n % 3 + 1, at: TallyTimestamp(seconds: 1_767_225_600 + Int64(n) * 201), visitor: "visitor \(n * n % 701)",
-        page: ["/", "/search", "/item", "/", "/about"][n % 5], milliseconds: n % 11 == 0 ? nil : 20 + n % 90)
+        site: n % 3 + 1,
+        at: TallyTimestamp(seconds: 1_767_225_600 + Int64(n) * 201),
+        visitor: "visitor \(n * n % 701)",
+        page: ["/", "/search", "/item", "/", "/about"][n % 5],
+        milliseconds: n % 11 == 0 ? nil : 20 + n % 90
+      )
     }
   }
   struct View {

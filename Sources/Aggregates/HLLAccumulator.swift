@@ -155,8 +155,7 @@ final class HLLAccumulator: Accumulator {
     slot.pointee.count = 0
     slot.pointee.capacity = 0
   }
-  private func unite(_ groupIDs: UnsafeBufferPointer<UInt32>, _ states: HLLColumn, _ mask: Bitmap?)
-  {
+  private func unite(_ groupIDs: UnsafeBufferPointer<UInt32>, _ states: HLLColumn, _ mask: Bitmap?) {
     let slots = self.slots.base
     states.words.withUnsafeBufferPointer { words in
       states.offsets.withUnsafeBufferPointer { offsets in

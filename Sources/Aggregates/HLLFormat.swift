@@ -170,8 +170,7 @@ public enum HLLFormat {
     }
     return registers
   }
-  private static func full(_ bytes: [UInt8], _ p: HLLParameters) throws(DecodingFailure) -> [UInt8]
-  {
+  private static func full(_ bytes: [UInt8], _ p: HLLParameters) throws(DecodingFailure) -> [UInt8] {
     let expected = (Int(p.regwidth) * p.registerCount + 7) / 8
     guard bytes.count - 3 == expected else {
       throw DecodingFailure(

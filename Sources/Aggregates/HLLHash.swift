@@ -111,8 +111,7 @@ public enum HLLHash {
     return Int64(bitPattern: Murmur3.hash(bytes, seed: UInt32(bitPattern: seed)).high)
   }
   /// Hashes each text once: all of the dictionary when it is small beside the rows, else those met.
-  private static func texts(_ codes: [UInt32], _ dictionary: TextDictionary, seed: Int32) -> [Int64]
-  {
+  private static func texts(_ codes: [UInt32], _ dictionary: TextDictionary, seed: Int32) -> [Int64] {
     if dictionary.count == 0 { return [Int64](repeating: 0, count: codes.count) }
     let seed = UInt32(bitPattern: seed)
     var known = [Int64](repeating: 0, count: dictionary.count)

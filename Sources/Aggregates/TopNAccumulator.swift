@@ -207,8 +207,7 @@ private struct TopNGroups: ~Copyable {
         states.codes.withUnsafeBufferPointer { codes in
           states.offsets.withUnsafeBufferPointer { starts in
             for row in 0..<rows where mask?[row] ?? true {
-              for at in Int(starts[row])..<Int(starts[row + 1]) where remap[Int(codes[at])] == .max
-              {
+              for at in Int(starts[row])..<Int(starts[row + 1]) where remap[Int(codes[at])] == .max {
                 let old = Int(codes[at])
                 let code = intern(
                   UnsafeRawBufferPointer(rebasing: raw[Int(offsets[old])..<Int(offsets[old + 1])])

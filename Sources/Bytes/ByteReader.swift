@@ -109,7 +109,8 @@
   }
   /// Copies `count` little-endian integers into an array.
   @inlinable public mutating func array<T: FixedWidthInteger>(
-    of type: T.Type, count: Int
+    of type: T.Type,
+    count: Int
   ) throws(DecodingFailure) -> [T] {
     guard count >= 0, count <= remaining / MemoryLayout<T>.size else {
       throw truncated(count.multipliedReportingOverflow(by: MemoryLayout<T>.size).partialValue)

@@ -4,8 +4,10 @@
 
 /// Ends the process with `message` when `condition` is false; never compiled out.
 @inlinable public func invariant(
-  _ condition: Bool, _ message: @autoclosure () -> String,
-  file: StaticString = #fileID, line: UInt = #line
+  _ condition: Bool,
+  _ message: @autoclosure () -> String,
+  file: StaticString = #fileID,
+  line: UInt = #line
 ) {
   if !condition { fatalError(message(), file: file, line: line) }
 }

@@ -12,7 +12,10 @@ public enum LZ4Block {
         LZ4_compress_default(
           start.assumingMemoryBound(to: CChar.self),
           UnsafeMutableRawPointer(out.baseAddress!).assumingMemoryBound(to: CChar.self),
-          Int32(source.count), Int32(limit)))
+          Int32(source.count),
+          Int32(limit)
+        )
+      )
     }
     return result.isEmpty ? nil : result
   }
@@ -34,7 +37,9 @@ public enum LZ4Block {
       produced = LZ4_decompress_safe(
         start.assumingMemoryBound(to: CChar.self),
         UnsafeMutableRawPointer(out.baseAddress!).assumingMemoryBound(to: CChar.self),
-        Int32(source.count), Int32(size))
+        Int32(source.count),
+        Int32(size)
+      )
       written = Swift.max(0, Int(produced))
     }
     guard produced == Int32(size) else {

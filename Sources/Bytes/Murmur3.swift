@@ -88,7 +88,9 @@ public enum Murmur3 {
   }
   /// Hashes the `width` low bytes (1, 2, 4 or 8) of an integer: the same as hashing those bytes little-endian.
   @inlinable @inline(__always) public static func hashInteger(
-    _ value: Int64, width: Int, seed: UInt32 = 0
+    _ value: Int64,
+    width: Int,
+    seed: UInt32 = 0
   ) -> UInt64 {
     let mask: UInt64 = width == 8 ? .max : (1 << UInt64(width * 8)) - 1
     let k1 = UInt64(bitPattern: value) & mask

@@ -18,7 +18,8 @@
     let delta = UInt64(max(0, seconds)).multipliedReportingOverflow(by: 1_000_000_000)
     if delta.overflow { return .distantFuture }
     let sum = a.nanoseconds.addingReportingOverflow(
-      delta.partialValue &+ UInt64(max(0, attoseconds) / 1_000_000_000))
+      delta.partialValue &+ UInt64(max(0, attoseconds) / 1_000_000_000)
+    )
     return sum.overflow ? .distantFuture : Instant(nanoseconds: sum.partialValue)
   }
   /// The time from `b` to `a`; zero when `b` is later.
@@ -50,7 +51,9 @@ public struct DeadlineExceeded: Error, Sendable {
 
 /// Runs `body`, cancelling it and throwing `DeadlineExceeded` when `deadline` passes first.
 public func withDeadline<R: Sendable>(
-  _ deadline: Instant, _ clock: any Clock, _ body: @escaping @Sendable () async throws -> R
+  _ deadline: Instant,
+  _ clock: any Clock,
+  _ body: @escaping @Sendable () async throws -> R
 ) async throws -> R {
   if deadline == .distantFuture { return try await body() }
   return try await withThrowingTaskGroup(of: R?.self) { group in

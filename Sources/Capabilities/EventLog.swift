@@ -38,7 +38,11 @@ public struct Surroundings: Sendable {
   public var log: any EventLog
   /// Bundles the capabilities of one node.
   public init(
-    clock: any Clock, network: any Network, disk: any Disk, random: any Random, compute: any Compute,
+    clock: any Clock,
+    network: any Network,
+    disk: any Disk,
+    random: any Random,
+    compute: any Compute,
     log: any EventLog
   ) {
     self.clock = clock

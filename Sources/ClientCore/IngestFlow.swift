@@ -190,8 +190,7 @@ public struct IngestFlow: Sendable {
       reading: while ends.isEmpty {
         for chunk in waiting {
           // `doneBelow` bounds how far ahead of the oldest unacknowledged chunk this may run.
-          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax
-          {
+          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax {
             guard let end = try await group.next() else { break }
             note(end)
             if !ends.isEmpty { break reading }

@@ -42,8 +42,7 @@ public final class RequestRouting: Sendable {
   /// Where a shard's primary listens, and its epoch.
   ///
   /// Throws `unavailable` while it has none.
-  public func primary(of id: ShardID) throws(TallyError) -> (address: NetworkAddress, epoch: Epoch)
-  {
+  public func primary(of id: ShardID) throws(TallyError) -> (address: NetworkAddress, epoch: Epoch) {
     guard let shard = shards[id] else {
       throw TallyError(.staleCatalog, "shard \(id) is not in catalog version \(catalog.version)")
     }

@@ -38,7 +38,8 @@ extension Batch {
     if batches.count == 1 { return batches[0] }
     return Batch(
       count: batches.reduce(0) { $0 + $1.count },
-      columns: types.indices.map { at in ColumnVector.concatenate(batches.map { $0.columns[at] }, type: types[at]) })
+      columns: types.indices.map { at in ColumnVector.concatenate(batches.map { $0.columns[at] }, type: types[at]) }
+    )
   }
 }
 
@@ -110,7 +111,9 @@ extension ColumnVector {
           for code in 0..<dictionary.count {
             remap[code] = interner.intern(
               UnsafeRawBufferPointer(
-                rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])]))
+                rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])]
+              )
+            )
           }
         }
         for code in own { codes.append(remap[Int(code)]) }
@@ -119,7 +122,9 @@ extension ColumnVector {
           for i in 0..<texts.count {
             codes.append(
               interner.intern(
-                UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[i])..<Int(texts.offsets[i + 1])])))
+                UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[i])..<Int(texts.offsets[i + 1])])
+              )
+            )
           }
         }
       default: fatalError("concatenating columns of different layouts")

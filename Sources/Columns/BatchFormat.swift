@@ -132,7 +132,9 @@ public enum BatchFormat {
   }
 
   static func decodeColumn(
-    _ reader: inout ByteReader, _ type: DataType, _ rows: Int
+    _ reader: inout ByteReader,
+    _ type: DataType,
+    _ rows: Int
   ) throws(DecodingFailure) -> ColumnVector {
     let start = reader.position
     let layout = try reader.u8()
@@ -153,7 +155,10 @@ public enum BatchFormat {
     return ColumnVector(type, try decodeValues(&reader, type, rows, hasNulls: validity != nil), validity: validity)
   }
   static func decodeValues(
-    _ reader: inout ByteReader, _ type: DataType, _ rows: Int, hasNulls: Bool
+    _ reader: inout ByteReader,
+    _ type: DataType,
+    _ rows: Int,
+    hasNulls: Bool
   ) throws(DecodingFailure) -> ColumnVector.Values {
     switch type.layout {
     case .fixed: return .fixed(try PackedIntegers.decode(&reader, count: rows))
@@ -167,9 +172,12 @@ public enum BatchFormat {
       return .interval(
         (0..<rows).map {
           Interval(
-            months: Int32(truncatingIfNeeded: months[$0]), days: Int32(truncatingIfNeeded: days[$0]),
-            microseconds: micros[$0])
-        })
+            months: Int32(truncatingIfNeeded: months[$0]),
+            days: Int32(truncatingIfNeeded: days[$0]),
+            microseconds: micros[$0]
+          )
+        }
+      )
     case .text: return try decodeTexts(&reader, rows, hasNulls: hasNulls)
     case .hll: return .hll(try decodeHLL(&reader, type, rows))
     case .topn: return .topn(try decodeTopN(&reader, type, rows))
@@ -199,7 +207,9 @@ public enum BatchFormat {
     return out
   }
   static func decodeTexts(
-    _ reader: inout ByteReader, _ rows: Int, hasNulls: Bool
+    _ reader: inout ByteReader,
+    _ rows: Int,
+    hasNulls: Bool
   ) throws(DecodingFailure) -> ColumnVector.Values {
     let form = try reader.u8()
     switch form {
@@ -258,7 +268,11 @@ public enum BatchFormat {
   static func decodeHLL(_ reader: inout ByteReader, _ type: DataType, _ rows: Int) throws(DecodingFailure) -> HLLColumn {
     let start = reader.position
     let parameters = HLLParameters(
-      log2m: try reader.u8(), regwidth: try reader.u8(), expthresh: try reader.integer(), sparseon: try reader.bool())
+      log2m: try reader.u8(),
+      regwidth: try reader.u8(),
+      expthresh: try reader.integer(),
+      sparseon: try reader.bool()
+    )
     guard type == .hll(parameters) else {
       throw DecodingFailure(.malformed, at: start, "hll parameters differ from the column's")
     }
@@ -272,7 +286,9 @@ public enum BatchFormat {
     return column
   }
   static func decodeTopN(
-    _ reader: inout ByteReader, _ type: DataType, _ rows: Int
+    _ reader: inout ByteReader,
+    _ type: DataType,
+    _ rows: Int
   ) throws(DecodingFailure) -> TopNColumn {
     let start = reader.position
     let parameters = TopNParameters(counters: try reader.u32(), keyBytesMax: try reader.u32())
@@ -283,12 +299,15 @@ public enum BatchFormat {
     let offsets = try PackedIntegers.decodeLengths(&reader, count: rows, max: Limits.batchBytesMax / 16)
     let items = Int(offsets[rows])
     let column = TopNColumn(
-      parameters: parameters, offsets: offsets,
+      parameters: parameters,
+      offsets: offsets,
       codes: try PackedIntegers.decodeUnsigned(&reader, count: items, below: max(1, dictionary.count)),
       uppers: try PackedIntegers.decode(&reader, count: items),
       errors: try PackedIntegers.decode(&reader, count: items),
       absent: try PackedIntegers.decode(&reader, count: rows),
-      totals: try PackedIntegers.decode(&reader, count: rows), dictionary: dictionary)
+      totals: try PackedIntegers.decode(&reader, count: rows),
+      dictionary: dictionary
+    )
     if items > 0 && dictionary.count == 0 || !column.isWellFormed() {
       throw DecodingFailure(.malformed, at: start, "topn states are not well formed")
     }

@@ -19,7 +19,10 @@ extension ColumnVector {
             case .null: 0
             default: wrong(value)
             }
-          }), validity: validity)
+          }
+        ),
+        validity: validity
+      )
     case .double:
       self.init(
         type,
@@ -30,7 +33,10 @@ extension ColumnVector {
             case .null: 0
             default: wrong(value)
             }
-          }), validity: validity)
+          }
+        ),
+        validity: validity
+      )
     case .numeric:
       self.init(
         type,
@@ -41,7 +47,10 @@ extension ColumnVector {
             case .null: Numeric(0)
             default: wrong(value)
             }
-          }), validity: validity)
+          }
+        ),
+        validity: validity
+      )
     case .interval:
       self.init(
         type,
@@ -52,7 +61,10 @@ extension ColumnVector {
             case .null: Interval()
             default: wrong(value)
             }
-          }), validity: validity)
+          }
+        ),
+        validity: validity
+      )
     case .text:
       var texts = TextColumn()
       for value in values {

@@ -78,13 +78,25 @@ public struct ColumnVector: Sendable {
       case .hll(let p):
         .hll(
           HLLColumn(
-            parameters: p, forms: .init(repeating: HLLForm.empty.rawValue, count: count),
-            offsets: .init(repeating: 0, count: count + 1), words: []))
+            parameters: p,
+            forms: .init(repeating: HLLForm.empty.rawValue, count: count),
+            offsets: .init(repeating: 0, count: count + 1),
+            words: []
+          )
+        )
       case .topn(let p):
         .topn(
           TopNColumn(
-            parameters: p, offsets: .init(repeating: 0, count: count + 1), codes: [], uppers: [], errors: [],
-            absent: .init(repeating: 0, count: count), totals: .init(repeating: 0, count: count), dictionary: .empty))
+            parameters: p,
+            offsets: .init(repeating: 0, count: count + 1),
+            codes: [],
+            uppers: [],
+            errors: [],
+            absent: .init(repeating: 0, count: count),
+            totals: .init(repeating: 0, count: count),
+            dictionary: .empty
+          )
+        )
       default:
         switch type.layout {
         case .double: .double(.init(repeating: 0, count: count))
@@ -149,7 +161,9 @@ extension TextColumn {
         written = Int(starts.last ?? 0)
         for i in 0..<picks.count where picks[i].count > 0 {
           (UnsafeMutableRawPointer(target.baseAddress!) + Int(starts[i])).copyMemory(
-            from: source.baseAddress! + picks[i].lowerBound, byteCount: picks[i].count)
+            from: source.baseAddress! + picks[i].lowerBound,
+            byteCount: picks[i].count
+          )
         }
       }
       return TextColumn(offsets: starts, bytes: out)
@@ -159,7 +173,8 @@ extension TextColumn {
     let base = offsets[range.lowerBound]
     return TextColumn(
       offsets: offsets[range.lowerBound...range.upperBound].map { $0 - base },
-      bytes: Array(bytes[Int(base)..<Int(offsets[range.upperBound])]))
+      bytes: Array(bytes[Int(base)..<Int(offsets[range.upperBound])])
+    )
   }
 }
 
@@ -190,15 +205,20 @@ extension HLLColumn {
   func gather(_ indices: UnsafeBufferPointer<UInt32>) -> HLLColumn {
     let (starts, picks) = flatGather(offsets, indices)
     return HLLColumn(
-      parameters: parameters, forms: indices.map { forms[Int($0)] }, offsets: starts,
-      words: flatPick(words, picks, Int(starts.last ?? 0)))
+      parameters: parameters,
+      forms: indices.map { forms[Int($0)] },
+      offsets: starts,
+      words: flatPick(words, picks, Int(starts.last ?? 0))
+    )
   }
   func slice(_ range: Range<Int>) -> HLLColumn {
     let base = offsets[range.lowerBound]
     return HLLColumn(
-      parameters: parameters, forms: Array(forms[range]),
+      parameters: parameters,
+      forms: Array(forms[range]),
       offsets: offsets[range.lowerBound...range.upperBound].map { $0 - base },
-      words: Array(words[Int(base)..<Int(offsets[range.upperBound])]))
+      words: Array(words[Int(base)..<Int(offsets[range.upperBound])])
+    )
   }
 }
 
@@ -207,16 +227,28 @@ extension TopNColumn {
     let (starts, picks) = flatGather(offsets, indices)
     let total = Int(starts.last ?? 0)
     return TopNColumn(
-      parameters: parameters, offsets: starts, codes: flatPick(codes, picks, total),
-      uppers: flatPick(uppers, picks, total), errors: flatPick(errors, picks, total),
-      absent: indices.map { absent[Int($0)] }, totals: indices.map { totals[Int($0)] }, dictionary: dictionary)
+      parameters: parameters,
+      offsets: starts,
+      codes: flatPick(codes, picks, total),
+      uppers: flatPick(uppers, picks, total),
+      errors: flatPick(errors, picks, total),
+      absent: indices.map { absent[Int($0)] },
+      totals: indices.map { totals[Int($0)] },
+      dictionary: dictionary
+    )
   }
   func slice(_ range: Range<Int>) -> TopNColumn {
     let base = offsets[range.lowerBound]
     let items = Int(base)..<Int(offsets[range.upperBound])
     return TopNColumn(
-      parameters: parameters, offsets: offsets[range.lowerBound...range.upperBound].map { $0 - base },
-      codes: Array(codes[items]), uppers: Array(uppers[items]), errors: Array(errors[items]),
-      absent: Array(absent[range]), totals: Array(totals[range]), dictionary: dictionary)
+      parameters: parameters,
+      offsets: offsets[range.lowerBound...range.upperBound].map { $0 - base },
+      codes: Array(codes[items]),
+      uppers: Array(uppers[items]),
+      errors: Array(errors[items]),
+      absent: Array(absent[range]),
+      totals: Array(totals[range]),
+      dictionary: dictionary
+    )
   }
 }

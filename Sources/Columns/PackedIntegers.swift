@@ -68,7 +68,9 @@ public enum PackedIntegers {
     out.reserve(count * width(spread))
   }
   @inline(__always) private static func pack<S, T: FixedWidthInteger>(
-    _ values: UnsafeBufferPointer<S>, out: inout ByteWriter, _ narrow: (S) -> T
+    _ values: UnsafeBufferPointer<S>,
+    out: inout ByteWriter,
+    _ narrow: (S) -> T
   ) {
     let packed = [T](unsafeUninitializedCapacity: values.count) { target, written in
       for i in 0..<values.count { target[i] = narrow(values[i]) }
@@ -93,7 +95,9 @@ public enum PackedIntegers {
   }
   /// Reads `count` integers that must all be below `bound` and not negative.
   public static func decodeUnsigned(
-    _ reader: inout ByteReader, count: Int, below bound: Int
+    _ reader: inout ByteReader,
+    count: Int,
+    below bound: Int
   ) throws(DecodingFailure) -> [UInt32] {
     let start = reader.position
     let width = Int(try reader.u8())
@@ -128,7 +132,9 @@ public enum PackedIntegers {
   }
   /// Reads `count` lengths as offsets whose last is at most `limit`.
   public static func decodeLengths(
-    _ reader: inout ByteReader, count: Int, max limit: Int
+    _ reader: inout ByteReader,
+    count: Int,
+    max limit: Int
   ) throws(DecodingFailure) -> [UInt32] {
     let start = reader.position
     let lengths = try decodeUnsigned(&reader, count: count, below: limit + 1)
@@ -145,7 +151,10 @@ public enum PackedIntegers {
     return offsets
   }
   @inline(__always) private static func widen<S: FixedWidthInteger, T>(
-    _ reader: inout ByteReader, _ count: Int, _ type: S.Type, _ wide: (S) -> T
+    _ reader: inout ByteReader,
+    _ count: Int,
+    _ type: S.Type,
+    _ wide: (S) -> T
   ) throws(DecodingFailure) -> [T] {
     guard count <= reader.remaining / MemoryLayout<S>.size else {
       throw DecodingFailure(.truncated, at: reader.position, "\(count) integers of \(MemoryLayout<S>.size) bytes")
@@ -154,7 +163,8 @@ public enum PackedIntegers {
     return [T](unsafeUninitializedCapacity: count) { out, written in
       for i in 0..<count {
         (out.baseAddress! + i).initialize(
-          to: wide(raw.loadUnaligned(fromByteOffset: i &* MemoryLayout<S>.size, as: S.self)))
+          to: wide(raw.loadUnaligned(fromByteOffset: i &* MemoryLayout<S>.size, as: S.self))
+        )
       }
       written = count
     }

@@ -69,13 +69,26 @@ public struct TopNColumn: Sendable {
   /// No rows.
   public init(parameters: TopNParameters) {
     self.init(
-      parameters: parameters, offsets: [0], codes: [], uppers: [], errors: [], absent: [], totals: [],
-      dictionary: .empty)
+      parameters: parameters,
+      offsets: [0],
+      codes: [],
+      uppers: [],
+      errors: [],
+      absent: [],
+      totals: [],
+      dictionary: .empty
+    )
   }
   /// Takes over arrays.
   public init(
-    parameters: TopNParameters, offsets: [UInt32], codes: [UInt32], uppers: [Int64], errors: [Int64],
-    absent: [Int64], totals: [Int64], dictionary: TextDictionary
+    parameters: TopNParameters,
+    offsets: [UInt32],
+    codes: [UInt32],
+    uppers: [Int64],
+    errors: [Int64],
+    absent: [Int64],
+    totals: [Int64],
+    dictionary: TextDictionary
   ) {
     self.parameters = parameters
     self.offsets = offsets

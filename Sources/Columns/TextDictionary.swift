@@ -165,7 +165,8 @@ public struct TextInterner: ~Copyable {
     for code in 0..<count {
       let start = Int(offsets[code])
       let hash = Self.probeHash(
-        UnsafeRawBufferPointer(start: bytes + start, count: Int(offsets[code + 1]) - start))
+        UnsafeRawBufferPointer(start: bytes + start, count: Int(offsets[code + 1]) - start)
+      )
       var at = Int(truncatingIfNeeded: hash) & mask
       while slots[at] != 0 { at = (at + 1) & mask }
       slots[at] = hash & 0xffff_ffff_0000_0000 | UInt64(code + 1)
@@ -175,6 +176,7 @@ public struct TextInterner: ~Copyable {
   public borrowing func dictionary() -> TextDictionary {
     TextDictionary(
       offsets: [UInt32](UnsafeBufferPointer(start: offsets, count: count + 1)),
-      bytes: [UInt8](UnsafeRawBufferPointer(start: bytes, count: byteCount)))
+      bytes: [UInt8](UnsafeRawBufferPointer(start: bytes, count: byteCount))
+    )
   }
 }

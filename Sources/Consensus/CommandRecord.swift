@@ -151,7 +151,10 @@ public enum CommandRecordFormat {
           == CRC32C.checksum(UnsafeRawBufferPointer(rebasing: base[at + 4..<at + recordHeaderBytes + size]))
       {
         throw DecodingFailure(
-          .checksum, at: contents.validBytes, "record after index \(lastIndex) is damaged; record \(index) behind it is whole")
+          .checksum,
+          at: contents.validBytes,
+          "record after index \(lastIndex) is damaged; record \(index) behind it is whole"
+        )
       }
       at += 1
     }

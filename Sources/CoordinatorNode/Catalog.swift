@@ -31,8 +31,15 @@ struct Catalog: Sendable {
   init() {}
   /// Restores a state (CatalogStateFormat).
   init(
-    snapshot: CatalogSnapshot, nextTable: UInt64, nextNode: UInt64, nextGroup: UInt64, nextShard: UInt64,
-    nextSession: UInt64, nextIncarnation: UInt64, separateGroups: [GroupID], unconfirmed: [NodeID: Incarnation],
+    snapshot: CatalogSnapshot,
+    nextTable: UInt64,
+    nextNode: UInt64,
+    nextGroup: UInt64,
+    nextShard: UInt64,
+    nextSession: UInt64,
+    nextIncarnation: UInt64,
+    separateGroups: [GroupID],
+    unconfirmed: [NodeID: Incarnation],
     producers: [String: ProducerRecord]
   ) {
     self.snapshot = snapshot
@@ -89,7 +96,10 @@ struct Catalog: Sendable {
   }
 
   private mutating func register(
-    _ name: String, _ role: NodeRecord.Role, _ address: String, _ previous: Incarnation
+    _ name: String,
+    _ role: NodeRecord.Role,
+    _ address: String,
+    _ previous: Incarnation
   ) throws(TallyError) -> CatalogOutcome {
     let incarnation = Incarnation(nextIncarnation)
     if let at = snapshot.nodes.firstIndex(where: { $0.name == name }) {
@@ -100,8 +110,10 @@ struct Catalog: Sendable {
       let holdsNothing = previous.rawValue == 0 && !snapshot.shards.contains { $0.primary == node }
       guard previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous || holdsNothing else {
         throw TallyError(
-          .wrongCluster, "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
-          hint: "its data directory is older than the cluster's memory of it, or another node uses its name")
+          .wrongCluster,
+          "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
+          hint: "its data directory is older than the cluster's memory of it, or another node uses its name"
+        )
       }
       unconfirmed[node] = previous
       snapshot.nodes[at].incarnation = incarnation
@@ -111,7 +123,8 @@ struct Catalog: Sendable {
         throw TallyError(.wrongCluster, "node \"\(name)\" belongs to a cluster that this coordinator does not know")
       }
       snapshot.nodes.append(
-        NodeRecord(id: NodeID(nextNode), name: name, role: role, address: address, incarnation: incarnation))
+        NodeRecord(id: NodeID(nextNode), name: name, role: role, address: address, incarnation: incarnation)
+      )
       unconfirmed[NodeID(nextNode)] = previous
       nextNode += 1
     }
@@ -148,16 +161,21 @@ struct Catalog: Sendable {
     }
     if let rollup = snapshot.rollups.first(where: { $0.source == id }) {
       throw .sql(
-        "2BP01", "cannot drop table \(snapshot.tables[at].name) because other objects depend on it",
+        "2BP01",
+        "cannot drop table \(snapshot.tables[at].name) because other objects depend on it",
         detail: "materialized view \(rollup.name) depends on table \(snapshot.tables[at].name)",
-        hint: "Drop the rollup first: DROP MATERIALIZED VIEW \(rollup.name)")
+        hint: "Drop the rollup first: DROP MATERIALIZED VIEW \(rollup.name)"
+      )
     }
     snapshot.tables.remove(at: at)
     return .done
   }
 
   private mutating func distribute(
-    _ id: TableID, _ key: Int, _ choice: CatalogCommand.GroupChoice, _ placement: [NodeID]
+    _ id: TableID,
+    _ key: Int,
+    _ choice: CatalogCommand.GroupChoice,
+    _ placement: [NodeID]
   ) throws(TallyError) -> CatalogOutcome {
     guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else {
       throw .sql("42P01", "table \(id) does not exist")
@@ -172,8 +190,10 @@ struct Catalog: Sendable {
       guard let existing = snapshot.group(id) else { throw .sql("42704", "colocation group \(id) does not exist") }
       guard existing.keyType == keyType else {
         throw .sql(
-          "42804", "cannot colocate tables whose distribution columns differ in type",
-          detail: "The group's tenant key is \(existing.keyType.name), this one's \(keyType.name).")
+          "42804",
+          "cannot colocate tables whose distribution columns differ in type",
+          detail: "The group's tenant key is \(existing.keyType.name), this one's \(keyType.name)."
+        )
       }
       group = id
     case .standard:
@@ -204,7 +224,15 @@ struct Catalog: Sendable {
       let upper = i + 1 == placement.count ? UInt64.max : Self.border(UInt64(i) + 1, count) - 1
       snapshot.shards.append(
         ShardRecord(
-          id: ShardID(nextShard), group: group, lower: lower, upper: upper, epoch: Epoch(1), version: 1, primary: node))
+          id: ShardID(nextShard),
+          group: group,
+          lower: lower,
+          upper: upper,
+          epoch: Epoch(1),
+          version: 1,
+          primary: node
+        )
+      )
       ids.append(ShardID(nextShard))
       nextShard += 1
     }
@@ -239,13 +267,17 @@ struct Catalog: Sendable {
     if let known = producers[request.name], !request.isAnew {
       guard request.time - known.request.time < Self.producerLifetime else {
         throw TallyError(
-          .keyExpired, "the load \"\(request.name)\" began more than 7 days ago; whether its rows are still known cannot be told",
-          hint: "--again loads the file anew")
+          .keyExpired,
+          "the load \"\(request.name)\" began more than 7 days ago; whether its rows are still known cannot be told",
+          hint: "--again loads the file anew"
+        )
       }
       guard known.request.fingerprint == request.fingerprint else {
         throw TallyError(
-          .keyConflict, "the load \"\(request.name)\" began with other options (columns, header, delimiter or NULL text)",
-          hint: "use the same options to complete it, another --source name for another load, or --again to load anew")
+          .keyConflict,
+          "the load \"\(request.name)\" began with other options (columns, header, delimiter or NULL text)",
+          hint: "use the same options to complete it, another --source name for another load, or --again to load anew"
+        )
       }
       return .producer(known, isNew: false)
     }

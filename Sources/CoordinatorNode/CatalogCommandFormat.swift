@@ -4,7 +4,8 @@
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
 //            · 8 openProducer · 9 confirmNode. Never reuse one.
 //   state    u8 version 1 · CatalogSnapshot (Model.CatalogFormat) · 6 × u64 next numbers (table, node, group, shard,
-//            session, incarnation) · varint count + u64 separate groups · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
+//            session, incarnation) · varint count + u64 separate groups · varint count + (u64 node, u64 incarnation) unconfirmed
+//            · varint count + producers by rising name
 import Bytes
 import Model
 
@@ -73,8 +74,12 @@ enum CatalogCommandFormat {
   }
   private static func decodeRequest(_ reader: inout ByteReader) throws(DecodingFailure) -> ProducerRequest {
     ProducerRequest(
-      name: try reader.string(), chunkBytes: try reader.u64(),
-      fingerprint: Hash128(high: try reader.u64(), low: try reader.u64()), time: try reader.i64(), isAnew: try reader.bool())
+      name: try reader.string(),
+      chunkBytes: try reader.u64(),
+      fingerprint: Hash128(high: try reader.u64(), low: try reader.u64()),
+      time: try reader.i64(),
+      isAnew: try reader.bool()
+    )
   }
 
   static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> CatalogCommand {
@@ -99,7 +104,11 @@ enum CatalogCommandFormat {
         throw DecodingFailure(.unknown, at: reader.position - 1, "node role")
       }
       return .registerNode(
-        name: name, role: role, address: try reader.string(), previous: Incarnation(try reader.u64()))
+        name: name,
+        role: role,
+        address: try reader.string(),
+        previous: Incarnation(try reader.u64())
+      )
     case 3: return .createTable(try CatalogFormat.decodeTable(from: &reader))
     case 4: return .dropTable(TableID(try reader.u64()))
     case 5:
@@ -118,7 +127,8 @@ enum CatalogCommandFormat {
     case 6:
       return .createRollup(
         try CatalogFormat.decodeRollup(from: &reader),
-        timeColumn: try reader.count(max: Limits.columnsMax, "column number"))
+        timeColumn: try reader.count(max: Limits.columnsMax, "column number")
+      )
     case 7: return .dropRollup(TableID(try reader.u64()))
     case 8: return .openProducer(try decodeRequest(&reader))
     case 9: return .confirmNode(NodeID(try reader.u64()), Incarnation(try reader.u64()))
@@ -173,8 +183,17 @@ enum CatalogCommandFormat {
       }
       try reader.expectEnd()
       return Catalog(
-        snapshot: snapshot, nextTable: table, nextNode: node, nextGroup: group, nextShard: shard, nextSession: session,
-        nextIncarnation: incarnation, separateGroups: separate, unconfirmed: unconfirmed, producers: producers)
+        snapshot: snapshot,
+        nextTable: table,
+        nextNode: node,
+        nextGroup: group,
+        nextShard: shard,
+        nextSession: session,
+        nextIncarnation: incarnation,
+        separateGroups: separate,
+        unconfirmed: unconfirmed,
+        producers: producers
+      )
     }
   }
 }

@@ -29,7 +29,12 @@ actor CatalogLog {
   static let term: UInt64 = 1
 
   private init(
-    _ surroundings: Surroundings, file: any DiskFile, length: UInt64, index: UInt64, chain: Hash128, catalog: Catalog
+    _ surroundings: Surroundings,
+    file: any DiskFile,
+    length: UInt64,
+    index: UInt64,
+    chain: Hash128,
+    catalog: Catalog
   ) {
     self.surroundings = surroundings
     self.file = file
@@ -52,7 +57,10 @@ actor CatalogLog {
     let contents: CommandRecordFormat.Contents
     do { contents = try CommandRecordFormat.decode(bytes) } catch {
       throw TallyError(
-        .dataDamaged, "the catalog's log \(path) is damaged: \(error)", hint: "restore the coordinator's data directory from a backup")
+        .dataDamaged,
+        "the catalog's log \(path) is damaged: \(error)",
+        hint: "restore the coordinator's data directory from a backup"
+      )
     }
     guard contents.cluster == cluster else {
       throw TallyError(.wrongCluster, "\(path) belongs to cluster \(contents.cluster), not \(cluster)")
@@ -72,7 +80,10 @@ actor CatalogLog {
     var (length, chain) = (UInt64(contents.validBytes), contents.chain)
     if contents.validBytes < bytes.count {
       surroundings.log.warning(
-        "catalog-tail-cut", ("bytes", String(bytes.count - contents.validBytes)), ("after", String(index)))
+        "catalog-tail-cut",
+        ("bytes", String(bytes.count - contents.validBytes)),
+        ("after", String(index))
+      )
     }
     if contents.validBytes < bytes.count || bytes.count > rewriteBytes {
       // A file of its own makes the cut (or the compaction) one atomic step.
@@ -80,7 +91,9 @@ actor CatalogLog {
       var pieces = [header]
       if index > 0 {
         let (record, next) = CommandRecordFormat.encode(
-          CommandRecord(index: index, term: term, kind: .snapshot, body: CatalogCommandFormat.encode(catalog)), after: .zero)
+          CommandRecord(index: index, term: term, kind: .snapshot, body: CatalogCommandFormat.encode(catalog)),
+          after: .zero
+        )
         pieces.append(record)
         chain = next
       } else {
@@ -90,8 +103,13 @@ actor CatalogLog {
       length = UInt64(pieces.reduce(0) { $0 + $1.count })
     }
     let log = CatalogLog(
-      surroundings, file: try await disk.open(path, .readWrite), length: length, index: index, chain: chain,
-      catalog: catalog)
+      surroundings,
+      file: try await disk.open(path, .readWrite),
+      length: length,
+      index: index,
+      chain: chain,
+      catalog: catalog
+    )
     if index == 0 { try await log.commit([.bootstrap(cluster: cluster)]) }
     return log
   }
@@ -135,7 +153,8 @@ actor CatalogLog {
       nextIndex += 1
       let (bytes, link) = CommandRecordFormat.encode(
         CommandRecord(index: nextIndex, term: Self.term, kind: .command, body: CatalogCommandFormat.encode(command)),
-        after: nextChain)
+        after: nextChain
+      )
       pieces.append(bytes)
       nextChain = link
     }

@@ -3,8 +3,8 @@
 // The actor only dispatches; each flow has a file: DDLFlow (catalog changes), QueryFlow (SELECT), InsertFlow, Registration (workers),
 // Listings. It holds no table data.
 import Bytes
-import Columns
 public import Capabilities
+import Columns
 import Model
 public import RPC
 import Storage
@@ -44,7 +44,10 @@ public actor Coordinator: RPCResponder {
   var openStatements: Set<UInt64> = []
 
   init(
-    _ surroundings: Surroundings, _ settings: CoordinatorSettings, cluster: ClusterID, log: CatalogLog,
+    _ surroundings: Surroundings,
+    _ settings: CoordinatorSettings,
+    cluster: ClusterID,
+    log: CatalogLog,
     pool: ConnectionPool
   ) {
     self.surroundings = surroundings
@@ -56,27 +59,48 @@ public actor Coordinator: RPCResponder {
 
   /// Runs a coordinator until `stop` is settled.
   public static func run(
-    _ surroundings: Surroundings, _ settings: CoordinatorSettings, stop: Promise<Int32>
+    _ surroundings: Surroundings,
+    _ settings: CoordinatorSettings,
+    stop: Promise<Int32>
   ) async throws {
     let started = surroundings.clock.now
     let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
     defer { lock.release() }
     guard found != nil || settings.initializes else {
       throw TallyError(
-        .invalid, "the data directory is empty", sqlState: "55000", hint: "--init makes a new cluster in it; a lost disk is restored from a backup")
+        .invalid,
+        "the data directory is empty",
+        sqlState: "55000",
+        hint: "--init makes a new cluster in it; a lost disk is restored from a backup"
+      )
     }
     let cluster = found?.cluster ?? ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
     try await DataDirectory.adopt(
-      disk: surroundings.disk, found: found,
-      identity: DataDirectory.Identity(cluster: cluster, node: NodeID(1), name: settings.name, role: .coordinator))
+      disk: surroundings.disk,
+      found: found,
+      identity: DataDirectory.Identity(cluster: cluster, node: NodeID(1), name: settings.name, role: .coordinator)
+    )
     let log = try await CatalogLog.open(surroundings, cluster: cluster)
     let identity = PeerIdentity(
-      cluster: cluster, role: .coordinator, name: settings.name, node: NodeID(0), incarnation: Incarnation(0))
+      cluster: cluster,
+      role: .coordinator,
+      name: settings.name,
+      node: NodeID(0),
+      incarnation: Incarnation(0)
+    )
     let pool = ConnectionPool(
-      identity: { identity }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random)
+      identity: { identity },
+      network: surroundings.network,
+      clock: surroundings.clock,
+      random: surroundings.random
+    )
     let coordinator = Coordinator(surroundings, settings, cluster: cluster, log: log, pool: pool)
     let server = RPCServer(
-      identity: { identity }, responder: coordinator, clock: surroundings.clock, log: surroundings.log)
+      identity: { identity },
+      responder: coordinator,
+      clock: surroundings.clock,
+      log: surroundings.log
+    )
     let listener = try await surroundings.network.listen(on: settings.listen)
     try await withThrowingTaskGroup(of: Void.self) { group in
       // Waiting for a promise is not ended by cancellation: a coordinator that fails settles it, or it would never end.
@@ -90,8 +114,12 @@ public actor Coordinator: RPCResponder {
       try await coordinator.announce(listener.address)
       group.addTask { await server.serve(listener) }
       surroundings.log.info(
-        "ready", ("role", "coordinator"), ("rpc", listener.address.description), ("cluster", cluster.description),
-        ("after", "\(surroundings.clock.now - started)"))
+        "ready",
+        ("role", "coordinator"),
+        ("rpc", listener.address.description),
+        ("cluster", cluster.description),
+        ("after", "\(surroundings.clock.now - started)")
+      )
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
@@ -108,13 +136,23 @@ public actor Coordinator: RPCResponder {
     let known = await log.catalog.snapshot.nodes.first { $0.name == settings.name }
     _ = try await log.propose(
       .registerNode(
-        name: settings.name, role: .coordinator, address: address.description,
-        previous: known?.incarnation ?? Incarnation(0)))
+        name: settings.name,
+        role: .coordinator,
+        address: address.description,
+        previous: known?.incarnation ?? Incarnation(0)
+      )
+    )
     let outcome = try await log.propose(
       .openProducer(
         ProducerRequest(
-          name: "statements of \(settings.name)", chunkBytes: 0, fingerprint: .zero,
-          time: surroundings.clock.wallMicroseconds, isAnew: true)))
+          name: "statements of \(settings.name)",
+          chunkBytes: 0,
+          fingerprint: .zero,
+          time: surroundings.clock.wallMicroseconds,
+          isAnew: true
+        )
+      )
+    )
     if case .producer(let record, _) = outcome { statementSession = record.session }
   }
 
@@ -133,7 +171,9 @@ public actor Coordinator: RPCResponder {
       try await call.send(.resultHeader(ResultHeader(columns: listing.columns)))
       try await send([listing.batch()], call)
       try await call.send(
-        .resultEnd(ResultEnd(tag: "SELECT \(listing.count)", rows: UInt64(listing.count))), isLast: true)
+        .resultEnd(ResultEnd(tag: "SELECT \(listing.count)", rows: UInt64(listing.count))),
+        isLast: true
+      )
     case .query(let query): try await answer(query, call)
     default:
       throw TallyError(.protocolViolation, "a coordinator does not answer \(request.name) requests")

@@ -15,7 +15,9 @@ extension Coordinator {
   func change(_ statement: BoundStatement) async throws -> (tag: String, notices: [Notice])? {
     switch statement {
     case .createTable(let plan):
-      do { _ = try await log.propose(.createTable(plan.table)) } catch let error as TallyError where error.sqlState == "42P07" && plan.ifNotExists {
+      do { _ = try await log.propose(.createTable(plan.table)) } catch let error as TallyError
+        where error.sqlState == "42P07" && plan.ifNotExists
+      {
         return ("CREATE TABLE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
       }
       return ("CREATE TABLE", [])
@@ -27,7 +29,9 @@ extension Coordinator {
       try await distribute(plan)
       return ("SELECT 1", [])
     case .createRollup(let plan):
-      do { _ = try await log.propose(.createRollup(plan.definition, timeColumn: plan.timeColumn)) } catch let error as TallyError where error.sqlState == "42P07" && plan.ifNotExists {
+      do { _ = try await log.propose(.createRollup(plan.definition, timeColumn: plan.timeColumn)) } catch let error as TallyError
+        where error.sqlState == "42P07" && plan.ifNotExists
+      {
         return ("CREATE MATERIALIZED VIEW", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
       }
       try await broadcast()
@@ -73,7 +77,10 @@ extension Coordinator {
           do {
             guard let address = NetworkAddress(worker.address) else { return }
             _ = try await pool.call(
-              .catalogChanged(CatalogChanged(version: catalog.version, catalog: catalog.bytes)), to: address, deadline: deadline)
+              .catalogChanged(CatalogChanged(version: catalog.version, catalog: catalog.bytes)),
+              to: address,
+              deadline: deadline
+            )
           } catch {
             // It fetches the catalog with its next heartbeat or registration.
             events.warning("catalog-not-delivered", ("worker", worker.name), ("reason", "\(error)"))
@@ -108,7 +115,8 @@ extension Coordinator {
 
   /// Repeats `body` with the present catalog while it fails in a way that time or a newer shard map can heal, for at most five seconds.
   func untilServed<R: Sendable>(
-    _ deadline: Instant, _ body: @escaping @Sendable (CatalogSnapshot) async throws -> R
+    _ deadline: Instant,
+    _ body: @escaping @Sendable (CatalogSnapshot) async throws -> R
   ) async throws -> R {
     let limit = min(deadline, surroundings.clock.now + .seconds(5))
     while true {

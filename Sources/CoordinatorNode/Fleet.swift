@@ -22,7 +22,12 @@ struct Fleet: Sendable {
   /// Takes in a heartbeat.
   mutating func hear(_ beat: Heartbeat, at now: Instant) {
     workers[beat.node] = Worker(
-      heardAt: now, incarnation: beat.incarnation, version: beat.version, load: beat.load, shards: beat.shards)
+      heardAt: now,
+      incarnation: beat.incarnation,
+      version: beat.version,
+      load: beat.load,
+      shards: beat.shards
+    )
   }
   /// Takes in a registration: the worker is up although it has not beaten yet.
   mutating func hear(registered node: NodeID, _ incarnation: Incarnation, version: CatalogVersion, at now: Instant) {

@@ -14,14 +14,19 @@ extension Coordinator {
   func insert(_ plan: InsertPlan, deadline: Instant) async throws -> Int {
     guard let shard = plan.shard else { return 0 }
     guard plan.rows.count <= Limits.batchRowsMax else {
-      throw TallyError.sql("54000", "INSERT of \(plan.rows.count) rows", hint: "insert at most \(Limits.batchRowsMax) rows a statement, or use tally ingest")
+      throw TallyError.sql(
+        "54000",
+        "INSERT of \(plan.rows.count) rows",
+        hint: "insert at most \(Limits.batchRowsMax) rows a statement, or use tally ingest"
+      )
     }
     for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
     }
     let batch = Batch(
       count: plan.rows.count,
-      columns: plan.table.columns.indices.map { at in ColumnVector(plan.table.columns[at].type, values: plan.rows.map { $0[at] }) })
+      columns: plan.table.columns.indices.map { at in ColumnVector(plan.table.columns[at].type, values: plan.rows.map { $0[at] }) }
+    )
     let bytes = BatchFormat.encode(batch)
     let hash = Murmur3.hash(bytes)
     let sequence = nextStatement
@@ -36,8 +41,18 @@ extension Coordinator {
       return try await pool.call(
         .ingest(
           Ingest(
-            shard: shard, epoch: record.epoch, version: snapshot.version, table: table, key: key, contentHash: hash,
-            batch: bytes)), to: address, deadline: deadline)
+            shard: shard,
+            epoch: record.epoch,
+            version: snapshot.version,
+            table: table,
+            key: key,
+            contentHash: hash,
+            batch: bytes
+          )
+        ),
+        to: address,
+        deadline: deadline
+      )
     }
     guard case .ingested(let done) = answer else {
       throw TallyError(.protocolViolation, "a worker answered an ingest request with \(answer.name)")

@@ -39,14 +39,18 @@ struct Listing: Sendable {
           numbers.append(number)
         }
         return ColumnVector(type, type.layout == .text ? .text(texts) : .fixed(numbers), validity: validity)
-      })
+      }
+    )
   }
 }
 
 extension Listing {
   /// Makes one of the lists.
   static func make(
-    _ kind: ListRequest.Kind, _ catalog: CatalogSnapshot, _ fleet: Fleet, now: Instant
+    _ kind: ListRequest.Kind,
+    _ catalog: CatalogSnapshot,
+    _ fleet: Fleet,
+    now: Instant
   ) -> Listing {
     switch kind {
     case .nodes: nodes(catalog, fleet, now)
@@ -69,10 +73,18 @@ extension Listing {
       let load = fleet.workers[node.id]?.load
       func figure(_ value: UInt64?) -> Cell { value.map { .number(Int64(clamping: $0)) } ?? .none }
       out.add(
-        .text(node.name), .text(isWorker ? "worker" : "coordinator"), .text(state), .text(node.address),
+        .text(node.name),
+        .text(isWorker ? "worker" : "coordinator"),
+        .text(state),
+        .text(node.address),
         .number(Int64(node.incarnation.rawValue)),
-        .number(Int64(catalog.shards.count { $0.primary == node.id })), figure(load?.diskUsed), figure(load?.diskFree),
-        figure(load?.journalBytes), figure(load?.memoryUsed), figure(load?.memoryLimit))
+        .number(Int64(catalog.shards.count { $0.primary == node.id })),
+        figure(load?.diskUsed),
+        figure(load?.diskFree),
+        figure(load?.journalBytes),
+        figure(load?.memoryUsed),
+        figure(load?.memoryLimit)
+      )
     }
     return out
   }
@@ -88,11 +100,18 @@ extension Listing {
       let isUp = fleet.isUp(shard.primary, at: now) && (report == nil || report?.epoch == shard.epoch)
       func figure(_ value: UInt64?) -> Cell { value.map { .number(Int64(clamping: $0)) } ?? .none }
       out.add(
-        .number(Int64(shard.id.rawValue)), .number(Int64(shard.group.rawValue)),
-        .text(catalog.node(shard.primary)?.name ?? "?"), .text(isUp ? "serving" : "down"),
-        .number(Int64(shard.epoch.rawValue)), figure(report?.committed.rawValue), figure(report?.rows),
-        figure(report?.segmentBytes), figure(report?.memtableBytes), .text(hexadecimal(shard.lower)),
-        .text(hexadecimal(shard.upper)))
+        .number(Int64(shard.id.rawValue)),
+        .number(Int64(shard.group.rawValue)),
+        .text(catalog.node(shard.primary)?.name ?? "?"),
+        .text(isUp ? "serving" : "down"),
+        .number(Int64(shard.epoch.rawValue)),
+        figure(report?.committed.rawValue),
+        figure(report?.rows),
+        figure(report?.segmentBytes),
+        figure(report?.memtableBytes),
+        .text(hexadecimal(shard.lower)),
+        .text(hexadecimal(shard.upper))
+      )
     }
     return out
   }
@@ -111,10 +130,15 @@ extension Listing {
         shards = .number(Int64(catalog.group(id)?.shards.count ?? 0))
       }
       out.add(
-        .text(table.name), .text(kind), key, group, shards,
+        .text(table.name),
+        .text(kind),
+        key,
+        group,
+        shards,
         table.timeColumn.map { .text(table.columns[$0].name) } ?? .none,
         .text(table.keep.flatMap { ValueText.print(.interval($0), as: .interval) } ?? "forever"),
-        .number(Int64(table.columns.count)))
+        .number(Int64(table.columns.count))
+      )
     }
     return out
   }
@@ -130,13 +154,17 @@ extension Listing {
       }
       let lag = reports.map(\.lagMicroseconds).max()
       out.add(
-        .text(rollup.name), .text(catalog.table(rollup.source)?.name ?? "?"),
+        .text(rollup.name),
+        .text(catalog.table(rollup.source)?.name ?? "?"),
         .text(rollup.levels.map { "\(rollup.name)_\($0.suffix)" }.joined(separator: ", ")),
         .text(
           rollup.levels.map { $0.keep.flatMap { ValueText.print(.interval($0), as: .interval) } ?? "forever" }
-            .joined(separator: ", ")),
+            .joined(separator: ", ")
+        ),
         .number(Int64(reports.count { $0.lagMicroseconds > 0 })),
-        lag.map { .number(Int64(clamping: ($0 + 999_999) / 1_000_000)) } ?? .none, .number(Int64(rollup.measures.count)))
+        lag.map { .number(Int64(clamping: ($0 + 999_999) / 1_000_000)) } ?? .none,
+        .number(Int64(rollup.measures.count))
+      )
     }
     return out
   }

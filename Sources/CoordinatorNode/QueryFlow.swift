@@ -54,7 +54,9 @@ extension Coordinator {
 
   /// Evaluates SELECT or EXPLAIN under one catalog version.
   private func evaluate(
-    _ bound: BoundStatement, _ snapshot: CatalogSnapshot, deadline: Instant
+    _ bound: BoundStatement,
+    _ snapshot: CatalogSnapshot,
+    deadline: Instant
   ) async throws -> QueryAnswer {
     switch bound {
     case .select(let plan): return try await select(plan, snapshot, deadline: deadline)
@@ -66,8 +68,12 @@ extension Coordinator {
       var listing = Listing([("QUERY PLAN", .text)])
       for line in lines { listing.add(.text(line)) }
       return QueryAnswer(
-        columns: listing.columns, batches: [listing.batch()], notices: [], statistics: answer?.statistics ?? QueryStatistics(),
-        shards: [])
+        columns: listing.columns,
+        batches: [listing.batch()],
+        notices: [],
+        statistics: answer?.statistics ?? QueryStatistics(),
+        shards: []
+      )
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
     }
   }
@@ -88,7 +94,9 @@ extension Coordinator {
   }
 
   private func select(
-    _ plan: DistributedPlan, _ snapshot: CatalogSnapshot, deadline: Instant
+    _ plan: DistributedPlan,
+    _ snapshot: CatalogSnapshot,
+    deadline: Instant
   ) async throws -> QueryAnswer {
     var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
@@ -101,7 +109,10 @@ extension Coordinator {
     let (merged, memory) = (inputs, settings.queryMemory)
     let result = try await compute { cancel in
       try MergeExecution.executeCoordinator(
-        plan.coordinatorPlan, fragments: merged, limits: ExecutionLimits(memoryBytes: memory, cancel: cancel))
+        plan.coordinatorPlan,
+        fragments: merged,
+        limits: ExecutionLimits(memoryBytes: memory, cancel: cancel)
+      )
     }
     var statistics = QueryStatistics()
     statistics.mergeMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
@@ -112,8 +123,12 @@ extension Coordinator {
       statistics.freshRows += outcome.freshRows
     }
     return QueryAnswer(
-      columns: plan.output.map { ResultColumn(name: $0.name, type: $0.type) }, batches: result.batches,
-      notices: plan.notices.map { Notice(message: $0) }, statistics: statistics, shards: outcomes)
+      columns: plan.output.map { ResultColumn(name: $0.name, type: $0.type) },
+      batches: result.batches,
+      notices: plan.notices.map { Notice(message: $0) },
+      statistics: statistics,
+      shards: outcomes
+    )
   }
 
   /// Runs synchronous work on a compute thread, stopping it when the request is cancelled, as its deadline does.
@@ -130,7 +145,9 @@ extension Coordinator {
 
   /// Sends a fragment to the primaries of its shards, one request a worker, and gathers their rows.
   private func run(
-    _ fragment: Fragment, _ snapshot: CatalogSnapshot, deadline: Instant
+    _ fragment: Fragment,
+    _ snapshot: CatalogSnapshot,
+    deadline: Instant
   ) async throws -> ([Batch], [ShardOutcome]) {
     guard let group = snapshot.group(fragment.group) else {
       throw TallyError(.staleCatalog, "colocation group \(fragment.group) is gone")
@@ -149,20 +166,34 @@ extension Coordinator {
         throw TallyError(.unavailable, "shard \(shard.id) has no primary")
       }
       let pair = ShardEpoch(shard: shard.id, epoch: shard.epoch)
-      if let at = byNode.firstIndex(where: { $0.node.id == node.id }) { byNode[at].shards.append(pair) } else { byNode.append((node, [pair])) }
+      if let at = byNode.firstIndex(where: { $0.node.id == node.id }) {
+        byNode[at].shards.append(pair)
+      } else {
+        byNode.append((node, [pair]))
+      }
     }
     let bytes = FragmentFormat.encode(fragment.plan)
     let types = fragment.plan.columns.map(\.type)
     let (version, memory, pool) = (snapshot.version, UInt64(settings.queryMemory), pool)
     if byNode.count == 1 {
       return try await Self.ask(
-        byNode[0].node, Execute(shards: byNode[0].shards, version: version, memoryLimit: memory, fragment: bytes), types, pool, deadline)
+        byNode[0].node,
+        Execute(shards: byNode[0].shards, version: version, memoryLimit: memory, fragment: bytes),
+        types,
+        pool,
+        deadline
+      )
     }
     return try await withThrowingTaskGroup(of: (Int, [Batch], [ShardOutcome]).self) { tasks in
       for (at, part) in byNode.enumerated() {
         tasks.addTask {
           let (batches, shards) = try await Self.ask(
-            part.node, Execute(shards: part.shards, version: version, memoryLimit: memory, fragment: bytes), types, pool, deadline)
+            part.node,
+            Execute(shards: part.shards, version: version, memoryLimit: memory, fragment: bytes),
+            types,
+            pool,
+            deadline
+          )
           return (at, batches, shards)
         }
       }
@@ -174,7 +205,11 @@ extension Coordinator {
   }
 
   private static func ask(
-    _ node: NodeRecord, _ request: Execute, _ types: [DataType], _ pool: ConnectionPool, _ deadline: Instant
+    _ node: NodeRecord,
+    _ request: Execute,
+    _ types: [DataType],
+    _ pool: ConnectionPool,
+    _ deadline: Instant
   ) async throws -> ([Batch], [ShardOutcome]) {
     guard let address = NetworkAddress(node.address) else {
       throw TallyError(.unavailable, "node \(node.name) has no address")

@@ -8,22 +8,38 @@ extension Coordinator {
   func register(_ request: Register) async throws -> Registered {
     guard request.cluster == .none || request.cluster == cluster else {
       throw TallyError(
-        .wrongCluster, "worker \"\(request.nodeName)\" belongs to cluster \(request.cluster), this coordinator to \(cluster)",
-        hint: "its data directory was made by another cluster: start it with another --data, or with that cluster's --coordinators")
+        .wrongCluster,
+        "worker \"\(request.nodeName)\" belongs to cluster \(request.cluster), this coordinator to \(cluster)",
+        hint: "its data directory was made by another cluster: start it with another --data, or with that cluster's --coordinators"
+      )
     }
     let outcome = try await log.propose(
       .registerNode(
-        name: request.nodeName, role: .worker, address: request.address, previous: request.previous))
+        name: request.nodeName,
+        role: .worker,
+        address: request.address,
+        previous: request.previous
+      )
+    )
     guard case .node(let node, let incarnation) = outcome else {
       throw TallyError(.internalError, "registering \"\(request.nodeName)\" gave no number")
     }
     let catalog = await catalogBytes()
     fleet.hear(registered: node, incarnation, version: catalog.version, at: surroundings.clock.now)
     surroundings.log.info(
-      "worker-registered", ("worker", request.nodeName), ("node_id", node.description),
-      ("incarnation", incarnation.description), ("address", request.address))
+      "worker-registered",
+      ("worker", request.nodeName),
+      ("node_id", node.description),
+      ("incarnation", incarnation.description),
+      ("address", request.address)
+    )
     return Registered(
-      cluster: cluster, node: node, incarnation: incarnation, version: catalog.version, catalog: catalog.bytes)
+      cluster: cluster,
+      node: node,
+      incarnation: incarnation,
+      version: catalog.version,
+      catalog: catalog.bytes
+    )
   }
 
   /// A worker lives.
@@ -31,8 +47,10 @@ extension Coordinator {
     let snapshot = await log.catalog.snapshot
     guard let node = snapshot.node(beat.node), node.incarnation == beat.incarnation else {
       throw TallyError(
-        .wrongCluster, "node \(beat.node) is not at incarnation \(beat.incarnation)",
-        hint: "another process registered under its name; this one must end")
+        .wrongCluster,
+        "node \(beat.node) is not at incarnation \(beat.incarnation)",
+        hint: "another process registered under its name; this one must end"
+      )
     }
     if await log.catalog.unconfirmed[beat.node] != nil { _ = try await log.propose(.confirmNode(beat.node, beat.incarnation)) }
     fleet.hear(beat, at: surroundings.clock.now)
@@ -53,19 +71,31 @@ extension Coordinator {
     }
     guard case .distributed = table.distribution else {
       throw TallyError.sql(
-        "55000", "table \"\(request.table)\" is not distributed",
-        hint: "SELECT create_distributed_table('\(request.table)', 'tenant column') first")
+        "55000",
+        "table \"\(request.table)\" is not distributed",
+        hint: "SELECT create_distributed_table('\(request.table)', 'tenant column') first"
+      )
     }
     let outcome = try await log.propose(
       .openProducer(
         ProducerRequest(
-          name: "\(table.id)/\(request.name)", chunkBytes: request.chunkBytes, fingerprint: request.fingerprint,
-          time: surroundings.clock.wallMicroseconds, isAnew: request.again)))
+          name: "\(table.id)/\(request.name)",
+          chunkBytes: request.chunkBytes,
+          fingerprint: request.fingerprint,
+          time: surroundings.clock.wallMicroseconds,
+          isAnew: request.again
+        )
+      )
+    )
     guard case .producer(let record, let isNew) = outcome else {
       throw TallyError(.internalError, "opening producer \"\(request.name)\" gave no session")
     }
     return ProducerSession(
-      session: record.session, issuedAt: record.request.time, chunkBytes: record.request.chunkBytes, isNew: isNew,
-      firstLoad: ValueText.print(.fixed(record.request.time), as: .timestamptz) ?? "")
+      session: record.session,
+      issuedAt: record.request.time,
+      chunkBytes: record.request.chunkBytes,
+      isNew: isNew,
+      firstLoad: ValueText.print(.fixed(record.request.time), as: .timestamptz) ?? ""
+    )
   }
 }

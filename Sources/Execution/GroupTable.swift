@@ -86,8 +86,7 @@ final class GroupTable {
     }
     next(0)
   }
-  private func groups(of codes: [UInt32], _ texts: TextDictionary, _ validity: Bitmap?) -> [UInt32]
-  {
+  private func groups(of codes: [UInt32], _ texts: TextDictionary, _ validity: Bitmap?) -> [UInt32] {
     if texts !== directDictionary {
       directDictionary = texts
       direct = [UInt32](repeating: .max, count: texts.count)

@@ -186,8 +186,7 @@ struct PlanExecution {
     }
     context.release(bytes)
   }
-  private func limit(_ node: LimitNode, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void) throws
-  {
+  private func limit(_ node: LimitNode, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void) throws {
     limits.last += 1
     let number = limits.last
     var toSkip = Int(clamping: max(0, node.offset))

@@ -100,8 +100,7 @@ public enum CatalogFormat {
     writer.u64(node.incarnation.rawValue)
   }
   /// Reads a node.
-  public static func decodeNode(from reader: inout ByteReader) throws(DecodingFailure) -> NodeRecord
-  {
+  public static func decodeNode(from reader: inout ByteReader) throws(DecodingFailure) -> NodeRecord {
     let id = NodeID(try reader.u64())
     let name = try reader.string(max: addressBytesMax)
     let start = reader.position
@@ -237,8 +236,7 @@ public enum CatalogFormat {
     if flags & 2 != 0 { table.keep = try ValueFormat.decodeInterval(from: &reader) }
     return table
   }
-  static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int
-  {
+  static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int {
     let start = reader.position
     let index = try reader.count(max: Limits.columnsMax * 2, "column number")
     guard index < count else {

@@ -86,8 +86,16 @@ public struct RollupDefinition: Equatable, Sendable {
   public var outputOrder: [Int]
   /// Makes a definition.
   public init(
-    id: TableID, schemaName: String = "public", name: String, source: TableID, keys: [Column],
-    measures: [RollupMeasure], levels: [RollupLevel], timeZone: String = "UTC", sql: String, program: [UInt8],
+    id: TableID,
+    schemaName: String = "public",
+    name: String,
+    source: TableID,
+    keys: [Column],
+    measures: [RollupMeasure],
+    levels: [RollupLevel],
+    timeZone: String = "UTC",
+    sql: String,
+    program: [UInt8],
     outputOrder: [Int]
   ) {
     self.id = id

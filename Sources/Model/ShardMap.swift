@@ -45,7 +45,13 @@ public struct ShardRecord: Equatable, Sendable {
   public var primary: NodeID
   /// Makes a record.
   public init(
-    id: ShardID, group: GroupID, lower: UInt64, upper: UInt64, epoch: Epoch, version: UInt64, primary: NodeID
+    id: ShardID,
+    group: GroupID,
+    lower: UInt64,
+    upper: UInt64,
+    epoch: Epoch,
+    version: UInt64,
+    primary: NodeID
   ) {
     self.id = id
     self.group = group
@@ -91,8 +97,12 @@ public struct CatalogSnapshot: Equatable, Sendable {
   public var rollups: [RollupDefinition]
   /// Makes a snapshot; arrays are sorted by id.
   public init(
-    cluster: ClusterID, version: CatalogVersion = CatalogVersion(0), nodes: [NodeRecord] = [],
-    groups: [ColocationGroup] = [], shards: [ShardRecord] = [], tables: [TableSchema] = [],
+    cluster: ClusterID,
+    version: CatalogVersion = CatalogVersion(0),
+    nodes: [NodeRecord] = [],
+    groups: [ColocationGroup] = [],
+    shards: [ShardRecord] = [],
+    tables: [TableSchema] = [],
     rollups: [RollupDefinition] = []
   ) {
     self.cluster = cluster

@@ -45,8 +45,13 @@ public struct TableSchema: Equatable, Sendable {
   public var keep: Interval?
   /// Makes a table.
   public init(
-    id: TableID, schemaName: String = "public", name: String, columns: [Column],
-    distribution: Distribution = .local, timeColumn: Int? = nil, keep: Interval? = nil
+    id: TableID,
+    schemaName: String = "public",
+    name: String,
+    columns: [Column],
+    distribution: Distribution = .local,
+    timeColumn: Int? = nil,
+    keep: Interval? = nil
   ) {
     self.id = id
     self.schemaName = schemaName

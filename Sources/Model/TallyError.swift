@@ -83,8 +83,13 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
 
   /// Makes an error; without a SQLSTATE the status code's own is used.
   public init(
-    _ status: StatusCode, _ message: String, sqlState: String? = nil, detail: String? = nil,
-    hint: String? = nil, position: Int? = nil, node: String? = nil
+    _ status: StatusCode,
+    _ message: String,
+    sqlState: String? = nil,
+    detail: String? = nil,
+    hint: String? = nil,
+    position: Int? = nil,
+    node: String? = nil
   ) {
     self.status = status
     self.sqlState = sqlState ?? status.defaultSQLState
@@ -96,11 +101,20 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
   }
   /// A SQL error with its SQLSTATE.
   public static func sql(
-    _ sqlState: String, _ message: String, detail: String? = nil, hint: String? = nil, position: Int? = nil
+    _ sqlState: String,
+    _ message: String,
+    detail: String? = nil,
+    hint: String? = nil,
+    position: Int? = nil
   ) -> TallyError {
     TallyError(
-      sqlState == "0A000" ? .unsupported : .invalid, message, sqlState: sqlState, detail: detail, hint: hint,
-      position: position)
+      sqlState == "0A000" ? .unsupported : .invalid,
+      message,
+      sqlState: sqlState,
+      detail: detail,
+      hint: hint,
+      position: position
+    )
   }
   /// Whether the same request may succeed later.
   public var isRetryable: Bool { status.isRetryable }

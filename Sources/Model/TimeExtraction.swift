@@ -127,8 +127,10 @@ extension Interval {
     switch unit {
     case .week:
       throw .sql(
-        "0A000", "unit \"week\" not supported for type interval",
-        detail: "Months usually have fractional weeks.")
+        "0A000",
+        "unit \"week\" not supported for type interval",
+        detail: "Months usually have fractional weeks."
+      )
     case .microsecond: return self
     case .millisecond: return Interval(months: months, days: days, microseconds: microseconds - microseconds % 1000)
     case .second: return Interval(months: months, days: days, microseconds: microseconds - microseconds % 1_000_000)

@@ -126,8 +126,7 @@ public enum ValueFormat {
     writer.integer(value.coefficient)
   }
   /// Reads a numeric; more than 38 digits or places are malformed.
-  public static func decodeNumeric(from reader: inout ByteReader) throws(DecodingFailure) -> Numeric
-  {
+  public static func decodeNumeric(from reader: inout ByteReader) throws(DecodingFailure) -> Numeric {
     let start = reader.position
     let scale = try reader.u8()
     let coefficient = try reader.integer(Int128.self)

@@ -1,8 +1,9 @@
-internal import CUV
 // LineLog.swift — events as logfmt lines on stderr, or handed to a swift-log Logger.
 //
 // A line: `ts=2026-01-31T12:00:00.123456Z level=info node=worker-1 event=started port=7001`. Values with anything but
 // visible ASCII (or with `"`, `=`) are quoted and escaped. One write(2) per line: lines of several threads never mix.
+
+internal import CUV
 public import Capabilities
 internal import Glibc
 public import Logging

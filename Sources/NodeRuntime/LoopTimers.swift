@@ -43,8 +43,7 @@ final class LoopTimers {
   init(_ handles: LoopHandles) { self.handles = handles }
 
   /// Calls `action` with true at `deadline`, or with false when the loop stops first; once, unless cancelled.
-  func start(_ timer: LoopTimer, at deadline: Instant, _ action: @escaping (_ isDue: Bool) -> Void)
-  {
+  func start(_ timer: LoopTimer, at deadline: Instant, _ action: @escaping (_ isDue: Bool) -> Void) {
     timer.action = action
     timer.isQueued = true
     sequence += 1

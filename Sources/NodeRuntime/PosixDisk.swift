@@ -37,8 +37,7 @@ public final class PosixDisk: Disk {
     }
     return root + "/" + path
   }
-  private func inGeneral<R: Sendable>(_ work: @escaping @Sendable () throws -> R) async throws -> R
-  {
+  private func inGeneral<R: Sendable>(_ work: @escaping @Sendable () throws -> R) async throws -> R {
     try await withCheckedThrowingContinuation { continuation in
       general.submit { continuation.resume(with: Result { try work() }) }
     }

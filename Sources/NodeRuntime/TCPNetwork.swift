@@ -33,8 +33,7 @@ public struct TCPNetwork: Network {
   }
 
   /// Connects; the deadline is kept by the loop.
-  public func connect(to address: NetworkAddress, deadline: Instant) async throws -> any Connection
-  {
+  public func connect(to address: NetworkAddress, deadline: Instant) async throws -> any Connection {
     let attempt = ConnectAttempt(loop, to: address)
     return try await loop.call { waiter in
       attempt.begin(waiter, deadline)

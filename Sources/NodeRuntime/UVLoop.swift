@@ -125,8 +125,7 @@ public final class UVLoop: TaskExecutor, SerialExecutor, @unchecked Sendable {
   }
 
   /// Runs `body` on the loop and blocks the calling thread until it is done; for `main`, never for a task.
-  public func runBlocking<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) throws -> R
-  {
+  public func runBlocking<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) throws -> R {
     invariant(!isCurrent, "a loop cannot wait for itself")
     let gate = Gate<Result<R, any Error>>()
     Task(executorPreference: self) {

@@ -31,15 +31,20 @@ struct Grouping {
     let name = binder.scope.columns[index].name
     let shown = binder.scope.qualifier.map { "\($0).\(name)" } ?? name
     throw .sql(
-      "42803", "column \"\(shown)\" must appear in the GROUP BY clause or be used in an aggregate function",
-      position: binder.positions[index])
+      "42803",
+      "column \"\(shown)\" must appear in the GROUP BY clause or be used in an aggregate function",
+      position: binder.positions[index]
+    )
   }
 }
 
 enum AggregatePlanning {
   /// Output: groups, calls, then the counts of distinct values.
   static func node(
-    input: PlanNode, groups: [Expression], calls: [AggregateCall], distincts: [Expression]
+    input: PlanNode,
+    groups: [Expression],
+    calls: [AggregateCall],
+    distincts: [Expression]
   ) -> PlanNode {
     let groupNames = groups.indices.map { "group\($0)" }
     let callNames = calls.indices.map { "aggregate\($0)" }
@@ -58,44 +63,68 @@ enum AggregatePlanning {
         branch == 0
         ? .aggregate(AggregateNode(input: input, groups: groups, calls: calls, names: groupNames + callNames))
         : countingDistinct(
-          input, groups, [], distincts[branch - 1], names: (groupNames, [], distinctNames[branch - 1]))
+          input,
+          groups,
+          [],
+          distincts[branch - 1],
+          names: (groupNames, [], distinctNames[branch - 1])
+        )
       var expressions = groups.indices.map { Expression.column($0, groups[$0].type) }
       for (index, type) in outputTypes.enumerated() {
         expressions.append(branch == 0 ? .column(groups.count + index, type) : .constant(type, .null))
       }
       for index in distincts.indices {
         expressions.append(
-          index + 1 == branch ? .column(groups.count, .bigint) : .constant(.bigint, .fixed(0)))
+          index + 1 == branch ? .column(groups.count, .bigint) : .constant(.bigint, .fixed(0))
+        )
       }
       branches.append(
-        .project(ProjectNode(input: node, expressions: expressions, names: groupNames + callNames + distinctNames)))
+        .project(ProjectNode(input: node, expressions: expressions, names: groupNames + callNames + distinctNames))
+      )
     }
     var merged: [AggregateCall] = []
     for (index, call) in calls.enumerated() { merged.append(call.merging(column: groups.count + index)) }
     for index in distincts.indices {
       merged.append(
-        AggregateCall(.countMerge, [.column(groups.count + calls.count + index, .bigint)], type: .bigint))
+        AggregateCall(.countMerge, [.column(groups.count + calls.count + index, .bigint)], type: .bigint)
+      )
     }
     return .aggregate(
       AggregateNode(
-        input: .unionAll(branches), groups: groups.indices.map { .column($0, groups[$0].type) }, calls: merged,
-        names: groupNames + callNames + distinctNames))
+        input: .unionAll(branches),
+        groups: groups.indices.map { .column($0, groups[$0].type) },
+        calls: merged,
+        names: groupNames + callNames + distinctNames
+      )
+    )
   }
 
   /// Groups by the groups and the subject, then counts the subjects of each group.
   private static func countingDistinct(
-    _ input: PlanNode, _ groups: [Expression], _ calls: [AggregateCall], _ subject: Expression,
+    _ input: PlanNode,
+    _ groups: [Expression],
+    _ calls: [AggregateCall],
+    _ subject: Expression,
     names: (groups: [String], calls: [String], distinct: String)
   ) -> PlanNode {
     let inner = PlanNode.aggregate(
       AggregateNode(
-        input: input, groups: groups + [subject], calls: calls, names: names.groups + [names.distinct] + names.calls))
+        input: input,
+        groups: groups + [subject],
+        calls: calls,
+        names: names.groups + [names.distinct] + names.calls
+      )
+    )
     var merged: [AggregateCall] = []
     for (index, call) in calls.enumerated() { merged.append(call.merging(column: groups.count + 1 + index)) }
     merged.append(AggregateCall(.count, [.column(groups.count, subject.type)], type: .bigint))
     return .aggregate(
       AggregateNode(
-        input: inner, groups: groups.indices.map { .column($0, groups[$0].type) }, calls: merged,
-        names: names.groups + names.calls + [names.distinct]))
+        input: inner,
+        groups: groups.indices.map { .column($0, groups[$0].type) },
+        calls: merged,
+        names: names.groups + names.calls + [names.distinct]
+      )
+    )
   }
 }

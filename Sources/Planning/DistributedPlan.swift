@@ -50,7 +50,10 @@ public struct DistributedPlan: Sendable {
   public var notices: [String]
   /// Makes a plan.
   public init(
-    planClass: PlanClass, fragments: [Fragment], coordinatorPlan: PlanNode, output: [OutputColumn],
+    planClass: PlanClass,
+    fragments: [Fragment],
+    coordinatorPlan: PlanNode,
+    output: [OutputColumn],
     notices: [String] = []
   ) {
     self.planClass = planClass

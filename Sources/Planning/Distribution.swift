@@ -28,7 +28,9 @@ struct Distribution {
 
   /// Distributes a rewritten plan. `output` names what the client sees.
   static func distributed(
-    _ plan: PlanNode, output: [OutputColumn], catalog: CatalogSnapshot
+    _ plan: PlanNode,
+    output: [OutputColumn],
+    catalog: CatalogSnapshot
   ) throws(TallyError) -> DistributedPlan {
     var distribution = Distribution(catalog: catalog)
     let top = distribution.onCoordinator(try distribution.place(plan))
@@ -133,7 +135,8 @@ struct Distribution {
     {
       let tenant = parts.allSatisfy { $0.tenant == first.tenant } ? first.tenant : nil
       return .shards(
-        Sharded(plan: .unionAll(parts.map(\.plan)), group: first.group, hash: first.hash, tenant: tenant))
+        Sharded(plan: .unionAll(parts.map(\.plan)), group: first.group, hash: first.hash, tenant: tenant)
+      )
     }
     var sources: [PlanNode] = []
     for placement in placements { sources.append(onCoordinator(placement)) }
@@ -160,8 +163,11 @@ struct Distribution {
       hasPartials = true
       let input = onCoordinator(.shards(part))
       let merged = AggregateNode(
-        input: input, groups: node.groups.indices.map { .column($0, node.groups[$0].type) },
-        calls: node.calls.enumerated().map { $1.merging(column: node.groups.count + $0) }, names: node.names)
+        input: input,
+        groups: node.groups.indices.map { .column($0, node.groups[$0].type) },
+        calls: node.calls.enumerated().map { $1.merging(column: node.groups.count + $0) },
+        names: node.names
+      )
       return .coordinator(.aggregate(merged))
     }
   }

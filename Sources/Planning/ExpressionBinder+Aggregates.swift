@@ -67,25 +67,36 @@ extension ExpressionBinder {
 
   /// DISTINCT: nil where it changes nothing.
   private func distinctAggregate(
-    _ call: CallSyntax, _ arguments: [Expression], _ filter: Expression?, _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ filter: Expression?,
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     switch call.name {
     case "min", "max", "bool_and", "bool_or", "every", "hll_add_agg", "hll_union_agg", "approx_count_distinct": return nil
     case "count": break
     default:
       throw .sql(
-        "0A000", "\(call.name)(DISTINCT …) is not supported",
-        hint: "Aggregate over SELECT DISTINCT in a subquery.", position: position)
+        "0A000",
+        "\(call.name)(DISTINCT …) is not supported",
+        hint: "Aggregate over SELECT DISTINCT in a subquery.",
+        position: position
+      )
     }
     guard arguments.count == 1 else { throw noFunction(call, arguments, position) }
     var subject = arguments[0]
     guard ExpressionCheck.isComparable(ExpressionCheck.family(subject.type)) else {
       throw .sql(
-        "42883", "could not identify an equality operator for type \(subject.type.name)", position: position)
+        "42883",
+        "could not identify an equality operator for type \(subject.type.name)",
+        position: position
+      )
     }
     if let filter {
       subject = Expression(
-        subject.type, .caseWhen([CaseBranch(condition: filter, result: subject)], otherwise: nil))
+        subject.type,
+        .caseWhen([CaseBranch(condition: filter, result: subject)], otherwise: nil)
+      )
     }
     let key = ExpressionFormat.key(subject)
     if let known = distincts.firstIndex(where: { ExpressionFormat.key($0) == key }) {
@@ -96,7 +107,11 @@ extension ExpressionBinder {
   }
 
   private func plainAggregate(
-    _ call: CallSyntax, _ arguments: [Expression], _ filter: Expression?, _ sized: DataType?, _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ filter: Expression?,
+    _ sized: DataType?,
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     guard let first = arguments.first else { return nil }
     func one(_ function: AggregateFunction, _ type: DataType) -> Expression {
@@ -163,13 +178,19 @@ extension ExpressionBinder {
   }
 
   private func hllAddAggregate(
-    _ call: CallSyntax, _ arguments: [Expression], _ filter: Expression?, _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ filter: Expression?,
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     guard (1...5).contains(arguments.count) else { return nil }
     guard arguments[0].type == .hllHashval else {
       throw .sql(
-        "42883", "function hll_add_agg(\(arguments.map(\.type.name).joined(separator: ", "))) does not exist",
-        hint: "Hash the value first: hll_add_agg(hll_hash_bigint(x)) or hll_hash_text(x).", position: position)
+        "42883",
+        "function hll_add_agg(\(arguments.map(\.type.name).joined(separator: ", "))) does not exist",
+        hint: "Hash the value first: hll_add_agg(hll_hash_bigint(x)) or hll_hash_text(x).",
+        position: position
+      )
     }
     var modifiers: [Int] = []
     for (argument, syntax) in zip(arguments, call.arguments).dropFirst() {
@@ -179,7 +200,11 @@ extension ExpressionBinder {
     return register(AggregateCall(.hllAdd, [arguments[0]], filter: filter, type: type))
   }
   private func topnAddAggregate(
-    _ call: CallSyntax, _ arguments: [Expression], _ filter: Expression?, _ sized: DataType?, _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ filter: Expression?,
+    _ sized: DataType?,
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     guard (1...2).contains(arguments.count), arguments[0].type.isText else { return nil }
     var bound = [arguments[0]]
@@ -200,8 +225,10 @@ extension ExpressionBinder {
     guard case .call(let call) = inner.kind, call.name == "topn" || call.name == "topn_ex" else {
       let bound = try bind(inner)
       throw .sql(
-        "42809", "column notation .\(name) applied to type \(bound.type.name), which is not a composite type",
-        position: position)
+        "42809",
+        "column notation .\(name) applied to type \(bound.type.name), which is not a composite type",
+        position: position
+      )
     }
     let expansion = try topnExpansion(call, inner.position)
     let fields = expansions[expansion].isExtended ? Self.extendedFields : Self.topnFields
@@ -236,8 +263,10 @@ extension ExpressionBinder {
     }
     guard count <= Int(parameters.counters) else {
       throw .sql(
-        "22023", "desired number of items (\(count)) is greater than the number of counters (\(parameters.counters))",
-        position: call.arguments[1].position)
+        "22023",
+        "desired number of items (\(count)) is greater than the number of counters (\(parameters.counters))",
+        position: call.arguments[1].position
+      )
     }
     let key = ExpressionFormat.key(arguments[0]) + [call.name == "topn_ex" ? 1 : 0] + Array(String(count).utf8)
     if let known = expansions.firstIndex(where: { $0.key == key }) { return known }
@@ -245,7 +274,8 @@ extension ExpressionBinder {
       throw .sql("0A000", "several different topn() calls in one select list are not supported", position: position)
     }
     expansions.append(
-      Expansion(state: arguments[0], count: Int64(count), isExtended: call.name == "topn_ex", key: key))
+      Expansion(state: arguments[0], count: Int64(count), isExtended: call.name == "topn_ex", key: key)
+    )
     return expansions.count - 1
   }
 }

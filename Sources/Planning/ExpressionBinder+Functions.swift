@@ -8,15 +8,20 @@ extension ExpressionBinder {
     if let result = try aggregate(call, position, sized: nil) { return result }
     if Self.utilities.contains(call.name) {
       throw .sql(
-        "0A000", "\(call.name) inside a query is not supported", hint: "Call it alone: SELECT \(call.name)(…).",
-        position: position)
+        "0A000",
+        "\(call.name) inside a query is not supported",
+        hint: "Call it alone: SELECT \(call.name)(…).",
+        position: position
+      )
     }
     if call.isStar { throw noFunction(call, [], position) }
     guard !call.isDistinct, call.filter == nil else {
       let what = call.isDistinct ? "DISTINCT" : "FILTER"
       throw .sql(
-        "42809", "\(what) specified, but \(call.name) is not an aggregate function",
-        position: position)
+        "42809",
+        "\(what) specified, but \(call.name) is not an aggregate function",
+        position: position
+      )
     }
     guard call.namedArguments.isEmpty else {
       throw .sql("0A000", "named arguments of \(call.name) are not supported", position: call.namedArguments[0].name.position)
@@ -24,8 +29,11 @@ extension ExpressionBinder {
     switch call.name {
     case "topn", "topn_ex":
       throw .sql(
-        "0A000", "a row of \(call.name) as one value is not supported",
-        hint: "Write (\(call.name)(state, 10)).* or (\(call.name)(state, 10)).item.", position: position)
+        "0A000",
+        "a row of \(call.name) as one value is not supported",
+        hint: "Write (\(call.name)(state, 10)).* or (\(call.name)(state, 10)).item.",
+        position: position
+      )
     case "extract", "date_part": return try extract(call, position)
     case "date_trunc": return try dateTrunc(call, position)
     case "time_bucket": return try timeBucket(call, position)
@@ -43,9 +51,11 @@ extension ExpressionBinder {
     if known { return .sql("0A000", "function \(call.name) is not supported", position: position) }
     let shown = arguments.map(\.type.name).joined(separator: ", ")
     return .sql(
-      "42883", "function \(call.name)(\(shown)) does not exist",
+      "42883",
+      "function \(call.name)(\(shown)) does not exist",
       hint: "No function matches the given name and argument types. You might need to add explicit type casts.",
-      position: position)
+      position: position
+    )
   }
   /// Functions of PostgreSQL and its extensions that people try first.
   private static let postgresFunctions: Set<String> = [
@@ -62,7 +72,9 @@ extension ExpressionBinder {
   ]
 
   private func scalar(
-    _ call: CallSyntax, _ arguments: [Expression], _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     let types = arguments.map(\.type)
     func place(_ at: Int) -> Int { call.arguments[at].position }
@@ -102,7 +114,9 @@ extension ExpressionBinder {
   // MARK: Sketches
 
   private func sketchFunction(
-    _ call: CallSyntax, _ arguments: [Expression], _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     let types = arguments.map(\.type)
     func isHLL(_ at: Int) -> Bool { if case .hll = types[at] { true } else { false } }
@@ -128,14 +142,17 @@ extension ExpressionBinder {
     case ("hll_log2m", 1), ("hll_regwidth", 1), ("hll_sparseon", 1):
       guard case .hll(let parameters) = types[0] else { return nil }
       let value =
-        call.name == "hll_log2m" ? Int64(parameters.log2m)
+        call.name == "hll_log2m"
+        ? Int64(parameters.log2m)
         : call.name == "hll_regwidth" ? Int64(parameters.regwidth) : parameters.sparseon ? 1 : 0
       let isNull = Expression(.boolean, .isNull(arguments[0]))
       return Expression(
         .integer,
         .caseWhen(
           [CaseBranch(condition: isNull, result: .constant(.integer, .null))],
-          otherwise: .constant(.integer, .fixed(value))))
+          otherwise: .constant(.integer, .fixed(value))
+        )
+      )
     case ("topn_union", 2) where isTopN(0) && isTopN(1):
       guard types[0] == types[1] else { throw .sql("22023", "topn parameters do not match", position: position) }
       return Expression(types[0], .call(.topnUnion, arguments))
@@ -162,7 +179,9 @@ extension ExpressionBinder {
   }
 
   private func hllHash(
-    _ call: CallSyntax, _ arguments: [Expression], _ position: Int
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     guard (1...2).contains(arguments.count) else { return nil }
     var seed = 0
@@ -187,7 +206,9 @@ extension ExpressionBinder {
     guard type == .unknown || type == wanted || Casts.context(from: type, to: wanted) == .implicit else { return nil }
     let subject = try coerce(arguments[0], to: wanted, at: call.arguments[0].position, .implicit)
     let hash = Expression(
-      .hllHashval, .call(.hllHash, [subject, .constant(.integer, .fixed(Int64(seed)))]))
+      .hllHashval,
+      .call(.hllHash, [subject, .constant(.integer, .fixed(Int64(seed)))])
+    )
     guard ExpressionCheck.isWellTyped(hash, input: []) else {
       throw .sql("0A000", "hashing \(wanted.name) for an hll is not supported", position: position)
     }
@@ -247,8 +268,11 @@ extension ExpressionBinder {
     if arguments.count == 1, arguments[0].type.isTime {
       guard let width = scope.defaultBucket else {
         throw .sql(
-          "42883", "function time_bucket(\(arguments[0].type.name)) does not exist",
-          hint: "Outside a rollup time_bucket needs a width: time_bucket('5 minutes', …).", position: position)
+          "42883",
+          "function time_bucket(\(arguments[0].type.name)) does not exist",
+          hint: "Outside a rollup time_bucket needs a width: time_bucket('5 minutes', …).",
+          position: position
+        )
       }
       arguments.insert(.constant(.interval, .interval(width)), at: 0)
     }
@@ -260,8 +284,11 @@ extension ExpressionBinder {
     }
     guard let bucket = BucketWidths.width(of: span) else {
       throw .sql(
-        "22023", "invalid bucket width \(IntervalText.text(span))",
-        hint: "A width is whole months, or days and time, and greater than zero.", position: widthPosition)
+        "22023",
+        "invalid bucket width \(IntervalText.text(span))",
+        hint: "A width is whole months, or days and time, and greater than zero.",
+        position: widthPosition
+      )
     }
     if arguments[1].type == .date, case .microseconds(let micros) = bucket, micros % BucketWidths.day != 0 {
       throw .sql("22023", "buckets of dates must be whole days", position: widthPosition)

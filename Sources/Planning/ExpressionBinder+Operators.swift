@@ -6,9 +6,12 @@ extension ExpressionBinder {
   func noOperator(_ name: String, _ left: DataType?, _ right: DataType, _ position: Int) -> TallyError {
     let shown = left.map { "\($0.name) \(name) \(right.name)" } ?? "\(name) \(right.name)"
     return .sql(
-      "42883", "operator does not exist: \(shown)",
-      hint: "No operator matches the given name and argument type\(left == nil ? "" : "s"). You might need to add \(left == nil ? "an explicit type cast." : "explicit type casts.")",
-      position: position)
+      "42883",
+      "operator does not exist: \(shown)",
+      hint:
+        "No operator matches the given name and argument type\(left == nil ? "" : "s"). You might need to add \(left == nil ? "an explicit type cast." : "explicit type casts.")",
+      position: position
+    )
   }
 
   func prefix(_ name: String, _ operand: ExpressionSyntax, _ position: Int) throws(TallyError) -> Expression {
@@ -29,7 +32,12 @@ extension ExpressionBinder {
   }
 
   func infix(
-    _ name: String, _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int, _ rightPosition: Int
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
+    _ rightPosition: Int
   ) throws(TallyError) -> Expression {
     if let comparison = Self.comparisons[name] {
       return try compare(comparison, name, left, right, position, leftPosition, rightPosition)
@@ -46,10 +54,15 @@ extension ExpressionBinder {
   ]
 
   private func compare(
-    _ function: Function, _ name: String, _ left: Expression, _ right: Expression, _ position: Int,
-    _ leftPosition: Int, _ rightPosition: Int
+    _ function: Function,
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
+    _ rightPosition: Int
   ) throws(TallyError) -> Expression {
-    guard let type = CommonType.of([left.type, right.type]) else {
+    guard let type = UnifiedType.of([left.type, right.type]) else {
       throw noOperator(name, left.type, right.type, position)
     }
     if case .hll = type, function == .equal || function == .notEqual, left.type == right.type {
@@ -78,7 +91,11 @@ extension ExpressionBinder {
   }
 
   private func arithmetic(
-    _ name: String, _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int,
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
     _ rightPosition: Int
   ) throws(TallyError) -> Expression {
     if let sum = try sketchSum(name, left, right, position) { return sum }
@@ -87,11 +104,13 @@ extension ExpressionBinder {
     }
     if left.type == .unknown, right.type == .unknown {
       throw .sql(
-        "42725", "operator is not unique: unknown \(name) unknown",
+        "42725",
+        "operator is not unique: unknown \(name) unknown",
         hint: "Could not choose a best candidate operator. You might need to add explicit type casts.",
-        position: position)
+        position: position
+      )
     }
-    guard let type = CommonType.of([left.type, right.type]), type.isNumber, !(name == "%" && type == .double) else {
+    guard let type = UnifiedType.of([left.type, right.type]), type.isNumber, !(name == "%" && type == .double) else {
       throw noOperator(name, left.type, right.type, position)
     }
     func side(_ expression: Expression, _ place: Int) throws(TallyError) -> Expression {
@@ -111,7 +130,10 @@ extension ExpressionBinder {
     return try fold(Expression(unlimited(type), .call(function, arguments)), position)
   }
   private func sketchSum(
-    _ name: String, _ left: Expression, _ right: Expression, _ position: Int
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int
   ) throws(TallyError) -> Expression? {
     guard case .topn = left.type, case .topn = right.type, name == "+" else { return nil }
     guard left.type == right.type else {
@@ -121,7 +143,11 @@ extension ExpressionBinder {
   }
 
   private func timeArithmetic(
-    _ name: String, _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int,
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
     _ rightPosition: Int
   ) throws(TallyError) -> Expression {
     func made(_ type: DataType, _ function: Function, _ a: Expression, _ b: Expression) throws(TallyError) -> Expression {
@@ -147,11 +173,13 @@ extension ExpressionBinder {
       }
       if right.type == .unknown, name == "+" {
         throw .sql(
-          "42725", "operator is not unique: \(left.type.name) \(name) unknown",
+          "42725",
+          "operator is not unique: \(left.type.name) \(name) unknown",
           hint: "Could not choose a best candidate operator. You might need to add explicit type casts.",
-          position: position)
+          position: position
+        )
       }
-      guard name == "-", right.type.isTime || right.type == .unknown, let type = CommonType.of([left.type, right.type])
+      guard name == "-", right.type.isTime || right.type == .unknown, let type = UnifiedType.of([left.type, right.type])
       else { throw none }
       let a = try coerce(left, to: type, at: leftPosition, .implicit)
       let b = try coerce(right, to: type, at: rightPosition, .implicit)
@@ -179,7 +207,11 @@ extension ExpressionBinder {
   }
 
   private func concatenate(
-    _ left: Expression, _ right: Expression, _ position: Int, _ leftPosition: Int, _ rightPosition: Int
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
+    _ rightPosition: Int
   ) throws(TallyError) -> Expression {
     if case .hll = left.type {
       if case .hll = right.type { return try hllUnion(left, right, position) }

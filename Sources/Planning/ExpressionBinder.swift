@@ -79,7 +79,10 @@ final class ExpressionBinder {
     if bound.type == .boolean { return bound }
     guard bound.type == .unknown else {
       throw .sql(
-        "42804", "argument of \(what) must be type boolean, not type \(bound.type.name)", position: syntax.position)
+        "42804",
+        "argument of \(what) must be type boolean, not type \(bound.type.name)",
+        position: syntax.position
+      )
     }
     return try coerce(bound, to: .boolean, at: syntax.position)
   }
@@ -176,9 +179,12 @@ final class ExpressionBinder {
   }
   private func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
     if let whole = Int64(digits) { return .constant(.bigint, .fixed(whole)) }
-    return .constant(.plainNumeric, try located(position) { () throws(TallyError) in
-      try ValueText.parse(digits, as: .plainNumeric)
-    })
+    return .constant(
+      .plainNumeric,
+      try located(position) { () throws(TallyError) in
+        try ValueText.parse(digits, as: .plainNumeric)
+      }
+    )
   }
   private func currentTime(_ kind: ExpressionSyntax.CurrentTime) -> Expression {
     usesStatementTime = true
@@ -203,7 +209,10 @@ final class ExpressionBinder {
     return try fold(Expression(.boolean, isAnd ? .and(bound) : .or(bound)), parts[0].position)
   }
   private func booleanTest(
-    _ inner: ExpressionSyntax, _ wanted: Bool?, _ negated: Bool, _ position: Int
+    _ inner: ExpressionSyntax,
+    _ wanted: Bool?,
+    _ negated: Bool,
+    _ position: Int
   ) throws(TallyError) -> Expression {
     let bound = try boolean(inner, "IS")
     var test = Expression(.boolean, .isNull(bound))
@@ -215,13 +224,15 @@ final class ExpressionBinder {
     return negated ? try fold(Expression(.boolean, .not(test)), position) : test
   }
   private func inList(
-    _ subject: ExpressionSyntax, _ items: [ExpressionSyntax], _ position: Int
+    _ subject: ExpressionSyntax,
+    _ items: [ExpressionSyntax],
+    _ position: Int
   ) throws(TallyError) -> Expression {
     let bound = try bind(subject)
     var candidates: [Expression] = []
     for item in items { candidates.append(try bind(item)) }
     // One type for all, as PostgreSQL; where none fits or an item is no constant it is an OR of equalities.
-    if let type = CommonType.of([bound.type] + candidates.map(\.type)), candidates.allSatisfy({ $0.constantValue != nil }),
+    if let type = UnifiedType.of([bound.type] + candidates.map(\.type)), candidates.allSatisfy({ $0.constantValue != nil }),
       ExpressionCheck.isComparable(ExpressionCheck.family(type))
     {
       let operand = try coerce(bound, to: type, at: subject.position, .implicit)
@@ -241,7 +252,9 @@ final class ExpressionBinder {
     return tests.count == 1 ? tests[0] : try fold(Expression(.boolean, .or(tests)), position)
   }
   private func like(
-    _ subject: ExpressionSyntax, _ pattern: ExpressionSyntax, _ position: Int
+    _ subject: ExpressionSyntax,
+    _ pattern: ExpressionSyntax,
+    _ position: Int
   ) throws(TallyError) -> Expression {
     let bound = try typed(subject)
     let shape = try typed(pattern)
@@ -259,7 +272,8 @@ final class ExpressionBinder {
   }
   private func caseWhen(
     _ operand: ExpressionSyntax?,
-    _ branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)], _ otherwise: ExpressionSyntax?,
+    _ branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)],
+    _ otherwise: ExpressionSyntax?,
     _ position: Int
   ) throws(TallyError) -> Expression {
     conditionalDepth += 1
@@ -271,8 +285,14 @@ final class ExpressionBinder {
       if let subject, let operand {
         conditions.append(
           try infix(
-            "=", subject, try bind(branch.condition), branch.condition.position, operand.position,
-            branch.condition.position))
+            "=",
+            subject,
+            try bind(branch.condition),
+            branch.condition.position,
+            operand.position,
+            branch.condition.position
+          )
+        )
       } else {
         conditions.append(try boolean(branch.condition, "CASE/WHEN"))
       }
@@ -288,11 +308,13 @@ final class ExpressionBinder {
   private func unified(_ parts: [ExpressionSyntax], _ what: String) throws(TallyError) -> [Expression] {
     var bound: [Expression] = []
     for part in parts { bound.append(try bind(part)) }
-    guard let type = CommonType.of(bound.map(\.type)) else {
-      let (a, b) = CommonType.clash(bound.map(\.type))
+    guard let type = UnifiedType.of(bound.map(\.type)) else {
+      let (a, b) = UnifiedType.clash(bound.map(\.type))
       throw .sql(
-        "42804", "\(what) types \(bound[a].type.name) and \(bound[b].type.name) cannot be matched",
-        position: parts[b].position)
+        "42804",
+        "\(what) types \(bound[a].type.name) and \(bound[b].type.name) cannot be matched",
+        position: parts[b].position
+      )
     }
     var result: [Expression] = []
     for (item, part) in zip(bound, parts) { result.append(try coerce(item, to: type, at: part.position, .implicit)) }
@@ -302,7 +324,10 @@ final class ExpressionBinder {
   // MARK: Casts and folding
 
   private func cast(
-    _ inner: ExpressionSyntax, _ type: DataType, _ position: Int, syntax: TypeSyntax
+    _ inner: ExpressionSyntax,
+    _ type: DataType,
+    _ position: Int,
+    syntax: TypeSyntax
   ) throws(TallyError) -> Expression {
     // A sketch aggregate takes its size from a cast right around it: topn_add_agg(x)::topn(300).
     if case .call(let call) = inner.kind, case .topn = type, call.name == "topn_add_agg" {
@@ -321,7 +346,9 @@ final class ExpressionBinder {
   }
   /// An hll written as hexadecimal text carries its parameters in its header.
   private func hllLiteral(
-    _ bound: Expression, _ syntax: TypeSyntax, _ position: Int
+    _ bound: Expression,
+    _ syntax: TypeSyntax,
+    _ position: Int
   ) throws(TallyError) -> Expression {
     guard case .constant(.text(let text)) = bound.node else { return bound }
     let value = try located(position) { () throws(TallyError) in try ValueText.parse(text, as: .hll(HLLParameters())) }
@@ -343,7 +370,10 @@ final class ExpressionBinder {
 
   /// Gives an expression a type, by the casts of that context.
   func coerce(
-    _ expression: Expression, to type: DataType, at position: Int, _ context: Casts.Context = .assignment
+    _ expression: Expression,
+    to type: DataType,
+    at position: Int,
+    _ context: Casts.Context = .assignment
   ) throws(TallyError) -> Expression {
     if expression.type == type { return expression }
     if expression.type == .unknown {
@@ -352,7 +382,10 @@ final class ExpressionBinder {
     }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
       throw .sql(
-        "42846", "cannot cast type \(expression.type.name) to \(type.name)", position: position)
+        "42846",
+        "cannot cast type \(expression.type.name) to \(type.name)",
+        position: position
+      )
     }
     return try fold(Expression(type, .cast(expression)), position)
   }

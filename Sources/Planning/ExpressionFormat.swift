@@ -82,7 +82,9 @@ enum ExpressionFormat {
   }
 
   static func decode(
-    _ reader: inout ByteReader, input: [DataType], depth: Int = 0
+    _ reader: inout ByteReader,
+    input: [DataType],
+    depth: Int = 0
   ) throws(DecodingFailure) -> Expression {
     let start = reader.position
     guard depth < depthMax else { throw DecodingFailure(.tooLarge, at: start, "expression nests too deep") }
@@ -94,7 +96,9 @@ enum ExpressionFormat {
     return expression
   }
   private static func decodeNode(
-    _ reader: inout ByteReader, _ input: [DataType], _ depth: Int
+    _ reader: inout ByteReader,
+    _ input: [DataType],
+    _ depth: Int
   ) throws(DecodingFailure) -> Expression.Node {
     switch try reader.u8() {
     case 1: return .column(try reader.count(max: Limits.columnsMax * 8, "column number"))
@@ -127,7 +131,9 @@ enum ExpressionFormat {
     }
   }
   static func decodeList(
-    _ reader: inout ByteReader, _ input: [DataType], _ depth: Int = 0
+    _ reader: inout ByteReader,
+    _ input: [DataType],
+    _ depth: Int = 0
   ) throws(DecodingFailure) -> [Expression] {
     var result: [Expression] = []
     for _ in 0..<(try reader.countOfRest("expressions")) {
@@ -136,12 +142,15 @@ enum ExpressionFormat {
     return result
   }
   static func decodeOptional(
-    _ reader: inout ByteReader, _ input: [DataType], _ depth: Int = 0
+    _ reader: inout ByteReader,
+    _ input: [DataType],
+    _ depth: Int = 0
   ) throws(DecodingFailure) -> Expression? {
     try reader.bool() ? try decode(&reader, input: input, depth: depth) : nil
   }
   static func decodeCondition(
-    _ reader: inout ByteReader, _ input: [DataType]
+    _ reader: inout ByteReader,
+    _ input: [DataType]
   ) throws(DecodingFailure) -> Expression {
     let start = reader.position
     let condition = try decode(&reader, input: input)
@@ -151,7 +160,8 @@ enum ExpressionFormat {
     return condition
   }
   static func decodeCall(
-    _ reader: inout ByteReader, _ input: [DataType]
+    _ reader: inout ByteReader,
+    _ input: [DataType]
   ) throws(DecodingFailure) -> AggregateCall {
     let start = reader.position
     guard let function = AggregateFunction(rawValue: try reader.u16()) else { throw reader.unknown("aggregate") }

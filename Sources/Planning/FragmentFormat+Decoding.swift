@@ -38,7 +38,8 @@ extension FragmentFormat {
     case 3:
       let input = try decodeNode(&reader, depth + 1)
       return .filter(
-        FilterNode(input: input, condition: try ExpressionFormat.decodeCondition(&reader, types(input))))
+        FilterNode(input: input, condition: try ExpressionFormat.decodeCondition(&reader, types(input)))
+      )
     case 4:
       let input = try decodeNode(&reader, depth + 1)
       let types = types(input)
@@ -117,8 +118,13 @@ extension FragmentFormat {
     var filter: Expression?
     if try reader.bool() { filter = try ExpressionFormat.decodeCondition(&reader, output.map(\.type)) }
     return ScanNode(
-      source: source, storedColumns: stored, output: output, zoneConditions: conditions, filter: filter,
-      needsMergedGroups: try reader.bool())
+      source: source,
+      storedColumns: stored,
+      output: output,
+      zoneConditions: conditions,
+      filter: filter,
+      needsMergedGroups: try reader.bool()
+    )
   }
   private static func values(_ reader: inout ByteReader) throws(DecodingFailure) -> ValuesNode {
     let output = try columns(&reader)

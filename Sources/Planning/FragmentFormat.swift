@@ -6,7 +6,8 @@
 //     their names and types, count, zone conditions (varint column, u8 comparison, value), bool + filter, bool needsMergedGroups
 //   2 values: columns, count, rows     3 filter: input, condition            4 project: input, count, (name, expression)
 //   5 aggregate: input, count, (name, group), count, (name, call)            6 sort: input, count, (varint column, u8 flags:
-//     1 ascending, 2 nulls first), bool + signed varint first                7 limit: input, bool + signed varint count, signed varint offset
+//     1 ascending, 2 nulls first), bool + signed varint first
+//     7 limit: input, bool + signed varint count, signed varint offset
 //   8 union all: count, inputs         9 expand: input, varint column, signed varint count, count, (name, u8 field)
 //   10 fragment input: varint fragment, columns
 // columns: count, (name, type). A name is a string of at most `nameBytesMax`.

@@ -6,7 +6,10 @@ import SQL
 public enum DefaultValue {
   /// Binds and evaluates a DEFAULT expression for one statement.
   static func bind(
-    _ syntax: ExpressionSyntax, name: String, type: DataType, context: PlanningContext
+    _ syntax: ExpressionSyntax,
+    name: String,
+    type: DataType,
+    context: PlanningContext
   ) throws(TallyError) -> Value {
     let binder = ExpressionBinder(scope: .empty, context: context)
     binder.clause = .default
@@ -26,14 +29,21 @@ public enum DefaultValue {
 enum Assignment {
   /// The value as the column keeps it; 42804 when its type does not assign, 0A000 when it is no constant.
   static func value(
-    _ bound: Expression, _ binder: ExpressionBinder, name: String, type: DataType, position: Int
+    _ bound: Expression,
+    _ binder: ExpressionBinder,
+    name: String,
+    type: DataType,
+    position: Int
   ) throws(TallyError) -> Value {
     if bound.type != type, bound.type != .unknown {
       let context = Casts.context(from: bound.type, to: type)
       guard let context, context <= .assignment else {
         throw .sql(
-          "42804", "column \"\(name)\" is of type \(type.name) but expression is of type \(bound.type.name)",
-          hint: "You will need to rewrite or cast the expression.", position: position)
+          "42804",
+          "column \"\(name)\" is of type \(type.name) but expression is of type \(bound.type.name)",
+          hint: "You will need to rewrite or cast the expression.",
+          position: position
+        )
       }
     }
     // An assignment to varchar(n) may cut blanks only, where an explicit cast cuts anything.
@@ -77,11 +87,17 @@ struct InsertBinder {
       }
       guard written.count <= targets.count else {
         throw .sql(
-          "42601", "INSERT has more expressions than target columns", position: written[targets.count]?.position)
+          "42601",
+          "INSERT has more expressions than target columns",
+          position: written[targets.count]?.position
+        )
       }
       guard written.count == targets.count || syntax.columns == nil else {
         throw .sql(
-          "42601", "INSERT has more target columns than expressions", position: syntax.columns?[written.count].position)
+          "42601",
+          "INSERT has more target columns than expressions",
+          position: syntax.columns?[written.count].position
+        )
       }
       var row = defaults
       for (target, expression) in zip(targets, written) {
@@ -90,7 +106,12 @@ struct InsertBinder {
         binder.clause = .values
         let column = table.columns[target]
         row[target] = try Assignment.value(
-          try binder.bind(expression), binder, name: column.name, type: column.type, position: expression.position)
+          try binder.bind(expression),
+          binder,
+          name: column.name,
+          type: column.type,
+          position: expression.position
+        )
       }
       try check(row, table, key)
       guard let hash = TenantHash.hash(row[key]) else {
@@ -109,7 +130,10 @@ struct InsertBinder {
     for column in columns {
       guard let index = table.columnIndex(column.name) else {
         throw .sql(
-          "42703", "column \"\(column.name)\" of relation \"\(table.name)\" does not exist", position: column.position)
+          "42703",
+          "column \"\(column.name)\" of relation \"\(table.name)\" does not exist",
+          position: column.position
+        )
       }
       guard !result.contains(index) else {
         throw .sql("42701", "column \"\(column.name)\" specified more than once", position: column.position)
@@ -121,8 +145,10 @@ struct InsertBinder {
   private func check(_ row: [Value], _ table: TableSchema, _ key: Int) throws(TallyError) {
     for (index, column) in table.columns.enumerated() where row[index].isNull && (column.isNotNull || index == key) {
       throw .sql(
-        "23502", "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
-        detail: index == key && !column.isNotNull ? "It is the tenant key." : nil)
+        "23502",
+        "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
+        detail: index == key && !column.isNotNull ? "It is the tenant key." : nil
+      )
     }
   }
   /// The one shard of all rows.
@@ -135,8 +161,11 @@ struct InsertBinder {
       }
       guard found == nil || found == shard.id else {
         throw .sql(
-          "0A000", "INSERT of rows for several shards is not supported",
-          hint: "Insert the rows of one tenant at a time, or load them with tally ingest.", position: position)
+          "0A000",
+          "INSERT of rows for several shards is not supported",
+          hint: "Insert the rows of one tenant at a time, or load them with tally ingest.",
+          position: position
+        )
       }
       found = shard.id
     }

@@ -120,8 +120,12 @@ public struct ScanNode: Sendable {
   public var needsMergedGroups: Bool
   /// Makes a scan.
   public init(
-    source: ScanSource, storedColumns: [Int], output: [OutputColumn], zoneConditions: [ZoneCondition] = [],
-    filter: Expression? = nil, needsMergedGroups: Bool = false
+    source: ScanSource,
+    storedColumns: [Int],
+    output: [OutputColumn],
+    zoneConditions: [ZoneCondition] = [],
+    filter: Expression? = nil,
+    needsMergedGroups: Bool = false
   ) {
     self.source = source
     self.storedColumns = storedColumns

@@ -26,8 +26,11 @@ enum PlanPruning {
       return (
         .project(
           ProjectNode(
-            input: input, expressions: expressions.map { $0.renumbered { inner[$0] ?? $0 } },
-            names: kept.map { node.names[$0] })), places(kept)
+            input: input,
+            expressions: expressions.map { $0.renumbered { inner[$0] ?? $0 } },
+            names: kept.map { node.names[$0] }
+          )
+        ), places(kept)
       )
     case .aggregate(let node): return aggregate(node, needed)
     case .sort(var node):
@@ -73,12 +76,19 @@ enum PlanPruning {
     let (input, inner) = pruned(node.input, needed: reads)
     func moved(_ expression: Expression) -> Expression { expression.renumbered { inner[$0] ?? $0 } }
     let result = AggregateNode(
-      input: input, groups: node.groups.map(moved),
+      input: input,
+      groups: node.groups.map(moved),
       calls: calls.map { index in
         let call = node.calls[index]
         return AggregateCall(
-          call.function, call.arguments.map(moved), filter: call.filter.map(moved), type: call.type)
-      }, names: Array(node.names.prefix(groupCount)) + calls.map { node.names[groupCount + $0] })
+          call.function,
+          call.arguments.map(moved),
+          filter: call.filter.map(moved),
+          type: call.type
+        )
+      },
+      names: Array(node.names.prefix(groupCount)) + calls.map { node.names[groupCount + $0] }
+    )
     var places = identity(groupCount)
     for (at, call) in calls.enumerated() { places[groupCount + call] = groupCount + at }
     return (.aggregate(result), places)
@@ -90,7 +100,11 @@ enum PlanPruning {
     if wanted == Array(columns.indices) { return plan }
     return .project(
       ProjectNode(
-        input: plan, expressions: wanted.map { .column($0, columns[$0].type) }, names: wanted.map { columns[$0].name }))
+        input: plan,
+        expressions: wanted.map { .column($0, columns[$0].type) },
+        names: wanted.map { columns[$0].name }
+      )
+    )
   }
   private static func read(_ expressions: [Expression]) -> Set<Int> {
     var set: Set<Int> = []

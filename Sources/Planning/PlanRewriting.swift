@@ -90,8 +90,11 @@ enum PlanRewriting {
         let groups = node.groups.map { $0.substituting(inner.expressions) }
         let calls = node.calls.map { call in
           AggregateCall(
-            call.function, call.arguments.map { $0.substituting(inner.expressions) },
-            filter: call.filter?.substituting(inner.expressions), type: call.type)
+            call.function,
+            call.arguments.map { $0.substituting(inner.expressions) },
+            filter: call.filter?.substituting(inner.expressions),
+            type: call.type
+          )
         }
         if size(groups) + calls.reduce(0, { $0 + size($1.arguments) + size($1.filter.map { [$0] } ?? []) }) <= meltedNodesMax {
           node = AggregateNode(input: inner.input, groups: groups, calls: calls, names: node.names)

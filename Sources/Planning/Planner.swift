@@ -4,7 +4,9 @@ public import SQL
 
 /// Plans one statement against one version of the catalog.
 public func plan(
-  _ statement: ParsedStatement, catalog: CatalogSnapshot, context: PlanningContext
+  _ statement: ParsedStatement,
+  catalog: CatalogSnapshot,
+  context: PlanningContext
 ) throws(TallyError) -> BoundStatement {
   let tables = TableBinder(catalog: catalog, context: context)
   switch statement.statement {
@@ -15,7 +17,7 @@ public func plan(
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
   case .insert(let syntax): return .insert(try InsertBinder(catalog: catalog, context: context).bind(syntax))
   case .select(let select):
-    if let call = try UtilityCall.find(select) { return .distributeTable(try tables.distribute(call)) }
+    if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
     return .select(try planSelect(select, catalog: catalog, context: context))
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
@@ -23,7 +25,9 @@ public func plan(
 }
 
 func planSelect(
-  _ select: SelectSyntax, catalog: CatalogSnapshot, context: PlanningContext
+  _ select: SelectSyntax,
+  catalog: CatalogSnapshot,
+  context: PlanningContext
 ) throws(TallyError) -> DistributedPlan {
   let bound = try SelectBinder(catalog: catalog, context: context).query(select)
   let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
@@ -33,20 +37,23 @@ func planSelect(
 }
 
 /// `SELECT function(…)` where the function changes the catalog.
-struct UtilityCall {
+struct CatalogCall {
   var call: CallSyntax
   var position: Int
 
   /// The utility call that a SELECT is; nil for a query. It must be the only item.
-  static func find(_ select: SelectSyntax) throws(TallyError) -> UtilityCall? {
+  static func find(_ select: SelectSyntax) throws(TallyError) -> CatalogCall? {
     guard case .plain(let plain) = select.body else { return nil }
     guard plain.items.count == 1, case .call(let call) = plain.items[0].expression.kind,
       ExpressionBinder.utilities.contains(call.name), plain.from == nil, plain.condition == nil
     else { return nil }
     guard call.name == "create_distributed_table" else {
       throw .sql(
-        "0A000", "\(call.name) is not supported", position: plain.items[0].expression.position)
+        "0A000",
+        "\(call.name) is not supported",
+        position: plain.items[0].expression.position
+      )
     }
-    return UtilityCall(call: call, position: plain.items[0].expression.position)
+    return CatalogCall(call: call, position: plain.items[0].expression.position)
   }
 }

@@ -5,7 +5,8 @@ import SQL
 enum Relations {
   /// The scan of a named relation, all its columns, with what its SELECT may name.
   static func scan(
-    _ name: NameSyntax, catalog: CatalogSnapshot
+    _ name: NameSyntax,
+    catalog: CatalogSnapshot
   ) throws(TallyError) -> (node: ScanNode, defaultBucket: Interval?) {
     if let table = catalog.table(named: name.name) {
       guard case .distributed = table.distribution else { throw notDistributed(table, name.position) }
@@ -28,8 +29,11 @@ enum Relations {
   }
   static func notDistributed(_ table: TableSchema, _ position: Int?) -> TallyError {
     .sql(
-      "55000", "table \"\(table.name)\" is not distributed",
-      hint: "SELECT create_distributed_table('\(table.name)', 'tenant_column')", position: position)
+      "55000",
+      "table \"\(table.name)\" is not distributed",
+      hint: "SELECT create_distributed_table('\(table.name)', 'tenant_column')",
+      position: position
+    )
   }
   private static func scan(_ rollup: RollupDefinition, _ use: LevelUse) -> (node: ScanNode, defaultBucket: Interval?) {
     let stored = rollup.storedColumns
@@ -37,7 +41,11 @@ enum Relations {
     let level = if case .only(let index) = use { index } else { 0 }
     return (
       ScanNode(
-        source: .rollup(rollup.id, use), storedColumns: rollup.outputOrder, output: output, needsMergedGroups: true),
+        source: .rollup(rollup.id, use),
+        storedColumns: rollup.outputOrder,
+        output: output,
+        needsMergedGroups: true
+      ),
       BucketWidths.interval(of: rollup.levels[level].width)
     )
   }

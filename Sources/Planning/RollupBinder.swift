@@ -20,16 +20,23 @@ struct RollupBinder {
     }
     let binder = ExpressionBinder(
       scope: Scope(
-        qualifier: qualifier(plain, table), columns: table.columns.map { OutputColumn($0.name, $0.type) },
-        defaultBucket: options.levels.first.map { BucketWidths.interval(of: $0.width) }), context: context)
+        qualifier: qualifier(plain, table),
+        columns: table.columns.map { OutputColumn($0.name, $0.type) },
+        defaultBucket: options.levels.first.map { BucketWidths.interval(of: $0.width) }
+      ),
+      context: context
+    )
     var condition: Expression?
     if let written = plain.condition { condition = try binder.condition(written, .where) }
     let targets = try self.targets(plain, binder)
     let groups = try self.groups(plain, targets, binder)
     guard !binder.usesStatementTime else {
       throw .sql(
-        "42P17", "functions in a rollup must be immutable", hint: "now() and current_date change with every statement.",
-        position: syntax.name.position)
+        "42P17",
+        "functions in a rollup must be immutable",
+        hint: "now() and current_date change with every statement.",
+        position: syntax.name.position
+      )
     }
     let time = try self.time(groups, table, plain, syntax)
     let levels = try options.levels(finest: time.width, timeType: table.columns[time.column].type)
@@ -37,11 +44,21 @@ struct RollupBinder {
 
     let program = RollupProgram(
       keys: [.column(tenant, table.columns[tenant].type), .column(time.column, table.columns[time.column].type)]
-        + parts.dimensions, measures: parts.measures.map(\.program), condition: condition)
+        + parts.dimensions,
+      measures: parts.measures.map(\.program),
+      condition: condition
+    )
     let definition = RollupDefinition(
-      id: TableID(0), name: syntax.name.name, source: table.id, keys: parts.keys,
+      id: TableID(0),
+      name: syntax.name.name,
+      source: table.id,
+      keys: parts.keys,
       measures: parts.measures.map { RollupMeasure(name: $0.name, kind: $0.program.kind, type: $0.program.type) },
-      levels: levels, sql: syntax.selectText, program: RollupProgramFormat.encode(program), outputOrder: parts.order)
+      levels: levels,
+      sql: syntax.selectText,
+      program: RollupProgramFormat.encode(program),
+      outputOrder: parts.order
+    )
     for level in levels {
       let name = "\(definition.name)_\(level.suffix)"
       if !syntax.ifNotExists { try TableBinder.checkFree(name, syntax.name.position, catalog) }
@@ -73,8 +90,11 @@ struct RollupBinder {
     if let having = plain.having { throw refused("HAVING", "Filter when reading.", having.position) }
     if plain.groupBy.isEmpty {
       throw .sql(
-        "0A000", "a rollup without GROUP BY is not supported",
-        hint: "GROUP BY the tenant key and time_bucket(time).", position: position)
+        "0A000",
+        "a rollup without GROUP BY is not supported",
+        hint: "GROUP BY the tenant key and time_bucket(time).",
+        position: position
+      )
     }
     return plain
   }
@@ -111,7 +131,10 @@ struct RollupBinder {
       case .star, .allFields: throw refused("*", "Name the columns.", position)
       case .call(let call) where call.isDistinct:
         throw refused(
-          "\(call.name)(DISTINCT …)", "Use hll_add_agg(hll_hash_text(x)) or hll_hash_bigint(x).", position)
+          "\(call.name)(DISTINCT …)",
+          "Use hll_add_agg(hll_hash_text(x)) or hll_hash_bigint(x).",
+          position
+        )
       case .call(let call) where call.name == "avg":
         throw refused("avg", "Keep sum(x) and count(x), divide when reading.", position)
       case .call(let call) where call.name == "approx_count_distinct":
@@ -131,7 +154,9 @@ struct RollupBinder {
   }
   /// GROUP BY as expressions, by the rules of SELECT.
   private func groups(
-    _ plain: PlainSelectSyntax, _ targets: [Target], _ binder: ExpressionBinder
+    _ plain: PlainSelectSyntax,
+    _ targets: [Target],
+    _ binder: ExpressionBinder
   ) throws(TallyError) -> [(expression: Expression, position: Int)] {
     binder.clause = .groupBy
     defer { binder.clause = .select }
@@ -166,7 +191,9 @@ struct RollupBinder {
     var width: BucketWidth
   }
   private func time(
-    _ groups: [(expression: Expression, position: Int)], _ table: TableSchema, _ plain: PlainSelectSyntax,
+    _ groups: [(expression: Expression, position: Int)],
+    _ table: TableSchema,
+    _ plain: PlainSelectSyntax,
     _ syntax: CreateRollupSyntax
   ) throws(TallyError) -> Time {
     var found: Time?
@@ -177,8 +204,11 @@ struct RollupBinder {
       }
       guard let column = arguments[1].columnIndex else {
         throw .sql(
-          "0A000", "time_bucket of an expression in a rollup is not supported", hint: "Bucket a column of the table.",
-          position: group.position)
+          "0A000",
+          "time_bucket of an expression in a rollup is not supported",
+          hint: "Bucket a column of the table.",
+          position: group.position
+        )
       }
       guard case .constant(.interval(let span)) = arguments[0].node, let width = BucketWidths.width(of: span) else {
         throw TallyError(.internalError, "a bucket width is not constant")
@@ -187,9 +217,11 @@ struct RollupBinder {
     }
     guard let found else {
       throw .sql(
-        "0A000", "a rollup without time_bucket in GROUP BY is not supported",
+        "0A000",
+        "a rollup without time_bucket in GROUP BY is not supported",
         hint: "Add time_bucket(\(table.timeColumn.map { table.columns[$0].name } ?? "time")) AS bucket to SELECT and GROUP BY.",
-        position: syntax.name.position)
+        position: syntax.name.position
+      )
     }
     return found
   }
@@ -203,15 +235,23 @@ struct RollupBinder {
     var order: [Int] = []
   }
   private func arranged(
-    _ targets: [Target], _ groups: [(expression: Expression, position: Int)], _ binder: ExpressionBinder, tenant: Int,
-    bucket: [UInt8], _ table: TableSchema, _ syntax: CreateRollupSyntax
+    _ targets: [Target],
+    _ groups: [(expression: Expression, position: Int)],
+    _ binder: ExpressionBinder,
+    tenant: Int,
+    bucket: [UInt8],
+    _ table: TableSchema,
+    _ syntax: CreateRollupSyntax
   ) throws(TallyError) -> Parts {
     let tenantName = table.columns[tenant].name
     let groupKeys = groups.map { ExpressionFormat.key($0.expression) }
     guard groups.contains(where: { $0.expression.columnIndex == tenant }) else {
       throw .sql(
-        "0A000", "a rollup without the tenant key in GROUP BY is not supported",
-        hint: "Add \(tenantName) to SELECT and GROUP BY.", position: syntax.name.position)
+        "0A000",
+        "a rollup without the tenant key in GROUP BY is not supported",
+        hint: "Add \(tenantName) to SELECT and GROUP BY.",
+        position: syntax.name.position
+      )
     }
     // 0 tenant, 1 bucket, 2… dimensions, then measures from -1 downwards until the number of keys is known.
     var parts = Parts()
@@ -248,12 +288,18 @@ struct RollupBinder {
     guard let tenantColumn, let bucketColumn, used.count == Set(groupKeys).count else {
       let missing = groups.first { group in !used.contains(ExpressionFormat.key(group.expression)) }
       throw .sql(
-        "0A000", "a rollup must have every GROUP BY expression in its SELECT list", position: missing?.position)
+        "0A000",
+        "a rollup must have every GROUP BY expression in its SELECT list",
+        position: missing?.position
+      )
     }
     guard !parts.measures.isEmpty else {
       throw .sql(
-        "0A000", "a rollup without measures is not supported", hint: "Add count(*) AS count.",
-        position: syntax.name.position)
+        "0A000",
+        "a rollup without measures is not supported",
+        hint: "Add count(*) AS count.",
+        position: syntax.name.position
+      )
     }
     parts.keys = [tenantColumn, bucketColumn] + dimensionColumns
     parts.order = parts.order.map { $0 >= 0 ? $0 : parts.keys.count - 1 - $0 }
@@ -268,8 +314,10 @@ struct RollupBinder {
       }
       let name = reads.sorted().first.map { binder.scope.columns[$0].name } ?? target.name
       throw .sql(
-        "42803", "column \"\(name)\" must appear in the GROUP BY clause or be used in an aggregate function",
-        position: position)
+        "42803",
+        "column \"\(name)\" must appear in the GROUP BY clause or be used in an aggregate function",
+        position: position
+      )
     }
     let call = binder.aggregates[index - Placeholder.aggregates]
     let kind: MeasureKind

@@ -26,12 +26,18 @@ struct RollupLevelChoice {
       guard case .scan(let scan) = projection.input else { return applied(input) }
       let columns = projection.expressions
       let melted = AggregateNode(
-        input: node.input, groups: node.groups.map { $0.substituting(columns) },
+        input: node.input,
+        groups: node.groups.map { $0.substituting(columns) },
         calls: node.calls.map { call in
           AggregateCall(
-            call.function, call.arguments.map { $0.substituting(columns) },
-            filter: call.filter?.substituting(columns), type: call.type)
-        }, names: node.names)
+            call.function,
+            call.arguments.map { $0.substituting(columns) },
+            filter: call.filter?.substituting(columns),
+            type: call.type
+          )
+        },
+        names: node.names
+      )
       projection.input = .scan(chosen(melted, scan))
       return .project(projection)
     default: return applied(input)

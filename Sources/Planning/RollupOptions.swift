@@ -16,8 +16,11 @@ struct RollupOptions {
   init(_ options: [OptionSyntax], name: NameSyntax) throws(TallyError) {
     guard options.contains(where: { $0.name.name == "rollup" && Self.isOn($0.value) }) else {
       throw .sql(
-        "0A000", "materialized views other than rollups are not supported",
-        hint: "CREATE MATERIALIZED VIEW … WITH (rollup, levels = '5 minutes, 1 day') AS SELECT …", position: name.position)
+        "0A000",
+        "materialized views other than rollups are not supported",
+        hint: "CREATE MATERIALIZED VIEW … WITH (rollup, levels = '5 minutes, 1 day') AS SELECT …",
+        position: name.position
+      )
     }
     levelsPosition = name.position
     for option in options {
@@ -50,13 +53,19 @@ struct RollupOptions {
     do throws(TallyError) { interval = try IntervalText.parse(text) } catch { throw error.at(position) }
     guard let width = BucketWidths.width(of: interval) else {
       throw .sql(
-        "22023", "invalid level \"\(text)\"", hint: "A level is whole months, or days and time, and greater than zero.",
-        position: position)
+        "22023",
+        "invalid level \"\(text)\"",
+        hint: "A level is whole months, or days and time, and greater than zero.",
+        position: position
+      )
     }
     if case .microseconds(let micros) = width, BucketWidths.day % micros != 0, micros % BucketWidths.day != 0 {
       throw .sql(
-        "22023", "invalid level \"\(text)\"", hint: "A level divides a day or is whole days, weeks or months.",
-        position: position)
+        "22023",
+        "invalid level \"\(text)\"",
+        hint: "A level divides a day or is whole days, weeks or months.",
+        position: position
+      )
     }
     return Level(width: width, text: text)
   }
@@ -69,8 +78,11 @@ struct RollupOptions {
     }
     guard widths[0].width == finest else {
       throw .sql(
-        "22023", "the width of time_bucket differs from the finest level \"\(widths[0].text)\"",
-        hint: "Write time_bucket(time) without a width.", position: levelsPosition)
+        "22023",
+        "the width of time_bucket differs from the finest level \"\(widths[0].text)\"",
+        hint: "Write time_bucket(time) without a width.",
+        position: levelsPosition
+      )
     }
     guard widths.count <= Limits.levelsMax else {
       throw .sql("22023", "a rollup can have at most \(Limits.levelsMax) levels", position: levelsPosition)
@@ -79,9 +91,12 @@ struct RollupOptions {
       guard fine.width != coarse.width, BucketWidths.nests(fine.width, in: coarse.width) else {
         let isWeek = if case .microseconds(let micros) = fine.width { BucketWidths.isWeeks(micros) } else { false }
         throw .sql(
-          "22023", "level \"\(fine.text)\" does not nest in level \"\(coarse.text)\"",
-          hint: isWeek ? "Read weeks from days: time_bucket('1 week', bucket)." : "Write levels from fine to coarse, each a part of the next.",
-          position: levelsPosition)
+          "22023",
+          "level \"\(fine.text)\" does not nest in level \"\(coarse.text)\"",
+          hint: isWeek
+            ? "Read weeks from days: time_bucket('1 week', bucket)." : "Write levels from fine to coarse, each a part of the next.",
+          position: levelsPosition
+        )
       }
     }
     if timeType == .date, case .microseconds(let micros) = finest, micros % BucketWidths.day != 0 {
@@ -90,22 +105,31 @@ struct RollupOptions {
     try checkKeeps(widths)
     return widths.enumerated().map { index, level in
       RollupLevel(
-        width: level.width, suffix: BucketWidths.suffix(level.width), keep: index < keeps.count ? keeps[index] : nil)
+        width: level.width,
+        suffix: BucketWidths.suffix(level.width),
+        keep: index < keeps.count ? keeps[index] : nil
+      )
     }
   }
   private func checkKeeps(_ widths: [Level]) throws(TallyError) {
     guard let keepPosition else { return }
     guard keeps.count == widths.count else {
       throw .sql(
-        "22023", "option \"keep\" has \(keeps.count) entries for \(widths.count) levels",
-        hint: "Write one for each level, such as '2 days, 400 days, forever'.", position: keepPosition)
+        "22023",
+        "option \"keep\" has \(keeps.count) entries for \(widths.count) levels",
+        hint: "Write one for each level, such as '2 days, 400 days, forever'.",
+        position: keepPosition
+      )
     }
     for (index, (fine, coarse)) in zip(keeps, keeps.dropFirst()).enumerated() {
       guard let coarse else { continue }
       guard let fine, fine.span <= coarse.span else {
         throw .sql(
-          "22023", "level \"\(widths[index + 1].text)\" is kept shorter than level \"\(widths[index].text)\"",
-          hint: "A coarser level must be kept at least as long.", position: keepPosition)
+          "22023",
+          "level \"\(widths[index + 1].text)\" is kept shorter than level \"\(widths[index].text)\"",
+          hint: "A coarser level must be kept at least as long.",
+          position: keepPosition
+        )
       }
     }
   }

@@ -89,7 +89,10 @@ public enum ScalarEvaluator {
   }
 
   private static func call(
-    _ function: Function, _ arguments: [Expression], _ values: [Value], _ type: DataType
+    _ function: Function,
+    _ arguments: [Expression],
+    _ values: [Value],
+    _ type: DataType
   ) throws(TallyError) -> Value? {
     if function.isComparison {
       guard let order = compare(values[0], values[1]) else { return nil }
@@ -194,14 +197,18 @@ public enum ScalarEvaluator {
   static var divisionByZero: TallyError { .sql("22012", "division by zero") }
   private static func scale(_ places: Int64) -> Int { Int(max(-40, min(38, places))) }
   private static func checked(
-    _ result: (partialValue: Int64, overflow: Bool), _ type: DataType
+    _ result: (partialValue: Int64, overflow: Bool),
+    _ type: DataType
   ) throws(TallyError) -> Value {
     guard !result.overflow, IntegerRange.of(type).contains(result.partialValue) else { throw IntegerRange.failure(type) }
     return .fixed(result.partialValue)
   }
   /// PostgreSQL's float checks: an infinite result of finite operands overflows, a zero of non-zero operands underflows.
   private static func finite(
-    _ result: Double, _ a: Double, _ b: Double, _ isNonZero: Bool = false
+    _ result: Double,
+    _ a: Double,
+    _ b: Double,
+    _ isNonZero: Bool = false
   ) throws(TallyError) -> Double {
     if result.isInfinite, a.isFinite, b.isFinite { throw .sql("22003", "value out of range: overflow") }
     if result == 0, isNonZero, a.isFinite { throw .sql("22003", "value out of range: underflow") }

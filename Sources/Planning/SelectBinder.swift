@@ -34,7 +34,10 @@ struct SelectBinder {
 
   /// A chain of UNION ALL is one node, so that a long chain is no deep plan.
   private func collect(
-    _ select: SelectSyntax, into branches: inout [PlanNode], _ depth: Int, isTop: Bool
+    _ select: SelectSyntax,
+    into branches: inout [PlanNode],
+    _ depth: Int,
+    isTop: Bool
   ) throws(TallyError) {
     var pending = [(select, isTop)]
     while let (next, isTop) = pending.popLast() {
@@ -56,8 +59,8 @@ struct SelectBinder {
     var types: [DataType] = []
     for column in 0..<width {
       let all = branches.map { $0.columns[column].type }
-      guard let type = CommonType.of(all) else {
-        let (a, b) = CommonType.clash(all)
+      guard let type = UnifiedType.of(all) else {
+        let (a, b) = UnifiedType.clash(all)
         throw .sql("42804", "UNION types \(all[a].name) and \(all[b].name) cannot be matched")
       }
       types.append(type)
@@ -107,10 +110,12 @@ struct SelectBinder {
         index = found
       default:
         throw .sql(
-          "0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
+          "0A000",
+          "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
           detail: "Only result column names can be used, not expressions or functions.",
           hint: "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
-          position: item.expression.position)
+          position: item.expression.position
+        )
       }
       keys.append(try sortKey(index, columns[index].type, item))
     }
@@ -127,7 +132,10 @@ struct SelectBinder {
   }
 
   private func plain(
-    _ syntax: PlainSelectSyntax, _ select: SelectSyntax, _ depth: Int, _ keepsUntyped: Bool
+    _ syntax: PlainSelectSyntax,
+    _ select: SelectSyntax,
+    _ depth: Int,
+    _ keepsUntyped: Bool
   ) throws(TallyError) -> PlanNode {
     var (node, scope) = try from(syntax.from, depth)
     let binder = ExpressionBinder(scope: scope, context: context)
@@ -159,12 +167,18 @@ struct SelectBinder {
       // Several distinct counts read their input once each: nested, that would multiply without end.
       if binder.distincts.count > 1, !node.hasAtMost(Self.repeatedNodesMax / (binder.distincts.count + 1)) {
         throw .sql(
-          "54001", "several count(DISTINCT …) over so complex a subquery are not supported",
+          "54001",
+          "several count(DISTINCT …) over so complex a subquery are not supported",
           hint: "Count distinct values in separate queries, or use hll_add_agg.",
-          position: syntax.items.first?.expression.position)
+          position: syntax.items.first?.expression.position
+        )
       }
       node = AggregatePlanning.node(
-        input: node, groups: groups, calls: binder.aggregates, distincts: binder.distincts)
+        input: node,
+        groups: groups,
+        calls: binder.aggregates,
+        distincts: binder.distincts
+      )
       if let having { node = .filter(FilterNode(input: node, condition: having)) }
     }
     if let expansion = binder.expansions.first {
@@ -177,8 +191,11 @@ struct SelectBinder {
       let columns = node.columns
       node = .project(
         ProjectNode(
-          input: node, expressions: (0..<visible).map { .column($0, columns[$0].type) },
-          names: columns.prefix(visible).map(\.name)))
+          input: node,
+          expressions: (0..<visible).map { .column($0, columns[$0].type) },
+          names: columns.prefix(visible).map(\.name)
+        )
+      )
     }
     return node
   }
@@ -190,8 +207,10 @@ struct SelectBinder {
       let (scan, bucket) = try Relations.scan(name, catalog: catalog)
       let qualifier = alias ?? name.name
       let scope = Scope(
-        qualifier: qualifier, columns: try renamed(scan.output, columns, qualifier, name.position),
-        defaultBucket: bucket)
+        qualifier: qualifier,
+        columns: try renamed(scan.output, columns, qualifier, name.position),
+        defaultBucket: bucket
+      )
       return (.scan(scan), scope)
     case .subquery(let select, let alias, let columns, let position)?:
       let node = try query(select, depth: depth + 1)
@@ -199,13 +218,17 @@ struct SelectBinder {
     }
   }
   private func renamed(
-    _ columns: [OutputColumn], _ aliases: [String], _ qualifier: String, _ position: Int
+    _ columns: [OutputColumn],
+    _ aliases: [String],
+    _ qualifier: String,
+    _ position: Int
   ) throws(TallyError) -> [OutputColumn] {
     guard aliases.count <= columns.count else {
       throw .sql(
         "42P10",
         "table \"\(qualifier)\" has \(columns.count) columns available but \(aliases.count) columns specified",
-        position: position)
+        position: position
+      )
     }
     var result = columns
     for (index, alias) in aliases.enumerated() { result[index].name = alias }
@@ -213,7 +236,9 @@ struct SelectBinder {
   }
 
   private func targets(
-    _ syntax: PlainSelectSyntax, _ binder: ExpressionBinder, _ keepsUntyped: Bool
+    _ syntax: PlainSelectSyntax,
+    _ binder: ExpressionBinder,
+    _ keepsUntyped: Bool
   ) throws(TallyError) -> [Target] {
     var result: [Target] = []
     for item in syntax.items {
@@ -241,7 +266,11 @@ struct SelectBinder {
           let type = ExpressionBinder.fieldKind(isExtended, field).type
           result.append(
             Target(
-              name: name, expression: .column(Placeholder.expansion(expansion, field), type), position: position))
+              name: name,
+              expression: .column(Placeholder.expansion(expansion, field), type),
+              position: position
+            )
+          )
         }
       default:
         let expression = keepsUntyped ? try binder.bind(item.expression) : try binder.typed(item.expression)
@@ -261,7 +290,9 @@ struct SelectBinder {
 
   /// GROUP BY items: ordinals, input columns, aliases, expressions; each once.
   private func groups(
-    _ syntax: PlainSelectSyntax, _ targets: [Target], _ binder: ExpressionBinder
+    _ syntax: PlainSelectSyntax,
+    _ targets: [Target],
+    _ binder: ExpressionBinder
   ) throws(TallyError) -> [Expression] {
     binder.clause = .groupBy
     defer { binder.clause = .select }
@@ -306,7 +337,11 @@ struct SelectBinder {
 
   /// The target an ORDER BY item means; appended when it is none of them.
   private func sortTarget(
-    _ item: ExpressionSyntax, _ targets: inout [Target], _ visible: Int, _ binder: ExpressionBinder, isDistinct: Bool
+    _ item: ExpressionSyntax,
+    _ targets: inout [Target],
+    _ visible: Int,
+    _ binder: ExpressionBinder,
+    isDistinct: Bool
   ) throws(TallyError) -> Int {
     switch item.kind {
     case .integer(let number): return try ordinal(number, visible, "ORDER BY", item.position)
@@ -326,7 +361,10 @@ struct SelectBinder {
     if let known = targets.firstIndex(where: { same($0.expression, bound) }) { return known }
     guard !isDistinct else {
       throw .sql(
-        "42P10", "for SELECT DISTINCT, ORDER BY expressions must appear in select list", position: item.position)
+        "42P10",
+        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+        position: item.position
+      )
     }
     targets.append(Target(name: "?column?", expression: bound, position: item.position))
     return targets.count - 1
@@ -335,8 +373,11 @@ struct SelectBinder {
     let family = ExpressionCheck.family(type)
     guard ExpressionCheck.isComparable(family), family != .hash else {
       throw .sql(
-        "42883", "could not identify an ordering operator for type \(type.name)",
-        hint: "Use an explicit ordering operator or modify the query.", position: item.expression.position)
+        "42883",
+        "could not identify an ordering operator for type \(type.name)",
+        hint: "Use an explicit ordering operator or modify the query.",
+        position: item.expression.position
+      )
     }
     return SortKey(column: column, isAscending: item.isAscending, nullsFirst: item.nullsFirst ?? !item.isAscending)
   }
@@ -346,20 +387,27 @@ struct SelectBinder {
     for (column, position) in zip(columns, positions) { try checkEquality(column.type, position) }
     return .aggregate(
       AggregateNode(
-        input: node, groups: columns.indices.map { .column($0, columns[$0].type) }, calls: [],
-        names: columns.map(\.name)))
+        input: node,
+        groups: columns.indices.map { .column($0, columns[$0].type) },
+        calls: [],
+        names: columns.map(\.name)
+      )
+    )
   }
 
   /// Puts the state beside the stage's columns, expands it, and points placeholders at the new columns.
   private func expanded(
-    _ node: PlanNode, _ expansion: ExpressionBinder.Expansion, _ expressions: inout [Expression]
+    _ node: PlanNode,
+    _ expansion: ExpressionBinder.Expansion,
+    _ expressions: inout [Expression]
   ) -> PlanNode {
     let columns = node.columns
     let width = columns.count
     let identity = columns.indices.map { Expression.column($0, columns[$0].type) }
     let names = columns.map(\.name)
     let withState = PlanNode.project(
-      ProjectNode(input: node, expressions: identity + [expansion.state], names: names + ["topn"]))
+      ProjectNode(input: node, expressions: identity + [expansion.state], names: names + ["topn"])
+    )
     let kinds: [ExpandTopNNode.Field] = expansion.isExtended ? [.item, .frequency, .upper, .isExact] : [.item, .frequency]
     let fieldNames = kinds.map { "\($0)" }
     for i in expressions.indices {
@@ -370,7 +418,8 @@ struct SelectBinder {
       }
     }
     return .expandTopN(
-      ExpandTopNNode(input: withState, column: width, count: expansion.count, fields: kinds, names: fieldNames))
+      ExpandTopNNode(input: withState, column: width, count: expansion.count, fields: kinds, names: fieldNames)
+    )
   }
 
   // MARK: LIMIT

@@ -29,7 +29,8 @@ struct TableBinder {
         _ = try DefaultValue.bind(value, name: column.name.name, type: type, context: context)
       }
       columns.append(
-        Column(name: column.name.name, type: type, isNotNull: column.isNotNull, defaultSQL: column.defaultText))
+        Column(name: column.name.name, type: type, isNotNull: column.isNotNull, defaultSQL: column.defaultText)
+      )
     }
     var table = TableSchema(id: TableID(0), name: syntax.table.name, columns: columns)
     for option in syntax.options {
@@ -37,13 +38,17 @@ struct TableBinder {
       case "time":
         guard let name = option.value, let index = table.columnIndex(name) else {
           throw .sql(
-            "42703", "column \"\(option.value ?? "")\" named in option \"time\" does not exist",
-            position: option.name.position)
+            "42703",
+            "column \"\(option.value ?? "")\" named in option \"time\" does not exist",
+            position: option.name.position
+          )
         }
         guard columns[index].type.isTime else {
           throw .sql(
-            "42804", "time column \"\(name)\" must be of type date, timestamp or timestamptz",
-            position: option.name.position)
+            "42804",
+            "time column \"\(name)\" must be of type date, timestamp or timestamptz",
+            position: option.name.position
+          )
         }
         table.timeColumn = index
       case "keep": table.keep = try KeepText.parse(option.value ?? "", position: option.name.position)
@@ -54,15 +59,19 @@ struct TableBinder {
     if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
     if table.keep != nil, table.timeColumn == nil {
       throw .sql(
-        "22023", "option \"keep\" needs a column of type date, timestamp or timestamptz",
-        position: syntax.table.position)
+        "22023",
+        "option \"keep\" needs a column of type date, timestamp or timestamptz",
+        position: syntax.table.position
+      )
     }
     return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists)
   }
 
   /// Refuses a name that a table, a rollup or a rollup's level has.
   static func checkFree(_ name: String, _ position: Int, _ catalog: CatalogSnapshot) throws(TallyError) {
-    if catalog.table(named: name) != nil || Relations.isRollup(name, catalog: catalog) { throw .sql("42P07", "relation \"\(name)\" already exists", position: position) }
+    if catalog.table(named: name) != nil || Relations.isRollup(name, catalog: catalog) {
+      throw .sql("42P07", "relation \"\(name)\" already exists", position: position)
+    }
   }
 
   // MARK: DROP
@@ -74,8 +83,11 @@ struct TableBinder {
       guard let table = catalog.table(named: name.name) else {
         if catalog.rollup(named: name.name) != nil {
           throw .sql(
-            "42809", "\"\(name.name)\" is not a table", hint: "Use DROP MATERIALIZED VIEW to remove a rollup.",
-            position: name.position)
+            "42809",
+            "\"\(name.name)\" is not a table",
+            hint: "Use DROP MATERIALIZED VIEW to remove a rollup.",
+            position: name.position
+          )
         }
         guard syntax.ifExists else { throw .sql("42P01", "table \"\(name.name)\" does not exist", position: name.position) }
         notices.append("table \"\(name.name)\" does not exist, skipping")
@@ -83,9 +95,12 @@ struct TableBinder {
       }
       if let dependent = catalog.rollups.first(where: { $0.source == table.id }) {
         throw .sql(
-          "2BP01", "cannot drop table \(name.name) because other objects depend on it",
+          "2BP01",
+          "cannot drop table \(name.name) because other objects depend on it",
           detail: "materialized view \(dependent.name) depends on table \(name.name)",
-          hint: "DROP MATERIALIZED VIEW \(dependent.name) first.", position: name.position)
+          hint: "DROP MATERIALIZED VIEW \(dependent.name) first.",
+          position: name.position
+        )
       }
       ids.append(table.id)
     }
@@ -98,8 +113,11 @@ struct TableBinder {
       guard let rollup = catalog.rollup(named: name.name) else {
         if catalog.table(named: name.name) != nil {
           throw .sql(
-            "42809", "\"\(name.name)\" is not a materialized view", hint: "Use DROP TABLE to remove a table.",
-            position: name.position)
+            "42809",
+            "\"\(name.name)\" is not a materialized view",
+            hint: "Use DROP TABLE to remove a table.",
+            position: name.position
+          )
         }
         guard syntax.ifExists else {
           throw .sql("42P01", "materialized view \"\(name.name)\" does not exist", position: name.position)
@@ -114,7 +132,7 @@ struct TableBinder {
 
   // MARK: create_distributed_table
 
-  func distribute(_ utility: UtilityCall) throws(TallyError) -> DistributeTablePlan {
+  func distribute(_ utility: CatalogCall) throws(TallyError) -> DistributeTablePlan {
     let call = utility.call
     let parameters = ["table_name", "distribution_column", "distribution_type", "colocate_with", "shard_count"]
     var given: [String: ExpressionSyntax] = [:]
@@ -125,15 +143,21 @@ struct TableBinder {
     for (name, value) in call.namedArguments {
       guard parameters.contains(name.name), given[name.name] == nil else {
         throw .sql(
-          "42883", "create_distributed_table has no further argument \"\(name.name)\"",
-          hint: "Arguments: \(parameters.joined(separator: ", ")).", position: name.position)
+          "42883",
+          "create_distributed_table has no further argument \"\(name.name)\"",
+          hint: "Arguments: \(parameters.joined(separator: ", ")).",
+          position: name.position
+        )
       }
       given[name.name] = value
     }
     guard let tableName = try text(given["table_name"]), let columnName = try text(given["distribution_column"]) else {
       throw .sql(
-        "42883", "create_distributed_table needs a table and a column",
-        hint: "SELECT create_distributed_table('table', 'column')", position: utility.position)
+        "42883",
+        "create_distributed_table needs a table and a column",
+        hint: "SELECT create_distributed_table('table', 'column')",
+        position: utility.position
+      )
     }
     guard let table = catalog.table(named: tableName) else {
       throw .sql("42P01", "relation \"\(tableName)\" does not exist", position: given["table_name"]?.position)
@@ -143,19 +167,28 @@ struct TableBinder {
     }
     guard let key = table.columnIndex(columnName) else {
       throw .sql(
-        "42703", "column \"\(columnName)\" of relation \"\(tableName)\" does not exist",
-        position: given["distribution_column"]?.position)
+        "42703",
+        "column \"\(columnName)\" of relation \"\(tableName)\" does not exist",
+        position: given["distribution_column"]?.position
+      )
     }
     guard let family = TenantKey.family(table.columns[key].type) else {
       throw .sql(
-        "0A000", "a tenant key of type \(table.columns[key].type.name) is not supported",
-        hint: "Use an integer or text column.", position: given["distribution_column"]?.position)
+        "0A000",
+        "a tenant key of type \(table.columns[key].type.name) is not supported",
+        hint: "Use an integer or text column.",
+        position: given["distribution_column"]?.position
+      )
     }
     if let kind = try text(given["distribution_type"]), kind != "hash" {
       throw .sql("0A000", "distribution type \"\(kind)\" is not supported", position: given["distribution_type"]?.position)
     }
     var result = DistributeTablePlan(
-      table: table.id, key: key, colocation: .automatic, shardCount: context.defaultShardCount)
+      table: table.id,
+      key: key,
+      colocation: .automatic,
+      shardCount: context.defaultShardCount
+    )
     if let count = given["shard_count"], let number = try integer(count) {
       guard (1...Limits.shardsMax).contains(number) else {
         throw .sql("22023", "shard_count must be between 1 and \(Limits.shardsMax)", position: count.position)
@@ -168,7 +201,10 @@ struct TableBinder {
     return result
   }
   private func colocation(
-    _ other: String, _ family: DataType, _ position: Int?, hasCount: Bool
+    _ other: String,
+    _ family: DataType,
+    _ position: Int?,
+    hasCount: Bool
   ) throws(TallyError) -> DistributeTablePlan.Colocation {
     if other == "none" { return .none }
     guard let table = catalog.table(named: other) else {
@@ -177,7 +213,11 @@ struct TableBinder {
     guard case .distributed(let key, _) = table.distribution else { throw Relations.notDistributed(table, position) }
     guard TenantKey.family(table.columns[key].type) == family else {
       throw .sql(
-        "22023", "cannot colocate with table \"\(other)\"", detail: "Their tenant keys differ in type.", position: position)
+        "22023",
+        "cannot colocate with table \"\(other)\"",
+        detail: "Their tenant keys differ in type.",
+        position: position
+      )
     }
     guard !hasCount else {
       throw .sql("22023", "shard_count cannot be given together with colocate_with a table", position: position)

@@ -9,14 +9,20 @@ enum TypeBinding {
       guard modifiers.isEmpty else {
         if type == .interval {
           throw .sql(
-            "0A000", "interval fields and precision are not supported", hint: "Write interval '1 day'.",
-            position: syntax.position)
+            "0A000",
+            "interval fields and precision are not supported",
+            hint: "Write interval '1 day'.",
+            position: syntax.position
+          )
         }
         if type.isTime {
           throw .sql("0A000", "a precision of \(type.name) is not supported", position: syntax.position)
         }
         throw .sql(
-          "42601", "type modifier is not allowed for type \"\(syntax.name)\"", position: syntax.position)
+          "42601",
+          "type modifier is not allowed for type \"\(syntax.name)\"",
+          position: syntax.position
+        )
       }
       return type
     }
@@ -47,9 +53,11 @@ enum TypeBinding {
       "point", "oid", "regclass", "name", "char":
       let shown = ["float4": "real", "bpchar": "character"][syntax.name] ?? syntax.name
       throw .sql(
-        "0A000", "type \(shown) is not supported",
+        "0A000",
+        "type \(shown) is not supported",
         hint: syntax.name == "float4" ? "Use double precision." : syntax.name == "bpchar" ? "Use text or varchar." : nil,
-        position: syntax.position)
+        position: syntax.position
+      )
     case "serial", "serial4", "serial8", "bigserial", "smallserial", "serial2":
       throw .sql("0A000", "type \(syntax.name) is not supported", hint: "Use bigint.", position: syntax.position)
     default:
@@ -69,11 +77,17 @@ enum TypeBinding {
     }
     guard precision <= Numeric.digitsMax else {
       throw .sql(
-        "0A000", "a NUMERIC precision over \(Numeric.digitsMax) is not supported", position: syntax.position)
+        "0A000",
+        "a NUMERIC precision over \(Numeric.digitsMax) is not supported",
+        position: syntax.position
+      )
     }
     guard (0...precision).contains(scale) else {
       throw .sql(
-        "0A000", "NUMERIC scale \(scale) outside 0 … precision \(precision) is not supported", position: syntax.position)
+        "0A000",
+        "NUMERIC scale \(scale) outside 0 … precision \(precision) is not supported",
+        position: syntax.position
+      )
     }
     return .numeric(precision: UInt8(precision), scale: UInt8(scale))
   }

@@ -42,8 +42,7 @@ struct DeadlineQueue: Sendable {
       var at = 0
       while true {
         var least = at
-        for child in [2 * at + 1, 2 * at + 2] where child < heap.count && heap[child] < heap[least]
-        { least = child }
+        for child in [2 * at + 1, 2 * at + 2] where child < heap.count && heap[child] < heap[least] { least = child }
         if least == at { break }
         heap.swapAt(at, least)
         at = least

@@ -43,7 +43,8 @@ enum ParseThread {
 
   /// Parses and lends the JSON text of the tree.
   static func withParseTree<R>(
-    of text: String, _ body: (UnsafeBufferPointer<UInt8>) throws(TallyError) -> R
+    of text: String,
+    _ body: (UnsafeBufferPointer<UInt8>) throws(TallyError) -> R
   ) throws(TallyError) -> R {
     let result: PgQueryParseResult
     if tokenBound(text.utf8) <= tokensOnCallerStackMax {
@@ -56,7 +57,9 @@ enum ParseThread {
       throw translate(
         ParserComplaint(
           message: error.pointee.message.map { String(cString: $0) } ?? "syntax error",
-          position: Int(error.pointee.cursorpos)))
+          position: Int(error.pointee.cursorpos)
+        )
+      )
     }
     guard let tree = result.parse_tree else {
       throw TallyError(.internalError, "the SQL parser returned neither a tree nor an error")
@@ -91,12 +94,15 @@ enum ParseThread {
     defer { pthread_attr_destroy(&attributes) }
     var thread = pthread_t()
     let status = pthread_create(
-      &thread, &attributes,
+      &thread,
+      &attributes,
       { argument in
         let job = Unmanaged<Job>.fromOpaque(argument!).takeUnretainedValue()
         job.result = job.text.withCString { pg_query_parse($0) }
         return nil
-      }, Unmanaged.passUnretained(job).toOpaque())
+      },
+      Unmanaged.passUnretained(job).toOpaque()
+    )
     guard status == 0 else {
       throw TallyError(.overloaded, "no thread for parsing SQL (error \(status))")
     }

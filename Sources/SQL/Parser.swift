@@ -8,8 +8,10 @@ public import Model
 public func parse(_ text: String) throws(TallyError) -> [ParsedStatement] {
   guard text.utf8.count <= Limits.sqlBytesMax else {
     throw .sql(
-      "54000", "statement text of \(text.utf8.count) bytes is longer than the limit of \(Limits.sqlBytesMax)",
-      hint: "Use tally ingest or the client library to load many rows.")
+      "54000",
+      "statement text of \(text.utf8.count) bytes is longer than the limit of \(Limits.sqlBytesMax)",
+      hint: "Use tally ingest or the client library to load many rows."
+    )
   }
   guard !text.utf8.contains(0) else {
     throw .sql("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
@@ -24,7 +26,9 @@ enum SyntaxFailure {
   /// A nest deeper than `Limits.depthMax`.
   static var tooDeep: TallyError {
     .sql(
-      "54001", "stack depth limit exceeded",
-      hint: "Expressions and subqueries may nest at most \(Limits.depthMax) deep.")
+      "54001",
+      "stack depth limit exceeded",
+      hint: "Expressions and subqueries may nest at most \(Limits.depthMax) deep."
+    )
   }
 }

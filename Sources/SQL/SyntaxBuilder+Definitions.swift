@@ -9,7 +9,8 @@ extension SyntaxBuilder {
         ("inhRelations", "inheritance is"), ("partspec", "PARTITION BY is"), ("partbound", "PARTITION OF is"),
         ("ofTypename", "CREATE TABLE OF is"), ("accessMethod", "USING is"), ("tablespacename", "TABLESPACE is"),
         ("constraints", "table constraints are"),
-      ])
+      ]
+    )
     guard let relation = child(body, "relation") else { throw damaged(body) }
     var columns: [CreateTableSyntax.Column] = []
     for element in tape.elements(child(body, "tableElts")) {
@@ -22,8 +23,11 @@ extension SyntaxBuilder {
       }
     }
     return CreateTableSyntax(
-      table: try relationName(relation), ifNotExists: flag(body, "if_not_exists"), columns: columns,
-      options: try options(child(body, "options")))
+      table: try relationName(relation),
+      ifNotExists: flag(body, "if_not_exists"),
+      columns: columns,
+      options: try options(child(body, "options"))
+    )
   }
 
   private func column(_ definition: Int) throws(TallyError) -> CreateTableSyntax.Column {
@@ -35,7 +39,10 @@ extension SyntaxBuilder {
       throw damaged(definition)
     }
     var result = CreateTableSyntax.Column(
-      name: NameSyntax(name: name, position: position(definition)), type: try self.type(type), isNotNull: false)
+      name: NameSyntax(name: name, position: position(definition)),
+      type: try self.type(type),
+      isNotNull: false
+    )
     for item in tape.elements(child(definition, "constraints")) {
       guard let (_, constraint) = tape.tagged(item) else { throw damaged(item) }
       switch text(constraint, "contype") ?? "" {
@@ -137,8 +144,12 @@ extension SyntaxBuilder {
     guard let query = child(body, "query"), let (tag, inner) = tape.tagged(query), tape.matches(tag, "SelectStmt")
     else { throw damaged(body) }
     return CreateRollupSyntax(
-      name: name, ifNotExists: flag(body, "if_not_exists"), options: try options(child(into, "options")),
-      select: try select(inner, depth: 0), selectText: selectText(inner))
+      name: name,
+      ifNotExists: flag(body, "if_not_exists"),
+      options: try options(child(into, "options")),
+      select: try select(inner, depth: 0),
+      selectText: selectText(inner)
+    )
   }
 
   /// Text of a query from its SELECT to its statement's end.
@@ -164,7 +175,8 @@ extension SyntaxBuilder {
       [
         ("onConflictClause", "ON CONFLICT is"), ("returningList", "RETURNING is"),
         ("withClause", "WITH is"),
-      ])
+      ]
+    )
     guard let relation = child(body, "relation") else { throw damaged(body) }
     if child(relation, "alias") != nil { throw unsupported("an alias of the inserted table is", relation) }
     if let override = text(body, "override"), override != "OVERRIDING_NOT_SET" {
@@ -192,7 +204,8 @@ extension SyntaxBuilder {
       [
         ("sortClause", "ORDER BY after VALUES is"), ("limitCount", "LIMIT after VALUES is"),
         ("limitOffset", "OFFSET after VALUES is"), ("withClause", "WITH is"),
-      ])
+      ]
+    )
     var rows: [[ExpressionSyntax?]] = []
     for list in tape.elements(lists) {
       guard let (_, body) = tape.tagged(list) else { throw damaged(list) }

@@ -67,8 +67,10 @@ extension SyntaxBuilder {
     case "A_Indirection": return try indirection(body, depth)
     case "SubLink":
       throw unsupported(
-        text(body, "subLinkType") == "EXPR_SUBLINK" ? "a scalar subquery is" : "a subquery in an expression is", body,
-        hint: "Use a subquery in FROM.")
+        text(body, "subLinkType") == "EXPR_SUBLINK" ? "a scalar subquery is" : "a subquery in an expression is",
+        body,
+        hint: "Use a subquery in FROM."
+      )
     case "A_ArrayExpr": throw unsupported("ARRAY is", body)
     case "RowExpr": throw unsupported("a row expression is", body)
     case "MinMaxExpr": throw unsupported("GREATEST and LEAST are", body, hint: "Use CASE.")
@@ -240,12 +242,17 @@ extension SyntaxBuilder {
     if flag(body, "agg_within_group") { throw unsupported("WITHIN GROUP is", body) }
     if flag(body, "func_variadic") { throw unsupported("VARIADIC is", body) }
     var result = CallSyntax(
-      name: name, arguments: [], namedArguments: [], isStar: flag(body, "agg_star"),
-      isDistinct: flag(body, "agg_distinct"))
+      name: name,
+      arguments: [],
+      namedArguments: [],
+      isStar: flag(body, "agg_star"),
+      isDistinct: flag(body, "agg_distinct")
+    )
     for argument in tape.elements(child(body, "args")) {
       if let (tag, named) = tape.tagged(argument), tape.matches(tag, "NamedArgExpr") {
         result.namedArguments.append(
-          (NameSyntax(name: text(named, "name") ?? "", position: position(named)), try operand(named, "arg", depth)))
+          (NameSyntax(name: text(named, "name") ?? "", position: position(named)), try operand(named, "arg", depth))
+        )
       } else {
         result.arguments.append(try expression(argument, depth: depth + 1))
       }

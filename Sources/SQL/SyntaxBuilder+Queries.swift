@@ -9,7 +9,9 @@ extension SyntaxBuilder {
       [
         ("withClause", "WITH queries are"), ("intoClause", "SELECT INTO is"), ("windowClause", "window functions are"),
         ("lockingClause", "FOR UPDATE and FOR SHARE are"),
-      ], hint: child(body, "withClause") != nil ? "Use a subquery in FROM." : nil)
+      ],
+      hint: child(body, "withClause") != nil ? "Use a subquery in FROM." : nil
+    )
     if child(body, "valuesLists") != nil { throw unsupported("VALUES outside INSERT is", body) }
     if text(body, "limitOption") == "LIMIT_OPTION_WITH_TIES" { throw unsupported("FETCH FIRST … WITH TIES is", body) }
     var orderBy: [SelectSyntax.SortKey] = []
@@ -20,8 +22,11 @@ extension SyntaxBuilder {
       let nulls = text(key, "sortby_nulls") ?? ""
       orderBy.append(
         SelectSyntax.SortKey(
-          expression: try expression(node, depth: depth + 1), isAscending: direction != "SORTBY_DESC",
-          nullsFirst: nulls == "SORTBY_NULLS_FIRST" ? true : nulls == "SORTBY_NULLS_LAST" ? false : nil))
+          expression: try expression(node, depth: depth + 1),
+          isAscending: direction != "SORTBY_DESC",
+          nullsFirst: nulls == "SORTBY_NULLS_FIRST" ? true : nulls == "SORTBY_NULLS_LAST" ? false : nil
+        )
+      )
     }
     var limit: ExpressionSyntax?
     var offset: ExpressionSyntax?
@@ -59,7 +64,8 @@ extension SyntaxBuilder {
     for item in tape.elements(child(body, "targetList")) {
       guard let (_, target) = tape.tagged(item), let value = child(target, "val") else { throw damaged(item) }
       items.append(
-        PlainSelectSyntax.Item(alias: text(target, "name"), expression: try expression(value, depth: depth + 1)))
+        PlainSelectSyntax.Item(alias: text(target, "name"), expression: try expression(value, depth: depth + 1))
+      )
     }
     let sources = tape.elements(child(body, "fromClause"))
     if sources.count > 1 {
@@ -79,7 +85,13 @@ extension SyntaxBuilder {
       groupBy.append(try expression(node, depth: depth + 1))
     }
     return PlainSelectSyntax(
-      isDistinct: isDistinct, items: items, from: from, condition: condition, groupBy: groupBy, having: having)
+      isDistinct: isDistinct,
+      items: items,
+      from: from,
+      condition: condition,
+      groupBy: groupBy,
+      having: having
+    )
   }
 
   private func fromItem(_ node: Int, _ depth: Int) throws(TallyError) -> FromSyntax {
@@ -96,16 +108,26 @@ extension SyntaxBuilder {
       if child(inner, "valuesLists") != nil { throw unsupported("VALUES in FROM is", inner) }
       guard let alias else {
         throw .sql(
-          "42601", "subquery in FROM must have an alias", hint: "For example, FROM (SELECT ...) [AS] foo.",
-          position: position(inner))
+          "42601",
+          "subquery in FROM must have an alias",
+          hint: "For example, FROM (SELECT ...) [AS] foo.",
+          position: position(inner)
+        )
       }
       return .subquery(
-        try select(inner, depth: depth), alias: alias, columnAliases: columns, position: position(inner))
+        try select(inner, depth: depth),
+        alias: alias,
+        columnAliases: columns,
+        position: position(inner)
+      )
     case "JoinExpr":
       throw unsupported("joins are", body, hint: "Query one table, rollup or subquery.")
     case "RangeFunction":
       throw unsupported(
-        "a function in FROM is", body, hint: "Use (topn(state, 10)).* in the select list.")
+        "a function in FROM is",
+        body,
+        hint: "Use (topn(state, 10)).* in the select list."
+      )
     case "RangeTableSample": throw unsupported("TABLESAMPLE is", body)
     default: throw unsupported("this FROM item is", body)
     }

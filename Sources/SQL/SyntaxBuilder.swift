@@ -78,8 +78,11 @@ struct SyntaxBuilder {
     for (name, what) in fields {
       if let field = tape.field(object, name) {
         throw .sql(
-          "0A000", "\(what) not supported", hint: hint,
-          position: position(atByte: firstLocation(field) ?? firstLocation(object) ?? 0))
+          "0A000",
+          "\(what) not supported",
+          hint: hint,
+          position: position(atByte: firstLocation(field) ?? firstLocation(object) ?? 0)
+        )
       }
     }
   }

@@ -192,8 +192,10 @@ public struct ExpressionSyntax: Sendable {
     case inList(ExpressionSyntax, [ExpressionSyntax], negated: Bool)
     case like(ExpressionSyntax, ExpressionSyntax, negated: Bool)
     case caseWhen(
-      operand: ExpressionSyntax?, branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)],
-      otherwise: ExpressionSyntax?)
+      operand: ExpressionSyntax?,
+      branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)],
+      otherwise: ExpressionSyntax?
+    )
     case coalesce([ExpressionSyntax])
     case nullIf(ExpressionSyntax, ExpressionSyntax)
     case cast(ExpressionSyntax, TypeSyntax)

@@ -29,12 +29,22 @@ final class ClusterClient: Sendable {
   }
   /// Runs `body` with connections to the cluster.
   static func run<R: Sendable>(
-    _ near: Surroundings, _ name: String, _ body: @escaping @Sendable (ClusterClient) async throws -> R
+    _ near: Surroundings,
+    _ name: String,
+    _ body: @escaping @Sendable (ClusterClient) async throws -> R
   ) async throws -> R {
     let pool = ConnectionPool(
-      identity: { PeerIdentity(name: name) }, network: near.network, clock: near.clock, random: near.random)
+      identity: { PeerIdentity(name: name) },
+      network: near.network,
+      clock: near.clock,
+      random: near.random
+    )
     let map = ClusterMap(
-      coordinators: [SimulatedCluster.coordinator], pool: pool, clock: near.clock, random: near.random)
+      coordinators: [SimulatedCluster.coordinator],
+      pool: pool,
+      clock: near.clock,
+      random: near.random
+    )
     return try await withThrowingTaskGroup(of: R?.self) { group in
       group.addTask {
         await pool.run()
@@ -83,7 +93,9 @@ final class ClusterClient: Sendable {
   }
   /// Repeats `body` while it fails in a way that time heals. `accepted` are SQL states that mean that an earlier try succeeded.
   func persist(
-    _ what: String, accepting accepted: [String] = [], _ body: @Sendable () async throws -> Void
+    _ what: String,
+    accepting accepted: [String] = [],
+    _ body: @Sendable () async throws -> Void
   ) async throws {
     var tries = 0
     while true {

@@ -153,12 +153,18 @@ final class ClusterRun: @unchecked Sendable {
   // MARK: Producing
 
   private static func produce(
-    _ source: Int, _ client: ClusterClient, _ workload: Workload, _ ledger: Ledger, _ random: SeededGenerator
+    _ source: Int,
+    _ client: ClusterClient,
+    _ workload: Workload,
+    _ ledger: Ledger,
+    _ random: SeededGenerator
   ) async throws {
     let clock = client.near.clock
     let session = try await Producer.open(
       OpenProducer(table: "events", name: "source \(source)", chunkBytes: 4096, fingerprint: .zero, again: false),
-      map: client.map, deadline: clock.now + .seconds(600))
+      map: client.map,
+      deadline: clock.now + .seconds(600)
+    )
     let routing = try await current(client)
     guard let table = routing.catalog.table(named: "events") else {
       throw TallyError(.internalError, "the table that was created is not in the catalog")
@@ -209,7 +215,8 @@ final class ClusterRun: @unchecked Sendable {
   private static func current(_ client: ClusterClient) async throws -> RequestRouting {
     while true {
       do { return try await client.map.current(deadline: client.near.clock.now + .seconds(5)) } catch let error as TallyError
-        where error.isRetryable { try await client.near.clock.sleep(for: .milliseconds(50)) }
+        where error.isRetryable
+      { try await client.near.clock.sleep(for: .milliseconds(50)) }
     }
   }
 
@@ -253,7 +260,13 @@ final class ClusterRun: @unchecked Sendable {
   private func note(_ event: String, _ what: String) {
     world.log.append(
       SimulatedEventLog.Event(
-        time: world.executor.now, node: "simulation", level: .info, event: event, fields: [("what", what)]))
+        time: world.executor.now,
+        node: "simulation",
+        level: .info,
+        event: event,
+        fields: [("what", what)]
+      )
+    )
   }
 
   // MARK: Reading
@@ -286,15 +299,27 @@ final class ClusterRun: @unchecked Sendable {
   }
   private static func filter(_ tenant: Int64?) -> String { tenant.map { " WHERE tenant = \($0)" } ?? "" }
   private func readRows(
-    _ client: ClusterClient, _ tenant: Int64?, _ before: Ledger.Known, _ seen: inout [Int64?: Int]
+    _ client: ClusterClient,
+    _ tenant: Int64?,
+    _ before: Ledger.Known,
+    _ seen: inout [Int64?: Int]
   ) async throws {
     let answer = try await client.query("SELECT id FROM events" + Self.filter(tenant))
-    ledger.check(ids: answer.compactMap { $0[0].integer }, tenant: tenant, since: before, "read of \(tenant.map { "tenant \($0)" } ?? "all")")
+    ledger.check(
+      ids: answer.compactMap { $0[0].integer },
+      tenant: tenant,
+      since: before,
+      "read of \(tenant.map { "tenant \($0)" } ?? "all")"
+    )
     judge(answer.count, "rows", tenant, before, &seen)
   }
   /// The table's number of rows, the rollup's, the table's again: none may be less than the one before it.
   private func readBetween(
-    _ client: ClusterClient, _ relation: String, _ tenant: Int64?, _ before: Ledger.Known, _ seen: inout [Int64?: Int]
+    _ client: ClusterClient,
+    _ relation: String,
+    _ tenant: Int64?,
+    _ before: Ledger.Known,
+    _ seen: inout [Int64?: Int]
   ) async throws {
     let filter = Self.filter(tenant)
     for sql in ["SELECT count(*) FROM events", "SELECT sum(n) FROM \(relation)", "SELECT count(*) FROM events"] {
@@ -316,7 +341,11 @@ final class ClusterRun: @unchecked Sendable {
     if let other = counts.keys.sorted().first { ledger.violated("\(relation) has tenant \(other)") }
   }
   private func judge(
-    _ count: Int, _ what: String, _ tenant: Int64?, _ before: Ledger.Known, _ seen: inout [Int64?: Int]
+    _ count: Int,
+    _ what: String,
+    _ tenant: Int64?,
+    _ before: Ledger.Known,
+    _ seen: inout [Int64?: Int]
   ) {
     let bounds = ledger.bounds(tenant, since: before)
     if !bounds.contains(count) { ledger.violated("\(what): \(count) of \(bounds)") }

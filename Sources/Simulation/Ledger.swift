@@ -3,8 +3,9 @@
 // Laws: an acknowledged row is there exactly once from its acknowledgement on; a row that was sent is there at most once; no other
 // row ever is. A batch of one shard is there whole or not at all. What one reader saw, it sees again. A rollup counts what the
 // table holds, at every level, at every moment.
-internal import Synchronization
+
 import Model
+internal import Synchronization
 
 /// The memory of a run.
 final class Ledger: Sendable {
@@ -35,7 +36,8 @@ final class Ledger: Sendable {
     self.rows = rows
     let none = [Bool](repeating: false, count: rows.count + 1)
     state = Mutex(
-      State(known: Known(isSent: none, isAcknowledged: none, batch: [Int](repeating: -1, count: rows.count + 1))))
+      State(known: Known(isSent: none, isAcknowledged: none, batch: [Int](repeating: -1, count: rows.count + 1)))
+    )
   }
   var known: Known { state.withLock { $0.known } }
   var violations: [String] { state.withLock { $0.violations } }

@@ -46,7 +46,9 @@ struct RollupTruth {
           found[String(decoding: item.key, as: UTF8.self)] = item.upper
         }
         if state.total != items.values.reduce(0, +) { return "items have a total of \(state.total)" }
-      } else if cells[5] != .null { return "items are \(cells[5])" }
+      } else if cells[5] != .null {
+        return "items are \(cells[5])"
+      }
       return found == items ? nil : "items differ"
     }
   }
@@ -75,7 +77,9 @@ struct RollupTruth {
   private func checkRows(_ client: ClusterClient, _ ledger: Ledger, _ what: String) async throws {
     let before = ledger.known
     let answer = try await client.query(
-      "SELECT id, tenant, ts, user_id, item, value FROM events", timeout: .seconds(60))
+      "SELECT id, tenant, ts, user_id, item, value FROM events",
+      timeout: .seconds(60)
+    )
     ledger.check(ids: answer.compactMap { $0[0].integer }, tenant: nil, since: before, what)
     for cells in answer {
       guard let id = cells[0].integer, id >= 1, id <= rows.count else { continue }
@@ -88,14 +92,20 @@ struct RollupTruth {
     }
   }
   private func checkGroups(
-    _ client: ClusterClient, _ ledger: Ledger, _ relation: String, _ start: (Int64) -> Int64, _ what: String
+    _ client: ClusterClient,
+    _ ledger: Ledger,
+    _ relation: String,
+    _ start: (Int64) -> Int64,
+    _ what: String
   ) async throws {
     var expected: [Key: Measures] = [:]
     for row in rows {
       expected[Key(tenant: row.tenant, bucket: row.time.map(start)), default: Measures()].add(row)
     }
     let answer = try await client.query(
-      "SELECT tenant, bucket, \(Self.measures) FROM \(relation) GROUP BY tenant, bucket", timeout: .seconds(60))
+      "SELECT tenant, bucket, \(Self.measures) FROM \(relation) GROUP BY tenant, bucket",
+      timeout: .seconds(60)
+    )
     for cells in answer {
       let key = Key(tenant: cells[0].integer ?? -1, bucket: cells[1].integer)
       guard let measures = expected.removeValue(forKey: key) else {

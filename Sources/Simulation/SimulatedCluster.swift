@@ -38,7 +38,10 @@ final class SimulatedProcess: @unchecked Sendable {
   private(set) var faults = 0
 
   init(
-    _ world: SimulatedWorld, _ node: SimulatedNode, _ ledger: Ledger, isTask: Bool = false,
+    _ world: SimulatedWorld,
+    _ node: SimulatedNode,
+    _ ledger: Ledger,
+    isTask: Bool = false,
     _ program: @escaping @Sendable (Surroundings, Promise<Int32>) async throws -> Void
   ) {
     self.world = world
@@ -127,19 +130,28 @@ final class SimulatedCluster: Sendable {
     servers.append(
       SimulatedProcess(world, coordinator, ledger) { near, stop in
         try await Coordinator.run(
-          near, CoordinatorSettings(name: "coordinator-1", listen: Self.coordinator, initializes: true), stop: stop)
-      })
+          near,
+          CoordinatorSettings(name: "coordinator-1", listen: Self.coordinator, initializes: true),
+          stop: stop
+        )
+      }
+    )
     for number in 1...workload.workers {
       let name = "worker-\(number)"
       let host = "10.0.1.\(number)"
       let node = world.node(name, host: host)
       node.wallOffsetMicroseconds = workload.wallOffsets[number]
       var settings = WorkerSettings(
-        name: name, listen: NetworkAddress(host: host, port: 7500), coordinators: [Self.coordinator], initializes: true)
+        name: name,
+        listen: NetworkAddress(host: host, port: 7500),
+        coordinators: [Self.coordinator],
+        initializes: true
+      )
       workload.tune(&settings)
       let tuned = settings
       servers.append(
-        SimulatedProcess(world, node, ledger) { near, stop in try await Worker.run(near, tuned, stop: stop) })
+        SimulatedProcess(world, node, ledger) { near, stop in try await Worker.run(near, tuned, stop: stop) }
+      )
     }
     self.servers = servers
   }

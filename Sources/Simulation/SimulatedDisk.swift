@@ -1,10 +1,11 @@
-internal import Bytes
 // SimulatedDisk.swift — the Disk capability in memory, with crashes, failures and counted operations.
 //
 // Without an executor every operation completes at once: a test of storage needs nothing else. With one, operations take
 // virtual time. Operations that change something are counted from 1 (`write(sync: true)` is two: the write, the sync);
 // the disk can be told to crash after the n-th (it takes effect, but neither it nor any later operation returns: they
 // throw `SimulatedCrash`), or to fail the n-th. A failed sync is a crash (rule D8).
+
+internal import Bytes
 public import Capabilities
 internal import Synchronization
 

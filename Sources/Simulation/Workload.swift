@@ -87,12 +87,15 @@ struct Workload: Sendable {
             if random.chance(percent: 15) { offset = random.next(below: offset + 1) }
             let tenant = min(random.next(below: tenantCount), random.next(below: tenantCount))
             return EventRow(
-              id: id, tenant: Int64(tenant),
+              id: id,
+              tenant: Int64(tenant),
               time: random.chance(percent: 1) ? nil : Self.firstDay + Int64(offset),
               user: random.chance(percent: 2) ? nil : Int64(random.next(below: users)),
               item: random.chance(percent: 2) ? nil : "item \(random.next(below: 20))",
-              value: Int64(random.next(below: 1000)) - 50)
-          })
+              value: Int64(random.next(below: 1000)) - 50
+            )
+          }
+        )
       }
       sources.append(list)
     }
@@ -134,7 +137,9 @@ struct Workload: Sendable {
 
   /// A chunk's batches: each shard's rows, in up to two parts.
   static func split(
-    _ rows: [EventRow], _ table: TableSchema, _ routing: RequestRouting
+    _ rows: [EventRow],
+    _ table: TableSchema,
+    _ routing: RequestRouting
   ) throws -> [(batch: ShardBatch, rows: [EventRow])] {
     guard case .distributed(_, let group) = table.distribution else {
       throw TallyError(.staleCatalog, "the table is not distributed")
@@ -160,7 +165,9 @@ struct Workload: Sendable {
       rows.map { row in row.item.map { .text($0) } ?? .null }, rows.map { fixed($0.id) }, rows.map { fixed($0.value) },
     ]
     return Batch(
-      count: rows.count, columns: zip(table.columns, columns).map { ColumnVector($0.type, values: $1) })
+      count: rows.count,
+      columns: zip(table.columns, columns).map { ColumnVector($0.type, values: $1) }
+    )
   }
   /// What stands for a chunk's content in its keys.
   static func contentHash(_ rows: [EventRow]) -> Hash128 {

@@ -189,7 +189,12 @@ final class ChunkBuilder {
     }
     shownBorders = borderCount
     return MemChunk(
-      offset: 0, count: count, stored: columns, borderBuffer: borders, borderRange: 0..<borderCount)
+      offset: 0,
+      count: count,
+      stored: columns,
+      borderBuffer: borders,
+      borderRange: 0..<borderCount
+    )
   }
 }
 

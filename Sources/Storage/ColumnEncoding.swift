@@ -118,7 +118,10 @@ enum ColumnEncoding {
 
   /// Reads a block of at most `blockRowsMax` rows that fills the reader.
   static func decode(
-    _ reader: inout ByteReader, type: DataType, rows: Int, dictionary: TextDictionary?
+    _ reader: inout ByteReader,
+    type: DataType,
+    rows: Int,
+    dictionary: TextDictionary?
   ) throws(DecodingFailure) -> ColumnVector {
     let start = reader.position
     let flags = try reader.u8()
@@ -138,7 +141,10 @@ enum ColumnEncoding {
     return ColumnVector(type, values, validity: validity)
   }
   private static func decodeValues(
-    _ reader: inout ByteReader, _ type: DataType, _ rows: Int, _ dictionary: TextDictionary?
+    _ reader: inout ByteReader,
+    _ type: DataType,
+    _ rows: Int,
+    _ dictionary: TextDictionary?
   ) throws(DecodingFailure) -> ColumnVector.Values {
     switch type.layout {
     case .fixed: return .fixed(try IntegerEncoding.decode(&reader, count: rows))
@@ -151,9 +157,12 @@ enum ColumnEncoding {
       return .interval(
         (0..<rows).map {
           Interval(
-            months: Int32(truncatingIfNeeded: months[$0]), days: Int32(truncatingIfNeeded: days[$0]),
-            microseconds: micros[$0])
-        })
+            months: Int32(truncatingIfNeeded: months[$0]),
+            days: Int32(truncatingIfNeeded: days[$0]),
+            microseconds: micros[$0]
+          )
+        }
+      )
     case .text:
       if let dictionary {
         return .codes(try IntegerEncoding.decodeCodes(&reader, count: rows, below: max(1, dictionary.count)), dictionary)
@@ -176,7 +185,10 @@ enum ColumnEncoding {
     case 2:
       let start = reader.position
       return try HuffmanCode.decode(
-        try reader.slice(try reader.count(max: reader.remaining, "coded bytes")), count: count, at: start)
+        try reader.slice(try reader.count(max: reader.remaining, "coded bytes")),
+        count: count,
+        at: start
+      )
     case let form: throw DecodingFailure(.unknown, at: reader.position - 1, "bytes of form \(form)")
     }
   }

@@ -136,8 +136,11 @@ enum IntegerEncoding {
       while bits > 0 && bins[bits] == 0 { bits -= 1 }
       let header = 3 + signedVarintBytes(base)
       var best = Frame(
-        base: base, width: PackedBits.storable(bits), exceptions: 0,
-        bytes: header + PackedBits.byteCount(values.count, width: PackedBits.storable(bits)))
+        base: base,
+        width: PackedBits.storable(bits),
+        exceptions: 0,
+        bytes: header + PackedBits.byteCount(values.count, width: PackedBits.storable(bits))
+      )
       var width = min(bits - 1, 56)
       while width >= 0 {
         var exceptions = 0
@@ -196,7 +199,9 @@ enum IntegerEncoding {
   }
   /// Reads `count` integers that must be below `bound`.
   static func decodeCodes(
-    _ reader: inout ByteReader, count: Int, below bound: Int
+    _ reader: inout ByteReader,
+    count: Int,
+    below bound: Int
   ) throws(DecodingFailure) -> [UInt32] {
     var failure: DecodingFailure?
     let start = reader.position
@@ -219,7 +224,9 @@ enum IntegerEncoding {
   }
   /// Reads `count` lengths as offsets whose last is at most `limit`.
   static func decodeOffsets(
-    _ reader: inout ByteReader, count: Int, max limit: Int
+    _ reader: inout ByteReader,
+    count: Int,
+    max limit: Int
   ) throws(DecodingFailure) -> [UInt32] {
     let start = reader.position
     let lengths = try decodeCodes(&reader, count: count, below: min(limit, Int(UInt32.max) - 1) + 1)
@@ -237,7 +244,10 @@ enum IntegerEncoding {
   }
   @inline(__always)
   private static func decode<T: FixedWidthInteger>(
-    _ reader: inout ByteReader, count: Int, into out: UnsafeMutablePointer<T>?, mayRun: Bool
+    _ reader: inout ByteReader,
+    count: Int,
+    into out: UnsafeMutablePointer<T>?,
+    mayRun: Bool
   ) throws(DecodingFailure) {
     let scheme = try reader.u8()
     guard count > 0, let out else {
@@ -266,7 +276,11 @@ enum IntegerEncoding {
   }
   @inline(__always)
   private static func readFrames<T: FixedWidthInteger>(
-    _ reader: inout ByteReader, count: Int, low: UInt64, step: UInt64, into out: UnsafeMutablePointer<T>
+    _ reader: inout ByteReader,
+    count: Int,
+    low: UInt64,
+    step: UInt64,
+    into out: UnsafeMutablePointer<T>
   ) throws(DecodingFailure) {
     var start = 0
     while start < count {
@@ -282,7 +296,14 @@ enum IntegerEncoding {
       let target = out + start
       if let source = packed.baseAddress ?? reader.base.baseAddress {
         PackedBits.unpack(
-          source, readable: readable, width: width, count: m, add: low &+ step &* base, step: step, into: target)
+          source,
+          readable: readable,
+          width: width,
+          count: m,
+          add: low &+ step &* base,
+          step: step,
+          into: target
+        )
       }
       if exceptions > 0 {
         let places = try reader.slice(exceptions * 2)
@@ -298,7 +319,9 @@ enum IntegerEncoding {
   }
   @inline(__always)
   private static func decodeRuns<T: FixedWidthInteger>(
-    _ reader: inout ByteReader, count: Int, into out: UnsafeMutablePointer<T>
+    _ reader: inout ByteReader,
+    count: Int,
+    into out: UnsafeMutablePointer<T>
   ) throws(DecodingFailure) {
     let start = reader.position
     let runCount = try reader.count(max: count, "runs")

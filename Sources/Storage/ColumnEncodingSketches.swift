@@ -128,7 +128,10 @@ extension ColumnEncoding {
     return HLLColumn(parameters: parameters, forms: forms.map { UInt8(truncatingIfNeeded: $0) }, offsets: offsets, words: words)
   }
   static func decodeTopN(
-    _ reader: inout ByteReader, _ type: DataType, _ rows: Int, _ dictionary: TextDictionary
+    _ reader: inout ByteReader,
+    _ type: DataType,
+    _ rows: Int,
+    _ dictionary: TextDictionary
   ) throws(DecodingFailure) -> TopNColumn {
     guard case .topn(let parameters) = type else { fatalError("decoding \(type.name) as topn") }
     let start = reader.position
@@ -138,11 +141,14 @@ extension ColumnEncoding {
       throw DecodingFailure(.malformed, at: start, "items of an empty dictionary")
     }
     return TopNColumn(
-      parameters: parameters, offsets: offsets,
+      parameters: parameters,
+      offsets: offsets,
       codes: try IntegerEncoding.decodeCodes(&reader, count: items, below: max(1, dictionary.count)),
       uppers: try IntegerEncoding.decode(&reader, count: items),
       errors: try IntegerEncoding.decode(&reader, count: items),
       absent: try IntegerEncoding.decode(&reader, count: rows),
-      totals: try IntegerEncoding.decode(&reader, count: rows), dictionary: dictionary)
+      totals: try IntegerEncoding.decode(&reader, count: rows),
+      dictionary: dictionary
+    )
   }
 }

@@ -12,8 +12,12 @@ public enum Compaction {
   /// Rows of chunks with after < position ≤ through; nil when there are none. States are merged into one run. Positions must
   /// be kept where a mark (watermark, pin) lies within the range. Throws 22003 when merging states overflows.
   public static func flush(
-    _ chunks: [MemChunk], layout: RelationLayout, after: LogPosition = LogPosition(0), through: LogPosition,
-    keepPositions: Bool, pruning: TopNPruning = .none
+    _ chunks: [MemChunk],
+    layout: RelationLayout,
+    after: LogPosition = LogPosition(0),
+    through: LogPosition,
+    keepPositions: Bool,
+    pruning: TopNPruning = .none
   ) throws -> SectionInput? {
     let all = Array(layout.columns.indices)
     var batches: [Batch] = []
@@ -33,18 +37,33 @@ public enum Compaction {
     if layout.isState {
       invariant(!keepPositions, "merged states have no positions")
       return try states(
-        batches, layout, low: LogPosition(low), high: LogPosition(high), pruning: pruning, floor: nil)
+        batches,
+        layout,
+        low: LogPosition(low),
+        high: LogPosition(high),
+        pruning: pruning,
+        floor: nil
+      )
     }
     return SectionInput(
-      layout: layout, rows: Batch.concatenate(batches, types: layout.types), positions: positions,
-      keepsPositions: keepPositions, low: LogPosition(low), high: LogPosition(high), order: .log)
+      layout: layout,
+      rows: Batch.concatenate(batches, types: layout.types),
+      positions: positions,
+      keepsPositions: keepPositions,
+      low: LogPosition(low),
+      high: LogPosition(high),
+      order: .log
+    )
   }
 
   /// Merges sections of one relation; raw rows come out as one section per day slice. `floor` drops states whose bucket starts
   /// below it (infinite and NULL buckets stay). Without `dropPositions` positions are kept if every section has them.
   /// Throws `DecodingFailure` on damaged bytes, 22003 when merging states overflows.
   public static func merge(
-    _ sections: [SegmentSection], layout: RelationLayout, dropPositions: Bool, pruning: TopNPruning = .none,
+    _ sections: [SegmentSection],
+    layout: RelationLayout,
+    dropPositions: Bool,
+    pruning: TopNPruning = .none,
     floor: Int64? = nil
   ) throws -> SectionInput? {
     // By place in the log, so that the order in which the caller lists them does not matter.
@@ -65,12 +84,23 @@ public enum Compaction {
       }
     }
     return SectionInput(
-      layout: layout, rows: Batch.concatenate(batches, types: layout.types), positions: positions,
-      keepsPositions: !dropPositions && !positions.isEmpty, low: first.summary.low, high: high, order: .log)
+      layout: layout,
+      rows: Batch.concatenate(batches, types: layout.types),
+      positions: positions,
+      keepsPositions: !dropPositions && !positions.isEmpty,
+      low: first.summary.low,
+      high: high,
+      order: .log
+    )
   }
 
   private static func states(
-    _ runs: [Batch], _ layout: RelationLayout, low: LogPosition, high: LogPosition, pruning: TopNPruning, floor: Int64?
+    _ runs: [Batch],
+    _ layout: RelationLayout,
+    low: LogPosition,
+    high: LogPosition,
+    pruning: TopNPruning,
+    floor: Int64?
   ) throws -> SectionInput? {
     var merged = try StateMerge.merge(runs, keyCount: layout.keyCount, measures: layout.measures, pruning: pruning)
     if let floor, let bucket = layout.timeColumn, case .fixed(let starts) = merged.columns[bucket].values {

@@ -45,8 +45,12 @@ public struct DataDirectory: Sendable {
     let lock: any DiskLock
     do { lock = try await disk.lock(lockPath) } catch let failure as DiskFailure where failure.kind == .locked {
       throw TallyError(
-        .unavailable, "the data directory is in use by another process", sqlState: "55006", detail: failure.message,
-        hint: "Stop the other process, or choose another directory.")
+        .unavailable,
+        "the data directory is in use by another process",
+        sqlState: "55006",
+        detail: failure.message,
+        hint: "Stop the other process, or choose another directory."
+      )
     }
     do {
       let names = try await disk.list("").map(\.name).filter { $0 != lockPath && $0 != identityPath + ".tmp" }
@@ -56,8 +60,12 @@ public struct DataDirectory: Sendable {
         let isOurs = parts.contains(name)
         if isOurs, try await disk.list(name).isEmpty { continue }
         throw TallyError(
-          .invalid, "the data directory is not empty and has no \(identityPath)", sqlState: "55000",
-          detail: "it contains \(name)", hint: "Choose an empty directory.")
+          .invalid,
+          "the data directory is not empty and has no \(identityPath)",
+          sqlState: "55000",
+          detail: "it contains \(name)",
+          hint: "Choose an empty directory."
+        )
       }
       return (lock, nil)
     } catch {
@@ -89,15 +97,20 @@ public struct DataDirectory: Sendable {
   static func check(_ found: Identity, _ wanted: Identity) throws(TallyError) {
     guard found.cluster == wanted.cluster else {
       throw TallyError(
-        .wrongCluster, "the data directory belongs to another cluster", detail: "it is of \(found.cluster), not \(wanted.cluster)",
-        hint: "Choose the directory of this cluster's node, or an empty one.")
+        .wrongCluster,
+        "the data directory belongs to another cluster",
+        detail: "it is of \(found.cluster), not \(wanted.cluster)",
+        hint: "Choose the directory of this cluster's node, or an empty one."
+      )
     }
     guard found.role == wanted.role else {
       throw TallyError(.wrongCluster, "the data directory belongs to a \(found.role), not to a \(wanted.role)")
     }
     guard found.node == wanted.node, found.name == wanted.name else {
       throw TallyError(
-        .wrongCluster, "the data directory belongs to node \(found.name) (\(found.node)), not to \(wanted.name) (\(wanted.node))")
+        .wrongCluster,
+        "the data directory belongs to node \(found.name) (\(found.node)), not to \(wanted.name) (\(wanted.node))"
+      )
     }
   }
   /// The bytes of IDENTITY: a line `tally data directory, format <n>`, then `cluster`, `node`, `name`, `role` with their values, and
@@ -119,8 +132,11 @@ public struct DataDirectory: Sendable {
     }
     guard format <= version else {
       throw TallyError(
-        .unsupported, "the data directory has format \(format), this version reads up to \(version)", sqlState: "0A000",
-        hint: "Start the newer version that wrote it.")
+        .unsupported,
+        "the data directory has format \(format), this version reads up to \(version)",
+        sqlState: "0A000",
+        hint: "Start the newer version that wrote it."
+      )
     }
     func value(_ line: Int, _ key: String) throws(TallyError) -> String {
       guard lines.indices.contains(line), lines[line].hasPrefix(key + " ") else { throw damaged("no \(key)") }

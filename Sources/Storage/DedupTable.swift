@@ -92,7 +92,9 @@ public struct DedupTable: Equatable, Sendable {
     session.maxSequence = max(session.maxSequence, key.sequence)
     session.doneBelow = max(session.doneBelow, key.doneBelow)
     session.remembered.insert(
-      Remembered(sequence: key.sequence, position: position, hash: contentHash.high), at: session.place(of: key.sequence))
+      Remembered(sequence: key.sequence, position: position, hash: contentHash.high),
+      at: session.place(of: key.sequence)
+    )
     session.trim()
     sessions[key.session] = session
   }
@@ -133,7 +135,10 @@ public struct DedupTable: Equatable, Sendable {
       var session = Session(lastLogTime: try reader.i64(), maxSequence: try reader.u64(), doneBelow: try reader.u64())
       for _ in 0..<(try reader.count(max: Int(window + firstKept), "remembered batches")) {
         let known = Remembered(
-          sequence: try reader.u64(), position: LogPosition(try reader.u64()), hash: try reader.u64())
+          sequence: try reader.u64(),
+          position: LogPosition(try reader.u64()),
+          hash: try reader.u64()
+        )
         guard session.remembered.last.map({ $0.sequence < known.sequence }) ?? true else {
           throw DecodingFailure(.malformed, at: reader.position, "remembered batches out of order")
         }

@@ -37,7 +37,8 @@ enum DictionaryEncoding {
       var last = UnsafeRawBufferPointer(start: nil, count: 0)
       for code in texts {
         let text = UnsafeRawBufferPointer(
-          rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])])
+          rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])]
+        )
         var same = 0
         while same < min(text.count, last.count) && text[same] == last[same] { same &+= 1 }
         shared.append(Int64(same))
@@ -55,7 +56,9 @@ enum DictionaryEncoding {
   }
   /// Appends the texts of one page.
   static func decodePage(
-    _ reader: inout ByteReader, offsets: inout [UInt32], bytes: inout [UInt8]
+    _ reader: inout ByteReader,
+    offsets: inout [UInt32],
+    bytes: inout [UInt8]
   ) throws(DecodingFailure) {
     let start = reader.position
     let count = try reader.count(max: pageTextsMax, "texts of a page")

@@ -76,8 +76,11 @@ enum GroupFormat {
     let magic = try reader.u32()
     let found = try reader.u32()
     let header = FileHeader(
-      magic: magic, cluster: ClusterID(high: try reader.u64(), low: try reader.u64()), owner: try reader.u64(),
-      number: try reader.u64())
+      magic: magic,
+      cluster: ClusterID(high: try reader.u64(), low: try reader.u64()),
+      owner: try reader.u64(),
+      number: try reader.u64()
+    )
     _ = try reader.u32()
     let covered = reader.position
     guard try reader.u32() == CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[0..<covered])) else {
@@ -105,7 +108,11 @@ enum GroupFormat {
   }
 
   static func encode(
-    file: UInt64, number: UInt64, knownDurable: UInt64, previous: Hash128, records: [JournalRecord]
+    file: UInt64,
+    number: UInt64,
+    knownDurable: UInt64,
+    previous: Hash128,
+    records: [JournalRecord]
   ) -> Encoded {
     let bodyBytes = records.reduce(0) { $0 + $1.entry.body.count }
     let (headerBytes, total) = frontBytes(records: records.count, bodyBytes: bodyBytes)
@@ -179,9 +186,16 @@ enum GroupFormat {
       frontBytes(records: records, bodyBytes: Int(total) - headerBytes - records * recordHeaderBytes).header == headerBytes
     else { throw DecodingFailure(.malformed, at: 12, "group of \(records) records in \(total) bytes") }
     return Header(
-      headerBytes: headerBytes, records: records, file: file, number: number, bytes: Int(total),
-      knownDurable: knownDurable, previous: previous, directoryHash: directoryHash,
-      hash: Murmur3.hash(UnsafeRawBufferPointer(rebasing: bytes[0..<headerBytes])))
+      headerBytes: headerBytes,
+      records: records,
+      file: file,
+      number: number,
+      bytes: Int(total),
+      knownDurable: knownDurable,
+      previous: previous,
+      directoryHash: directoryHash,
+      hash: Murmur3.hash(UnsafeRawBufferPointer(rebasing: bytes[0..<headerBytes]))
+    )
   }
 }
 

@@ -155,7 +155,10 @@ struct GroupScan {
     return .group(Group(offset: offset, header: header, records: records), lost: lost)
   }
   private static func decode(
-    _ reader: inout ByteReader, bodyAt at: Int, _ offset: Int, limit: Int
+    _ reader: inout ByteReader,
+    bodyAt at: Int,
+    _ offset: Int,
+    limit: Int
   ) throws(DecodingFailure) -> Record {
     let shard = ShardID(try reader.u64())
     let (position, epoch) = (LogPosition(try reader.u64()), Epoch(try reader.u64()))
@@ -164,8 +167,17 @@ struct GroupScan {
     let count = Int(try reader.u32())
     guard count <= limit - at else { throw DecodingFailure(.tooLarge, at: reader.position, "body of \(count) bytes") }
     return Record(
-      shard: shard, position: position, epoch: epoch, logTime: logTime, catalogVersion: version, kind: kind,
-      chain: try reader.hash(), bodyHash: try reader.hash(), body: offset + at..<offset + at + count, isIntact: false)
+      shard: shard,
+      position: position,
+      epoch: epoch,
+      logTime: logTime,
+      catalogVersion: version,
+      kind: kind,
+      chain: try reader.hash(),
+      bodyHash: try reader.hash(),
+      body: offset + at..<offset + at + count,
+      isIntact: false
+    )
   }
   /// Whether the group at `offset`, the last thing in the file, lacks a sector.
   private func isTorn(at offset: Int, _ header: GroupFormat.Header?) -> Bool {
@@ -205,7 +217,14 @@ extension GroupScan.Record {
       throw DecodingFailure(.checksum, at: body.lowerBound, "body of entry \(position) of shard \(shard)")
     }
     return LogEntry(
-      position: position, epoch: epoch, kind: kind, logTime: logTime, catalogVersion: catalogVersion,
-      body: [UInt8](content), bodyHash: bodyHash, chain: chain)
+      position: position,
+      epoch: epoch,
+      kind: kind,
+      logTime: logTime,
+      catalogVersion: catalogVersion,
+      body: [UInt8](content),
+      bodyHash: bodyHash,
+      chain: chain
+    )
   }
 }

@@ -1,7 +1,8 @@
 // Inspection.swift — what a node's data directory holds, told from its files while the node is stopped. Reads only: nothing is
 // created, mended, locked or removed, so what a crash left can be looked at before a start changes it.
-public import Capabilities
+
 import Bytes
+public import Capabilities
 public import Model
 
 /// One journal file.
@@ -64,7 +65,9 @@ public struct DataDirectoryReport: Sendable {
   }
 
   private static func journalFile(
-    _ disk: any Disk, _ number: UInt64, _ identity: DataDirectory.Identity
+    _ disk: any Disk,
+    _ number: UInt64,
+    _ identity: DataDirectory.Identity
   ) async throws -> JournalFileReport {
     let bytes = try await disk.readAll(JournalFormat.path(number))
     var report = JournalFileReport(path: JournalFormat.path(number), bytes: UInt64(bytes.count))
@@ -98,7 +101,9 @@ public struct DataDirectoryReport: Sendable {
   }
 
   private static func shard(
-    _ disk: any Disk, _ shard: ShardID, _ identity: DataDirectory.Identity
+    _ disk: any Disk,
+    _ shard: ShardID,
+    _ identity: DataDirectory.Identity
   ) async throws -> ShardDirectoryReport {
     var report = ShardDirectoryReport(shard: shard)
     guard try await Manifest.exists(disk: disk, shard: shard) else {
@@ -120,7 +125,9 @@ public struct DataDirectoryReport: Sendable {
       report.faults.append("its manifest cannot be read: \(failure)")
     }
     let sizes = Dictionary(
-      try await disk.list(ManifestFormat.directory(shard)).map { ($0.name, $0.size) }, uniquingKeysWith: { first, _ in first })
+      try await disk.list(ManifestFormat.directory(shard)).map { ($0.name, $0.size) },
+      uniquingKeysWith: { first, _ in first }
+    )
     let named = Set(report.files.map { ManifestFormat.segmentName($0.file) })
     for (file, _) in report.files {
       let name = ManifestFormat.segmentName(file)

@@ -62,8 +62,14 @@ public final class Journal: Sendable {
   private let prepared: BoundedQueue<PreparedFile>
 
   init(
-    disk: any Disk, cluster: ClusterID, node: NodeID, settings: JournalSettings, used: [UsedFile], cursor: Cursor,
-    nextNumber: UInt64, prepared files: [PreparedFile]
+    disk: any Disk,
+    cluster: ClusterID,
+    node: NodeID,
+    settings: JournalSettings,
+    used: [UsedFile],
+    cursor: Cursor,
+    nextNumber: UInt64,
+    prepared files: [PreparedFile]
   ) {
     self.disk = disk
     self.cluster = cluster
@@ -213,13 +219,19 @@ public final class Journal: Sendable {
     let needed = GroupFormat.aligned(GroupFormat.frontBytes(records: records.count, bodyBytes: bodyBytes).total)
     if cursor.offset + needed > cursor.bytes || cursor.number == 0 { cursor = try await rotate(cursor, needed) }
     let file: any DiskFile
-    if let open = cursor.file { file = open } else {
+    if let open = cursor.file {
+      file = open
+    } else {
       file = try await disk.open(JournalFormat.path(cursor.number), .readWrite, lane: .journal)
       cursor.file = file
     }
     let group = GroupFormat.encode(
-      file: cursor.number, number: cursor.group, knownDurable: cursor.group - 1, previous: cursor.previous,
-      records: records)
+      file: cursor.number,
+      number: cursor.group,
+      knownDurable: cursor.group - 1,
+      previous: cursor.previous,
+      records: records
+    )
     // The shards pin the file before the write begins, so that a release racing it cannot unlink the file.
     state.withLock { state in
       if state.used.last?.number != cursor.number {
@@ -282,7 +294,12 @@ public final class Journal: Sendable {
       }
       let header = GroupFormat.encode(
         GroupFormat.FileHeader(
-          magic: GroupFormat.journalMagic, cluster: cluster, owner: node.rawValue, number: number))
+          magic: GroupFormat.journalMagic,
+          cluster: cluster,
+          owner: node.rawValue,
+          number: number
+        )
+      )
       let bytes = max(settings.fileBytes, 2 * GroupFormat.block)
       try await disk.writeDurably(JournalFormat.path(number), [header] + Self.zeros(bytes - header.count))
       try await prepared.send(PreparedFile(number: number, bytes: bytes))

@@ -4,8 +4,9 @@
 // higher epoch, voids the shard's records from there on (rule D4). Second pass (`replay`): the records left are delivered in
 // journal order. A torn tail is zeroed (D9a). Damage elsewhere is kept as it is and reported with the shards it may
 // concern (D9b, D10, D12): the shards decide with it whether they can start.
-public import Capabilities
+
 import Bytes
+public import Capabilities
 public import Model
 
 /// A place of a journal that was written once and cannot be read now.
@@ -57,7 +58,8 @@ public struct OpenedJournal: Sendable {
   }
   /// Delivers the entries of `wanted` shards above the given positions, in journal order.
   public func replay(
-    above wanted: [ShardID: LogPosition], _ deliver: (JournalRecord) async throws -> Void
+    above wanted: [ShardID: LogPosition],
+    _ deliver: (JournalRecord) async throws -> Void
   ) async throws {
     for number in files {
       let bytes = try await journal.disk.readAll(JournalFormat.path(number))
@@ -65,7 +67,9 @@ public struct OpenedJournal: Sendable {
     }
   }
   private func records(
-    in bytes: [UInt8], _ number: UInt64, _ wanted: [ShardID: LogPosition]
+    in bytes: [UInt8],
+    _ number: UInt64,
+    _ wanted: [ShardID: LogPosition]
   ) throws -> [JournalRecord] {
     let scan = bytes.withUnsafeBytes {
       GroupScan.scan($0, file: number, expecting: .init(number: nil, previous: nil), grows: false)
@@ -95,7 +99,10 @@ public struct OpenedJournal: Sendable {
 extension Journal {
   /// Opens the journal below a data directory, creating it when there is none.
   public static func open(
-    disk: any Disk, cluster: ClusterID, node: NodeID, settings: JournalSettings = JournalSettings()
+    disk: any Disk,
+    cluster: ClusterID,
+    node: NodeID,
+    settings: JournalSettings = JournalSettings()
   ) async throws -> OpenedJournal {
     try await disk.createDirectory(JournalFormat.directory)
     try await disk.syncDirectory("")
@@ -108,17 +115,32 @@ extension Journal {
     numbers.sort()
     for (number, next) in zip(numbers, numbers.dropFirst()) where next != number + 1 {
       throw TallyError(
-        .dataDamaged, "the journal lacks file \(JournalFormat.path(number + 1))", hint: "Restore the file from a copy.")
+        .dataDamaged,
+        "the journal lacks file \(JournalFormat.path(number + 1))",
+        hint: "Restore the file from a copy."
+      )
     }
     for number in numbers { try await reading.read(number) }
     try await reading.mendTail()
     let cursor = reading.cursor
     let journal = Journal(
-      disk: disk, cluster: cluster, node: node, settings: settings, used: reading.used, cursor: cursor,
-      nextNumber: (numbers.last ?? 0) + 1, prepared: reading.empty)
+      disk: disk,
+      cluster: cluster,
+      node: node,
+      settings: settings,
+      used: reading.used,
+      cursor: cursor,
+      nextNumber: (numbers.last ?? 0) + 1,
+      prepared: reading.empty
+    )
     return OpenedJournal(
-      journal: journal, damages: reading.damages, hadTornTail: reading.hadTornTail, index: reading.index,
-      lastPlace: reading.lastPlace, files: reading.used.map(\.number))
+      journal: journal,
+      damages: reading.damages,
+      hadTornTail: reading.hadTornTail,
+      index: reading.index,
+      lastPlace: reading.lastPlace,
+      files: reading.used.map(\.number)
+    )
   }
 }
 
@@ -165,8 +187,12 @@ struct JournalReading {
         if first.number != next.number || first.previous != next.previous {
           damages.append(
             JournalDamage(
-              file: number, offset: GroupFormat.block, shards: nil,
-              message: "group \(first.number) where \(next.number ?? 0) was expected"))
+              file: number,
+              offset: GroupFormat.block,
+              shards: nil,
+              message: "group \(first.number) where \(next.number ?? 0) was expected"
+            )
+          )
         }
       }
     }
@@ -183,8 +209,13 @@ struct JournalReading {
       hasGroups = true
       next = scan.next
       cursor = Journal.Cursor(
-        file: nil, number: number, bytes: bytes.count, offset: scan.end, group: scan.next.number ?? 1,
-        previous: scan.next.previous ?? .zero)
+        file: nil,
+        number: number,
+        bytes: bytes.count,
+        offset: scan.end,
+        group: scan.next.number ?? 1,
+        previous: scan.next.previous ?? .zero
+      )
     }
     pending.append((number, scan.end, bytes.count, scan.tail))
   }
@@ -195,8 +226,10 @@ struct JournalReading {
     }
     guard header.cluster == cluster, header.owner == node.rawValue else {
       throw TallyError(
-        .wrongCluster, "journal file \(JournalFormat.path(number)) belongs to another node",
-        detail: "cluster \(header.cluster), node \(header.owner); this is cluster \(cluster), node \(node)")
+        .wrongCluster,
+        "journal file \(JournalFormat.path(number)) belongs to another node",
+        detail: "cluster \(header.cluster), node \(header.owner); this is cluster \(cluster), node \(node)"
+      )
     }
   }
   private func damage(of tail: GroupScan.Tail) -> GroupScan.Damage {
@@ -206,14 +239,21 @@ struct JournalReading {
   private mutating func note(_ damage: GroupScan.Damage, in file: UInt64, at offset: Int) {
     damages.append(
       JournalDamage(
-        file: file, offset: offset, shards: damage.lost.map { Set($0.map(\.shard)).sorted() }, message: damage.message))
+        file: file,
+        offset: offset,
+        shards: damage.lost.map { Set($0.map(\.shard)).sorted() },
+        message: damage.message
+      )
+    )
   }
   private mutating func add(_ record: GroupScan.Record, to file: inout Journal.UsedFile) throws {
     guard let kind = EntryKind(rawValue: record.kind), kind.isImplemented else {
       throw TallyError(
-        .dataDamaged, "journal file \(JournalFormat.path(file.number)) has an entry of kind \(record.kind)",
+        .dataDamaged,
+        "journal file \(JournalFormat.path(file.number)) has an entry of kind \(record.kind)",
         detail: "entry \(record.position) of shard \(record.shard), byte \(record.body.lowerBound)",
-        hint: "It was written by a newer version: start that one.")
+        hint: "It was written by a newer version: start that one."
+      )
     }
     file.highest[record.shard] = max(file.highest[record.shard] ?? LogPosition(0), record.position)
     var records = index.removeValue(forKey: record.shard) ?? []
@@ -226,12 +266,19 @@ struct JournalReading {
     while let last = records.last, last.position >= record.position, last.epoch < record.epoch { records.removeLast() }
     if let last = records.last, last.position >= record.position {
       throw TallyError(
-        .dataDamaged, "journal file \(JournalFormat.path(file.number)) repeats entry \(record.position) of shard \(record.shard)",
-        detail: "epoch \(record.epoch) at byte \(record.body.lowerBound), after entry \(last.position) of epoch \(last.epoch)")
+        .dataDamaged,
+        "journal file \(JournalFormat.path(file.number)) repeats entry \(record.position) of shard \(record.shard)",
+        detail: "epoch \(record.epoch) at byte \(record.body.lowerBound), after entry \(last.position) of epoch \(last.epoch)"
+      )
     }
     records.append(
       OpenedJournal.Located(
-        position: record.position, epoch: record.epoch, file: file.number, offset: record.body.lowerBound))
+        position: record.position,
+        epoch: record.epoch,
+        file: file.number,
+        offset: record.body.lowerBound
+      )
+    )
     lastPlace[record.shard] = (file.number, record.body.lowerBound)
   }
   /// Leaves a damaged end as it is: the next group goes into another file.

@@ -68,21 +68,45 @@ public struct LogEntry: Sendable, Equatable {
 
   /// Makes the entry that follows `previousChain`; hashes the body.
   public init(
-    position: LogPosition, epoch: Epoch, kind: EntryKind, logTime: Int64, catalogVersion: CatalogVersion, body: [UInt8],
+    position: LogPosition,
+    epoch: Epoch,
+    kind: EntryKind,
+    logTime: Int64,
+    catalogVersion: CatalogVersion,
+    body: [UInt8],
     after previousChain: Hash128
   ) {
     let bodyHash = Murmur3.hash(body)
     self.init(
-      position: position, epoch: epoch, kind: kind, logTime: logTime, catalogVersion: catalogVersion, body: body,
+      position: position,
+      epoch: epoch,
+      kind: kind,
+      logTime: logTime,
+      catalogVersion: catalogVersion,
+      body: body,
       bodyHash: bodyHash,
       chain: Self.chain(
-        after: previousChain, position: position, epoch: epoch, logTime: logTime, catalogVersion: catalogVersion,
-        kind: kind, bodyBytes: body.count, bodyHash: bodyHash))
+        after: previousChain,
+        position: position,
+        epoch: epoch,
+        logTime: logTime,
+        catalogVersion: catalogVersion,
+        kind: kind,
+        bodyBytes: body.count,
+        bodyHash: bodyHash
+      )
+    )
   }
   /// Takes over the parts of an entry read back; whoever read them verified the hashes.
   init(
-    position: LogPosition, epoch: Epoch, kind: EntryKind, logTime: Int64, catalogVersion: CatalogVersion, body: [UInt8],
-    bodyHash: Hash128, chain: Hash128
+    position: LogPosition,
+    epoch: Epoch,
+    kind: EntryKind,
+    logTime: Int64,
+    catalogVersion: CatalogVersion,
+    body: [UInt8],
+    bodyHash: Hash128,
+    chain: Hash128
   ) {
     self.position = position
     self.epoch = epoch
@@ -97,12 +121,25 @@ public struct LogEntry: Sendable, Equatable {
   public func follows(_ previousChain: Hash128) -> Bool {
     chain
       == Self.chain(
-        after: previousChain, position: position, epoch: epoch, logTime: logTime, catalogVersion: catalogVersion,
-        kind: kind, bodyBytes: body.count, bodyHash: bodyHash)
+        after: previousChain,
+        position: position,
+        epoch: epoch,
+        logTime: logTime,
+        catalogVersion: catalogVersion,
+        kind: kind,
+        bodyBytes: body.count,
+        bodyHash: bodyHash
+      )
   }
   static func chain(
-    after previous: Hash128, position: LogPosition, epoch: Epoch, logTime: Int64, catalogVersion: CatalogVersion,
-    kind: EntryKind, bodyBytes: Int, bodyHash: Hash128
+    after previous: Hash128,
+    position: LogPosition,
+    epoch: Epoch,
+    logTime: Int64,
+    catalogVersion: CatalogVersion,
+    kind: EntryKind,
+    bodyBytes: Int,
+    bodyHash: Hash128
   ) -> Hash128 {
     var bytes = ByteWriter(capacity: 80)
     bytes.hash(previous)

@@ -70,7 +70,12 @@ public struct RollupCommit: Equatable, Sendable {
   public var runs: [[UInt8]]
   /// Makes a delta.
   public init(
-    rollup: TableID, from: LogPosition, to: LogPosition, rowsConsumed: UInt64, rowsFailed: UInt64, runs: [[UInt8]]
+    rollup: TableID,
+    from: LogPosition,
+    to: LogPosition,
+    rowsConsumed: UInt64,
+    rowsFailed: UInt64,
+    runs: [[UInt8]]
   ) {
     self.rollup = rollup
     self.from = from
@@ -341,18 +346,34 @@ public enum LogEntryFormat {
       case .rollupCommit:
         body = .rollupCommit(
           RollupCommit(
-            rollup: TableID(try reader.u64()), from: LogPosition(try reader.u64()), to: LogPosition(try reader.u64()),
-            rowsConsumed: try reader.u64(), rowsFailed: try reader.u64(), runs: try decodeRuns(&reader)))
+            rollup: TableID(try reader.u64()),
+            from: LogPosition(try reader.u64()),
+            to: LogPosition(try reader.u64()),
+            rowsConsumed: try reader.u64(),
+            rowsFailed: try reader.u64(),
+            runs: try decodeRuns(&reader)
+          )
+        )
       case .backfillCommit:
         body = .backfillCommit(
           BackfillCommit(
-            rollup: TableID(try reader.u64()), from: try reader.i64(), to: try reader.i64(),
-            rowsConsumed: try reader.u64(), rowsFailed: try reader.u64(), runs: try decodeRuns(&reader)))
+            rollup: TableID(try reader.u64()),
+            from: try reader.i64(),
+            to: try reader.i64(),
+            rowsConsumed: try reader.u64(),
+            rowsFailed: try reader.u64(),
+            runs: try decodeRuns(&reader)
+          )
+        )
       case .layout: body = .layout(try decodeLayout(&reader))
       case .retentionDrop:
         body = .retentionDrop(
           RetentionDrop(
-            relation: TableID(try reader.u64()), before: try reader.i64(), drops: try decodeDrops(&reader)))
+            relation: TableID(try reader.u64()),
+            before: try reader.i64(),
+            drops: try decodeDrops(&reader)
+          )
+        )
       case .schemaBarrier: body = .schemaBarrier(try decodeSchema(&reader, version: entry.catalogVersion))
       case .keyExpiry: body = .keyExpiry(through: try reader.i64())
       case .stage, .decide, .commit, .abort, .delete, .tenantDelete, .digestProbe, .cut:
@@ -405,7 +426,11 @@ public enum LogEntryFormat {
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "layout form \(form)")
     }
     return LayoutChange(
-      source: source, settledBefore: try reader.i64(), files: try decodeFiles(&reader), drops: try decodeDrops(&reader))
+      source: source,
+      settledBefore: try reader.i64(),
+      files: try decodeFiles(&reader),
+      drops: try decodeDrops(&reader)
+    )
   }
   static func decodeOptional(_ reader: inout ByteReader) throws(DecodingFailure) -> Int64? {
     try reader.bool() ? try reader.i64() : nil
@@ -428,20 +453,29 @@ public enum LogEntryFormat {
     guard flags < 4 else { throw DecodingFailure(.unknown, at: reader.position - 1, "section flags \(flags)") }
     let hasTimes = flags & 2 != 0
     return SectionSummary(
-      relation: relation, slice: slice, rows: rows, low: low, high: high, hasPositions: flags & 1 != 0,
-      minTime: hasTimes ? try reader.i64() : nil, maxTime: hasTimes ? try reader.i64() : nil,
-      bytes: try reader.count(max: .max, "bytes of a section"))
+      relation: relation,
+      slice: slice,
+      rows: rows,
+      low: low,
+      high: high,
+      hasPositions: flags & 1 != 0,
+      minTime: hasTimes ? try reader.i64() : nil,
+      maxTime: hasTimes ? try reader.i64() : nil,
+      bytes: try reader.count(max: .max, "bytes of a section")
+    )
   }
   static func decodeDrops(_ reader: inout ByteReader) throws(DecodingFailure) -> [SectionReference] {
     var drops: [SectionReference] = []
     for _ in 0..<(try reader.count(max: sectionsMax, "dropped sections")) {
       drops.append(
-        SectionReference(file: try reader.u64(), section: try reader.count(max: sectionsMax, "number of a section")))
+        SectionReference(file: try reader.u64(), section: try reader.count(max: sectionsMax, "number of a section"))
+      )
     }
     return drops
   }
   static func decodeSchema(
-    _ reader: inout ByteReader, version: CatalogVersion
+    _ reader: inout ByteReader,
+    version: CatalogVersion
   ) throws(DecodingFailure) -> ShardSchema {
     var schema = ShardSchema(version: version)
     for _ in 0..<(try reader.count(max: relationsMax, "tables")) {

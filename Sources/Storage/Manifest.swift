@@ -22,7 +22,12 @@ final class Manifest {
   private(set) var contents: ManifestContents
 
   private init(
-    disk: any Disk, cluster: ClusterID, shard: ShardID, rollover: Int, number: UInt64, contents: ManifestContents
+    disk: any Disk,
+    cluster: ClusterID,
+    shard: ShardID,
+    rollover: Int,
+    number: UInt64,
+    contents: ManifestContents
   ) {
     self.disk = disk
     self.cluster = cluster
@@ -41,14 +46,23 @@ final class Manifest {
 
   /// Creates a shard's directory with an empty manifest; one whose creation was not finished is begun again.
   static func create(
-    disk: any Disk, cluster: ClusterID, shard: ShardID, rollover: Int = rolloverBytes
+    disk: any Disk,
+    cluster: ClusterID,
+    shard: ShardID,
+    rollover: Int = rolloverBytes
   ) async throws -> Manifest {
     let directory = ManifestFormat.directory(shard)
     try await disk.createDirectory(directory)
     try await disk.syncDirectory("shards")
     try await disk.syncDirectory("")
     let manifest = Manifest(
-      disk: disk, cluster: cluster, shard: shard, rollover: rollover, number: 0, contents: ManifestContents())
+      disk: disk,
+      cluster: cluster,
+      shard: shard,
+      rollover: rollover,
+      number: 0,
+      contents: ManifestContents()
+    )
     try await manifest.replace()
     return manifest
   }
@@ -58,7 +72,10 @@ final class Manifest {
   }
   /// Opens the manifest in use.
   static func open(
-    disk: any Disk, cluster: ClusterID, shard: ShardID, rollover: Int = rolloverBytes
+    disk: any Disk,
+    cluster: ClusterID,
+    shard: ShardID,
+    rollover: Int = rolloverBytes
   ) async throws -> Manifest {
     let directory = ManifestFormat.directory(shard)
     let current = try await disk.readAll(directory + "/" + ManifestFormat.current)
@@ -66,7 +83,13 @@ final class Manifest {
       let number = try ManifestFormat.decodeCurrent(current)
       let bytes = try await disk.readAll(directory + "/" + ManifestFormat.name(number))
       let manifest = Manifest(
-        disk: disk, cluster: cluster, shard: shard, rollover: rollover, number: number, contents: ManifestContents())
+        disk: disk,
+        cluster: cluster,
+        shard: shard,
+        rollover: rollover,
+        number: number,
+        contents: ManifestContents()
+      )
       if try manifest.read(bytes) {
         // What an unfinished write left is zeroed, so that no sector of it is taken for a part of the next edit.
         let file = try await disk.open(directory + "/" + ManifestFormat.name(number), .readWrite)
@@ -110,13 +133,21 @@ final class Manifest {
 
   /// Reads the manifest in use and changes nothing, not even an unfinished edit at its end.
   static func look(
-    disk: any Disk, cluster: ClusterID, shard: ShardID
+    disk: any Disk,
+    cluster: ClusterID,
+    shard: ShardID
   ) async throws -> (number: UInt64, contents: ManifestContents, hasTornTail: Bool) {
     let directory = ManifestFormat.directory(shard)
     let number = try ManifestFormat.decodeCurrent(try await disk.readAll(directory + "/" + ManifestFormat.current))
     let bytes = try await disk.readAll(directory + "/" + ManifestFormat.name(number))
     let manifest = Manifest(
-      disk: disk, cluster: cluster, shard: shard, rollover: rolloverBytes, number: number, contents: ManifestContents())
+      disk: disk,
+      cluster: cluster,
+      shard: shard,
+      rollover: rolloverBytes,
+      number: number,
+      contents: ManifestContents()
+    )
     let isTorn = try manifest.read(bytes)
     return (number, manifest.contents, isTorn)
   }
@@ -144,11 +175,21 @@ final class Manifest {
   }
   private func encode(_ edit: ManifestEdit) -> GroupFormat.Encoded {
     let entry = LogEntry(
-      position: LogPosition(edits + 1), epoch: Epoch(0), kind: .layout, logTime: 0, catalogVersion: CatalogVersion(0),
-      body: ManifestFormat.encode(edit), after: chain)
+      position: LogPosition(edits + 1),
+      epoch: Epoch(0),
+      kind: .layout,
+      logTime: 0,
+      catalogVersion: CatalogVersion(0),
+      body: ManifestFormat.encode(edit),
+      after: chain
+    )
     let group = GroupFormat.encode(
-      file: number, number: nextGroup, knownDurable: nextGroup - 1, previous: previous,
-      records: [JournalRecord(shard: shard, entry: entry)])
+      file: number,
+      number: nextGroup,
+      knownDurable: nextGroup - 1,
+      previous: previous,
+      records: [JournalRecord(shard: shard, entry: entry)]
+    )
     (edits, chain, nextGroup, previous) = (edits + 1, entry.chain, nextGroup + 1, group.hash)
     return group
   }
@@ -158,7 +199,12 @@ final class Manifest {
     (edits, chain, nextGroup, previous) = (0, .zero, 1, .zero)
     let header = GroupFormat.encode(
       GroupFormat.FileHeader(
-        magic: GroupFormat.manifestMagic, cluster: cluster, owner: shard.rawValue, number: number))
+        magic: GroupFormat.manifestMagic,
+        cluster: cluster,
+        owner: shard.rawValue,
+        number: number
+      )
+    )
     let group = encode(contents.whole)
     offset = GroupFormat.block + GroupFormat.aligned(group.bytes)
     try await disk.writeDurably(path(ManifestFormat.name(number)), [header] + group.pieces)

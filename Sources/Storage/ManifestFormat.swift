@@ -47,8 +47,12 @@ struct ManifestContents: Equatable, Sendable {
   /// The edit that brings an empty manifest here.
   var whole: ManifestEdit {
     ManifestEdit(
-      layoutPosition: layoutPosition, added: files.values.sorted { $0.number < $1.number }, dropped: dropped.sorted(),
-      checkpoint: checkpoint, isWhole: true)
+      layoutPosition: layoutPosition,
+      added: files.values.sorted { $0.number < $1.number },
+      dropped: dropped.sorted(),
+      checkpoint: checkpoint,
+      isWhole: true
+    )
   }
 }
 

@@ -70,7 +70,11 @@ public struct MemChunk: Sendable {
   public let high: LogPosition
 
   init(
-    offset: Int, count: Int, stored: [Stored], borderBuffer: RowBuffer<RowBorder>, borderRange: Range<Int>
+    offset: Int,
+    count: Int,
+    stored: [Stored],
+    borderBuffer: RowBuffer<RowBorder>,
+    borderRange: Range<Int>
   ) {
     invariant(!borderRange.isEmpty && count > 0, "a chunk without rows")
     self.offset = offset
@@ -107,7 +111,8 @@ public struct MemChunk: Sendable {
       count: rows.count,
       columns: columns.map { at in
         at < stored.count ? vector(stored[at], rows) : ColumnVector.nulls(types[at], count: rows.count)
-      })
+      }
+    )
   }
   private func vector(_ column: Stored, _ rows: Range<Int>) -> ColumnVector {
     let range = rows.lowerBound + offset..<rows.upperBound + offset
@@ -140,7 +145,11 @@ public struct MemChunk: Sendable {
     var border = borderRange.lowerBound
     while Int(borderBuffer.start[border].end) - offset <= first { border += 1 }
     return MemChunk(
-      offset: offset + first, count: count - first, stored: stored, borderBuffer: borderBuffer,
-      borderRange: border..<borderRange.upperBound)
+      offset: offset + first,
+      count: count - first,
+      stored: stored,
+      borderBuffer: borderBuffer,
+      borderRange: border..<borderRange.upperBound
+    )
   }
 }

@@ -102,9 +102,12 @@ extension MemChunk {
     let borders = RowBuffer<RowBorder>(capacity: 1)
     borders.start.initialize(to: RowBorder(end: UInt32(batch.count), position: position))
     self.init(
-      offset: 0, count: batch.count,
-      stored: batch.columns.map { Stored(type: $0.type, values: .whole($0), validity: nil) }, borderBuffer: borders,
-      borderRange: 0..<1)
+      offset: 0,
+      count: batch.count,
+      stored: batch.columns.map { Stored(type: $0.type, values: .whole($0), validity: nil) },
+      borderBuffer: borders,
+      borderRange: 0..<1
+    )
   }
 }
 

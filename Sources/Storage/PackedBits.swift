@@ -38,7 +38,12 @@ enum PackedBits {
   /// out[i] = add + step · value i, wrapping. `readable` bytes may be touched from `source` on, at least `byteCount`.
   @inline(__always)
   static func unpack<T: FixedWidthInteger>(
-    _ source: UnsafeRawPointer, readable: Int, width: Int, count: Int, add: UInt64, step: UInt64,
+    _ source: UnsafeRawPointer,
+    readable: Int,
+    width: Int,
+    count: Int,
+    add: UInt64,
+    step: UInt64,
     into out: UnsafeMutablePointer<T>
   ) {
     if width == 0 {

@@ -21,7 +21,10 @@ public struct RecoveredShard {
 public enum Recovery {
   /// Opens every shard below `shards/`, by number. The journal's `run` need not be running.
   public static func openShards(
-    disk: any Disk, clock: any Clock, cluster: ClusterID, journal opened: OpenedJournal
+    disk: any Disk,
+    clock: any Clock,
+    cluster: ClusterID,
+    journal opened: OpenedJournal
   ) async throws -> [RecoveredShard] {
     try await disk.createDirectory("shards")
     try await disk.syncDirectory("")
@@ -39,7 +42,10 @@ public enum Recovery {
     }
     for shard in opened.shards where stores[shard] == nil && failures[shard] == nil {
       failures[shard] = TallyError(
-        .dataDamaged, "shard \(shard) has log entries but no directory", hint: "Restore \(ManifestFormat.directory(shard)) from a copy.")
+        .dataDamaged,
+        "shard \(shard) has log entries but no directory",
+        hint: "Restore \(ManifestFormat.directory(shard)) from a copy."
+      )
     }
     var above: [ShardID: LogPosition] = [:]
     for (shard, store) in stores { above[shard] = store.applied.position }
@@ -61,12 +67,17 @@ public enum Recovery {
   }
   private static func refusal(_ shard: ShardID, _ damage: JournalDamage) -> TallyError {
     TallyError(
-      .dataDamaged, "shard \(shard) may have lost acknowledged entries",
+      .dataDamaged,
+      "shard \(shard) may have lost acknowledged entries",
       detail: "journal file \(JournalFormat.path(damage.file)), byte \(damage.offset): \(damage.message)",
-      hint: "Restore the data directory from a copy.")
+      hint: "Restore the data directory from a copy."
+    )
   }
   private static func open(
-    _ disk: any Disk, _ clock: any Clock, _ cluster: ClusterID, _ shard: ShardID
+    _ disk: any Disk,
+    _ clock: any Clock,
+    _ cluster: ClusterID,
+    _ shard: ShardID
   ) async throws -> ShardStore {
     let manifest = try await Manifest.open(disk: disk, cluster: cluster, shard: shard)
     let store = ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, manifest: manifest)
@@ -106,7 +117,10 @@ extension ShardStore {
   func checkReplayed(_ positions: ClosedRange<LogPosition>?) throws(TallyError) {
     guard let last = positions?.upperBound, last > applied.position else { return }
     throw TallyError(
-      .dataDamaged, "shard \(shard) stopped at entry \(applied.position) of \(last)", hint: "Restore the data directory from a copy.")
+      .dataDamaged,
+      "shard \(shard) stopped at entry \(applied.position) of \(last)",
+      hint: "Restore the data directory from a copy."
+    )
   }
   /// Removes what a crash left in the directory.
   func finishRecovery() async throws {

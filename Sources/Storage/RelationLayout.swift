@@ -55,8 +55,14 @@ public struct RelationLayout: Equatable, Sendable {
 
   /// Makes a layout from its parts.
   public init(
-    id: TableID, columns: [Column], sortKey: [Int], timeColumn: Int?, isState: Bool = false, keyCount: Int = 0,
-    measures: [RollupMeasure] = [], bucketWidth: BucketWidth? = nil
+    id: TableID,
+    columns: [Column],
+    sortKey: [Int],
+    timeColumn: Int?,
+    isState: Bool = false,
+    keyCount: Int = 0,
+    measures: [RollupMeasure] = [],
+    bucketWidth: BucketWidth? = nil
   ) {
     invariant(sortKey.allSatisfy { columns.indices.contains($0) }, "sort key \(sortKey) outside the columns")
     self.id = id
@@ -78,9 +84,15 @@ public struct RelationLayout: Equatable, Sendable {
   /// The layout of one level of a rollup.
   public init(rollup: RollupDefinition, level: Int) {
     self.init(
-      id: rollup.levelTable(level), columns: rollup.storedColumns, sortKey: Array(rollup.keys.indices),
-      timeColumn: rollup.keys.count > 1 ? 1 : nil, isState: true, keyCount: rollup.keys.count,
-      measures: rollup.measures, bucketWidth: rollup.levels[level].width)
+      id: rollup.levelTable(level),
+      columns: rollup.storedColumns,
+      sortKey: Array(rollup.keys.indices),
+      timeColumn: rollup.keys.count > 1 ? 1 : nil,
+      isState: true,
+      keyCount: rollup.keys.count,
+      measures: rollup.measures,
+      bucketWidth: rollup.levels[level].width
+    )
   }
   /// Types of the columns.
   public var types: [DataType] { columns.map(\.type) }

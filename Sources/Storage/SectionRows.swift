@@ -25,7 +25,10 @@ struct PreparedColumn {
     var remap = [UInt32](repeating: 0, count: max(1, dictionary.count))
     for (rank, code) in order.enumerated() { remap[Int(code)] = UInt32(rank) }
     return ColumnVector(
-      column.type, .codes(mapped(codes, remap), dictionary.subset(order)), validity: column.validity)
+      column.type,
+      .codes(mapped(codes, remap), dictionary.subset(order)),
+      validity: column.validity
+    )
   }
   private static func interned(_ texts: TextColumn, _ validity: Bitmap?) -> ([UInt32], TextDictionary) {
     var interner = TextInterner(expected: texts.count / 4)
@@ -33,7 +36,8 @@ struct PreparedColumn {
     texts.bytes.withUnsafeBytes { raw in
       for row in 0..<texts.count where validity.map({ $0[row] }) ?? true {
         codes[row] = interner.intern(
-          UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+          UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])])
+        )
       }
     }
     return (codes, interner.dictionary())
@@ -86,8 +90,15 @@ struct SectionRows {
     let columns = input.rows.columns.map { PreparedColumn($0).vector }
     func section(_ slice: DaySlice, _ order: [UInt32]?) -> SectionRows {
       SectionRows(
-        layout: layout, slice: slice, columns: columns, positions: input.keepsPositions ? input.positions : [],
-        low: input.low, high: input.high, order: order, count: order?.count ?? input.rows.count)
+        layout: layout,
+        slice: slice,
+        columns: columns,
+        positions: input.keepsPositions ? input.positions : [],
+        low: input.low,
+        high: input.high,
+        order: order,
+        count: order?.count ?? input.rows.count
+      )
     }
     if case .sorted(let slice) = input.order { return [section(slice, nil)] }
 
@@ -149,7 +160,10 @@ struct SectionRows {
       var remap = [UInt32](repeating: 0, count: max(1, dictionary.count))
       for (rank, code) in used.enumerated() { remap[Int(code)] = UInt32(rank) }
       return ColumnVector(
-        column.type, .codes(PreparedColumn.mapped(codes, remap), dictionary.subset(used)), validity: column.validity)
+        column.type,
+        .codes(PreparedColumn.mapped(codes, remap), dictionary.subset(used)),
+        validity: column.validity
+      )
     case .topn(var states):
       let used = PreparedColumn.usedCodes(states.codes, nil, states.dictionary.count)
       if used.count == states.dictionary.count { return column }

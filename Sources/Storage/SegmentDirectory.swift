@@ -86,7 +86,9 @@ extension SegmentFormat {
     return sections
   }
   private static func decodeSection(
-    _ reader: inout ByteReader, _ next: inout Int, _ end: Int
+    _ reader: inout ByteReader,
+    _ next: inout Int,
+    _ end: Int
   ) throws(DecodingFailure) -> SectionDirectory {
     let relation = TableID(try reader.varint())
     let slice = DaySlice(day: try reader.integer(Int32.self))
@@ -116,12 +118,27 @@ extension SegmentFormat {
     for _ in 0..<columnCount + Int(flags & 1) { columns.append(try decodeColumn(&reader, blockCount, &next, end)) }
     return SectionDirectory(
       summary: SectionSummary(
-        relation: relation, slice: slice, rows: rows, low: low, high: high, hasPositions: flags & 1 != 0,
-        minTime: minTime, maxTime: maxTime, bytes: next - first),
-      isState: flags & 2 != 0, sortKey: sortKey, rowStarts: rowStarts, columns: columns)
+        relation: relation,
+        slice: slice,
+        rows: rows,
+        low: low,
+        high: high,
+        hasPositions: flags & 1 != 0,
+        minTime: minTime,
+        maxTime: maxTime,
+        bytes: next - first
+      ),
+      isState: flags & 2 != 0,
+      sortKey: sortKey,
+      rowStarts: rowStarts,
+      columns: columns
+    )
   }
   private static func decodeColumn(
-    _ reader: inout ByteReader, _ blockCount: Int, _ next: inout Int, _ end: Int
+    _ reader: inout ByteReader,
+    _ blockCount: Int,
+    _ next: inout Int,
+    _ end: Int
   ) throws(DecodingFailure) -> ColumnDirectory {
     var column = ColumnDirectory(type: try SegmentTypeFormat.decode(&reader))
     column.hasDictionary = try reader.bool()
@@ -142,7 +159,9 @@ extension SegmentFormat {
     return column
   }
   private static func decodeExtent(
-    _ reader: inout ByteReader, _ next: inout Int, _ end: Int
+    _ reader: inout ByteReader,
+    _ next: inout Int,
+    _ end: Int
   ) throws(DecodingFailure) -> Extent {
     let count = try reader.count(max: end - next, "bytes of an extent")
     let extent = Extent(offset: next, count: count, hash: Hash128(high: try reader.u64(), low: try reader.u64()))

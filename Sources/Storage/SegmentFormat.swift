@@ -89,7 +89,9 @@ enum SegmentFormat {
     return range
   }
   private static func expectCRC(
-    _ raw: UnsafeRawBufferPointer, _ range: Range<Int>, _ what: StaticString
+    _ raw: UnsafeRawBufferPointer,
+    _ range: Range<Int>,
+    _ what: StaticString
   ) throws(DecodingFailure) {
     let body = UnsafeRawBufferPointer(rebasing: raw[range.lowerBound..<range.upperBound - 4])
     let stored = raw.loadUnaligned(fromByteOffset: range.upperBound - 4, as: UInt32.self)

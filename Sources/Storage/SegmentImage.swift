@@ -44,8 +44,13 @@ public struct SectionInput: Sendable {
   public var order: Order
   /// Makes an input.
   public init(
-    layout: RelationLayout, rows: Batch, positions: [UInt64] = [], keepsPositions: Bool = false, low: LogPosition,
-    high: LogPosition, order: Order
+    layout: RelationLayout,
+    rows: Batch,
+    positions: [UInt64] = [],
+    keepsPositions: Bool = false,
+    low: LogPosition,
+    high: LogPosition,
+    order: Order
   ) {
     invariant(positions.isEmpty || positions.count == rows.count, "\(positions.count) positions for \(rows.count) rows")
     invariant(!keepsPositions || !positions.isEmpty || rows.count == 0, "positions to keep are not given")
@@ -81,8 +86,15 @@ public struct SectionSummary: Equatable, Sendable {
   public var bytes: Int
   /// Makes a summary.
   public init(
-    relation: TableID, slice: DaySlice, rows: Int, low: LogPosition, high: LogPosition, hasPositions: Bool,
-    minTime: Int64?, maxTime: Int64?, bytes: Int
+    relation: TableID,
+    slice: DaySlice,
+    rows: Int,
+    low: LogPosition,
+    high: LogPosition,
+    hasPositions: Bool,
+    minTime: Int64?,
+    maxTime: Int64?,
+    bytes: Int
   ) {
     self.relation = relation
     self.slice = slice

@@ -6,14 +6,17 @@ public import Capabilities
 public enum SegmentReader {
   /// Opens a file: checks header, footer and identity; blocks are verified when first read. `identity` nil accepts any.
   public static func open(
-    image: FileImage, expecting identity: SegmentIdentity? = nil
+    image: FileImage,
+    expecting identity: SegmentIdentity? = nil
   ) throws(DecodingFailure) -> [SegmentSection] {
     let found = try SegmentFormat.decodeHeader(image.bytes)
     if let identity, identity != found {
       throw DecodingFailure(
-        .malformed, at: 8,
+        .malformed,
+        at: 8,
         "segment of cluster \(found.cluster), shard \(found.shard), file \(found.file) where cluster \(identity.cluster), "
-          + "shard \(identity.shard), file \(identity.file) was expected")
+          + "shard \(identity.shard), file \(identity.file) was expected"
+      )
     }
     let range = try SegmentFormat.footerRange(image.bytes)
     var reader = ByteReader(UnsafeRawBufferPointer(rebasing: image.bytes[range]))
@@ -31,7 +34,8 @@ public enum SegmentReader {
     let range = try SegmentFormat.footerRange(image.bytes)
     return SegmentFormat.contentHash(
       header: UnsafeRawBufferPointer(rebasing: image.bytes[0..<SegmentFormat.headerBytes]),
-      footerAndTrailer: UnsafeRawBufferPointer(rebasing: image.bytes[range.lowerBound...]))
+      footerAndTrailer: UnsafeRawBufferPointer(rebasing: image.bytes[range.lowerBound...])
+    )
   }
   /// Verifies every byte of a file.
   public static func verify(image: FileImage) throws(DecodingFailure) {

@@ -29,7 +29,9 @@ public final class SegmentSection: Sendable {
     state = Mutex(
       State(
         verified: [UInt64](repeating: 0, count: (flags + 63) / 64),
-        dictionaries: [TextDictionary?](repeating: nil, count: directory.columns.count)))
+        dictionaries: [TextDictionary?](repeating: nil, count: directory.columns.count)
+      )
+    )
   }
   /// What the footer says of the section.
   public var summary: SectionSummary { directory.summary }
@@ -80,10 +82,17 @@ public final class SegmentSection: Sendable {
     var reader = ByteReader(bytes)
     do throws(DecodingFailure) {
       return try ColumnEncoding.decode(
-        &reader, type: column.type, rows: rows(ofBlock: block).count, dictionary: dictionary)
+        &reader,
+        type: column.type,
+        rows: rows(ofBlock: block).count,
+        dictionary: dictionary
+      )
     } catch {
       throw DecodingFailure(
-        error.kind, at: column.blocks[block].offset + error.position, "\(error.message), in \(name(at, block))")
+        error.kind,
+        at: column.blocks[block].offset + error.position,
+        "\(error.message), in \(name(at, block))"
+      )
     }
   }
   private func verified(_ at: Int, _ block: Int) throws(DecodingFailure) -> UnsafeRawBufferPointer {
@@ -100,7 +109,10 @@ public final class SegmentSection: Sendable {
     let bytes = UnsafeRawBufferPointer(rebasing: image.bytes[extent.offset..<extent.offset + extent.count])
     guard Murmur3.hash(bytes) == extent.hash else {
       throw DecodingFailure(
-        .checksum, at: extent.offset, "\(what()) (\(extent.count) bytes) does not match its hash")
+        .checksum,
+        at: extent.offset,
+        "\(what()) (\(extent.count) bytes) does not match its hash"
+      )
     }
   }
   private func name(_ at: Int, _ block: Int) -> String {
@@ -121,8 +133,10 @@ public final class SegmentSection: Sendable {
     }
     guard offsets.count - 1 == column.dictionaryTexts else {
       throw DecodingFailure(
-        .malformed, at: column.pages.first?.offset ?? 0,
-        "\(offsets.count - 1) texts in the dictionary of column \(at), not \(column.dictionaryTexts)")
+        .malformed,
+        at: column.pages.first?.offset ?? 0,
+        "\(offsets.count - 1) texts in the dictionary of column \(at), not \(column.dictionaryTexts)"
+      )
     }
     let dictionary = TextDictionary(offsets: offsets, bytes: bytes)
     // Two readers may have decoded it: all use the one that came first, so that codes compare by dictionary identity.

@@ -57,7 +57,11 @@ enum SegmentTypeFormat {
     case 12: return .interval
     case 13:
       let p = HLLParameters(
-        log2m: try reader.u8(), regwidth: try reader.u8(), expthresh: try reader.integer(), sparseon: try reader.bool())
+        log2m: try reader.u8(),
+        regwidth: try reader.u8(),
+        expthresh: try reader.integer(),
+        sparseon: try reader.bool()
+      )
       guard 4...17 ~= p.log2m, 1...8 ~= p.regwidth else {
         throw DecodingFailure(.malformed, at: reader.position, "hll of 2^\(p.log2m) registers of \(p.regwidth) bits")
       }

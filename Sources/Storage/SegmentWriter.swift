@@ -52,9 +52,22 @@ public enum SegmentWriter {
       directories.append(
         SectionDirectory(
           summary: SectionSummary(
-            relation: layout.id, slice: rows.slice, rows: rows.count, low: rows.low, high: rows.high,
-            hasPositions: !rows.positions.isEmpty, minTime: minTime, maxTime: maxTime, bytes: offset - start),
-          isState: layout.isState, sortKey: layout.sortKey, rowStarts: starts, columns: columns))
+            relation: layout.id,
+            slice: rows.slice,
+            rows: rows.count,
+            low: rows.low,
+            high: rows.high,
+            hasPositions: !rows.positions.isEmpty,
+            minTime: minTime,
+            maxTime: maxTime,
+            bytes: offset - start
+          ),
+          isState: layout.isState,
+          sortKey: layout.sortKey,
+          rowStarts: starts,
+          columns: columns
+        )
+      )
     }
     private mutating func write(_ column: ColumnVector, _ starts: [Int]) -> ColumnDirectory {
       var directory = ColumnDirectory(type: column.type)
@@ -95,7 +108,10 @@ public enum SegmentWriter {
       SegmentFormat.encode(directories, into: &footer)
       let hash = footer.withBytes { Murmur3.hash($0) }
       let trailer = SegmentFormat.trailer(
-        footerBytes: footer.count, footerHash: hash, fileBytes: offset + footer.count + SegmentFormat.trailerBytes)
+        footerBytes: footer.count,
+        footerHash: hash,
+        fileBytes: offset + footer.count + SegmentFormat.trailerBytes
+      )
       footer.bytes(trailer)
       let content = pieces[0].withUnsafeBytes { header in
         footer.withBytes { SegmentFormat.contentHash(header: header, footerAndTrailer: $0) }
@@ -156,7 +172,9 @@ public enum SegmentWriter {
     texts.offsets.reserveCapacity(codes.count + 1)
     texts.bytes.reserveCapacity(plain)
     for (row, code) in codes.enumerated() {
-      if column.isNull(row) { texts.append(UnsafeRawBufferPointer(start: nil, count: 0)) } else {
+      if column.isNull(row) {
+        texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
+      } else {
         dictionary.withText(code) { texts.append($0) }
       }
     }

@@ -11,7 +11,9 @@ public struct ShardSchema: Equatable, Sendable {
   public var rollups: [RollupDefinition]
   /// Makes a schema.
   public init(
-    version: CatalogVersion = CatalogVersion(0), tables: [TableSchema] = [], rollups: [RollupDefinition] = []
+    version: CatalogVersion = CatalogVersion(0),
+    tables: [TableSchema] = [],
+    rollups: [RollupDefinition] = []
   ) {
     self.version = version
     self.tables = tables.sorted { $0.id < $1.id }

@@ -68,8 +68,10 @@ public struct ShardState: Equatable, Sendable {
   func checkFollows(_ entry: LogEntry) throws(TallyError) {
     guard entry.position == position.next, entry.epoch >= epoch, entry.follows(chain) else {
       throw TallyError(
-        .dataDamaged, "log entry \(entry.position) does not follow entry \(position)",
-        detail: "epoch \(entry.epoch) after \(epoch), chain \(entry.chain) after \(chain)")
+        .dataDamaged,
+        "log entry \(entry.position) does not follow entry \(position)",
+        detail: "epoch \(entry.epoch) after \(epoch), chain \(entry.chain) after \(chain)"
+      )
     }
   }
   /// Throws when a body would not fit the state: what a primary asks before it appends.
@@ -79,14 +81,18 @@ public struct ShardState: Equatable, Sendable {
       guard let rollup = rollups[delta.rollup] else { throw Self.gone(delta.rollup) }
       guard delta.from == rollup.watermark, delta.to >= delta.from, delta.to <= position else {
         throw TallyError(
-          .unavailable, "rollup \(delta.rollup) is at \(rollup.watermark), not at \(delta.from)",
-          detail: "a delta up to \(delta.to) at log position \(position)")
+          .unavailable,
+          "rollup \(delta.rollup) is at \(rollup.watermark), not at \(delta.from)",
+          detail: "a delta up to \(delta.to) at log position \(position)"
+        )
       }
     case .backfillCommit(let delta):
       guard let rollup = rollups[delta.rollup] else { throw Self.gone(delta.rollup) }
       guard delta.to == rollup.coveredFrom, delta.from < delta.to else {
         throw TallyError(
-          .unavailable, "rollup \(delta.rollup) is covered from \(rollup.coveredFrom), not from \(delta.to)")
+          .unavailable,
+          "rollup \(delta.rollup) is covered from \(rollup.coveredFrom), not from \(delta.to)"
+        )
       }
     case .batch(let record, _):
       guard schema.table(record.table) != nil else {
@@ -148,9 +154,11 @@ public struct ShardState: Equatable, Sendable {
       rollups[rollup.id] =
         self.rollups[rollup.id]
         ?? RollupState(
-          watermark: position, cut: position,
+          watermark: position,
+          cut: position,
           coveredFrom: rowsLogged[rollup.source, default: 0] == 0 ? .min : .max,
-          floors: [Int64](repeating: .min, count: rollup.levels.count))
+          floors: [Int64](repeating: .min, count: rollup.levels.count)
+        )
     }
     self.rollups = rollups
     let tables = Set(schema.tables.map(\.id))

@@ -58,8 +58,11 @@ enum ShardStateFormat {
     for _ in 0..<(try reader.count(max: LogEntryFormat.relationsMax, "rollups")) {
       let id = TableID(try reader.u64())
       var rollup = RollupState(
-        watermark: LogPosition(try reader.u64()), cut: LogPosition(try reader.u64()), coveredFrom: try reader.i64(),
-        floors: [])
+        watermark: LogPosition(try reader.u64()),
+        cut: LogPosition(try reader.u64()),
+        coveredFrom: try reader.i64(),
+        floors: []
+      )
       for _ in 0..<(try reader.count(max: Limits.levelsMax, "levels")) { rollup.floors.append(try reader.i64()) }
       rollup.rowsConsumed = try reader.u64()
       rollup.rowsFailed = try reader.u64()

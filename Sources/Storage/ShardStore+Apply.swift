@@ -16,8 +16,12 @@ extension PreparedRows {
         continue
       }
       let merged = try StateMerge.merge(
-        finer, keyCount: rollup.keys.count, measures: rollup.measures, truncating: (key: 1, width: level.width),
-        pruning: .to(multiple: 3))
+        finer,
+        keyCount: rollup.keys.count,
+        measures: rollup.measures,
+        truncating: (key: 1, width: level.width),
+        pruning: .to(multiple: 3)
+      )
       levels.append([merged])
     }
     return .states(levels)
@@ -39,7 +43,9 @@ extension ShardStore {
         throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): no table \(record.table)")
       }
       let batch: Batch
-      if case .rows(let decoded) = rows { batch = decoded } else {
+      if case .rows(let decoded) = rows {
+        batch = decoded
+      } else {
         batch = try LogEntryFormat.batch(of: entry, types: table.columns.map(\.type))
       }
       try applied.advance(entry, body)
@@ -67,7 +73,11 @@ extension ShardStore {
     }
   }
   private func apply(
-    _ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows, runs: [[UInt8]], of id: TableID
+    _ entry: LogEntry,
+    _ body: EntryBody,
+    _ rows: PreparedRows,
+    runs: [[UInt8]],
+    of id: TableID
   ) throws {
     guard let rollup = applied.schema.rollup(id), let floors = applied.rollups[id]?.floors else {
       throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): no rollup \(id)")

@@ -27,9 +27,15 @@ public struct FlushPlan: Sendable {
       identity,
       sections: try sources.compactMap { source in
         try Compaction.flush(
-          source.chunks, layout: source.layout, after: after, through: through, keepPositions: source.keepPositions,
-          pruning: source.layout.pruning(settledBefore: settledBefore))
-      })
+          source.chunks,
+          layout: source.layout,
+          after: after,
+          through: through,
+          keepPositions: source.keepPositions,
+          pruning: source.layout.pruning(settledBefore: settledBefore)
+        )
+      }
+    )
   }
 }
 
@@ -50,15 +56,24 @@ extension ShardStore {
     let sources = relations.values.filter { !$0.memtable.isEmpty }.sorted { $0.layout.id < $1.layout.id }
       .map { relation in
         FlushPlan.Source(
-          layout: relation.layout, chunks: relation.memtable.snapshot(),
+          layout: relation.layout,
+          chunks: relation.memtable.snapshot(),
           keepPositions: needsPositions(
-            relation.layout, low: relation.memtable.low ?? LogPosition(0), high: relation.memtable.high ?? LogPosition(0)))
+            relation.layout,
+            low: relation.memtable.low ?? LogPosition(0),
+            high: relation.memtable.high ?? LogPosition(0)
+          )
+        )
       }
     if sources.isEmpty { return nil }
     return FlushPlan(
-      identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile), sources: sources,
-      after: applied.flushedThrough, through: applied.position, state: applied,
-      settledBefore: applied.logTime - RelationLayout.settlingTime)
+      identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile),
+      sources: sources,
+      after: applied.flushedThrough,
+      through: applied.position,
+      state: applied,
+      settledBefore: applied.logTime - RelationLayout.settlingTime
+    )
   }
   /// Whether a live mark may have to split rows of these positions.
   func needsPositions(_ layout: RelationLayout, low: LogPosition, high: LogPosition) -> Bool {
@@ -87,9 +102,14 @@ extension ShardStore {
     _ = try await write(
       .layout(
         LayoutChange(
-          source: .log(after: plan.after, through: plan.through), settledBefore: plan.settledBefore, files: files,
-          drops: [])),
-      journal: journal)
+          source: .log(after: plan.after, through: plan.through),
+          settledBefore: plan.settledBefore,
+          files: files,
+          drops: []
+        )
+      ),
+      journal: journal
+    )
     try await persist(journal)
     return true
   }

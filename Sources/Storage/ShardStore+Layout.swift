@@ -22,9 +22,14 @@ public struct MergePlan: Sendable {
       identity,
       sections: [
         try Compaction.merge(
-          sections, layout: layout, dropPositions: dropPositions, pruning: layout.pruning(settledBefore: settledBefore),
-          floor: floor)
-      ].compactMap { $0 })
+          sections,
+          layout: layout,
+          dropPositions: dropPositions,
+          pruning: layout.pruning(settledBefore: settledBefore),
+          floor: floor
+        )
+      ].compactMap { $0 }
+    )
   }
 }
 
@@ -42,8 +47,10 @@ extension ShardStore {
       for candidate in relation.sections {
         guard let side = side(of: candidate.section.summary, relation.layout) else { continue }
         let key = MergeClass(
-          slice: candidate.section.summary.slice, side: side,
-          tier: fully ? 0 : Self.tier(of: candidate.section.summary.bytes))
+          slice: candidate.section.summary.slice,
+          side: side,
+          tier: fully ? 0 : Self.tier(of: candidate.section.summary.bytes)
+        )
         classes[key, default: []].append(candidate)
       }
       for (key, members) in classes.sorted(by: { $0.key < $1.key }) {
@@ -55,9 +62,14 @@ extension ShardStore {
         guard taken.count > bestCount else { continue }
         bestCount = taken.count
         best = MergePlan(
-          identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile), layout: relation.layout,
-          references: taken.map(\.reference), sections: taken.map(\.section), dropPositions: key.side != Self.undecided,
-          floor: floor(of: relation.layout), settledBefore: applied.logTime - RelationLayout.settlingTime)
+          identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile),
+          layout: relation.layout,
+          references: taken.map(\.reference),
+          sections: taken.map(\.section),
+          dropPositions: key.side != Self.undecided,
+          floor: floor(of: relation.layout),
+          settledBefore: applied.logTime - RelationLayout.settlingTime
+        )
       }
     }
     return best
@@ -76,7 +88,8 @@ extension ShardStore {
     var side = 0
     for (at, rollup) in applied.schema.rollups(of: layout.id).enumerated() {
       guard let state = applied.rollups[rollup.id] else { continue }
-      let isSplit = state.watermark < section.high
+      let isSplit =
+        state.watermark < section.high
         || (!state.isBackfilled && section.low <= state.cut && state.cut < section.high)
       if isSplit { return section.hasPositions ? Self.undecided : nil }
       if !state.isBackfilled, section.high <= state.cut { side |= 1 << (at % 62) }
@@ -101,8 +114,14 @@ extension ShardStore {
     _ = try await write(
       .layout(
         LayoutChange(
-          source: .sections(floor: plan.floor), settledBefore: plan.settledBefore, files: files, drops: plan.references)),
-      journal: journal)
+          source: .sections(floor: plan.floor),
+          settledBefore: plan.settledBefore,
+          files: files,
+          drops: plan.references
+        )
+      ),
+      journal: journal
+    )
     try await persist(journal)
     return true
   }
@@ -126,7 +145,9 @@ extension ShardStore {
     }
     do {
       let sections = try SegmentReader.open(
-        image: image, expecting: SegmentIdentity(cluster: cluster, shard: shard, file: file.number))
+        image: image,
+        expecting: SegmentIdentity(cluster: cluster, shard: shard, file: file.number)
+      )
       guard image.bytes.count == Int(file.bytes), try SegmentReader.contentHash(of: image) == file.hash,
         sections.map(\.summary) == file.sections
       else { throw damaged("not the file that was written under this name") }
@@ -152,7 +173,9 @@ extension ShardStore {
       layoutPosition: layoutPosition,
       added: files.values.filter { known.files[$0.number] == nil }.sorted { $0.number < $1.number },
       dropped: dropped.subtracting(known.dropped).sorted(),
-      removed: known.files.keys.filter { files[$0] == nil }.sorted(), checkpoint: checkpoint)
+      removed: known.files.keys.filter { files[$0] == nil }.sorted(),
+      checkpoint: checkpoint
+    )
     let isNothing = edit.added.isEmpty && edit.dropped.isEmpty && edit.removed.isEmpty && edit.checkpoint == nil
     return isNothing && edit.layoutPosition == known.layoutPosition ? nil : edit
   }

@@ -63,7 +63,9 @@ extension ShardStore {
   }
   /// Checks a batch's key against the head of the log and appends the batch, in one step. Throws KeyConflict and KeyExpired.
   public func appendBatch(
-    _ record: BatchRecord, encoded: [UInt8], rows: Batch? = nil
+    _ record: BatchRecord,
+    encoded: [UInt8],
+    rows: Batch? = nil
   ) throws(TallyError) -> BatchAdmission {
     if let key = record.key {
       switch head.dedup.check(key, contentHash: record.contentHash) {
@@ -71,15 +73,20 @@ extension ShardStore {
       case .duplicate(let position): return .duplicate(position)
       case .conflict:
         throw TallyError(
-          .keyConflict, "batch \(key.sequence) of session \(key.session) was sent before with other content",
-          hint: "Use a new key for new content.")
+          .keyConflict,
+          "batch \(key.sequence) of session \(key.session) was sent before with other content",
+          hint: "Use a new key for new content."
+        )
       case .expired:
         throw TallyError(
-          .keyExpired, "batch \(key.sequence) of session \(key.session) is too old to tell whether it took effect")
+          .keyExpired,
+          "batch \(key.sequence) of session \(key.session) is too old to tell whether it took effect"
+        )
       }
     }
     return .appended(
-      try append(.batch(record, encoded: encoded), epoch: head.epoch, rows: rows.map { .rows($0) } ?? .none))
+      try append(.batch(record, encoded: encoded), epoch: head.epoch, rows: rows.map { .rows($0) } ?? .none)
+    )
   }
   private func append(_ body: EntryBody, epoch: Epoch, rows: PreparedRows) throws(TallyError) -> LogEntry {
     guard epoch.rawValue > 0 else {
@@ -88,8 +95,14 @@ extension ShardStore {
     try head.check(body)
     let version = if case .schemaBarrier(let schema) = body { schema.version } else { head.schema.version }
     let entry = LogEntry(
-      position: head.position.next, epoch: epoch, kind: body.kind, logTime: stamp(), catalogVersion: version,
-      body: LogEntryFormat.encode(body), after: head.chain)
+      position: head.position.next,
+      epoch: epoch,
+      kind: body.kind,
+      logTime: stamp(),
+      catalogVersion: version,
+      body: LogEntryFormat.encode(body),
+      after: head.chain
+    )
     let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
     try head.advance(entry, kept)
     pending.append(Pending(entry: entry, body: kept, rows: rows))

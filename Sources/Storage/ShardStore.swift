@@ -78,7 +78,10 @@ public final class ShardStore {
   }
   /// Creates an empty replica: its directory and manifest are durable when this returns.
   public static func create(
-    disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID
+    disk: any Disk,
+    clock: any Clock,
+    cluster: ClusterID,
+    shard: ShardID
   ) async throws -> ShardStore {
     let manifest = try await Manifest.create(disk: disk, cluster: cluster, shard: shard)
     return ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, manifest: manifest)
@@ -93,8 +96,11 @@ public final class ShardStore {
   public func snapshot(of relation: TableID) -> TableSnapshot? {
     guard let relation = relations[relation] else { return nil }
     return TableSnapshot(
-      layout: relation.layout, position: applied.position, chunks: relation.memtable.snapshot(),
-      sections: relation.sections.map(\.section))
+      layout: relation.layout,
+      position: applied.position,
+      chunks: relation.memtable.snapshot(),
+      sections: relation.sections.map(\.section)
+    )
   }
   /// How far a rollup has come, as readers see it.
   public func rollupState(_ rollup: TableID) -> RollupState? { applied.rollups[rollup] }

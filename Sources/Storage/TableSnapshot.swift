@@ -71,29 +71,56 @@ public struct TableSnapshot: Sendable {
   /// in batches of at most `morselRows`. Zone predicates are advice: `body` sees rows that do not match. Throws
   /// `DecodingFailure` on damaged bytes, `TallyError` when a file that must be cut at a position does not store positions.
   @discardableResult public func scan(
-    columns: [Int], after: LogPosition = LogPosition(0), through: LogPosition? = nil,
-    where predicates: [ZonePredicate] = [], morselRows: Int = 4096, _ body: (Batch) throws -> Void
+    columns: [Int],
+    after: LogPosition = LogPosition(0),
+    through: LogPosition? = nil,
+    where predicates: [ZonePredicate] = [],
+    morselRows: Int = 4096,
+    _ body: (Batch) throws -> Void
   ) throws -> ScanCounts {
     var counts = ScanCounts()
     for section in sections {
       counts += try scan(
-        .blocks(section, 0..<section.blockCount), columns: columns, after: after, through: through, where: predicates,
-        morselRows: morselRows, body)
+        .blocks(section, 0..<section.blockCount),
+        columns: columns,
+        after: after,
+        through: through,
+        where: predicates,
+        morselRows: morselRows,
+        body
+      )
     }
     for chunk in chunks {
       counts += try scan(
-        .chunk(chunk), columns: columns, after: after, through: through, where: predicates, morselRows: morselRows, body)
+        .chunk(chunk),
+        columns: columns,
+        after: after,
+        through: through,
+        where: predicates,
+        morselRows: morselRows,
+        body
+      )
     }
     return counts
   }
   /// Scans one unit, as `scan` does all.
   @discardableResult public func scan(
-    _ unit: ScanUnit, columns: [Int], after: LogPosition = LogPosition(0), through: LogPosition? = nil,
-    where predicates: [ZonePredicate] = [], morselRows: Int = 4096, _ body: (Batch) throws -> Void
+    _ unit: ScanUnit,
+    columns: [Int],
+    after: LogPosition = LogPosition(0),
+    through: LogPosition? = nil,
+    where predicates: [ZonePredicate] = [],
+    morselRows: Int = 4096,
+    _ body: (Batch) throws -> Void
   ) throws -> ScanCounts {
     var scan = UnitScan(
-      layout: layout, columns: columns, after: after, through: min(through ?? position, position),
-      predicates: predicates, morselRows: max(1, morselRows))
+      layout: layout,
+      columns: columns,
+      after: after,
+      through: min(through ?? position, position),
+      predicates: predicates,
+      morselRows: max(1, morselRows)
+    )
     switch unit {
     case .blocks(let section, let range): try scan.read(section, range, body)
     case .chunk(let chunk): try scan.read(chunk, body)

@@ -13,7 +13,11 @@ struct UnitScan {
   var counts = ScanCounts()
 
   init(
-    layout: RelationLayout, columns: [Int], after: LogPosition, through: LogPosition, predicates: [ZonePredicate],
+    layout: RelationLayout,
+    columns: [Int],
+    after: LogPosition,
+    through: LogPosition,
+    predicates: [ZonePredicate],
     morselRows: Int
   ) {
     self.layout = layout
@@ -54,7 +58,8 @@ struct UnitScan {
       throw TallyError(
         .internalError,
         "a file of relation \(summary.relation) with positions \(summary.low) to \(summary.high) stores none of them",
-        detail: "rows above \(after) and up to \(through) were asked for")
+        detail: "rows above \(after) and up to \(through) were asked for"
+      )
     }
     let candidates = candidateBlocks(section, blocks)
     counts.blocksSkipped += blocks.count - candidates.count
@@ -79,7 +84,10 @@ struct UnitScan {
     return range
   }
   private mutating func read(
-    _ section: SegmentSection, _ block: Int, cutting: Bool, _ body: (Batch) throws -> Void
+    _ section: SegmentSection,
+    _ block: Int,
+    cutting: Bool,
+    _ body: (Batch) throws -> Void
   ) throws {
     let all = 0..<section.rows(ofBlock: block).count
     var range = all
@@ -121,7 +129,9 @@ struct UnitScan {
     }
     let count = picked?.count ?? range.count
     counts.rowsRead += count
-    if let picked { vectors = vectors.map { $0.gather(picked) } } else if range != all {
+    if let picked {
+      vectors = vectors.map { $0.gather(picked) }
+    } else if range != all {
       vectors = vectors.map { $0.slice(range) }
     }
     let batch = Batch(count: count, columns: vectors)
@@ -174,7 +184,9 @@ struct SortedRange {
     return range
   }
   private static func narrow(
-    _ range: Range<Int>, _ test: ZonePredicate.Test, _ vector: ColumnVector
+    _ range: Range<Int>,
+    _ test: ZonePredicate.Test,
+    _ vector: ColumnVector
   ) -> Range<Int>? {
     switch (test, vector.values) {
     case (.fixed(let low, let high), .fixed(let v)):

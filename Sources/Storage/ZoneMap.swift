@@ -92,7 +92,8 @@ extension Zone {
         Self.extremes(v, valid) { $0 < $1 }.map { low, high in
           .text(
             dictionary.withText(low) { Array($0.prefix(Self.textPrefix)) },
-            dictionary.withText(high) { Array($0.prefix(Self.textPrefix)) })
+            dictionary.withText(high) { Array($0.prefix(Self.textPrefix)) }
+          )
         } ?? .none
     case .text(let v):
       let rows = (0..<UInt32(v.count)).map { $0 }

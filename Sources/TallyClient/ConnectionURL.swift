@@ -27,14 +27,20 @@ public struct ConnectionURL: Sendable, Equatable, CustomStringConvertible {
       throw refused("parameters and further parts are not supported")
     }
     guard database == "tally" else {
-      throw .sql("3D000", "database \"\(database)\" does not exist", hint: "There is one database, \"tally\".")
+      throw .sql(
+        "3D000",
+        "database \"\(database)\" does not exist",
+        hint: "There is one database, \"tally\"."
+      )
     }
     guard !hosts.isEmpty else { throw refused("no host") }
     guard !hosts.contains("@") else { throw refused("users and passwords are not supported yet") }
     var addresses: [NetworkAddress] = []
     for host in hosts.split(separator: ",", omittingEmptySubsequences: false) {
       guard !host.isEmpty else { throw refused("an empty host") }
-      guard let address = NetworkAddress(String(host)) else { throw refused("\"\(host)\" is not host:port") }
+      guard let address = NetworkAddress(String(host)) else {
+        throw refused("\"\(host)\" is not host:port")
+      }
       guard address.port != 0 else { throw refused("port 0 in \"\(host)\"") }
       let isBracketed = address.host.hasPrefix("[") && address.host.hasSuffix("]")
       guard isBracketed || !address.host.contains(":") else {

@@ -1,8 +1,8 @@
 // FileLoad.swift — loads of CSV files: what a program asks for and what it is told.
 import Capabilities
 import ClientCore
-import NodeRuntime
 public import Model
+import NodeRuntime
 
 /// A CSV or CSV.gz file to load.
 public struct FileLoad: Sendable {
@@ -18,11 +18,15 @@ public struct FileLoad: Sendable {
   public var delimiter: UInt8 = 0x2c
   /// Unquoted text that means NULL.
   public var nullText = ""
-  /// Name of the source; the same name and bytes load once. Nil: the file's path.
+  /// Name of the source; the same name and bytes load once.
+  ///
+  /// Nil: the file's path.
   public var source: String?
   /// Load anew although a source of that name was loaded before.
   public var again = false
-  /// Absolute path of a file for wrong rows; it is written anew. Nil: the first wrong row ends the load.
+  /// Absolute path of a file for wrong rows; it is written anew.
+  ///
+  /// Nil: the first wrong row ends the load.
   public var rejectFile: String?
   /// How long an outage may last before the load fails.
   public var patience: Duration = .seconds(120)
@@ -96,28 +100,49 @@ public struct LoadReport: Sendable, Equatable {
 }
 
 extension TallyClient {
-  /// Loads a file as a named producer; returns also when it failed, saying what is stored. `progress` is told after every chunk.
+  /// Loads a file as a named producer; returns also when it failed, saying what is stored.
   ///
+  /// `progress` is told after every chunk.
   /// Run again with the same bytes and settings it completes what is missing and stores nothing twice.
   public func load(
-    _ load: FileLoad, progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
+    _ load: FileLoad,
+    progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
   ) async throws -> LoadReport {
     let request = try load.request()
     try await awaitCoordinator(surroundings.clock.now + load.patience)
     let flow = IngestFlow(
-      map: map, disk: surroundings.disk, compute: surroundings.compute, clock: surroundings.clock)
+      map: map,
+      disk: surroundings.disk,
+      compute: surroundings.compute,
+      clock: surroundings.clock
+    )
     let report = try await loop.run {
       await flow.run(request) {
         progress(
           LoadProgress(
-            bytesRead: $0.bytesRead, bytesTotal: $0.bytesTotal, rowsAcknowledged: $0.rowsAcknowledged))
+            bytesRead: $0.bytesRead,
+            bytesTotal: $0.bytesTotal,
+            rowsAcknowledged: $0.rowsAcknowledged
+          )
+        )
       }
     }
     return LoadReport(
-      rowsDurable: report.rowsDurable, rowsDuplicate: report.rowsDuplicate, rowsRejected: report.rowsRejected,
-      chunks: report.chunks, bytesRead: report.bytesRead, retries: report.retries, firstLoad: report.firstLoad,
+      rowsDurable: report.rowsDurable,
+      rowsDuplicate: report.rowsDuplicate,
+      rowsRejected: report.rowsRejected,
+      chunks: report.chunks,
+      bytesRead: report.bytesRead,
+      retries: report.retries,
+      firstLoad: report.firstLoad,
       failure: report.failure.map {
-        LoadFailure(error: $0.error, line: $0.line, column: $0.column, acknowledged: $0.acknowledged)
-      })
+        LoadFailure(
+          error: $0.error,
+          line: $0.line,
+          column: $0.column,
+          acknowledged: $0.acknowledged
+        )
+      }
+    )
   }
 }

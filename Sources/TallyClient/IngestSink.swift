@@ -57,13 +57,17 @@ public final class IngestSink: Sendable {
     try await append(row)
   }
   private func take(_ value: some TallyEncodable, _ row: inout [Value]) throws(TallyError) {
-    guard row.count < plan.targets.count else { throw .sql("22P04", "extra data after last expected column") }
+    guard row.count < plan.targets.count else {
+      throw .sql("22P04", "extra data after last expected column")
+    }
     row.append(try plan.value(value, row.count))
   }
   private func append(_ row: [Value]) async throws {
     guard row.count == plan.targets.count else {
       throw TallyError.sql(
-        "22P04", "missing data for column \"\(plan.table.columns[plan.targets[row.count]].name)\"")
+        "22P04",
+        "missing data for column \"\(plan.table.columns[plan.targets[row.count]].name)\""
+      )
     }
     let full = try state.withLock { state -> RowChunk? in
       if let failure = state.failure { throw failure }

@@ -46,7 +46,7 @@ public struct StatementCost: Sendable, Equatable {
 
 /// What stands at the end of a statement's rows.
 public struct StatementEnd: Sendable, Equatable {
-  /// PostgreSQL's command tag: `SELECT 3`, `CREATE TABLE`, …
+  /// PostgreSQL's command tag, for example `SELECT 3` or `CREATE TABLE`.
   public var tag = ""
   /// Rows returned or stored.
   public var rows: UInt64 = 0
@@ -59,12 +59,19 @@ public struct StatementEnd: Sendable, Equatable {
   init(_ end: ResultEnd) {
     tag = end.tag
     rows = end.rows
-    notices = end.notices.map { ServerNotice(sqlState: $0.sqlState, message: $0.message, hint: $0.hint) }
+    notices = end.notices.map {
+      ServerNotice(sqlState: $0.sqlState, message: $0.message, hint: $0.hint)
+    }
     let s = end.statistics
     cost = StatementCost(
-      planMicroseconds: s.planMicroseconds, totalMicroseconds: s.totalMicroseconds,
-      mergeMicroseconds: s.mergeMicroseconds, shards: s.shards, rowsRead: s.rowsRead, blocks: s.blocks,
-      freshRows: s.freshRows)
+      planMicroseconds: s.planMicroseconds,
+      totalMicroseconds: s.totalMicroseconds,
+      mergeMicroseconds: s.mergeMicroseconds,
+      shards: s.shards,
+      rowsRead: s.rowsRead,
+      blocks: s.blocks,
+      freshRows: s.freshRows
+    )
   }
 }
 

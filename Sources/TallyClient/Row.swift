@@ -1,6 +1,6 @@
 // Row.swift — one row of a result and its cells: a place in a batch that all its rows share.
-import Bytes
 import Aggregates
+import Bytes
 import Columns
 public import Model
 
@@ -10,13 +10,18 @@ final class ColumnNames: Sendable {
   private let places: [String: Int]
   init(_ columns: [ResultColumn]) {
     self.columns = columns
-    places = Dictionary(columns.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+    places = Dictionary(
+      columns.enumerated().map { ($1.name, $0) },
+      uniquingKeysWith: { first, _ in first }
+    )
   }
   func place(_ name: String) throws(TallyError) -> Int {
     if let place = places[name] { return place }
     throw .sql(
-      "42703", "the result has no column \"\(name)\"",
-      hint: "It has \(columns.map { "\"\($0.name)\"" }.joined(separator: ", ")).")
+      "42703",
+      "the result has no column \"\(name)\"",
+      hint: "It has \(columns.map { "\"\($0.name)\"" }.joined(separator: ", "))."
+    )
   }
 }
 
@@ -41,9 +46,15 @@ public struct Row: Sendable {
   /// The cell of a column, by place from 0.
   public subscript(column: Int) -> Cell {
     invariant(column >= 0 && column < count, "column \(column) of a row of \(count)")
-    return Cell(column: source.names.columns[column], vector: source.batch.columns[column], index: index)
+    return Cell(
+      column: source.names.columns[column],
+      vector: source.batch.columns[column],
+      index: index
+    )
   }
-  /// The cell of a column, by name; the first of that name. Throws 42703 when there is none.
+  /// The cell of the first column of that name.
+  ///
+  /// Throws 42703 when there is none.
   public subscript(name: String) -> Cell {
     get throws(TallyError) { self[try source.names.place(name)] }
   }
@@ -59,10 +70,14 @@ public struct Row: Sendable {
     try T.decode(try self[name])
   }
   /// All columns as a typed tuple, in order.
-  public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) throws(TallyError) -> (repeat each T) {
+  public func decode<each T: TallyDecodable>(
+    _ types: (repeat each T).Type
+  ) throws(TallyError) -> (repeat each T) {
     try tuple(repeat (each T).self)
   }
-  func tuple<each T: TallyDecodable>(_ types: repeat (each T).Type) throws(TallyError) -> (repeat each T) {
+  func tuple<each T: TallyDecodable>(
+    _ types: repeat (each T).Type
+  ) throws(TallyError) -> (repeat each T) {
     var expected = 0
     for _ in repeat (each T).self { expected += 1 }
     guard expected == count else {
@@ -88,8 +103,12 @@ public struct Cell: Sendable {
   /// True for NULL.
   public var isNull: Bool { vector.isNull(index) }
   /// The value, decoded.
-  public func decode<T: TallyDecodable>(_ type: T.Type = T.self) throws(TallyError) -> T { try T.decode(self) }
-  /// PostgreSQL's text; nil for NULL. An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
+  public func decode<T: TallyDecodable>(_ type: T.Type = T.self) throws(TallyError) -> T {
+    try T.decode(self)
+  }
+  /// PostgreSQL's text; nil for NULL.
+  ///
+  /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
   public var text: String? {
     switch content {
     case .null: nil
@@ -108,7 +127,9 @@ public struct Cell: Sendable {
     case .numeric(let v): return .numeric(v[index])
     case .interval(let v): return .interval(v[index])
     case .text(let v):
-      return .text(String(decoding: v.bytes[Int(v.offsets[index])..<Int(v.offsets[index + 1])], as: UTF8.self))
+      return .text(
+        String(decoding: v.bytes[Int(v.offsets[index])..<Int(v.offsets[index + 1])], as: UTF8.self)
+      )
     case .codes(let v, let dictionary): return .text(dictionary.string(v[index]))
     case .hll(let v): return .hll(HLLFormat.encode(v.state(index)))
     case .topn(let v): return .topn(TopNFormat.encode(v.state(index)))

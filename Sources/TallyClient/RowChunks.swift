@@ -28,9 +28,14 @@ struct RowPlan: Sendable {
   private let plan: CSVPlan
   private let shards: [ShardID]
 
+  /// Plans the rows of one ingest.
+  ///
   /// `columns` nil: all of the table's. `constants` are the evaluated defaults of columns that are not taken.
   init(
-    table: TableSchema, shards: [ShardRecord], columns: [String]?, constants: [Int: Value]
+    table: TableSchema,
+    shards: [ShardRecord],
+    columns: [String]?,
+    constants: [Int: Value]
   ) throws(TallyError) {
     // The rules for columns, keys and shards are those of a load from CSV.
     plan = try CSVPlan(table: table, shards: shards, columns: columns, constants: constants)
@@ -51,7 +56,9 @@ struct RowPlan: Sendable {
     }
     if result.isNull && (column.isNotNull || targets[at] == plan.key) {
       throw .sql(
-        "23502", "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint")
+        "23502",
+        "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
+      )
     }
     return result
   }
@@ -61,13 +68,16 @@ struct RowPlan: Sendable {
     var columns: [ColumnVector] = []
     for (at, column) in table.columns.enumerated() {
       let values =
-        targets.firstIndex(of: at).map { chunk.values[$0] } ?? [Value](repeating: plan.constants[at], count: chunk.rows)
+        targets.firstIndex(of: at).map { chunk.values[$0] }
+        ?? [Value](repeating: plan.constants[at], count: chunk.rows)
       columns.append(ColumnVector(column.type, values: values))
     }
     let all = Batch(count: chunk.rows, columns: columns)
     let hash = Murmur3.hash(BatchFormat.encode(all))
     var rowsOfShard = [[UInt32]](repeating: [], count: shards.count)
-    guard let keyField = targets.firstIndex(of: plan.key) else { fatalError("a plan without its key") }
+    guard let keyField = targets.firstIndex(of: plan.key) else {
+      fatalError("a plan without its key")
+    }
     for (row, value) in chunk.values[keyField].enumerated() {
       rowsOfShard[plan.shard(ofHash: try Self.hash(value, plan))].append(UInt32(row))
     }
@@ -79,7 +89,10 @@ struct RowPlan: Sendable {
     return (batches, hash)
   }
   private func encode(
-    _ batch: Batch, _ shard: ShardID, _ part: inout Int, _ batches: inout [ShardBatch]
+    _ batch: Batch,
+    _ shard: ShardID,
+    _ part: inout Int,
+    _ batches: inout [ShardBatch]
   ) throws(TallyError) {
     let bytes = BatchFormat.encode(batch)
     if bytes.count > Self.batchBytesMax && batch.count > 1 {
@@ -89,8 +102,10 @@ struct RowPlan: Sendable {
     }
     guard part < Self.stride else {
       throw .sql(
-        "54000", "a batch of \(batch.count) rows gives shard \(shard) more than \(Self.stride) messages",
-        hint: "Use a smaller batchRows.")
+        "54000",
+        "a batch of \(batch.count) rows gives shard \(shard) more than \(Self.stride) messages",
+        hint: "Use a smaller batchRows."
+      )
     }
     batches.append(ShardBatch(shard: shard, part: part, rows: batch.count, bytes: bytes))
     part += 1
@@ -100,7 +115,10 @@ struct RowPlan: Sendable {
     case .fixed(let number): return StableHash.hash(number)
     case .text(var text): return text.withUTF8 { StableHash.hash(UnsafeRawBufferPointer($0)) }
     default:
-      throw .sql("0A000", "a distribution column of type \(plan.table.columns[plan.key].type.name) is not supported")
+      throw .sql(
+        "0A000",
+        "a distribution column of type \(plan.table.columns[plan.key].type.name) is not supported"
+      )
     }
   }
 }

@@ -61,7 +61,10 @@ public final class RowStream: AsyncSequence {
     if try await call.next() == nil { return }
     call.cancel()
     throw TallyError.sql(
-      "42601", "a query is one statement, and the text holds several", hint: "Use run, which takes several statements.")
+      "42601",
+      "a query is one statement, and the text holds several",
+      hint: "Use run, which takes several statements."
+    )
   }
   /// Gives the statement up.
   public func cancel() { call.cancel() }
@@ -76,7 +79,9 @@ public final class RowStream: AsyncSequence {
   }
 
   /// The rows as typed tuples: `for try await (month, n) in rows.decode((String, Int64).self)`.
-  public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) -> DecodedRows<(repeat each T)> {
+  public func decode<each T: TallyDecodable>(
+    _ types: (repeat each T).Type
+  ) -> DecodedRows<(repeat each T)> {
     DecodedRows(stream: self) { row throws(TallyError) in try row.tuple(repeat (each T).self) }
   }
 }

@@ -10,7 +10,7 @@ public struct Rows: Sendable {
   public var columns: [ResultColumn] = []
   /// The rows, with the columns' types.
   public var batches: [Batch] = []
-  /// PostgreSQL's command tag: `SELECT 3`, `CREATE TABLE`, …
+  /// PostgreSQL's command tag, for example `SELECT 3` or `CREATE TABLE`.
   public var tag = ""
   /// Notices.
   public var notices: [ServerNotice] = []
@@ -20,11 +20,15 @@ public struct Rows: Sendable {
   /// Number of rows.
   public var count: Int { batches.reduce(0) { $0 + $1.count } }
 
-  /// All rows as text; nil is NULL. An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
+  /// All rows as text; nil is NULL.
+  ///
+  /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
   public func textRows() -> [[String?]] { map { row in (0..<row.count).map { row[$0].text } } }
 
   /// All rows as typed tuples, the columns in order.
-  public func decode<each T: TallyDecodable>(_ types: (repeat each T).Type) throws -> [(repeat each T)] {
+  public func decode<each T: TallyDecodable>(
+    _ types: (repeat each T).Type
+  ) throws -> [(repeat each T)] {
     var out: [(repeat each T)] = []
     for row in self { out.append(try row.tuple(repeat (each T).self)) }
     return out
@@ -49,12 +53,16 @@ public struct Rows: Sendable {
     }
     return results
   }
-  static var unannounced: TallyError { TallyError(.protocolViolation, "rows came without their header") }
+  static var unannounced: TallyError {
+    TallyError(.protocolViolation, "rows came without their header")
+  }
 }
 
 extension Rows: Sequence {
   /// Reads the rows in order.
-  public func makeIterator() -> Iterator { Iterator(columns: ColumnNames(columns), batches: batches) }
+  public func makeIterator() -> Iterator {
+    Iterator(columns: ColumnNames(columns), batches: batches)
+  }
   /// Reads rows.
   public struct Iterator: IteratorProtocol {
     let columns: ColumnNames

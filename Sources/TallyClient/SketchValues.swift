@@ -3,7 +3,9 @@ import Aggregates
 import Columns
 public import Model
 
-/// A HyperLogLog: a set known by how many distinct values it holds, about. Equal to postgresql-hll's, byte for byte.
+/// A HyperLogLog: a set known by how many distinct values it holds, about.
+///
+/// Equal to postgresql-hll's, byte for byte.
 public struct HLL: Sendable, Equatable, CustomStringConvertible {
   private var state: HyperLogLog
   init(_ state: HyperLogLog) { self.state = state }
@@ -37,7 +39,9 @@ public struct HLL: Sendable, Equatable, CustomStringConvertible {
 extension HLL: TallyDecodable {
   /// From an hll.
   public static func decode(_ cell: Cell) throws(TallyError) -> HLL {
-    guard !cell.isNull, case .hll(let states) = cell.vector.values else { throw cell.mismatch(Self.self) }
+    guard !cell.isNull, case .hll(let states) = cell.vector.values else {
+      throw cell.mismatch(Self.self)
+    }
     return HLL(states.state(cell.index))
   }
 }
@@ -69,7 +73,9 @@ public struct TopList: Sendable, Equatable, CustomStringConvertible {
   /// An item that is not kept occurred at most so often.
   public var absentBound: Int64 { state.absent }
   /// Takes in another list; both have the same parameters.
-  public mutating func formUnion(_ other: TopList) throws(TallyError) { try state.union(other.state) }
+  public mutating func formUnion(_ other: TopList) throws(TallyError) {
+    try state.union(other.state)
+  }
   /// JSON, as SQL prints it.
   public var description: String { TopNText.print(state) }
 }
@@ -77,7 +83,9 @@ public struct TopList: Sendable, Equatable, CustomStringConvertible {
 extension TopList: TallyDecodable {
   /// From a topn.
   public static func decode(_ cell: Cell) throws(TallyError) -> TopList {
-    guard !cell.isNull, case .topn(let states) = cell.vector.values else { throw cell.mismatch(Self.self) }
+    guard !cell.isNull, case .topn(let states) = cell.vector.values else {
+      throw cell.mismatch(Self.self)
+    }
     return TopList(states.state(cell.index))
   }
 }

@@ -21,8 +21,13 @@ extension TallyClient {
   /// Throws the error of `body`, or the one that ended the delivery. Rows appended before may be stored then; running the same named
   /// producer again completes them.
   public func ingest(
-    into table: String, columns: [String]? = nil, producer name: String? = nil, batchRows: Int = 5000, again: Bool = false,
-    patience: Duration = .seconds(120), _ body: (IngestSink) async throws -> Void
+    into table: String,
+    columns: [String]? = nil,
+    producer name: String? = nil,
+    batchRows: Int = 5000,
+    again: Bool = false,
+    patience: Duration = .seconds(120),
+    _ body: (IngestSink) async throws -> Void
   ) async throws -> IngestSummary {
     guard batchRows > 0 && batchRows <= Limits.batchRowsMax else {
       throw TallyError.sql("22023", "batchRows is 1 to \(Limits.batchRowsMax), not \(batchRows)")
@@ -38,24 +43,44 @@ extension TallyClient {
     }
     guard case .distributed(_, let group) = schema.distribution else {
       throw TallyError.sql(
-        "0A000", "table \"\(table)\" is not distributed", hint: "Call create_distributed_table before loading rows.")
+        "0A000",
+        "table \"\(table)\" is not distributed",
+        hint: "Call create_distributed_table before loading rows."
+      )
     }
     let plan = try RowPlan(
-      table: schema, shards: routing.shards(of: group), columns: columns,
-      constants: try await defaults(of: schema, besides: columns))
+      table: schema,
+      shards: routing.shards(of: group),
+      columns: columns,
+      constants: try await defaults(of: schema, besides: columns)
+    )
     let session = try await Producer.open(
       OpenProducer(
-        table: table, name: name ?? "", chunkBytes: UInt64(batchRows), fingerprint: Self.fingerprint(columns),
-        again: again), map: map, deadline: deadline)
+        table: table,
+        name: name ?? "",
+        chunkBytes: UInt64(batchRows),
+        fingerprint: Self.fingerprint(columns),
+        again: again
+      ),
+      map: map,
+      deadline: deadline
+    )
     guard session.chunkBytes > 0, session.chunkBytes <= UInt64(Limits.batchRowsMax) else {
       throw TallyError.sql(
-        "55000", "producer \"\(name ?? "")\" is known with chunks of \(session.chunkBytes) bytes",
-        hint: "The name belongs to a load of a file; use another.")
+        "55000",
+        "producer \"\(name ?? "")\" is known with chunks of \(session.chunkBytes) bytes",
+        hint: "The name belongs to a load of a file; use another."
+      )
     }
     var options = ProducerOptions()
     options.patience = patience
     let producer = Producer(
-      session: session.session, table: schema.id, stride: RowPlan.stride, map: map, options: options)
+      session: session.session,
+      table: schema.id,
+      stride: RowPlan.stride,
+      map: map,
+      options: options
+    )
     let sink = IngestSink(plan, batchRows: Int(session.chunkBytes))
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: loop) { try await self.deliver(sink, producer) }
@@ -112,16 +137,24 @@ extension TallyClient {
     return Murmur3.hash(out.finish())
   }
   /// The values of the defaults of columns that rows do not give, evaluated once by a coordinator.
-  private func defaults(of table: TableSchema, besides columns: [String]?) async throws -> [Int: Value] {
+  private func defaults(
+    of table: TableSchema,
+    besides columns: [String]?
+  ) async throws -> [Int: Value] {
     guard let columns else { return [:] }
     let missing = table.columns.indices.filter { at in
       !columns.contains(table.columns[at].name) && table.columns[at].defaultSQL != nil
     }
     if missing.isEmpty { return [:] }
-    let list = missing.map { "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))" }
+    let list = missing.map {
+      "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
+    }
     let rows = try await run("SELECT " + list.joined(separator: ", "), deadline: .seconds(30))
     guard let row = rows.first?.makeIterator().firstRow, row.count == missing.count else {
-      throw TallyError(.protocolViolation, "a coordinator did not evaluate the defaults of \"\(table.name)\"")
+      throw TallyError(
+        .protocolViolation,
+        "a coordinator did not evaluate the defaults of \"\(table.name)\""
+      )
     }
     return Dictionary(uniqueKeysWithValues: missing.enumerated().map { ($1, row[$0].content) })
   }

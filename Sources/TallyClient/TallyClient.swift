@@ -23,7 +23,9 @@ public struct ClientOptions: Sendable {
   public init() {}
 }
 
-/// A connection to a Tally cluster. Made by `with`; usable from any task while that runs.
+/// A connection to a Tally cluster.
+///
+/// Made by `with`; usable from any task while that runs.
 public final class TallyClient: Sendable {
   let map: ClusterMap
   let surroundings: Surroundings
@@ -48,17 +50,27 @@ public final class TallyClient: Sendable {
     rpc.connectTimeout = max(.milliseconds(500), options.connectTimeout / url.coordinators.count)
     let identity = PeerIdentity(name: String(options.name.prefix(Limits.nameBytesMax)))
     let pool = ConnectionPool(
-      identity: { identity }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random,
-      options: rpc)
+      identity: { identity },
+      network: surroundings.network,
+      clock: surroundings.clock,
+      random: surroundings.random,
+      options: rpc
+    )
     map = ClusterMap(
-      coordinators: url.coordinators, pool: pool, clock: surroundings.clock, random: surroundings.random)
+      coordinators: url.coordinators,
+      pool: pool,
+      clock: surroundings.clock,
+      random: surroundings.random
+    )
   }
 
   /// Connects to `tally://host:port[,host:port]/tally`, runs `body`, and closes everything.
   ///
   /// Throws `TallyError` 08001 when no coordinator can be reached.
   public static func with<R>(
-    _ url: String, options: ClientOptions = ClientOptions(), _ body: (TallyClient) async throws -> R
+    _ url: String,
+    options: ClientOptions = ClientOptions(),
+    _ body: (TallyClient) async throws -> R
   ) async throws -> R {
     let client = try TallyClient(try ConnectionURL(url), options)
     let result: Result<R, any Error> = await withTaskGroup(of: Void.self) { group in
@@ -101,8 +113,12 @@ public final class TallyClient: Sendable {
   public func list(_ kind: ListKind, deadline: Duration? = nil) async throws -> Rows {
     let end = instant(deadline)
     try await awaitCoordinator(end)
-    let results = try await Rows.collect(try await QueryCall.list(kind.requested, map: map, deadline: end))
-    guard let first = results.first else { throw TallyError(.protocolViolation, "a list came without an end") }
+    let results = try await Rows.collect(
+      try await QueryCall.list(kind.requested, map: map, deadline: end)
+    )
+    guard let first = results.first else {
+      throw TallyError(.protocolViolation, "a list came without an end")
+    }
     return first
   }
   /// Returns when a rollup has taken in every row acknowledged before the call.
@@ -117,13 +133,17 @@ public final class TallyClient: Sendable {
     try await awaitCoordinator(end)
     return try await QueryCall.open(QueryRequest(sql: sql), map: map, deadline: end)
   }
-  func instant(_ deadline: Duration?) -> Instant { deadline.map { surroundings.clock.now + $0 } ?? .distantFuture }
+  func instant(_ deadline: Duration?) -> Instant {
+    deadline.map { surroundings.clock.now + $0 } ?? .distantFuture
+  }
 
   // MARK: Connecting
 
   /// The first connection: every coordinator is tried once.
   private func connect() async throws {
-    if let reason = try await reach(surroundings.clock.now + options.connectTimeout) { throw unreachable(reason) }
+    if let reason = try await reach(surroundings.clock.now + options.connectTimeout) {
+      throw unreachable(reason)
+    }
   }
   /// Returns when a coordinator is connected; waits for one that restarts.
   func awaitCoordinator(_ deadline: Instant) async throws {
@@ -135,19 +155,24 @@ public final class TallyClient: Sendable {
     while let reason = try await reach(end) {
       if clock.now + .milliseconds(50) >= end {
         throw end == deadline
-          ? TallyError(.timedOut, "no coordinator was reached in time", detail: reason.message) : unreachable(reason)
+          ? TallyError(.timedOut, "no coordinator was reached in time", detail: reason.message)
+          : unreachable(reason)
       }
       try await clock.sleep(for: .milliseconds(50))
     }
   }
-  /// Tries the coordinators in turn; nil when one is connected, else why the last is not. Throws what cannot heal.
+  /// Tries the coordinators in turn; nil when one is connected, else why the last is not.
+  ///
+  /// Throws what cannot heal.
   private func reach(_ end: Instant) async throws -> TallyError? {
     var reason = TallyError(.unavailable, "no coordinator was tried")
     for address in map.coordinators {
       do {
         _ = try await map.pool.connection(to: address, deadline: end)
         return nil
-      } catch let error as TallyError where error.status == .unavailable || error.status == .timedOut {
+      } catch let error as TallyError
+        where error.status == .unavailable || error.status == .timedOut
+      {
         reason = error
       }
     }
@@ -156,8 +181,11 @@ public final class TallyClient: Sendable {
   private func unreachable(_ reason: TallyError) -> TallyError {
     let list = map.coordinators.map(\.description).joined(separator: ", ")
     return TallyError(
-      .unavailable, "could not connect to a coordinator at \(list): \(reason.message)", sqlState: "08001",
-      hint: "Is the cluster running there?")
+      .unavailable,
+      "could not connect to a coordinator at \(list): \(reason.message)",
+      sqlState: "08001",
+      hint: "Is the cluster running there?"
+    )
   }
 }
 

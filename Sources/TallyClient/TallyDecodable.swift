@@ -15,11 +15,20 @@ extension Cell {
   func mismatch(_ type: Any.Type) -> TallyError {
     isNull
       ? .sql(
-        "22004", "column \"\(column.name)\" is NULL and was read as \(type)", hint: "Read it as an Optional.")
-      : .sql("42804", "column \"\(column.name)\" of type \(self.type.name) cannot be read as \(type)")
+        "22004",
+        "column \"\(column.name)\" is NULL and was read as \(type)",
+        hint: "Read it as an Optional."
+      )
+      : .sql(
+        "42804",
+        "column \"\(column.name)\" of type \(self.type.name) cannot be read as \(type)"
+      )
   }
   func outOfRange(_ type: Any.Type) -> TallyError {
-    .sql("22003", "value \"\(text ?? "")\" of column \"\(column.name)\" is out of range for \(type)")
+    .sql(
+      "22003",
+      "value \"\(text ?? "")\" of column \"\(column.name)\" is out of range for \(type)"
+    )
   }
   /// An integer of any integer type, or a numeric without fraction.
   func integer<T: FixedWidthInteger>(_ type: T.Type) throws(TallyError) -> T {
@@ -29,7 +38,9 @@ extension Cell {
       return value
     case .numeric(let value):
       var (coefficient, scale) = (value.coefficient, value.scale)
-      while scale > 0 && coefficient % 10 == 0 { (coefficient, scale) = (coefficient / 10, scale - 1) }
+      while scale > 0 && coefficient % 10 == 0 {
+        (coefficient, scale) = (coefficient / 10, scale - 1)
+      }
       guard scale == 0, let value = T(exactly: coefficient) else { throw outOfRange(T.self) }
       return value
     default: throw mismatch(T.self)
@@ -43,15 +54,21 @@ extension Int: TallyDecodable {
 }
 extension Int64: TallyDecodable {
   /// From integers, and numerics without fraction.
-  public static func decode(_ cell: Cell) throws(TallyError) -> Int64 { try cell.integer(Int64.self) }
+  public static func decode(_ cell: Cell) throws(TallyError) -> Int64 {
+    try cell.integer(Int64.self)
+  }
 }
 extension Int32: TallyDecodable {
   /// From integers, and numerics without fraction.
-  public static func decode(_ cell: Cell) throws(TallyError) -> Int32 { try cell.integer(Int32.self) }
+  public static func decode(_ cell: Cell) throws(TallyError) -> Int32 {
+    try cell.integer(Int32.self)
+  }
 }
 extension Int16: TallyDecodable {
   /// From integers, and numerics without fraction.
-  public static func decode(_ cell: Cell) throws(TallyError) -> Int16 { try cell.integer(Int16.self) }
+  public static func decode(_ cell: Cell) throws(TallyError) -> Int16 {
+    try cell.integer(Int16.self)
+  }
 }
 extension Double: TallyDecodable {
   /// From double precision, integers and numerics (to the nearest).
@@ -69,7 +86,9 @@ extension Double: TallyDecodable {
 extension Bool: TallyDecodable {
   /// From booleans.
   public static func decode(_ cell: Cell) throws(TallyError) -> Bool {
-    guard case .fixed(let value) = cell.content, cell.type == .boolean else { throw cell.mismatch(Bool.self) }
+    guard case .fixed(let value) = cell.content, cell.type == .boolean else {
+      throw cell.mismatch(Bool.self)
+    }
     return value != 0
   }
 }

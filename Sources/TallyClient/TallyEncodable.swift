@@ -19,7 +19,9 @@ extension TallyEncodable {
 extension TallyEncodable where Self: FixedWidthInteger {
   /// For integers, double precision and numerics.
   public func value(as type: DataType) throws(TallyError) -> Value {
-    func outOfRange() -> TallyError { .sql("22003", "value \"\(self)\" is out of range for type \(type.name)") }
+    func outOfRange() -> TallyError {
+      .sql("22003", "value \"\(self)\" is out of range for type \(type.name)")
+    }
     switch type {
     case .smallint:
       guard let value = Int16(exactly: self) else { throw outOfRange() }
@@ -64,7 +66,9 @@ extension String: TallyEncodable {
     guard utf8.count <= Limits.textBytesMax else {
       throw .sql("54000", "a text of \(utf8.count) bytes is longer than \(Limits.textBytesMax)")
     }
-    guard !utf8.contains(0) else { throw .sql("22021", "invalid byte sequence for encoding \"UTF8\": 0x00") }
+    guard !utf8.contains(0) else {
+      throw .sql("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
+    }
     return try ValueText.parse(self, as: type)
   }
 }
@@ -85,5 +89,7 @@ extension Interval: TallyEncodable {
 }
 extension Optional: TallyEncodable where Wrapped: TallyEncodable {
   /// Nil is NULL.
-  public func value(as type: DataType) throws(TallyError) -> Value { try self?.value(as: type) ?? .null }
+  public func value(as type: DataType) throws(TallyError) -> Value {
+    try self?.value(as: type) ?? .null
+  }
 }

@@ -19,14 +19,18 @@ public struct TallyTimestamp: Hashable, Comparable, Sendable, CustomStringConver
   /// Text as of a `timestamp`, `2013-01-01 05:00:00`.
   public var description: String { ValueText.print(.fixed(microseconds), as: .timestamp) ?? "" }
   /// Earlier is less.
-  public static func < (a: TallyTimestamp, b: TallyTimestamp) -> Bool { a.microseconds < b.microseconds }
+  public static func < (a: TallyTimestamp, b: TallyTimestamp) -> Bool {
+    a.microseconds < b.microseconds
+  }
   static let dayMicroseconds: Int64 = 86_400_000_000
 }
 
 extension TallyTimestamp: TallyDecodable {
   /// From timestamp, timestamptz and date (its midnight).
   public static func decode(_ cell: Cell) throws(TallyError) -> TallyTimestamp {
-    guard case .fixed(let value) = cell.content, cell.type.isTime else { throw cell.mismatch(Self.self) }
+    guard case .fixed(let value) = cell.content, cell.type.isTime else {
+      throw cell.mismatch(Self.self)
+    }
     guard cell.type == .date, value != TimeLimits.infinity, value != TimeLimits.minusInfinity else {
       return TallyTimestamp(microseconds: value)
     }
@@ -42,7 +46,9 @@ extension TallyTimestamp: TallyEncodable {
     switch type {
     case .timestamp, .timestamptz: return .fixed(microseconds)
     case .date:
-      if microseconds == TimeLimits.infinity || microseconds == TimeLimits.minusInfinity { return .fixed(microseconds) }
+      if microseconds == TimeLimits.infinity || microseconds == TimeLimits.minusInfinity {
+        return .fixed(microseconds)
+      }
       let day = microseconds / Self.dayMicroseconds
       return .fixed(microseconds % Self.dayMicroseconds < 0 ? day - 1 : day)
     default: throw mismatch(type)

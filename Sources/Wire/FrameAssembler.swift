@@ -116,8 +116,7 @@ public struct FrameAssembler: Sendable {
     }
     return try result.get()
   }
-  private static func take(_ out: inout [UInt8], _ chunk: [UInt8], _ at: inout Int, upTo count: Int)
-  {
+  private static func take(_ out: inout [UInt8], _ chunk: [UInt8], _ at: inout Int, upTo count: Int) {
     let wanted = min(count - out.count, chunk.count - at)
     guard wanted > 0 else { return }
     if out.isEmpty { out.reserveCapacity(count) }

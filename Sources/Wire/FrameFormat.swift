@@ -142,8 +142,7 @@ public enum FrameFormat {
   /// Builds the header, and packs the body when that is wanted and saves a tenth.
   ///
   /// Throws when the frame is too large.
-  public static func encode(_ frame: consuming Frame, pack: Bool) throws(TallyError) -> EncodedFrame
-  {
+  public static func encode(_ frame: consuming Frame, pack: Bool) throws(TallyError) -> EncodedFrame {
     let size = frame.head.count + frame.body.count
     guard size <= Limits.frameBytesMax else {
       throw TallyError(

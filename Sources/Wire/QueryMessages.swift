@@ -305,8 +305,7 @@ public struct Execute: MessageContent {
   /// What to do.
   public var fragment: [UInt8]
   /// Makes the message.
-  public init(shards: [ShardEpoch], version: CatalogVersion, memoryLimit: UInt64, fragment: [UInt8])
-  {
+  public init(shards: [ShardEpoch], version: CatalogVersion, memoryLimit: UInt64, fragment: [UInt8]) {
     self.shards = shards
     self.version = version
     self.memoryLimit = memoryLimit

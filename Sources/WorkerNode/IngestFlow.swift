@@ -48,14 +48,19 @@ extension Worker {
     let batch = try BatchFormat.decode(request.batch, types: table.columns.map(\.type))
     for (column, vector) in zip(table.columns, batch.columns) where column.isNotNull && vector.validity != nil {
       throw TallyError.sql(
-        "23502", "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint")
+        "23502",
+        "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
+      )
     }
     guard case .distributed(let key, _) = table.distribution else {
       throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
     }
     guard TenantHash.all(batch.columns[key], isWithin: host.shardRange) else {
       throw TallyError(
-        .notPrimary, "a batch for shard \(host.id) holds rows of tenants that belong to other shards", node: settings.name)
+        .notPrimary,
+        "a batch for shard \(host.id) holds rows of tenants that belong to other shards",
+        node: settings.name
+      )
     }
     return batch
   }
@@ -67,7 +72,11 @@ extension Worker {
     while memtableBytes > settings.memtableBytesMax {
       guard surroundings.clock.now < limit else {
         throw TallyError(
-          .overloaded, "memtables hold \(memtableBytes) of \(settings.memory) bytes of memory", hint: "repeat the batch later", node: settings.name)
+          .overloaded,
+          "memtables hold \(memtableBytes) of \(settings.memory) bytes of memory",
+          hint: "repeat the batch later",
+          node: settings.name
+        )
       }
       try await surroundings.clock.sleep(for: .milliseconds(10))
     }
@@ -96,7 +105,8 @@ enum TenantHash {
       return texts.bytes.withUnsafeBytes { raw in
         (0..<texts.count).allSatisfy { row in
           range.contains(
-            StableHash.hash(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])])))
+            StableHash.hash(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+          )
         }
       }
     default: return false

@@ -52,7 +52,10 @@ extension Worker {
       }
       if host.store.memtableBytes > 0 { host.unflushedSince = now }
       surroundings.log.record(
-        .debug, "flushed", [("shard", host.id.description), ("bytes", String(before)), ("files", String(host.store.fileCount))])
+        .debug,
+        "flushed",
+        [("shard", host.id.description), ("bytes", String(before)), ("files", String(host.store.fileCount))]
+      )
       return true
     } catch let error as TallyError where error.isRetryable {
       host.unflushedSince = since
@@ -65,7 +68,11 @@ extension Worker {
   private func expire(_ host: ShardHost) async throws {
     for drop in try await host.store.expire(journal: journal) {
       surroundings.log.info(
-        "expired", ("shard", host.id.description), ("relation", drop.relation.description), ("sections", String(drop.drops.count)))
+        "expired",
+        ("shard", host.id.description),
+        ("relation", drop.relation.description),
+        ("sections", String(drop.drops.count))
+      )
     }
   }
 }

@@ -31,20 +31,30 @@ extension Worker {
     }
     let outcomes = zip(views, results.counts).map { view, counts in
       ShardOutcome(
-        shard: view.shard, position: view.position, rowsRead: UInt64(counts.rowsRead), blocks: UInt64(counts.blocksRead),
-        watermark: view.rollups.values.map(\.watermark).min() ?? LogPosition(0), freshRows: UInt64(counts.tailRows),
-        microseconds: UInt64(max(0, micros)))
+        shard: view.shard,
+        position: view.position,
+        rowsRead: UInt64(counts.rowsRead),
+        blocks: UInt64(counts.blocksRead),
+        watermark: view.rollups.values.map(\.watermark).min() ?? LogPosition(0),
+        freshRows: UInt64(counts.tailRows),
+        microseconds: UInt64(max(0, micros))
+      )
     }
     try await call.send(.executeEnd(ExecuteEnd(shards: outcomes)), isLast: true)
   }
 
   /// Runs the plan over each shard, as many at once as there are compute threads, and merges what can be merged.
   private func run(
-    _ plan: PlanNode, _ views: [ShardReadView], memory: Int, _ cancel: CancelFlag
+    _ plan: PlanNode,
+    _ views: [ShardReadView],
+    memory: Int,
+    _ cancel: CancelFlag
   ) async throws -> (merged: FragmentResult, counts: [ExecutionCounts]) {
     let compute = surroundings.compute
     let limits = ExecutionLimits(
-      memoryBytes: views.count == 1 ? memory : max(16 << 20, memory / max(1, min(views.count, compute.width))), cancel: cancel)
+      memoryBytes: views.count == 1 ? memory : max(16 << 20, memory / max(1, min(views.count, compute.width))),
+      cancel: cancel
+    )
     if views.count == 1 {
       let view = views[0]
       let result = try await compute.attempt { try FragmentExecution.execute(plan, view, limits: limits) }
@@ -73,9 +83,15 @@ extension Worker {
     for rollup in schema.rollups {
       guard let state = store.applied.rollups[rollup.id], let raw = tables[rollup.source] else { continue }
       rollups[rollup.id] = RollupView(
-        definition: rollup, program: try host.program(rollup),
-        levels: rollup.levels.indices.compactMap { store.snapshot(of: rollup.levelTable($0)) }, raw: raw,
-        watermark: state.watermark, cut: state.cut, coveredFrom: state.coveredFrom, floors: state.floors)
+        definition: rollup,
+        program: try host.program(rollup),
+        levels: rollup.levels.indices.compactMap { store.snapshot(of: rollup.levelTable($0)) },
+        raw: raw,
+        watermark: state.watermark,
+        cut: state.cut,
+        coveredFrom: state.coveredFrom,
+        floors: state.floors
+      )
     }
     return ShardReadView(shard: host.id, position: store.applied.position, tables: tables, rollups: rollups)
   }

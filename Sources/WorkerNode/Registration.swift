@@ -21,8 +21,13 @@ extension Worker {
 
   /// Registers with the first coordinator that answers, however long that takes; refusals are thrown.
   static func register(
-    _ surroundings: Surroundings, _ settings: WorkerSettings, _ pool: ConnectionPool, _ cell: IdentityCell,
-    previous: Incarnation, _ address: NetworkAddress, _ shards: [ShardPosition]
+    _ surroundings: Surroundings,
+    _ settings: WorkerSettings,
+    _ pool: ConnectionPool,
+    _ cell: IdentityCell,
+    previous: Incarnation,
+    _ address: NetworkAddress,
+    _ shards: [ShardPosition]
   ) async throws -> Registered {
     var attempt = 0
     while true {
@@ -30,10 +35,18 @@ extension Worker {
       attempt += 1
       do {
         let request = Register(
-          nodeName: settings.name, address: address.description, cluster: cell.value.cluster, node: cell.value.node,
-          previous: previous, shards: shards)
+          nodeName: settings.name,
+          address: address.description,
+          cluster: cell.value.cluster,
+          node: cell.value.node,
+          previous: previous,
+          shards: shards
+        )
         let reply = try await pool.call(
-          .register(request), to: coordinator, deadline: surroundings.clock.now + .seconds(10))
+          .register(request),
+          to: coordinator,
+          deadline: surroundings.clock.now + .seconds(10)
+        )
         guard case .registered(let registered) = reply else {
           throw TallyError(.protocolViolation, "a coordinator answered a register request with \(reply.name)")
         }
@@ -64,8 +77,14 @@ extension Worker {
     let reply = try await askCoordinator(
       .heartbeat(
         Heartbeat(
-          node: identity.node, incarnation: identity.incarnation, version: catalog.version, load: await load(),
-          shards: shardReports())))
+          node: identity.node,
+          incarnation: identity.incarnation,
+          version: catalog.version,
+          load: await load(),
+          shards: shardReports()
+        )
+      )
+    )
     guard case .heartbeatReply(let answer) = reply else {
       throw TallyError(.protocolViolation, "a coordinator answered a heartbeat with \(reply.name)")
     }
@@ -140,10 +159,18 @@ extension Worker {
     let me = identity.value.node
     for record in next.shards where record.primary == me && !refused.contains(record.id) {
       let host: ShardHost
-      if let known = hosts[record.id] { host = known } else {
+      if let known = hosts[record.id] {
+        host = known
+      } else {
         host = ShardHost(
           try await ShardStore.create(
-            disk: surroundings.disk, clock: surroundings.clock, cluster: identity.value.cluster, shard: record.id), journal)
+            disk: surroundings.disk,
+            clock: surroundings.clock,
+            cluster: identity.value.cluster,
+            shard: record.id
+          ),
+          journal
+        )
         hosts[record.id] = host
       }
       var appended: [ShardHost.Appended] = []
@@ -170,8 +197,12 @@ extension Worker {
     }
     let segments = hosts.values.reduce(0) { $0 + Int($1.store.fileBytes) }
     return NodeLoad(
-      diskUsed: UInt64(segments + journal.pinnedBytes), diskFree: free, journalBytes: UInt64(journal.pinnedBytes),
-      memoryUsed: UInt64(memtableBytes), memoryLimit: UInt64(settings.memory))
+      diskUsed: UInt64(segments + journal.pinnedBytes),
+      diskFree: free,
+      journalBytes: UInt64(journal.pinnedBytes),
+      memoryUsed: UInt64(memtableBytes),
+      memoryLimit: UInt64(settings.memory)
+    )
   }
   /// Bytes of all memtables.
   var memtableBytes: Int { hosts.values.reduce(0) { $0 + $1.store.memtableBytes } }
@@ -182,14 +213,19 @@ extension Worker {
     return orderedHosts.map { host in
       let state = host.store.applied
       return ShardReport(
-        shard: host.id, epoch: host.servingEpoch ?? Epoch(0), last: host.store.head.position, committed: state.position,
-        rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) }, segmentBytes: host.store.fileBytes,
+        shard: host.id,
+        epoch: host.servingEpoch ?? Epoch(0),
+        last: host.store.head.position,
+        committed: state.position,
+        rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) },
+        segmentBytes: host.store.fileBytes,
         memtableBytes: UInt64(host.store.memtableBytes),
         rollups: state.schema.rollups.compactMap { rollup in
           state.rollups[rollup.id].map {
             RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, now: now))
           }
-        })
+        }
+      )
     }
   }
 }

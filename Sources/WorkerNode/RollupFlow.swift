@@ -86,13 +86,25 @@ extension Worker {
     let appended = try host.append(
       .rollupCommit(
         RollupCommit(
-          rollup: rollup.id, from: from, to: to, rowsConsumed: UInt64(delta.consumed), rowsFailed: UInt64(delta.failed),
-          runs: delta.runs)), rows: delta.rows)
+          rollup: rollup.id,
+          from: from,
+          to: to,
+          rowsConsumed: UInt64(delta.consumed),
+          rowsFailed: UInt64(delta.failed),
+          runs: delta.runs
+        )
+      ),
+      rows: delta.rows
+    )
     try await host.settle(appended)
     host.noteRolled(rollup, now: surroundings.clock.now)
     if delta.failed > 0 {
       surroundings.log.warning(
-        "rollup-rows-failed", ("rollup", rollup.name), ("shard", host.id.description), ("rows", String(delta.failed)))
+        "rollup-rows-failed",
+        ("rollup", rollup.name),
+        ("shard", host.id.description),
+        ("rows", String(delta.failed))
+      )
     }
   }
 
@@ -116,8 +128,16 @@ extension Worker {
     let appended = try host.append(
       .backfillCommit(
         BackfillCommit(
-          rollup: rollup.id, from: delta.from, to: to, rowsConsumed: UInt64(delta.consumed), rowsFailed: UInt64(delta.failed),
-          runs: delta.runs)), rows: delta.rows)
+          rollup: rollup.id,
+          from: delta.from,
+          to: to,
+          rowsConsumed: UInt64(delta.consumed),
+          rowsFailed: UInt64(delta.failed),
+          runs: delta.runs
+        )
+      ),
+      rows: delta.rows
+    )
     try await host.settle(appended)
   }
 
@@ -163,7 +183,8 @@ enum BackfillSlices {
     var counts: [Int64: Int] = [:]
     _ = try rollup.raw.scan(columns: [column], through: rollup.cut) { batch in
       guard case .fixed(let times) = batch.columns[0].values else { return }
-      for row in 0..<batch.count where !batch.columns[0].isNull(row) && times[row] < end && times[row] > TimeLimits.minusInfinity && times[row] < TimeLimits.infinity {
+      for row in 0..<batch.count
+      where !batch.columns[0].isNull(row) && times[row] < end && times[row] > TimeLimits.minusInfinity && times[row] < TimeLimits.infinity {
         counts[Calendar.floorDivide(times[row], perDay), default: 0] += 1
       }
     }

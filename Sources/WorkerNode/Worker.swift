@@ -2,12 +2,13 @@
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators, catalog), IngestFlow, QueryFlow,
 // RollupFlow, LayoutFlow (flush, compaction), RetentionFlow. One shard's appends and applied state: ShardHost.
-internal import Synchronization
+
 import Bytes
 public import Capabilities
 import Model
 public import RPC
 public import Storage
+internal import Synchronization
 public import Wire
 
 /// What a worker is told at its start.
@@ -36,7 +37,11 @@ public struct WorkerSettings: Sendable {
   public var journal = JournalSettings()
   /// Makes settings.
   public init(
-    name: String, listen: NetworkAddress, coordinators: [NetworkAddress], initializes: Bool, memory: Int = 1 << 30
+    name: String,
+    listen: NetworkAddress,
+    coordinators: [NetworkAddress],
+    initializes: Bool,
+    memory: Int = 1 << 30
   ) {
     self.name = name
     self.listen = listen
@@ -68,8 +73,14 @@ public actor Worker: RPCResponder {
   var adoptionWaiters: [Promise<Void>] = []
 
   init(
-    _ surroundings: Surroundings, _ settings: WorkerSettings, journal: Journal, pool: ConnectionPool,
-    identity: IdentityCell, catalog: CatalogSnapshot, stores: [ShardStore], refused: Set<ShardID>
+    _ surroundings: Surroundings,
+    _ settings: WorkerSettings,
+    journal: Journal,
+    pool: ConnectionPool,
+    identity: IdentityCell,
+    catalog: CatalogSnapshot,
+    stores: [ShardStore],
+    refused: Set<ShardID>
   ) {
     self.surroundings = surroundings
     self.settings = settings
@@ -83,21 +94,36 @@ public actor Worker: RPCResponder {
 
   /// Runs a worker until `stop` is settled, or until another process registers under its name.
   public static func run(
-    _ surroundings: Surroundings, _ settings: WorkerSettings, stop: Promise<Int32>
+    _ surroundings: Surroundings,
+    _ settings: WorkerSettings,
+    stop: Promise<Int32>
   ) async throws {
     let started = surroundings.clock.now
     let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
     defer { lock.release() }
     guard found != nil || settings.initializes else {
       throw TallyError(
-        .invalid, "the data directory is empty", sqlState: "55000", hint: "--init joins the cluster with it; a lost disk is restored from a backup")
+        .invalid,
+        "the data directory is empty",
+        sqlState: "55000",
+        hint: "--init joins the cluster with it; a lost disk is restored from a backup"
+      )
     }
     let cell = IdentityCell(
       PeerIdentity(
-        cluster: found?.cluster ?? .none, role: .worker, name: settings.name, node: found?.node ?? NodeID(0),
-        incarnation: Incarnation(0)))
+        cluster: found?.cluster ?? .none,
+        role: .worker,
+        name: settings.name,
+        node: found?.node ?? NodeID(0),
+        incarnation: Incarnation(0)
+      )
+    )
     let pool = ConnectionPool(
-      identity: { cell.value }, network: surroundings.network, clock: surroundings.clock, random: surroundings.random)
+      identity: { cell.value },
+      network: surroundings.network,
+      clock: surroundings.clock,
+      random: surroundings.random
+    )
     let listener = try await surroundings.network.listen(on: settings.listen)
     let serving = Promise<Void>()
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -122,8 +148,15 @@ public actor Worker: RPCResponder {
   }
 
   private static func start(
-    _ surroundings: Surroundings, _ settings: WorkerSettings, _ found: DataDirectory.Identity?, _ cell: IdentityCell,
-    _ pool: ConnectionPool, _ listener: any Listener, started: Instant, serving: Promise<Void>, stop: Promise<Int32>
+    _ surroundings: Surroundings,
+    _ settings: WorkerSettings,
+    _ found: DataDirectory.Identity?,
+    _ cell: IdentityCell,
+    _ pool: ConnectionPool,
+    _ listener: any Listener,
+    started: Instant,
+    serving: Promise<Void>,
+    stop: Promise<Int32>
   ) async throws {
     let previous = try await IncarnationFile.read(surroundings.disk)
     var identity = found
@@ -136,15 +169,25 @@ public actor Worker: RPCResponder {
     }
     guard let identity else { return }
     try await DataDirectory.adopt(
-      disk: surroundings.disk, found: found, identity: identity)
+      disk: surroundings.disk,
+      found: found,
+      identity: identity
+    )
     let opened = try await Journal.open(
-      disk: surroundings.disk, cluster: identity.cluster, node: identity.node, settings: settings.journal)
+      disk: surroundings.disk,
+      cluster: identity.cluster,
+      node: identity.node,
+      settings: settings.journal
+    )
     let journal = opened.journal
     var stores: [ShardStore] = []
     var refused: Set<ShardID> = []
     for shard in try await Recovery.openShards(
-      disk: surroundings.disk, clock: surroundings.clock, cluster: identity.cluster, journal: opened)
-    {
+      disk: surroundings.disk,
+      clock: surroundings.clock,
+      cluster: identity.cluster,
+      journal: opened
+    ) {
       switch shard.outcome {
       case .success(let store): stores.append(store)
       case .failure(let error):
@@ -163,13 +206,29 @@ public actor Worker: RPCResponder {
     try await IncarnationFile.write(registered.incarnation, surroundings.disk)
     cell.set(
       PeerIdentity(
-        cluster: registered.cluster, role: .worker, name: settings.name, node: registered.node,
-        incarnation: registered.incarnation))
+        cluster: registered.cluster,
+        role: .worker,
+        name: settings.name,
+        node: registered.node,
+        incarnation: registered.incarnation
+      )
+    )
     let worker = Worker(
-      surroundings, settings, journal: journal, pool: pool, identity: cell,
-      catalog: try decodeCatalog(registered.catalog), stores: stores, refused: refused)
+      surroundings,
+      settings,
+      journal: journal,
+      pool: pool,
+      identity: cell,
+      catalog: try decodeCatalog(registered.catalog),
+      stores: stores,
+      refused: refused
+    )
     let server = RPCServer(
-      identity: { cell.value }, responder: worker, clock: surroundings.clock, log: surroundings.log)
+      identity: { cell.value },
+      responder: worker,
+      clock: surroundings.clock,
+      log: surroundings.log
+    )
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
@@ -178,9 +237,14 @@ public actor Worker: RPCResponder {
       serving.fulfil(())
       group.addTask { await server.serve(listener) }
       surroundings.log.info(
-        "ready", ("role", "worker"), ("rpc", listener.address.description), ("cluster", registered.cluster.description),
-        ("shards", String(await worker.servedShards)), ("incarnation", registered.incarnation.description),
-        ("after", "\(surroundings.clock.now - started)"))
+        "ready",
+        ("role", "worker"),
+        ("rpc", listener.address.description),
+        ("cluster", registered.cluster.description),
+        ("shards", String(await worker.servedShards)),
+        ("incarnation", registered.incarnation.description),
+        ("after", "\(surroundings.clock.now - started)")
+      )
       group.addTask { try await worker.keepBeating() }
       group.addTask { try await worker.keepRolling() }
       group.addTask { try await worker.keepLayout() }
@@ -225,7 +289,10 @@ public actor Worker: RPCResponder {
     }
     guard host.servingEpoch == epoch else {
       throw TallyError(
-        .notPrimary, "shard \(shard) is at epoch \(host.servingEpoch?.description ?? "none") here, not \(epoch)", node: settings.name)
+        .notPrimary,
+        "shard \(shard) is at epoch \(host.servingEpoch?.description ?? "none") here, not \(epoch)",
+        node: settings.name
+      )
     }
     return host
   }

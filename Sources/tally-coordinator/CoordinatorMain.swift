@@ -10,10 +10,12 @@ import NodeRuntime
     commandName: "tally-coordinator",
     abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
     discussion: "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN.",
-    version: "tally-coordinator 0.1.0")
+    version: "tally-coordinator 0.1.0"
+  )
   @Option(help: "Name of this node, for example coordinator-1.") var name: String = setting("TALLY_NAME") ?? "coordinator-1"
   @Option(help: "Data directory.") var data: String?
-  @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String = setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
+  @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
+    setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
   @Flag(name: .customLong("init"), help: "Makes a new cluster in an empty data directory.") var initializes = false
 
   func run() throws {

@@ -7,12 +7,16 @@ import WorkerNode
 
 @main struct WorkerMain: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tally-worker", abstract: "A Tally worker: stores shards, rolls them up, answers fragments of queries.",
-    discussion: "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_COORDINATORS, TALLY_MEMORY.",
-    version: "tally-worker 0.1.0")
+    commandName: "tally-worker",
+    abstract: "A Tally worker: stores shards, rolls them up, answers fragments of queries.",
+    discussion:
+      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_COORDINATORS, TALLY_MEMORY.",
+    version: "tally-worker 0.1.0"
+  )
   @Option(help: "Name of this node, for example worker-1.") var name: String = setting("TALLY_NAME") ?? "worker-1"
   @Option(help: "Data directory.") var data: String?
-  @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String = setting("TALLY_LISTEN") ?? "127.0.0.1:7500"
+  @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
+    setting("TALLY_LISTEN") ?? "127.0.0.1:7500"
   @Option(help: "Coordinators, host:port separated by commas.") var coordinators: String = setting("TALLY_COORDINATORS") ?? "127.0.0.1:7400"
   @Option(help: "Memory budget, for example 512MiB or 2GiB.") var memory: String = setting("TALLY_MEMORY") ?? "1GiB"
   @Flag(name: .customLong("init"), help: "Joins the coordinators' cluster with an empty data directory.") var initializes = false
@@ -25,8 +29,12 @@ import WorkerNode
     }
     guard !addresses.isEmpty else { throw ValidationError("--coordinators is empty") }
     let settings = WorkerSettings(
-      name: name, listen: try loopback(listen), coordinators: addresses, initializes: initializes,
-      memory: try bytes(memory))
+      name: name,
+      listen: try loopback(listen),
+      coordinators: addresses,
+      initializes: initializes,
+      memory: try bytes(memory)
+    )
     let status = ProcessMain.run(node: name, directory: data) { surroundings, stop in
       try await Worker.run(surroundings, settings, stop: stop)
     }

@@ -6,41 +6,60 @@ import TallyClient
 
 struct ClusterCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "cluster", abstract: "Starts, stops and kills a cluster on this machine.",
-    subcommands: [Up.self, Down.self, Status.self, Kill.self, Restart.self, Destroy.self])
+    commandName: "cluster",
+    abstract: "Starts, stops and kills a cluster on this machine.",
+    subcommands: [Up.self, Down.self, Status.self, Kill.self, Restart.self, Destroy.self]
+  )
 
   /// Where the cluster's files are.
   struct Place: ParsableArguments {
     @Option(help: "Directory of the cluster.") var dir = "tally-data"
-    var absolute: String { dir.hasPrefix("/") ? dir : FileManager.default.currentDirectoryPath + "/" + dir }
+    var absolute: String {
+      dir.hasPrefix("/") ? dir : FileManager.default.currentDirectoryPath + "/" + dir
+    }
   }
 
   struct Up: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Starts a cluster and returns when it serves; it stays in the background.")
+    static let configuration = CommandConfiguration(
+      abstract: "Starts a cluster and returns when it serves; it stays in the background."
+    )
     @OptionGroup var place: Place
     @Option(help: "Number of workers.") var workers = 3
     @Option(help: "Copies of every shard. Only 1 in this version.") var copies: Int?
-    @Option(help: "First port: coordinator at P, workers at P+100, P+101, …") var portBase: UInt16 = 7400
+    @Option(help: "First port: coordinator at P, workers at P+100, P+101, …") var portBase: UInt16 =
+      7400
     @Option(help: "Memory budget of a worker, for example 512MiB or 2GiB.") var memory = "1GiB"
     @Option(help: "Seconds to wait for the cluster.") var timeout = 60.0
     @Flag(help: "Prints one JSON object.") var json = false
 
     func validate() throws {
       if workers < 1 || workers > 64 { throw ValidationError("--workers must be between 1 and 64") }
-      if let copies, copies != 1 { throw ValidationError("--copies \(copies): this version keeps one copy a shard") }
-      if portBase < 1024 || portBase > 65000 { throw ValidationError("--port-base must be between 1024 and 65000") }
+      if let copies, copies != 1 {
+        throw ValidationError("--copies \(copies): this version keeps one copy a shard")
+      }
+      if portBase < 1024 || portBase > 65000 {
+        throw ValidationError("--port-base must be between 1024 and 65000")
+      }
     }
     func run() async throws {
       try await reporting {
         let started = Date()
         let layout = ClusterLayout(
-          directory: place.absolute, workers: workers, portBase: portBase, settings: ["memory": memory])
+          directory: place.absolute,
+          workers: workers,
+          portBase: portBase,
+          settings: ["memory": memory]
+        )
         let cluster = LocalCluster(layout)
         try cluster.up(timeout: timeout)
         try await waitServing(layout, timeout: timeout)
         if json {
-          let nodes = layout.nodes.map { "{\"name\":\"\($0.name)\",\"address\":\"\($0.address)\",\"pid\":\(cluster.processID($0) ?? 0)}" }
-          print("{\"rpc\":\"\(layout.url)\",\"dir\":\(jsonText(layout.directory)),\"nodes\":[\(nodes.joined(separator: ","))]}")
+          let nodes = layout.nodes.map {
+            "{\"name\":\"\($0.name)\",\"address\":\"\($0.address)\",\"pid\":\(cluster.processID($0) ?? 0)}"
+          }
+          print(
+            "{\"rpc\":\"\(layout.url)\",\"dir\":\(jsonText(layout.directory)),\"nodes\":[\(nodes.joined(separator: ","))]}"
+          )
         } else {
           for node in layout.nodes { print("\(node.name)  \(node.address)") }
           print(String(format: "serving after %.1f s", Date().timeIntervalSince(started)))
@@ -54,27 +73,39 @@ struct ClusterCommand: AsyncParsableCommand {
   struct Down: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Stops all nodes; the data stay.")
     @OptionGroup var place: Place
-    func run() async throws { try await reporting { try LocalCluster(directory: place.absolute).down() } }
+    func run() async throws {
+      try await reporting { try LocalCluster(directory: place.absolute).down() }
+    }
   }
 
   struct Destroy: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Stops all nodes and removes their data.")
+    static let configuration = CommandConfiguration(
+      abstract: "Stops all nodes and removes their data."
+    )
     @OptionGroup var place: Place
-    func run() async throws { try await reporting { try LocalCluster(directory: place.absolute).destroy() } }
+    func run() async throws {
+      try await reporting { try LocalCluster(directory: place.absolute).destroy() }
+    }
   }
 
   struct Kill: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Kills one node with SIGKILL.")
     @OptionGroup var place: Place
     @Argument(help: "coordinator-1, worker-1, …") var node: String
-    func run() async throws { try await reporting { try LocalCluster(directory: place.absolute).kill(node) } }
+    func run() async throws {
+      try await reporting { try LocalCluster(directory: place.absolute).kill(node) }
+    }
   }
 
   struct Restart: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Stops one node if it runs, starts it and waits until it is ready.")
+    static let configuration = CommandConfiguration(
+      abstract: "Stops one node if it runs, starts it and waits until it is ready."
+    )
     @OptionGroup var place: Place
     @Argument(help: "coordinator-1, worker-1, …") var node: String
-    func run() async throws { try await reporting { try LocalCluster(directory: place.absolute).restart(node) } }
+    func run() async throws {
+      try await reporting { try LocalCluster(directory: place.absolute).restart(node) }
+    }
   }
 
   struct Status: AsyncParsableCommand {
@@ -87,7 +118,9 @@ struct ClusterCommand: AsyncParsableCommand {
         for node in cluster.layout.nodes {
           let pid = cluster.processID(node)
           if pid == nil { isComplete = false }
-          print("\(node.name)  \(node.address)  \(pid.map { "running, pid \($0)" } ?? "not running")")
+          print(
+            "\(node.name)  \(node.address)  \(pid.map { "running, pid \($0)" } ?? "not running")"
+          )
         }
         if !isComplete { throw ExitCode(ExitStatus.degraded) }
       }
@@ -102,13 +135,17 @@ private func waitServing(_ layout: ClusterLayout, timeout: Double) async throws 
     var reason = ""
     do {
       let workers = try await TallyClient.with(layout.url) { client in
-        try await client.list(.nodes, deadline: .seconds(5)).textRows().filter { $0.count > 2 && $0[1] == "worker" && $0[2] == "up" }.count
+        try await client.list(.nodes, deadline: .seconds(5)).textRows().filter {
+          $0.count > 2 && $0[1] == "worker" && $0[2] == "up"
+        }.count
       }
       let expected = layout.nodes.filter { !$0.isCoordinator }.count
       if workers >= expected { return }
       reason = "\(workers) of \(expected) workers are up"
     } catch { reason = "\(error)" }
-    if Date() > end { throw LaunchFailure("the cluster does not serve after \(Int(timeout)) s: \(reason)") }
+    if Date() > end {
+      throw LaunchFailure("the cluster does not serve after \(Int(timeout)) s: \(reason)")
+    }
     usleep(20_000)
   }
 }

@@ -1,4 +1,4 @@
-// IngestCommand.swift — `tally ingest`: loads CSV files, each as a named producer, so that repeating the command completes and never doubles.
+// IngestCommand.swift — `tally ingest`: loads CSV files, each as a named producer, so that repeating it completes and never doubles.
 //
 // Progress goes to standard error: one line that is redrawn on a terminal, else a line every five seconds. The report goes to standard
 // output; with --json as one object a file and, last, one of their sum.
@@ -8,25 +8,41 @@ import TallyClient
 
 struct IngestCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ingest", abstract: "Loads CSV files (plain or .gz). Running it again completes the load; it never doubles rows.")
+    commandName: "ingest",
+    abstract:
+      "Loads CSV files (plain or .gz). Running it again completes the load; it never doubles rows."
+  )
   @OptionGroup var connection: ConnectionOptions
   @Argument(help: "Files, loaded one after the other.") var files: [String]
   @Option(help: "Table to load into.") var table: String
-  @Option(help: "Columns in the order of the fields, separated by commas. Default: the header's names.") var columns: String?
+  @Option(
+    help: "Columns in the order of the fields, separated by commas. Default: the header's names."
+  ) var columns: String?
   @Flag(help: "The first line is a row, not a header.") var noHeader = false
-  @Option(help: "Unquoted text that means NULL. Default: nothing between the delimiters.") var null = ""
+  @Option(help: "Unquoted text that means NULL. Default: nothing between the delimiters.")
+  var null = ""
   @Option(help: "Character between fields; \"tab\" for a tabulator.") var delimiter = ","
-  @Option(help: "File for rows that cannot be read, each with its line and reason; the load goes on without them.")
+  @Option(
+    help:
+      "File for rows that cannot be read, each with its line and reason; the load goes on without them."
+  )
   var reject: String?
   @Option(help: "Name by which this load is known again. Default: the file's path.") var source: String?
   @Flag(help: "Loads the rows anew although they were loaded before.") var again = false
   @Option(help: "Seconds an outage may last before the load fails.") var patience = 120.0
-  @Flag(help: "Prints one JSON object a file, and one of their sum as the last line.") var json = false
+  @Flag(help: "Prints one JSON object a file, and one of their sum as the last line.") var json =
+    false
 
   func validate() throws {
-    if source != nil && files.count > 1 { throw ValidationError("--source names one load: give one file") }
-    if reject != nil && files.count > 1 { throw ValidationError("--reject takes the rows of one load: give one file") }
-    if delimiterByte == nil { throw ValidationError("--delimiter is one ASCII character, or \"tab\"") }
+    if source != nil && files.count > 1 {
+      throw ValidationError("--source names one load: give one file")
+    }
+    if reject != nil && files.count > 1 {
+      throw ValidationError("--reject takes the rows of one load: give one file")
+    }
+    if delimiterByte == nil {
+      throw ValidationError("--delimiter is one ASCII character, or \"tab\"")
+    }
     if patience < 1 { throw ValidationError("--patience is at least 1") }
   }
   private var delimiterByte: UInt8? {
@@ -45,7 +61,11 @@ struct IngestCommand: AsyncParsableCommand {
           let report = try await client.load(request) { meter.show($0) }
           meter.finish()
           sum.add(report, seconds: Date().timeIntervalSince(started))
-          if json { print(object(report, request, Date().timeIntervalSince(started))) } else { tell(report, request, started) }
+          if json {
+            print(object(report, request, Date().timeIntervalSince(started)))
+          } else {
+            tell(report, request, started)
+          }
           if let failure = report.failure {
             if json { print(sum.object) }
             tell(failure, request)
@@ -74,7 +94,9 @@ struct IngestCommand: AsyncParsableCommand {
   }
 
   private func tell(_ report: LoadReport, _ load: FileLoad, _ started: Date) {
-    if !report.firstLoad.isEmpty { tally.complain("NOTICE:  this source was loaded before: \(report.firstLoad)") }
+    if !report.firstLoad.isEmpty {
+      tally.complain("NOTICE:  this source was loaded before: \(report.firstLoad)")
+    }
     let seconds = Date().timeIntervalSince(started)
     var text = "\(load.file): \(report.rowsDurable) rows stored"
     if report.rowsDuplicate > 0 { text += ", \(report.rowsDuplicate) were stored before" }
@@ -145,10 +167,15 @@ private final class ProgressMeter: @unchecked Sendable {
     if now.timeIntervalSince(shown) < (isTerminal ? 0.2 : 5) { return }
     shown = now
     let seconds = max(0.001, now.timeIntervalSince(started))
-    let share = progress.bytesTotal == 0 ? 1 : Double(progress.bytesRead) / Double(progress.bytesTotal)
+    let share =
+      progress.bytesTotal == 0 ? 1 : Double(progress.bytesRead) / Double(progress.bytesTotal)
     let text = String(
-      format: "%@: %.0f %%, %llu rows, %.0f rows/s", (name as NSString).lastPathComponent, share * 100,
-      progress.rowsAcknowledged, Double(progress.rowsAcknowledged) / seconds)
+      format: "%@: %.0f %%, %llu rows, %.0f rows/s",
+      (name as NSString).lastPathComponent,
+      share * 100,
+      progress.rowsAcknowledged,
+      Double(progress.rowsAcknowledged) / seconds
+    )
     if isTerminal {
       isDrawn = true
       FileHandle.standardError.write(Data(("\r\u{1b}[K" + text).utf8))

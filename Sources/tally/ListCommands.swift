@@ -9,7 +9,9 @@ struct ListOptions: ParsableArguments {
 
   func show(_ kind: ListKind) async throws {
     try await reporting {
-      let rows = try await TallyClient.with(try connection.resolved()) { client in try await client.list(kind) }
+      let rows = try await TallyClient.with(try connection.resolved()) { client in
+        try await client.list(kind)
+      }
       tally.show(rows, as: format)
     }
   }
@@ -17,11 +19,14 @@ struct ListOptions: ParsableArguments {
 
 struct StatusCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "status", abstract: "The cluster's health on one screen; exit code 3 when a node or shard is down.")
+    commandName: "status",
+    abstract: "The cluster's health on one screen; exit code 3 when a node or shard is down."
+  )
   @OptionGroup var options: ListOptions
   func run() async throws {
     try await reporting {
-      let (status, nodes) = try await TallyClient.with(try options.connection.resolved()) { client in
+      let (status, nodes) = try await TallyClient.with(try options.connection.resolved()) {
+        client in
         (try await client.list(.status), try await client.list(.nodes))
       }
       show(status, as: options.format)
@@ -34,9 +39,14 @@ struct StatusCommand: AsyncParsableCommand {
 
 struct NodeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "node", abstract: "The cluster's nodes.", subcommands: [List.self])
+    commandName: "node",
+    abstract: "The cluster's nodes.",
+    subcommands: [List.self]
+  )
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists nodes with their state and load.")
+    static let configuration = CommandConfiguration(
+      abstract: "Lists nodes with their state and load."
+    )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.nodes) }
   }
@@ -44,9 +54,14 @@ struct NodeCommand: AsyncParsableCommand {
 
 struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shard", abstract: "The cluster's shards.", subcommands: [List.self])
+    commandName: "shard",
+    abstract: "The cluster's shards.",
+    subcommands: [List.self]
+  )
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists shards with their primary, epoch, rows and bytes.")
+    static let configuration = CommandConfiguration(
+      abstract: "Lists shards with their primary, epoch, rows and bytes."
+    )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.shards) }
   }
@@ -54,9 +69,14 @@ struct ShardCommand: AsyncParsableCommand {
 
 struct TableCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "table", abstract: "The cluster's tables.", subcommands: [List.self])
+    commandName: "table",
+    abstract: "The cluster's tables.",
+    subcommands: [List.self]
+  )
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists tables with their tenant key and shards.")
+    static let configuration = CommandConfiguration(
+      abstract: "Lists tables with their tenant key and shards."
+    )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.tables) }
   }
@@ -64,15 +84,21 @@ struct TableCommand: AsyncParsableCommand {
 
 struct RollupCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "rollup", abstract: "The cluster's rollups.", subcommands: [List.self, Refresh.self])
+    commandName: "rollup",
+    abstract: "The cluster's rollups.",
+    subcommands: [List.self, Refresh.self]
+  )
   struct List: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Lists rollups with their levels and lag.")
+    static let configuration = CommandConfiguration(
+      abstract: "Lists rollups with their levels and lag."
+    )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.rollups) }
   }
   struct Refresh: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Returns when the rollup has taken in every row acknowledged before.")
+      abstract: "Returns when the rollup has taken in every row acknowledged before."
+    )
     @OptionGroup var connection: ConnectionOptions
     @Argument(help: "Name of the rollup.") var name: String
     @Option(help: "Seconds to wait.") var timeout = 600.0

@@ -16,10 +16,14 @@ func show(_ rows: Rows, as format: OutputFormat) {
   case .table: out = table(rows)
   case .csv:
     out = rows.columns.map { csvField($0.name) }.joined(separator: ",") + "\n"
-    for row in rows.textRows() { out += row.map { $0.map(csvField) ?? "" }.joined(separator: ",") + "\n" }
+    for row in rows.textRows() {
+      out += row.map { $0.map(csvField) ?? "" }.joined(separator: ",") + "\n"
+    }
   case .json:
     for row in rows.textRows() {
-      let fields = zip(rows.columns, row).map { column, text in "\(jsonText(column.name)):\(jsonValue(text, column.type))" }
+      let fields = zip(rows.columns, row).map { column, text in
+        "\(jsonText(column.name)):\(jsonValue(text, column.type))"
+      }
       out += "{" + fields.joined(separator: ",") + "}\n"
     }
   }

@@ -5,11 +5,21 @@ import TallyClient
 
 struct SQLCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "sql", abstract: "Runs SQL statements in order; stops at the first that fails.")
+    commandName: "sql",
+    abstract: "Runs SQL statements in order; stops at the first that fails."
+  )
   @OptionGroup var connection: ConnectionOptions
-  @Option(name: .customShort("c"), parsing: .singleValue, help: "A statement (or several, separated by semicolons).")
+  @Option(
+    name: .customShort("c"),
+    parsing: .singleValue,
+    help: "A statement (or several, separated by semicolons)."
+  )
   var commands: [String] = []
-  @Option(name: .customShort("f"), parsing: .singleValue, help: "A file of statements, run after those of -c.")
+  @Option(
+    name: .customShort("f"),
+    parsing: .singleValue,
+    help: "A file of statements, run after those of -c."
+  )
   var files: [String] = []
   @Option(help: "table, csv or json (one object a line).") var format = OutputFormat.table
   @Option(help: "Seconds a statement may take.") var timeout = 60.0
@@ -22,7 +32,9 @@ struct SQLCommand: AsyncParsableCommand {
     try await reporting {
       var texts = commands
       for file in files {
-        guard let data = FileManager.default.contents(atPath: file) else { throw ValidationError("cannot read \(file)") }
+        guard let data = FileManager.default.contents(atPath: file) else {
+          throw ValidationError("cannot read \(file)")
+        }
         texts.append(String(decoding: data, as: UTF8.self))
       }
       let statements = texts
@@ -37,7 +49,9 @@ struct SQLCommand: AsyncParsableCommand {
               show(result, as: format)
             }
           }
-          if timing { complain(String(format: "Time: %.3f ms", Date().timeIntervalSince(started) * 1000)) }
+          if timing {
+            complain(String(format: "Time: %.3f ms", Date().timeIntervalSince(started) * 1000))
+          }
         }
       }
     }

@@ -7,11 +7,15 @@ import TallyClient
 
 @main struct Tally: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "tally", abstract: "Runs local Tally clusters, and asks and loads any.", version: "tally 0.1.0",
+    commandName: "tally",
+    abstract: "Runs local Tally clusters, and asks and loads any.",
+    version: "tally 0.1.0",
     subcommands: [
-      ClusterCommand.self, SQLCommand.self, IngestCommand.self, StatusCommand.self, NodeCommand.self, ShardCommand.self,
+      ClusterCommand.self, SQLCommand.self, IngestCommand.self, StatusCommand.self,
+      NodeCommand.self, ShardCommand.self,
       TableCommand.self, RollupCommand.self,
-    ])
+    ]
+  )
   @OptionGroup var connection: ConnectionOptions
 }
 

@@ -186,8 +186,7 @@ func hex(_ bytes: [UInt8]) -> String {
     try gzip.run()
     let data = pipe.fileHandleForReading.readDataToEndOfFile()
     gzip.waitUntilExit()
-    return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst().map
-    {
+    return String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline).dropFirst().map {
       $0.split(separator: ",", omittingEmptySubsequences: false)
     }
   }

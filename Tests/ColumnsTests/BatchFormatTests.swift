@@ -10,11 +10,22 @@ import Testing
       Array(text.utf8).withUnsafeBytes { interner.intern($0) }
     }
     let hll = HLLColumn(
-      parameters: HLLParameters(), forms: [1, 2, 3, 1, 0], offsets: [0, 0, 2, 4, 4, 4], words: [7, 0, 3 << 8 | 1, 9 << 8 | 4])
+      parameters: HLLParameters(),
+      forms: [1, 2, 3, 1, 0],
+      offsets: [0, 0, 2, 4, 4, 4],
+      words: [7, 0, 3 << 8 | 1, 9 << 8 | 4]
+    )
     let (items, _) = interner.dictionary().canonical()
     let topn = TopNColumn(
-      parameters: TopNParameters(), offsets: [0, 2, 2, 3, 3, 3], codes: [0, 2, 1], uppers: [5, 1, 9], errors: [0, 1, 0],
-      absent: [0, 0, 3, 0, 0], totals: [6, 0, 9, 0, 0], dictionary: items)
+      parameters: TopNParameters(),
+      offsets: [0, 2, 2, 3, 3, 3],
+      codes: [0, 2, 1],
+      uppers: [5, 1, 9],
+      errors: [0, 1, 0],
+      absent: [0, 0, 3, 0, 0],
+      totals: [6, 0, 9, 0, 0],
+      dictionary: items
+    )
     var validity = Bitmap(repeating: true, count: 5)
     validity[3] = false
     return Batch(
@@ -29,7 +40,8 @@ import Testing
         ColumnVector(.text, .text(TextColumn(offsets: [0, 1, 1, 3, 3, 4], bytes: Array("aébc".utf8.prefix(4))))),
         ColumnVector(.hll(HLLParameters()), .hll(hll)),
         ColumnVector(.topn(TopNParameters()), .topn(topn)),
-      ])
+      ]
+    )
   }
   @Test func roundTripKeepsEveryByte() throws {
     let batch = Self.sample()

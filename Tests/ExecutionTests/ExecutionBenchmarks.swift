@@ -161,8 +161,7 @@ struct ExecutionBenchmarks {
       )
     )
   }
-  static func best(_ name: String, _ rows: Int, _ runs: Int = 5, _ body: () throws -> Void) rethrows
-  {
+  static func best(_ name: String, _ rows: Int, _ runs: Int = 5, _ body: () throws -> Void) rethrows {
     var least = Double.infinity
     for _ in 0..<runs { least = min(least, try seconds(body)) }
     print(

@@ -251,14 +251,15 @@ struct ExpressionTests {
     let rows = TestRows.rows(1000, &random)
     let batch = try TestRows.batch(rows)
     for expression in Self.logic where expression.type == .boolean {
-      let expected = try? rows.indices.filter {
-        if case .fixed(1)? = try ScalarEvaluator.evaluate(expression, row: rows[$0]) {
-          true
-        } else {
-          false
+      let expected: [Int]
+      do {
+        expected = try rows.indices.filter {
+          if case .fixed(1)? = try ScalarEvaluator.evaluate(expression, row: rows[$0]) { true } else { false }
         }
+      } catch {
+        // That both evaluators fail for such rows is another test's matter.
+        continue
       }
-      guard let expected else { continue }
       let got = try ExpressionEvaluation.matching(expression, batch)
       #expect((got ?? (0..<1000).map { UInt32($0) }) == expected.map { UInt32($0) })
     }

@@ -98,7 +98,8 @@ enum TestRows {
   static func text(_ value: Value, _ type: DataType) -> String {
     switch value {
     case .topn(let packed):
-      guard let state = try? TopNFormat.decode(packed) else { return "broken topn" }
+      let state: TopN
+      do { state = try TopNFormat.decode(packed) } catch { return "broken topn: \(error)" }
       let items = state.items.map {
         "\(String(decoding: $0.key, as: UTF8.self))=\($0.upper)-\($0.error)"
       }

@@ -2,8 +2,9 @@
 import Bytes
 import Foundation
 import Model
-@testable import Planning
 import Testing
+
+@testable import Planning
 
 private func plans() throws -> [PlanNode] {
   let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/plans.txt")
@@ -20,24 +21,37 @@ private func plans() throws -> [PlanNode] {
 
 @Test func fragmentBytesAreGolden() throws {
   let scan = ScanNode(
-    source: .rollup(TableID(20), .chain(first: 1)), storedColumns: [1], output: [OutputColumn("bucket", .timestamptz)],
+    source: .rollup(TableID(20), .chain(first: 1)),
+    storedColumns: [1],
+    output: [OutputColumn("bucket", .timestamptz)],
     zoneConditions: [ZoneCondition(storedColumn: 1, .greaterOrEqual, .fixed(5))],
     filter: Expression(
-      .boolean, .call(.greaterOrEqual, [.column(0, .timestamptz), .constant(.timestamptz, .fixed(5))])),
-    needsMergedGroups: true)
+      .boolean,
+      .call(.greaterOrEqual, [.column(0, .timestamptz), .constant(.timestamptz, .fixed(5))])
+    ),
+    needsMergedGroups: true
+  )
   let plan = PlanNode.limit(
     LimitNode(
       input: .aggregate(
         AggregateNode(
-          input: .scan(scan), groups: [.column(0, .timestamptz)], calls: [AggregateCall(.countStar, [], type: .bigint)],
-          names: ["b", "n"])), count: 7))
+          input: .scan(scan),
+          groups: [.column(0, .timestamptz)],
+          calls: [AggregateCall(.countStar, [], type: .bigint)],
+          names: ["b", "n"]
+        )
+      ),
+      count: 7
+    )
+  )
   let hex = FragmentFormat.encode(plan).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   #expect(
     hex
       == "0107050101140101010662"
       + "75636b65740b010105010a010103060002"
       + "0b01000b02010a01"
-      + "0101620b01000101" + "6e01000400000" + "1" + "0e00")
+      + "0101620b01000101" + "6e01000400000" + "1" + "0e00"
+  )
 }
 
 @Test func everyPlanSurvivesItsBytes() throws {

@@ -2,9 +2,10 @@
 // (Fixtures/postgresql15-errors.tsv), and our own refusals.
 import Foundation
 import Model
-@testable import Planning
 import SQL
 import Testing
+
+@testable import Planning
 
 private func fixture(_ name: String) throws -> String {
   let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/\(name)")
@@ -41,8 +42,14 @@ private func fixture(_ name: String) throws -> String {
 @Test(arguments: [
   ("select * from loose", "55000", "table \"loose\" is not distributed"),
   ("select topn(top_queries, 3) from searches", "0A000", "a row of topn as one value is not supported"),
-  ("select (topn(top_queries, 3)).item, (topn(top_queries, 4)).item from searches", "0A000", "several different topn() calls in one select list are not supported"),
-  ("select (topn(top_queries, 3000)).* from searches", "22023", "desired number of items (3000) is greater than the number of counters (1000)"),
+  (
+    "select (topn(top_queries, 3)).item, (topn(top_queries, 4)).item from searches", "0A000",
+    "several different topn() calls in one select list are not supported"
+  ),
+  (
+    "select (topn(top_queries, 3000)).* from searches", "22023",
+    "desired number of items (3000) is greater than the number of counters (1000)"
+  ),
   ("select users from searches order by 1", "42883", "could not identify an ordering operator for type hll"),
   ("select distinct users from searches", "42883", "could not identify an equality operator for type hll"),
   ("select avg(users) from searches", "42883", "function avg(hll) does not exist"),
@@ -82,7 +89,9 @@ func refusalsAreNamed(_ text: String, _ state: String, _ message: String) throws
   let catalog = try SampleCatalog.make()
   guard
     case .distributeTable(let plan) = try SampleCatalog.statement(
-      "select create_distributed_table('loose', 'a', colocate_with => 'none', shard_count := 8)", catalog)
+      "select create_distributed_table('loose', 'a', colocate_with => 'none', shard_count := 8)",
+      catalog
+    )
   else {
     Issue.record("not a distribution")
     return
@@ -96,7 +105,9 @@ func refusalsAreNamed(_ text: String, _ state: String, _ message: String) throws
   catalog.tables[0].columns[4].defaultSQL = "- 3 * 2"
   guard
     case .insert(let plan) = try SampleCatalog.statement(
-      "insert into queries (app_id, price, latency_ms) values ('a', '12.345', default), ('a', 7, null)", catalog)
+      "insert into queries (app_id, price, latency_ms) values ('a', '12.345', default), ('a', 7, null)",
+      catalog
+    )
   else {
     Issue.record("not an insert")
     return
@@ -115,7 +126,9 @@ func refusalsAreNamed(_ text: String, _ state: String, _ message: String) throws
   let catalog = try SampleCatalog.make()
   guard
     case .explain(let plan, let analyze) = try SampleCatalog.statement(
-      "explain analyze select app_id, count(*), sum(hits) total, app_id::int from queries group by 1", catalog)
+      "explain analyze select app_id, count(*), sum(hits) total, app_id::int from queries group by 1",
+      catalog
+    )
   else {
     Issue.record("not an explain")
     return

@@ -2,9 +2,10 @@
 import Bytes
 import Foundation
 import Model
-@testable import Planning
 import SQL
 import Testing
+
+@testable import Planning
 
 /// Plans a text; a failure must be the statement's, never a defect.
 private func tryPlan(_ text: String, _ catalog: CatalogSnapshot) {
@@ -62,16 +63,26 @@ private func tryPlan(_ text: String, _ catalog: CatalogSnapshot) {
   for count in [10, 100, 240, 400] {
     tryPlan("select " + String(repeating: "hits + ", count: count) + "1 from queries", catalog)
     tryPlan("select " + String(repeating: "not ", count: count) + "ok from queries", catalog)
-    tryPlan("select " + String(repeating: "coalesce(hits, ", count: count) + "1" + String(repeating: ")", count: count) + " from queries", catalog)
+    tryPlan(
+      "select " + String(repeating: "coalesce(hits, ", count: count) + "1" + String(repeating: ")", count: count) + " from queries",
+      catalog
+    )
     tryPlan(
       "select " + String(repeating: "case when ok then hits else ", count: count) + "1"
-        + String(repeating: " end", count: count) + " from queries", catalog)
-    tryPlan("select 1 from queries where " + String(repeating: "(ok or (ok and ", count: count) + "ok" + String(repeating: "))", count: count), catalog)
+        + String(repeating: " end", count: count) + " from queries",
+      catalog
+    )
+    tryPlan(
+      "select 1 from queries where " + String(repeating: "(ok or (ok and ", count: count) + "ok" + String(repeating: "))", count: count),
+      catalog
+    )
     tryPlan(String(repeating: "select * from (", count: count) + "select * from queries" + String(repeating: ") x", count: count), catalog)
     tryPlan("select 1" + String(repeating: " union all select 1", count: count), catalog)
     tryPlan(
       String(repeating: "select count(distinct hits) hits, count(distinct ok) from (", count: min(count, 12)) + "select * from queries"
-        + String(repeating: ") x", count: min(count, 12)), catalog)
+        + String(repeating: ") x", count: min(count, 12)),
+      catalog
+    )
   }
 }
 

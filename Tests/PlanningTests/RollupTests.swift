@@ -1,13 +1,16 @@
 // RollupTests.swift — rollup definitions: what is bound, what is refused, and which levels may answer.
 import Model
-@testable import Planning
 import Testing
+
+@testable import Planning
 
 private func definition(_ options: String, _ select: String) throws -> RollupDefinition? {
   let catalog = try SampleCatalog.make()
   guard
     case .createRollup(let plan) = try SampleCatalog.statement(
-      "create materialized view r with (\(options)) as \(select)", catalog)
+      "create materialized view r with (\(options)) as \(select)",
+      catalog
+    )
   else { return nil }
   return plan.definition
 }
@@ -33,7 +36,8 @@ private func definition(_ options: String, _ select: String) throws -> RollupDef
 @Test func outputFollowsTheSelectList() throws {
   let rollup = try definition(
     "rollup, levels = '1 hour'",
-    "select count(*) n, time_bucket(ts) b, lower(query) q, app_id a, sum(user_id) from queries where hits > 0 group by a, b, q")
+    "select count(*) n, time_bucket(ts) b, lower(query) q, app_id a, sum(user_id) from queries where hits > 0 group by a, b, q"
+  )
   #expect(rollup?.keys.map(\.name) == ["a", "b", "q"])
   #expect(rollup?.outputOrder == [3, 1, 2, 0, 4])
   #expect(rollup?.measures[1].type == .plainNumeric)
@@ -45,27 +49,83 @@ private func definition(_ options: String, _ select: String) throws -> RollupDef
 }
 
 @Test(arguments: [
-  ("levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "materialized views other than rollups are not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, avg(hits) from queries group by 1, 2", "avg in a rollup is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(distinct user_id) from queries group by 1, 2", "count(DISTINCT …) in a rollup is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, sum(hits) / count(*) x from queries group by 1, 2", "an expression over aggregates in a rollup is not supported"),
-  ("rollup, levels = '1 day'", "select time_bucket(ts) b, count(*) from queries group by 1", "a rollup without the tenant key in GROUP BY is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, count(*) from queries group by 1", "a rollup without time_bucket in GROUP BY is not supported"),
+  (
+    "levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "materialized views other than rollups are not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, avg(hits) from queries group by 1, 2", "avg in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(distinct user_id) from queries group by 1, 2",
+    "count(DISTINCT …) in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, sum(hits) / count(*) x from queries group by 1, 2",
+    "an expression over aggregates in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select time_bucket(ts) b, count(*) from queries group by 1",
+    "a rollup without the tenant key in GROUP BY is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, count(*) from queries group by 1",
+    "a rollup without time_bucket in GROUP BY is not supported"
+  ),
   ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b from queries group by 1, 2", "a rollup without measures is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2, device", "a rollup must have every GROUP BY expression in its SELECT list"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2 having count(*) > 1", "HAVING in a rollup is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2 limit 3", "LIMIT in a rollup is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries where ts < now() group by 1, 2", "functions in a rollup must be immutable"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(bucket) b, sum(searches) from searches group by 1, 2", "another rollup in a rollup is not supported"),
-  ("rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from (select * from queries) q group by 1, 2", "a subquery in a rollup is not supported"),
-  ("rollup, levels = '1 week, 1 month'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "level \"1 week\" does not nest in level \"1 month\""),
-  ("rollup, levels = '1 day, 1 hour'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "level \"1 day\" does not nest in level \"1 hour\""),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2, device",
+    "a rollup must have every GROUP BY expression in its SELECT list"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2 having count(*) > 1",
+    "HAVING in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2 limit 3",
+    "LIMIT in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries where ts < now() group by 1, 2",
+    "functions in a rollup must be immutable"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(bucket) b, sum(searches) from searches group by 1, 2",
+    "another rollup in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from (select * from queries) q group by 1, 2",
+    "a subquery in a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 week, 1 month'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "level \"1 week\" does not nest in level \"1 month\""
+  ),
+  (
+    "rollup, levels = '1 day, 1 hour'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "level \"1 day\" does not nest in level \"1 hour\""
+  ),
   ("rollup, levels = '7 hours'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "invalid level \"7 hours\""),
-  ("rollup, levels = '1 hour, 1 day', keep = '2 days'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "option \"keep\" has 1 entries for 2 levels"),
-  ("rollup, levels = '1 hour, 1 day', keep = 'forever, 2 days'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "level \"1 day\" is kept shorter than level \"1 hour\""),
-  ("rollup, levels = '1 hour', time_zone = 'Europe/Paris'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "time zone \"Europe/Paris\" of a rollup is not supported"),
-  ("rollup, levels = '1 hour', nope = 1", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2", "unrecognized parameter \"nope\""),
-  ("rollup, levels = '1 hour'", "select app_id, time_bucket('1 day', ts) b, count(*) from queries group by 1, 2", "the width of time_bucket differs from the finest level \"1 hour\""),
+  (
+    "rollup, levels = '1 hour, 1 day', keep = '2 days'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "option \"keep\" has 1 entries for 2 levels"
+  ),
+  (
+    "rollup, levels = '1 hour, 1 day', keep = 'forever, 2 days'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "level \"1 day\" is kept shorter than level \"1 hour\""
+  ),
+  (
+    "rollup, levels = '1 hour', time_zone = 'Europe/Paris'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "time zone \"Europe/Paris\" of a rollup is not supported"
+  ),
+  (
+    "rollup, levels = '1 hour', nope = 1", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
+    "unrecognized parameter \"nope\""
+  ),
+  (
+    "rollup, levels = '1 hour'", "select app_id, time_bucket('1 day', ts) b, count(*) from queries group by 1, 2",
+    "the width of time_bucket differs from the finest level \"1 hour\""
+  ),
 ])
 func definitionsThatCannotBeRolledUpAreRefused(_ options: String, _ select: String, _ message: String) throws {
   let error = try SampleCatalog.failure("create materialized view r with (\(options)) as \(select)")
@@ -83,16 +143,19 @@ func definitionsThatCannotBeRolledUpAreRefused(_ options: String, _ select: Stri
   for function in [Function.less, .lessOrEqual, .greater, .greaterOrEqual, .equal] {
     for offset in [0, 1, 5, 7, 60, 90, 1440, 2880, 2885] as [Int64] {
       expressions.append(
-        Expression(.boolean, .call(function, [column, .constant(.timestamp, .fixed(start + offset * minute))])))
+        Expression(.boolean, .call(function, [column, .constant(.timestamp, .fixed(start + offset * minute))]))
+      )
     }
   }
   for unit in [TimeUnit.minute, .hour, .day, .week, .month, .quarter, .year] {
     expressions.append(
-      Expression(.timestamp, .call(.dateTrunc, [.constant(.bigint, .fixed(Int64(unit.rawValue))), column])))
+      Expression(.timestamp, .call(.dateTrunc, [.constant(.bigint, .fixed(Int64(unit.rawValue))), column]))
+    )
   }
   for field in [TimeField.hour, .dayOfWeek, .epoch, .month, .week] {
     expressions.append(
-      Expression(.plainNumeric, .call(.extract, [.constant(.bigint, .fixed(Int64(field.rawValue))), column])))
+      Expression(.plainNumeric, .call(.extract, [.constant(.bigint, .fixed(Int64(field.rawValue))), column]))
+    )
   }
   expressions.append(Expression(.date, .cast(column)))
   var constants = 0

@@ -1,7 +1,8 @@
 // SampleCatalog.swift — a small catalog made by the planner's own statements: search events, flights, rollups.
 import Model
-@testable import Planning
 import SQL
+
+@testable import Planning
 
 enum SampleCatalog {
   static let context = PlanningContext(now: 1_700_000_000_000_000)  // 2023-11-14 22:13:20 UTC
@@ -30,12 +31,27 @@ enum SampleCatalog {
       let lower = UInt64(i) &* quarter
       catalog.shards.append(
         ShardRecord(
-          id: ShardID(UInt64(i + 1)), group: GroupID(1), lower: lower, upper: lower &+ (quarter - 1), epoch: Epoch(1),
-          version: 1, primary: NodeID(1)))
+          id: ShardID(UInt64(i + 1)),
+          group: GroupID(1),
+          lower: lower,
+          upper: lower &+ (quarter - 1),
+          epoch: Epoch(1),
+          version: 1,
+          primary: NodeID(1)
+        )
+      )
     }
     catalog.shards.append(
       ShardRecord(
-        id: ShardID(5), group: GroupID(2), lower: 0, upper: .max, epoch: Epoch(1), version: 1, primary: NodeID(1)))
+        id: ShardID(5),
+        group: GroupID(2),
+        lower: 0,
+        upper: .max,
+        epoch: Epoch(1),
+        version: 1,
+        primary: NodeID(1)
+      )
+    )
     try add(queries, id: 10, key: 0, group: 1, to: &catalog)
     try add(flights, id: 11, key: 0, group: 2, to: &catalog)
     try add("create table loose (a int)", id: 12, key: nil, group: 0, to: &catalog)

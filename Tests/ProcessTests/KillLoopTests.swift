@@ -37,7 +37,8 @@ import Testing
       SELECT tenant, time_bucket(ts) AS bucket, count(*) AS rows, sum(value) AS total,
         hll_add_agg(hll_hash_bigint(user_id)) AS users, topn_add_agg(item) AS items
       FROM events GROUP BY tenant, bucket
-      """)
+      """
+    )
     let folder = cluster.directory + "-files"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { do { try FileManager.default.removeItem(atPath: folder) } catch { print("leaving \(folder): \(error)") } }
@@ -55,7 +56,9 @@ import Testing
       paths.append(path)
       (sent, sum, number) = (sent + 20_000, sum + total, number + 1)
       let (tool, output, error) = try CommandLineTool.start(
-        "tally", ["--url", cluster.url, "ingest", path, "--table", "events", "--json"])
+        "tally",
+        ["--url", cluster.url, "ingest", path, "--table", "events", "--json"]
+      )
       for _ in 0..<2 where done < kills {
         let victim = names[Int(random.next() % UInt64(names.count))]
         pause(milliseconds: Int(random.next() % 120))
@@ -87,10 +90,12 @@ import Testing
     let perTenant = "GROUP BY tenant ORDER BY tenant"
     #expect(
       try cluster.rows("SELECT tenant, count(*), sum(value) FROM events \(perTenant)")
-        == cluster.rows("SELECT tenant, sum(rows), sum(total) FROM activity \(perTenant)"))
+        == cluster.rows("SELECT tenant, sum(rows), sum(total) FROM activity \(perTenant)")
+    )
     #expect(
       try cluster.rows("SELECT tenant, hll_add_agg(hll_hash_bigint(user_id)) FROM events \(perTenant)")
-        == cluster.rows("SELECT tenant, hll_union_agg(users) FROM activity_1day \(perTenant)"))
+        == cluster.rows("SELECT tenant, hll_union_agg(users) FROM activity_1day \(perTenant)")
+    )
     print("kill loop: \(done) kills, \(sent) rows, seed 20261121")
   }
 }

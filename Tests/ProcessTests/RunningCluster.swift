@@ -86,7 +86,9 @@ enum CommandLineTool {
     process.waitUntilExit()
     return Outcome(
       status: process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus,
-      output: String(decoding: out, as: UTF8.self), error: String(decoding: err, as: UTF8.self))
+      output: String(decoding: out, as: UTF8.self),
+      error: String(decoding: err, as: UTF8.self)
+    )
   }
 }
 

@@ -61,9 +61,11 @@ struct DataSet {
   func csv(_ rows: some Sequence<[String]>) -> String {
     var out = header.joined(separator: ",") + "\n"
     for row in rows {
-      out += row.map { field in
-        field.contains { $0 == "," || $0 == "\"" || $0 == "\n" } ? "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : field
-      }.joined(separator: ",") + "\n"
+      out +=
+        row.map { field in
+          field.contains { $0 == "," || $0 == "\"" || $0 == "\n" }
+            ? "\"" + field.replacingOccurrences(of: "\"", with: "\"\"") + "\"" : field
+        }.joined(separator: ",") + "\n"
     }
     return out
   }

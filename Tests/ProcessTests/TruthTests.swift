@@ -35,7 +35,8 @@ struct TruthTests {
         hll_add_agg(hll_hash_text(\(data.user))) AS users, hll_add_agg(hll_hash_text(\(data.item))) AS items,
         topn_add_agg(\(data.item)) AS top
       FROM events GROUP BY \(data.tenant), bucket
-      """)
+      """
+    )
   }
 
   private func load(_ data: DataSet, _ cluster: RunningCluster, _ order: Order) throws {
@@ -101,7 +102,8 @@ struct TruthTests {
     let sums = data.measures.map { "sum(sum_\($0))" }.joined(separator: ", ")
     let states = "hll_union_agg(users), hll_union_agg(items), hll_cardinality(hll_union_agg(users)), hll_cardinality(hll_union_agg(items))"
     let perTenant = try cluster.rows(
-      "SELECT \(data.tenant), bucket, sum(rows), \(sums), \(states) FROM activity_\(level) GROUP BY \(data.tenant), bucket")
+      "SELECT \(data.tenant), bucket, sum(rows), \(sums), \(states) FROM activity_\(level) GROUP BY \(data.tenant), bucket"
+    )
     let all = try cluster.rows("SELECT '*', bucket, sum(rows), \(sums), \(states) FROM activity_\(level) GROUP BY bucket")
     var answers: [String: [String]] = [:]
     for row in perTenant + all { answers[row[0] + "|" + row[1]] = row }
@@ -139,7 +141,9 @@ struct TruthTests {
     #expect(header.count == 5 + data.measures.count && lines.count > 1)
     #expect(wrong == 0, "\(wrong) of \(lines.count - 1) lines of \(data.name) \(level) differ")
     #expect(Double(within3) >= 0.999 * Double(compared), "\(within3) of \(compared) within 3 sigma")
-    if file == "day" || file == "month" { #expect(answers.count == lines.count - 1, "\(data.name) \(level): buckets that the truth does not have") }
+    if file == "day" || file == "month" {
+      #expect(answers.count == lines.count - 1, "\(data.name) \(level): buckets that the truth does not have")
+    }
   }
 
   /// Top lists of the tenants that truth.json lists: exact where the items fit the counters, else within the bound told.
@@ -159,8 +163,12 @@ struct TruthTests {
           #expect(got == expected, "\(data.name) \(tenant) \(level)")
         } else {
           for row in got {
-            let exact = Int(try cluster.rows(
-              "SELECT count(*) FROM events \(filter.isEmpty ? "WHERE" : filter + " AND") \(data.item) = '\(row[0].replacingOccurrences(of: "'", with: "''"))'")[0][0]) ?? -1
+            let exact =
+              Int(
+                try cluster.rows(
+                  "SELECT count(*) FROM events \(filter.isEmpty ? "WHERE" : filter + " AND") \(data.item) = '\(row[0].replacingOccurrences(of: "'", with: "''"))'"
+                )[0][0]
+              ) ?? -1
             let lower = Int(row[1]) ?? -1
             let bound = (Int(perTenant[tenant]?["rows"] as? Int ?? data.rows.count)) / 1000
             #expect(lower <= exact && exact - lower <= bound, "\(data.name) \(tenant) \(level) \(row[0]): \(lower) of \(exact)")

@@ -96,7 +96,8 @@ func syntaxErrorsHavePostgresWording(_ text: String, _ message: String, _ positi
 }
 
 @Test func rollupsKeepTheirQuerysText() throws {
-  let text = "create materialized view r with (rollup, levels = '5 minutes, 1 day', keep = '2 days, forever') as  Select a, ';' from t group by 1 ;"
+  let text =
+    "create materialized view r with (rollup, levels = '5 minutes, 1 day', keep = '2 days, forever') as  Select a, ';' from t group by 1 ;"
   guard case .createRollup(let rollup) = try #require(try parse(text).first).statement else {
     Issue.record("not a rollup")
     return
@@ -108,7 +109,8 @@ func syntaxErrorsHavePostgresWording(_ text: String, _ message: String, _ positi
 }
 
 @Test func tablesKeepDefaultsAsText() throws {
-  let text = "create table if not exists t (a int not null default -3, b varchar(20) default 'x, not null' not null, c timestamptz default now()) with (time = c, keep = '30 days')"
+  let text =
+    "create table if not exists t (a int not null default -3, b varchar(20) default 'x, not null' not null, c timestamptz default now()) with (time = c, keep = '30 days')"
   guard case .createTable(let table) = try #require(try parse(text).first).statement else {
     Issue.record("not a table")
     return

@@ -27,8 +27,14 @@ struct TestLog {
   init(_ shard: UInt64) { self.shard = ShardID(shard) }
   mutating func next(_ body: [UInt8]) -> JournalRecord {
     let entry = LogEntry(
-      position: position.next, epoch: epoch, kind: .batch, logTime: Int64(position.rawValue) + 1000,
-      catalogVersion: CatalogVersion(3), body: body, after: chain)
+      position: position.next,
+      epoch: epoch,
+      kind: .batch,
+      logTime: Int64(position.rawValue) + 1000,
+      catalogVersion: CatalogVersion(3),
+      body: body,
+      after: chain
+    )
     (position, chain) = (entry.position, entry.chain)
     return JournalRecord(shard: shard, entry: entry)
   }

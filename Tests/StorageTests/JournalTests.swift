@@ -248,21 +248,31 @@ import Testing
   @Test func theBytesOfAGroupStayAsTheyAre() {
     var log = TestLog(5)
     let group = GroupFormat.encode(
-      file: 3, number: 9, knownDurable: 8, previous: Hash128(high: 1, low: 2),
-      records: [log.next([1, 2, 3]), log.next([UInt8](repeating: 0, count: 1024))])
+      file: 3,
+      number: 9,
+      knownDurable: 8,
+      previous: Hash128(high: 1, low: 2),
+      records: [log.next([1, 2, 3]), log.next([UInt8](repeating: 0, count: 1024))]
+    )
     let bytes = Array(group.pieces.joined())
     #expect(bytes.count == group.bytes)
     #expect(Array(bytes.prefix(48)).map { String($0, radix: 16) }.joined(separator: " ") == goldenGroupStart)
     #expect(Murmur3.hash(bytes).description == goldenGroupHash)
     let header = GroupFormat.encode(
-      GroupFormat.FileHeader(magic: GroupFormat.journalMagic, cluster: testCluster, owner: 7, number: 3))
+      GroupFormat.FileHeader(magic: GroupFormat.journalMagic, cluster: testCluster, owner: 7, number: 3)
+    )
     #expect(header.count == 4096)
     #expect(header.prefix(48).map { String($0, radix: 16) }.joined(separator: " ") == goldenFileHeader)
   }
   @Test func everyBrokenHeaderIsAnError() {
     var log = TestLog(5)
     let group = GroupFormat.encode(
-      file: 3, number: 9, knownDurable: 8, previous: .zero, records: [log.next(noise(700, 1))])
+      file: 3,
+      number: 9,
+      knownDurable: 8,
+      previous: .zero,
+      records: [log.next(noise(700, 1))]
+    )
     let bytes = Array(group.pieces.joined())
     for at in 0..<96 {
       var broken = bytes

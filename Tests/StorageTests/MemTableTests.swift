@@ -9,7 +9,8 @@ import Testing
   static func rows(_ chunks: [MemChunk]) -> [String] {
     chunks.flatMap {
       Samples.describe(
-        $0.batch(columns: Array(0..<$0.columnCount), rows: 0..<$0.count, types: Samples.events.types))
+        $0.batch(columns: Array(0..<$0.columnCount), rows: 0..<$0.count, types: Samples.events.types)
+      )
     }
   }
   @Test func smallBatchesAreGatheredInLogOrder() {

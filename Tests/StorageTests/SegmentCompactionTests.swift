@@ -15,7 +15,8 @@ import Testing
         table.append(batch.slice(start..<start + 100), at: LogPosition(UInt64(start / 100 + 1)))
       }
       let input = try #require(
-        try Compaction.flush(table.snapshot(), layout: Samples.events, through: LogPosition(1 << 40), keepPositions: keeps))
+        try Compaction.flush(table.snapshot(), layout: Samples.events, through: LogPosition(1 << 40), keepPositions: keeps)
+      )
       return try Samples.open(SegmentWriter.write(Samples.identity, sections: [input]))
     }
     let whole = try flush(0..<12_000, keeps: true)
@@ -25,7 +26,8 @@ import Testing
       for day in whole {
         let inputs = parts.filter { $0.summary.slice == day.summary.slice }
         let merged = try #require(
-          try Compaction.merge(inputs.reversed(), layout: Samples.events, dropPositions: dropPositions))
+          try Compaction.merge(inputs.reversed(), layout: Samples.events, dropPositions: dropPositions)
+        )
         let sections = try Samples.open(SegmentWriter.write(Samples.identity, sections: [merged]))
         #expect(sections.count == 1)
         #expect(try Samples.allRows(sections[0]) == Samples.allRows(day))
@@ -39,11 +41,16 @@ import Testing
     columns: [
       Column(name: "app_id", type: .bigint), Column(name: "bucket", type: .timestamp), Column(name: "n", type: .bigint),
       Column(name: "top", type: .topn(TopNParameters())),
-    ], sortKey: [0, 1], timeColumn: 1, isState: true, keyCount: 2,
+    ],
+    sortKey: [0, 1],
+    timeColumn: 1,
+    isState: true,
+    keyCount: 2,
     measures: [
       RollupMeasure(name: "n", kind: .count, type: .bigint),
       RollupMeasure(name: "top", kind: .topn, type: .topn(TopNParameters())),
-    ])
+    ]
+  )
   /// One row for each (tenant, bucket), one item with the given weight.
   static func run(_ keys: [(Int64, Int64)], weight: Int64, item: String) -> Batch {
     let sorted = keys.sorted { $0 < $1 }
@@ -57,10 +64,19 @@ import Testing
           .topn(TopNParameters()),
           .topn(
             TopNColumn(
-              parameters: TopNParameters(), offsets: (0...UInt32(sorted.count)).map { $0 },
-              codes: sorted.map { _ in 0 }, uppers: sorted.map { _ in weight }, errors: sorted.map { _ in 0 },
-              absent: sorted.map { _ in 0 }, totals: sorted.map { _ in weight }, dictionary: dictionary))),
-      ])
+              parameters: TopNParameters(),
+              offsets: (0...UInt32(sorted.count)).map { $0 },
+              codes: sorted.map { _ in 0 },
+              uppers: sorted.map { _ in weight },
+              errors: sorted.map { _ in 0 },
+              absent: sorted.map { _ in 0 },
+              totals: sorted.map { _ in weight },
+              dictionary: dictionary
+            )
+          )
+        ),
+      ]
+    )
   }
   @Test func stateRunsBecomeOneRunWithUniqueKeys() throws {
     let table = MemTable(layout: Self.states)
@@ -68,17 +84,20 @@ import Testing
     table.append(Self.run([(1, 300), (3, 0), (2, .min)], weight: 5, item: "y"), at: LogPosition(6))
     #expect(table.snapshot().count == 2)
     let first = try #require(
-      try Compaction.flush(table.snapshot(), layout: Self.states, through: LogPosition(9), keepPositions: false))
+      try Compaction.flush(table.snapshot(), layout: Self.states, through: LogPosition(9), keepPositions: false)
+    )
     let sections = try Samples.open(SegmentWriter.write(Samples.identity, sections: [first]))
     let written = try Samples.allRows(sections[0])
     #expect(
       written.map { $0.split(separator: "|")[0..<3].joined(separator: "|") } == [
         "1|0|2", "1|300|7", "2|\(Int64.min)|5", "2|0|2", "3|0|5",
-      ])
+      ]
+    )
     #expect(written[1].contains("x=2-0") && written[1].contains("y=5-0") && written[1].hasSuffix(" 0 7"))
     #expect(sections[0].summary.low == LogPosition(4) && sections[0].summary.high == LogPosition(6))
     let again = try #require(
-      try Compaction.merge(sections + sections, layout: Self.states, dropPositions: true, floor: 100))
+      try Compaction.merge(sections + sections, layout: Self.states, dropPositions: true, floor: 100)
+    )
     let merged = try Samples.open(SegmentWriter.write(Samples.identity, sections: [again]))
     let rows = try Samples.allRows(merged[0])
     #expect(rows.map { $0.split(separator: "|")[0..<3].joined(separator: "|") } == ["1|300|14", "2|\(Int64.min)|10"])
@@ -88,7 +107,8 @@ import Testing
     let table = MemTable(layout: Self.states)
     table.append(Self.run(keys, weight: 1, item: "x"), at: LogPosition(1))
     let input = try #require(
-      try Compaction.flush(table.snapshot(), layout: Self.states, through: LogPosition(1), keepPositions: false))
+      try Compaction.flush(table.snapshot(), layout: Self.states, through: LogPosition(1), keepPositions: false)
+    )
     let sections = try Samples.open(SegmentWriter.write(Samples.identity, sections: [input]))
     #expect(sections[0].blockCount == 3)
     for (chunks, files) in [(table.snapshot(), []), ([], sections)] {

@@ -20,7 +20,8 @@ import Testing
   @Test func rowsAreSortedByTenantAndTimeInLogOrderAmongEquals() throws {
     let batch = Samples.eventBatch(20_000)
     let section = try #require(
-      try Samples.open(SegmentWriter.write(Samples.identity, sections: [Samples.input(batch, Samples.events)])).first)
+      try Samples.open(SegmentWriter.write(Samples.identity, sections: [Samples.input(batch, Samples.events)])).first
+    )
     guard case .fixed(let tenants) = batch.columns[0].values, case .fixed(let times) = batch.columns[1].values else { return }
     let order = (0..<batch.count).sorted { (tenants[$0], times[$0], $0) < (tenants[$1], times[$1], $1) }
     let sorted = batch.gather(order.map { UInt32($0) })
@@ -39,7 +40,12 @@ import Testing
       }
       let input = try #require(
         try Compaction.flush(
-          table.snapshot(), layout: Samples.events, through: LogPosition(1 << 40), keepPositions: false))
+          table.snapshot(),
+          layout: Samples.events,
+          through: LogPosition(1 << 40),
+          keepPositions: false
+        )
+      )
       return SegmentWriter.write(Samples.identity, sections: [input])
     }
     #expect(try gathered(700).hash == whole.hash)
@@ -47,16 +53,21 @@ import Testing
   }
   @Test func goldenBytesOfVersionOne() throws {
     let image = SegmentWriter.write(
-      Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(12), Samples.everyType, keeps: true)])
+      Samples.identity,
+      sections: [Samples.input(Samples.everyTypeBatch(12), Samples.everyType, keeps: true)]
+    )
     try Golden.expect(image.joined(), "segment-v1")
     let bytes = try Golden.read("segment-v1")
     let sections = try SegmentReader.open(image: FileImage(copying: bytes), expecting: Samples.identity)
     #expect(
-      try sections.flatMap { try Samples.allRows($0) }.sorted() == Samples.describe(Samples.everyTypeBatch(12)).sorted())
+      try sections.flatMap { try Samples.allRows($0) }.sorted() == Samples.describe(Samples.everyTypeBatch(12)).sorted()
+    )
   }
   @Test func everyFlippedBitIsFoundByAChecksum() throws {
     let image = SegmentWriter.write(
-      Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(60), Samples.everyType, keeps: true)])
+      Samples.identity,
+      sections: [Samples.input(Samples.everyTypeBatch(60), Samples.everyType, keeps: true)]
+    )
     let bytes = image.joined()
     var random = SampleRandom(5)
     let header = 0..<SegmentFormat.headerBytes
@@ -75,7 +86,9 @@ import Testing
   }
   @Test func aDamagedBlockIsNamedWhenItIsReadAndOthersStillRead() throws {
     let image = SegmentWriter.write(
-      Samples.identity, sections: [Samples.input(Samples.eventBatch(20_000), Samples.events)])
+      Samples.identity,
+      sections: [Samples.input(Samples.eventBatch(20_000), Samples.events)]
+    )
     let sections = try Samples.open(image)
     let extent = sections[0].directory.columns[2].blocks[1]
     var bytes = image.joined()
@@ -93,7 +106,9 @@ import Testing
   }
   @Test func truncatedFilesAreRefused() throws {
     let image = SegmentWriter.write(
-      Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(20), Samples.everyType)])
+      Samples.identity,
+      sections: [Samples.input(Samples.everyTypeBatch(20), Samples.everyType)]
+    )
     let bytes = image.joined()
     for count in stride(from: 0, to: bytes.count, by: 7) {
       #expect(throws: DecodingFailure.self) {
@@ -112,7 +127,9 @@ import Testing
   @Test func damagedFootersWithRightHashesNeverTrap() throws {
     // Footers that only a broken writer could make: decoders must refuse or accept them, never trap.
     let image = SegmentWriter.write(
-      Samples.identity, sections: [Samples.input(Samples.everyTypeBatch(60), Samples.everyType, keeps: true)])
+      Samples.identity,
+      sections: [Samples.input(Samples.everyTypeBatch(60), Samples.everyType, keeps: true)]
+    )
     let bytes = image.joined()
     let range = try bytes.withUnsafeBytes { try SegmentFormat.footerRange($0) }
     var random = SampleRandom(9)

@@ -31,7 +31,10 @@ enum Samples {
       Column(name: "user_id", type: .bigint), Column(name: "query", type: .text), Column(name: "hits", type: .integer),
       Column(name: "country", type: .text), Column(name: "device", type: .text),
       Column(name: "latency_ms", type: .integer),
-    ], sortKey: [0, 1], timeColumn: 1)
+    ],
+    sortKey: [0, 1],
+    timeColumn: 1
+  )
 
   static func texts(_ values: [String], _ type: DataType = .text) -> ColumnVector {
     var interner = TextInterner()
@@ -59,7 +62,8 @@ enum Samples {
         texts((0..<count).map { _ in ["US", "FR", "DE", "GB", "IN"][random.below(5)] }),
         texts((0..<count).map { _ in ["mobile", "desktop", "tv"][random.below(3)] }),
         ColumnVector(.integer, .fixed(latency), validity: validity),
-      ])
+      ]
+    )
   }
   /// One column of every layout, with and without NULLs.
   static let everyType = RelationLayout(
@@ -70,7 +74,10 @@ enum Samples {
       Column(name: "users", type: .hll(HLLParameters())), Column(name: "top", type: .topn(TopNParameters())),
       Column(name: "note", type: .varchar(20)), Column(name: "price", type: .numeric(precision: 10, scale: 2)),
       Column(name: "flag", type: .boolean),
-    ], sortKey: [0, 1], timeColumn: 1)
+    ],
+    sortKey: [0, 1],
+    timeColumn: 1
+  )
 
   static func everyTypeBatch(_ count: Int) -> Batch {
     var random = SampleRandom(77)
@@ -112,22 +119,29 @@ enum Samples {
         texts(rows.map { _ in "tenant \(random.below(4))" }),
         ColumnVector(.date, .fixed(rows.map { valid($0) ? 19000 + Int64(random.below(3)) : 0 }), validity: validity),
         ColumnVector(
-          .double, .double(rows.map { valid($0) ? Double(random.next()) / 3 : 0 }), validity: validity),
+          .double,
+          .double(rows.map { valid($0) ? Double(random.next()) / 3 : 0 }),
+          validity: validity
+        ),
         ColumnVector(
           .plainNumeric,
           .numeric(rows.map { Numeric(coefficient: valid($0) ? Int128(random.below(99)) << 70 : 0, scale: 3) }),
-          validity: validity),
+          validity: validity
+        ),
         ColumnVector(
           .interval,
-          .interval(rows.map { Interval(months: Int32($0), days: -2, microseconds: Int64(random.below(1 << 30))) })),
+          .interval(rows.map { Interval(months: Int32($0), days: -2, microseconds: Int64(random.below(1 << 30))) })
+        ),
         ColumnVector(.hll(HLLParameters()), .hll(hll), validity: validity),
         ColumnVector(.topn(TopNParameters()), .topn(topn), validity: validity),
         ColumnVector(.varchar(20), .text(notes), validity: validity),
         ColumnVector(
           .numeric(precision: 10, scale: 2),
-          .numeric(rows.map { _ in Numeric(coefficient: Int128(random.below(100_000)), scale: 2) })),
+          .numeric(rows.map { _ in Numeric(coefficient: Int128(random.below(100_000)), scale: 2) })
+        ),
         ColumnVector(.boolean, .fixed(rows.map { Int64($0 % 2) })),
-      ])
+      ]
+    )
   }
 
   /// A row as text, whatever its columns' form: for comparing.
@@ -166,7 +180,13 @@ enum Samples {
   }
   static func input(_ batch: Batch, _ layout: RelationLayout, keeps: Bool = false) -> SectionInput {
     SectionInput(
-      layout: layout, rows: batch, positions: (0..<batch.count).map { UInt64(10 + $0 / 100) }, keepsPositions: keeps,
-      low: LogPosition(10), high: LogPosition(UInt64(10 + max(0, batch.count - 1) / 100)), order: .log)
+      layout: layout,
+      rows: batch,
+      positions: (0..<batch.count).map { UInt64(10 + $0 / 100) },
+      keepsPositions: keeps,
+      low: LogPosition(10),
+      high: LogPosition(UInt64(10 + max(0, batch.count - 1) / 100)),
+      order: .log
+    )
   }
 }

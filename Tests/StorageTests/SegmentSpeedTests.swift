@@ -45,7 +45,8 @@ import Testing
       count: rows,
       columns: Samples.events.columns.enumerated().map { at, column in
         ColumnVector(column.type, dictionaries[at].map { .codes(texts[at], $0) } ?? .fixed(numbers[at]))
-      })
+      }
+    )
   }
   static func processorSeconds() -> Double {
     var time = timespec()
@@ -77,7 +78,11 @@ import Testing
     var input: SectionInput?
     let gathering = try best(3) {
       input = try Compaction.flush(
-        chunks, layout: Samples.events, through: LogPosition(1 << 40), keepPositions: false)
+        chunks,
+        layout: Samples.events,
+        through: LogPosition(1 << 40),
+        keepPositions: false
+      )
     }
     guard let input else { return }
     print("flush gather: \(rows / gathering / 1e6) M rows/s")
@@ -96,7 +101,8 @@ import Testing
       }
       print(
         "  \(Samples.events.columns[column].name): \(Double(blocks) / rows) + \(Double(pages) / rows) bytes/row, "
-          + "\(texts) texts, decode \(rows / scan / 1e6) M rows/s")
+          + "\(texts) texts, decode \(rows / scan / 1e6) M rows/s"
+      )
     }
     let bytes = image.joined()
     let cold = try best(5) {

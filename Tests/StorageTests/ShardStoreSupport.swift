@@ -16,13 +16,20 @@ let newYear: Int64 = 1_767_225_600_000_000
 /// events(tenant bigint, ts timestamptz, id bigint) with keep 1 day, and a rollup of it: count and sum(id) by hour and day.
 enum Events {
   static let table = TableSchema(
-    id: TableID(10), name: "events",
+    id: TableID(10),
+    name: "events",
     columns: [
       Column(name: "tenant", type: .bigint), Column(name: "ts", type: .timestamptz), Column(name: "id", type: .bigint),
-    ], distribution: .distributed(key: 0, group: GroupID(1)), timeColumn: 1, keep: Interval(days: 1))
+    ],
+    distribution: .distributed(key: 0, group: GroupID(1)),
+    timeColumn: 1,
+    keep: Interval(days: 1)
+  )
   static func rollup(_ id: UInt64 = 20, keep: Interval? = nil) -> RollupDefinition {
     RollupDefinition(
-      id: TableID(id), name: "r\(id)", source: TableID(10),
+      id: TableID(id),
+      name: "r\(id)",
+      source: TableID(10),
       keys: [Column(name: "tenant", type: .bigint), Column(name: "bucket", type: .timestamptz)],
       measures: [
         RollupMeasure(name: "n", kind: .count, type: .bigint), RollupMeasure(name: "total", kind: .count, type: .bigint),
@@ -30,7 +37,11 @@ enum Events {
       levels: [
         RollupLevel(width: .microseconds(hourMicroseconds), suffix: "1hour", keep: keep),
         RollupLevel(width: .microseconds(dayMicroseconds), suffix: "1day"),
-      ], sql: "SELECT", program: [], outputOrder: [0, 1, 2, 3])
+      ],
+      sql: "SELECT",
+      program: [],
+      outputOrder: [0, 1, 2, 3]
+    )
   }
   static func schema(_ version: UInt64, rollups: [RollupDefinition] = []) -> ShardSchema {
     ShardSchema(version: CatalogVersion(version), tables: [table], rollups: rollups)
@@ -54,7 +65,8 @@ func eventBatch(_ rows: [EventRow]) -> Batch {
     columns: [
       ColumnVector(.bigint, .fixed(rows.map(\.tenant))), ColumnVector(.timestamptz, .fixed(rows.map(\.time))),
       ColumnVector(.bigint, .fixed(rows.map(\.id))),
-    ])
+    ]
+  )
 }
 func fixed(_ column: ColumnVector) -> [Int64] {
   if case .fixed(let values) = column.values { return values }
@@ -79,7 +91,8 @@ func stateRun(_ rows: [EventRow]) -> Batch {
       ColumnVector(.bigint, .fixed(sorted.map(\.key.tenant))),
       ColumnVector(.timestamptz, .fixed(sorted.map(\.key.bucket))),
       ColumnVector(.bigint, .fixed(sorted.map(\.value.0))), ColumnVector(.bigint, .fixed(sorted.map(\.value.1))),
-    ])
+    ]
+  )
 }
 
 extension ShardStore {
@@ -108,8 +121,14 @@ extension ShardStore {
     let bytes = BatchFormat.encode(batch)
     let admission = try appendBatch(
       BatchRecord(
-        table: TableID(10), rows: rows.count, contentHash: Murmur3.hash(bytes),
-        key: BatchKey(session: SessionID(5), sequence: sequence)), encoded: bytes, rows: sequence % 2 == 0 ? batch : nil)
+        table: TableID(10),
+        rows: rows.count,
+        contentHash: Murmur3.hash(bytes),
+        key: BatchKey(session: SessionID(5), sequence: sequence)
+      ),
+      encoded: bytes,
+      rows: sequence % 2 == 0 ? batch : nil
+    )
     if case .appended(let entry) = admission {
       _ = try await journal.append([JournalRecord(shard: shard, entry: entry)])
       try commit(through: entry.position)
@@ -124,8 +143,16 @@ extension ShardStore {
     _ = try await write(
       .rollupCommit(
         RollupCommit(
-          rollup: rollup.id, from: from, to: to, rowsConsumed: UInt64(rows.count), rowsFailed: 0,
-          runs: run.count == 0 ? [] : [BatchFormat.encode(run)])), journal: journal)
+          rollup: rollup.id,
+          from: from,
+          to: to,
+          rowsConsumed: UInt64(rows.count),
+          rowsFailed: 0,
+          runs: run.count == 0 ? [] : [BatchFormat.encode(run)]
+        )
+      ),
+      journal: journal
+    )
   }
   func backfill(_ rollup: RollupDefinition, from: Int64, _ journal: Journal) async throws {
     let state = try #require(rollupState(rollup.id))
@@ -134,9 +161,17 @@ extension ShardStore {
     _ = try await write(
       .backfillCommit(
         BackfillCommit(
-          rollup: rollup.id, from: from, to: state.coveredFrom, rowsConsumed: UInt64(rows.count), rowsFailed: 0,
-          runs: [BatchFormat.encode(stateRun(rows))])), rows: try PreparedRows.states(of: [stateRun(rows)], rollup: rollup),
-      journal: journal)
+          rollup: rollup.id,
+          from: from,
+          to: state.coveredFrom,
+          rowsConsumed: UInt64(rows.count),
+          rowsFailed: 0,
+          runs: [BatchFormat.encode(stateRun(rows))]
+        )
+      ),
+      rows: try PreparedRows.states(of: [stateRun(rows)], rollup: rollup),
+      journal: journal
+    )
   }
 }
 

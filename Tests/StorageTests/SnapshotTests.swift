@@ -15,7 +15,8 @@ import Testing
       table.append(batch.slice(start..<start + 100), at: LogPosition(UInt64(start / 100 + 1)))
     }
     let input = try #require(
-      try Compaction.flush(table.snapshot(), layout: Samples.events, through: LogPosition(200), keepPositions: keeps))
+      try Compaction.flush(table.snapshot(), layout: Samples.events, through: LogPosition(200), keepPositions: keeps)
+    )
     table.cut(upTo: LogPosition(200))
     let sections = try Samples.open(SegmentWriter.write(Samples.identity, sections: [input]))
     return (
@@ -24,13 +25,19 @@ import Testing
     )
   }
   static func collect(
-    _ snapshot: TableSnapshot, after: Int = 0, through: Int? = nil, where predicates: [ZonePredicate] = [],
+    _ snapshot: TableSnapshot,
+    after: Int = 0,
+    through: Int? = nil,
+    where predicates: [ZonePredicate] = [],
     morselRows: Int = 4096
   ) throws -> (rows: [String], counts: ScanCounts) {
     var rows: [String] = []
     let counts = try snapshot.scan(
-      columns: Array(Samples.events.columns.indices), after: LogPosition(UInt64(after)),
-      through: through.map { LogPosition(UInt64($0)) }, where: predicates, morselRows: morselRows
+      columns: Array(Samples.events.columns.indices),
+      after: LogPosition(UInt64(after)),
+      through: through.map { LogPosition(UInt64($0)) },
+      where: predicates,
+      morselRows: morselRows
     ) { batch in
       #expect(batch.count <= morselRows)
       rows += Samples.describe(batch)
@@ -82,16 +89,23 @@ import Testing
     guard case .fixed(let tenants) = batch.columns[0].values, case .fixed(let times) = batch.columns[1].values else { return }
     let (low, high) = (times[4000], times[9000])
     let (rows, _) = try Self.collect(
-      snapshot, where: [.equal(0, 1033), ZonePredicate(column: 1, .fixed(low: low, high: high))])
+      snapshot,
+      where: [.equal(0, 1033), ZonePredicate(column: 1, .fixed(low: low, high: high))]
+    )
     let expected = (0..<20_000).filter { tenants[$0] == 1033 && times[$0] >= low && times[$0] <= high }
     #expect(rows.sorted() == Samples.describe(batch.gather(expected.map { UInt32($0) })).sorted())
   }
   @Test func zonesNeverExcludeAMatchingRow() throws {
     let batch = Samples.everyTypeBatch(3000)
     let sections = try Samples.open(
-      SegmentWriter.write(Samples.identity, sections: [Samples.input(batch, Samples.everyType)]))
+      SegmentWriter.write(Samples.identity, sections: [Samples.input(batch, Samples.everyType)])
+    )
     let snapshot = TableSnapshot(
-      layout: Samples.everyType, position: LogPosition(1 << 40), chunks: [], sections: sections)
+      layout: Samples.everyType,
+      position: LogPosition(1 << 40),
+      chunks: [],
+      sections: sections
+    )
     func count(_ predicates: [ZonePredicate], _ column: Int, _ matches: (String) -> Bool) throws -> Int {
       var found = 0
       try snapshot.scan(columns: [column], where: predicates) { batch in
@@ -104,12 +118,14 @@ import Testing
     #expect(try count([.equal(0, text: tenant)], 0) { $0 == "tenant 2" } == all.filter { $0[0] == "tenant 2" }.count)
     #expect(
       try count([ZonePredicate(column: 0, .textAny([Array("a".utf8), tenant]))], 0) { $0 == "tenant 2" }
-        == all.filter { $0[0] == "tenant 2" }.count)
+        == all.filter { $0[0] == "tenant 2" }.count
+    )
     #expect(try count([ZonePredicate(column: 1, .isNull)], 1) { $0 == "NULL" } == all.filter { $0[1] == "NULL" }.count)
     #expect(try count([ZonePredicate(column: 0, .isNull)], 0) { $0 == "NULL" } == 0)
     #expect(
       try count([ZonePredicate(column: 1, .fixedAny([18000, 19001]))], 1) { $0 == "19001" }
-        == all.filter { $0[1] == "19001" }.count)
+        == all.filter { $0[1] == "19001" }.count
+    )
     let note = all.first { $0[7] != "NULL" }?[7] ?? ""
     #expect(try count([.equal(7, text: Array(note.utf8))], 7) { $0 == note } == all.filter { $0[7] == note }.count)
   }

@@ -7,9 +7,13 @@ import Testing
 struct ConnectionURLTests {
   @Test func aURLNamesItsCoordinators() throws {
     let url = try ConnectionURL("tally://127.0.0.1:7400,localhost:7401,[::1]:7402/tally")
-    #expect(url.coordinators.map(\.description) == ["127.0.0.1:7400", "localhost:7401", "[::1]:7402"])
+    #expect(
+      url.coordinators.map(\.description) == ["127.0.0.1:7400", "localhost:7401", "[::1]:7402"]
+    )
     #expect(url.database == "tally")
-    #expect(try ConnectionURL("tally://127.0.0.1:7400").description == "tally://127.0.0.1:7400/tally")
+    #expect(
+      try ConnectionURL("tally://127.0.0.1:7400").description == "tally://127.0.0.1:7400/tally"
+    )
   }
   @Test(arguments: [
     ("postgres://127.0.0.1:5432/tally", "08001", "does not begin with tally://"),

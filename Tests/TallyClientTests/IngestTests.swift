@@ -6,12 +6,20 @@ import Testing
 
 struct IngestTests {
   private func load(
-    _ client: TallyClient, rows: Int = 2500, producer: String? = "p", batchRows: Int = 1000
+    _ client: TallyClient,
+    rows: Int = 2500,
+    producer: String? = "p",
+    batchRows: Int = 1000
   ) async throws -> IngestSummary {
     try await client.ingest(into: "events", producer: producer, batchRows: batchRows) { sink in
       for n in 0..<rows {
         try await sink.append(
-          "tenant \(n % 101)", n, TallyTimestamp(seconds: 1_357_020_300 + Int64(n)), n % 3 == 0 ? nil : Double(n) / 8, n % 2 == 0)
+          "tenant \(n % 101)",
+          n,
+          TallyTimestamp(seconds: 1_357_020_300 + Int64(n)),
+          n % 3 == 0 ? nil : Double(n) / 8,
+          n % 2 == 0
+        )
       }
     }
   }
@@ -39,7 +47,9 @@ struct IngestTests {
     try await withFakeCoordinator { _, url in
       try await TallyClient.with(url) { client in
         _ = try await load(client, rows: 100)
-        await #expect { _ = try await load(client, rows: 101) } throws: { ($0 as? TallyError)?.status == .keyConflict }
+        await #expect { _ = try await load(client, rows: 101) } throws: {
+          ($0 as? TallyError)?.status == .keyConflict
+        }
       }
     }
   }
@@ -57,12 +67,15 @@ struct IngestTests {
       try await TallyClient.with(url) { client in
         let done = try await client.ingest(into: "events", columns: ["tenant", "n"]) { sink in
           let wrong: [(String, [any TallyEncodable])] = [
-            ("42804", ["t", true]), ("22P02", ["t", "seven"]), ("23502", [String?.none, 1]), ("22P04", ["t"]),
+            ("42804", ["t", true]), ("22P02", ["t", "seven"]), ("23502", [String?.none, 1]),
+            ("22P04", ["t"]),
             ("22P04", ["t", 1, 2]), ("22021", ["t\u{0}", 1]),
           ]
           for (state, row) in wrong {
             await #expect(throws: TallyError.self) { try await sink.append(row: row) }
-            do { try await sink.append(row: row) } catch let error as TallyError { #expect(error.sqlState == state) }
+            do { try await sink.append(row: row) } catch let error as TallyError {
+              #expect(error.sqlState == state)
+            }
           }
           try await sink.append("t", 1)
         }
@@ -88,7 +101,9 @@ struct IngestTests {
     try await withFakeCoordinator { _, url in
       try await TallyClient.with(url) { client in
         func state(_ table: String, _ columns: [String]?) async -> String {
-          do { _ = try await client.ingest(into: table, columns: columns) { _ in } } catch let error as TallyError {
+          do { _ = try await client.ingest(into: table, columns: columns) { _ in } } catch let error
+            as TallyError
+          {
             return error.sqlState
           } catch { return "\(error)" }
           return "none"

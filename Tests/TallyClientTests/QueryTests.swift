@@ -12,16 +12,20 @@ struct QueryTests {
         #expect(rows.columns.map(\.name) == ["name", "n", "day", "at", "price", "ok", "x", "span"])
         var seen: [String] = []
         for try await (name, n, day, at, price, ok, x, span) in rows.decode(
-          (String?, Int64, TallyTimestamp?, TallyTimestamp?, Numeric?, Bool, Double?, Interval?).self)
-        {
+          (String?, Int64, TallyTimestamp?, TallyTimestamp?, Numeric?, Bool, Double?, Interval?)
+            .self
+        ) {
           seen.append(
             "\(name ?? "-") \(n) \(day?.description ?? "-") \(at?.description ?? "-") \(price.map(NumericText.text) ?? "-") \(ok) "
-              + "\(x ?? -1) \(span?.days ?? 0)")
+              + "\(x ?? -1) \(span?.days ?? 0)"
+          )
         }
         #expect(
           seen == [
-            "one 7 2013-01-01 00:00:00 2013-01-01 06:05:00 12.50 true 0.5 2", "- -1 - - - false -1.0 0",
-          ])
+            "one 7 2013-01-01 00:00:00 2013-01-01 06:05:00 12.50 true 0.5 2",
+            "- -1 - - - false -1.0 0",
+          ]
+        )
         #expect(rows.end?.tag == "SELECT 2")
       }
     }
@@ -35,7 +39,8 @@ struct QueryTests {
           rows[0].textRows() == [
             ["one", "7", "2013-01-01", "2013-01-01 06:05:00", "12.50", "t", "0.5", "2 days"],
             [nil, "-1", nil, nil, nil, "f", nil, nil],
-          ])
+          ]
+        )
         let first = try #require(rows[0].first { _ in true })
         #expect(first[1].text == "7")
         #expect(try first["price"].decode(Double.self) == 12.5)
@@ -51,7 +56,9 @@ struct QueryTests {
     }
   }
   private func sqlState(_ body: () throws -> Void) -> String {
-    do { try body() } catch let error as TallyError { return error.sqlState } catch { return "\(error)" }
+    do { try body() } catch let error as TallyError { return error.sqlState } catch {
+      return "\(error)"
+    }
     return "none"
   }
 
@@ -61,7 +68,9 @@ struct QueryTests {
         let results = try await client.run("two")
         #expect(results.map { $0.textRows() } == [[["1"]], [["2"]]])
         #expect(try await client.execute("create") == "CREATE TABLE")
-        #expect(try await client.run("create").first?.notices.first?.message == "it is there already")
+        #expect(
+          try await client.run("create").first?.notices.first?.message == "it is there already"
+        )
         #expect(try await client.list(.nodes).textRows() == [["worker-1", "up"]])
         await #expect {
           let rows = try await client.query("two")
@@ -85,7 +94,14 @@ struct QueryTests {
   @Test func errorsComeWithAllTheirParts() async throws {
     try await withFakeCoordinator { _, url in
       try await TallyClient.with(url) { client in
-        _ = await #expect(throws: TallyError.sql("42P01", "relation \"x\" does not exist", hint: "Create it.", position: 15)) {
+        _ = await #expect(
+          throws: TallyError.sql(
+            "42P01",
+            "relation \"x\" does not exist",
+            hint: "Create it.",
+            position: 15
+          )
+        ) {
           _ = try await client.run("wrong")
         }
       }
@@ -122,9 +138,12 @@ struct QueryTests {
     }
   }
   @Test func nobodyAtTheAddressIsToldAtOnce() async throws {
-    await #expect { try await TallyClient.with("tally://127.0.0.1:1,127.0.0.1:2/tally") { _ in } } throws: {
+    await #expect {
+      try await TallyClient.with("tally://127.0.0.1:1,127.0.0.1:2/tally") { _ in }
+    } throws: {
       let error = $0 as? TallyError
-      return error?.sqlState == "08001" && error?.status == .unavailable && error?.isRetryable == true
+      return error?.sqlState == "08001" && error?.status == .unavailable
+        && error?.isRetryable == true
     }
   }
   @Test func aDeadCoordinatorIsPassedOver() async throws {
@@ -139,7 +158,9 @@ struct QueryTests {
   @Test func aClientThatOutlivedItsScopeSaysSo() async throws {
     try await withFakeCoordinator { _, url in
       let client = try await TallyClient.with(url) { $0 }
-      await #expect { _ = try await client.run("two") } throws: { ($0 as? TallyError)?.sqlState == "08003" }
+      await #expect { _ = try await client.run("two") } throws: {
+        ($0 as? TallyError)?.sqlState == "08003"
+      }
     }
   }
 }

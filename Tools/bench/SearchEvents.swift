@@ -216,31 +216,6 @@ struct SearchEvents {
 
   // MARK: exact answers
 
-  /// Rows of one tenant (nil = all).
-  func count(tenant rank: Int?) -> Int {
-    guard let rank else { return rows }
-    return tenant.reduce(0) { $0 + ($1 == UInt16(rank) ? 1 : 0) }
-  }
-  /// Distinct users of one tenant (nil = all).
-  func distinctUsers(tenant rank: Int?) -> Int {
-    var seen = [Bool](repeating: false, count: Int(user.max() ?? 0) + 1)
-    var count = 0
-    for i in 0..<rows where rank == nil || tenant[i] == UInt16(rank ?? 0) {
-      if !seen[Int(user[i])] {
-        seen[Int(user[i])] = true
-        count += 1
-      }
-    }
-    return count
-  }
-  /// The most frequent queries, ties by text.
-  func topQueries(tenant rank: Int?, _ n: Int) -> [(String, Int)] {
-    var counts = [Int](repeating: 0, count: phrases.count)
-    for i in 0..<rows where rank == nil || tenant[i] == UInt16(rank ?? 0) { counts[Int(query[i])] += 1 }
-    let order = counts.indices.filter { counts[$0] > 0 }
-      .sorted { counts[$0] != counts[$1] ? counts[$0] > counts[$1] : Array(phrases[$0].utf8).lexicographicallyPrecedes(Array(phrases[$1].utf8)) }
-    return order.prefix(n).map { (phrases[$0], counts[$0]) }
-  }
   /// Rows by device.
   func countByDevice() -> [(String, Int)] {
     var counts = [Int](repeating: 0, count: devices.count)
@@ -249,9 +224,10 @@ struct SearchEvents {
   }
   /// Groups of (tenant, 5 minutes).
   func fiveMinuteGroups() -> Int {
-    var seen = Set<Int64>()
-    for i in 0..<rows { seen.insert(Int64(tenant[i]) << 32 | Int64(second[i] / 300)) }
-    return seen.count
+    var seen = BitTable(rows: tenants, width: days * 288)
+    var count = 0
+    for i in 0..<rows where seen.insert(Int(tenant[i]), Int(second[i]) / 300) { count += 1 }
+    return count
   }
   /// Tenant ranks drawn by weight, as a dashboard's users would.
   func drawTenants(_ n: Int, among greatest: Int, seed: UInt64) -> [Int] {

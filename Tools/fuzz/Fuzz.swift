@@ -5,7 +5,7 @@ import Foundation
 
 #if FUZZING
 @_silgen_name("LLVMFuzzerRunDriver")
-func LLVMFuzzerRunDriver(
+func runFuzzer(
   _ argc: UnsafeMutablePointer<Int32>,
   _ argv: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?>,
   _ body: @convention(c) (UnsafePointer<UInt8>?, Int) -> Int32
@@ -13,9 +13,11 @@ func LLVMFuzzerRunDriver(
 
 nonisolated(unsafe) private var chosen: ([UInt8]) -> Void = { _ in }
 
+/// What libFuzzer's linker rename of `main` calls.
 @_cdecl("fuzz_main")
 public func fuzzMain(
-  _ argc: Int32, _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+  _ argc: Int32,
+  _ argv: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
 ) -> Int32 {
   let name = ProcessInfo.processInfo.environment["FUZZ_TARGET"] ?? "list"
   guard let target = targets.first(where: { $0.name == name }) else {
@@ -26,7 +28,7 @@ public func fuzzMain(
   var count = argc
   var vector = argv
   return withUnsafeMutablePointer(to: &vector) { vector in
-    LLVMFuzzerRunDriver(&count, vector) { bytes, count in
+    runFuzzer(&count, vector) { bytes, count in
       chosen(Array(UnsafeBufferPointer(start: bytes, count: count)))
       return 0
     }

@@ -30,15 +30,31 @@ private let types: [DataType] = [
 private let catalog: CatalogSnapshot = {
   let group = ColocationGroup(id: GroupID(1), keyType: .text, shards: [ShardID(1)])
   let table = TableSchema(
-    id: TableID(1), name: "flights",
+    id: TableID(1),
+    name: "flights",
     columns: [
       Column(name: "ts", type: .timestamp), Column(name: "carrier", type: .text, isNotNull: true), Column(name: "tailnum", type: .text),
       Column(name: "distance", type: .integer), Column(name: "price", type: .numeric(precision: 12, scale: 2)),
-    ], distribution: .distributed(key: 1, group: GroupID(1)), timeColumn: 0)
+    ],
+    distribution: .distributed(key: 1, group: GroupID(1)),
+    timeColumn: 0
+  )
   let shard = ShardRecord(
-    id: ShardID(1), group: GroupID(1), lower: 0, upper: .max, epoch: Epoch(1), version: 1, primary: NodeID(2))
+    id: ShardID(1),
+    group: GroupID(1),
+    lower: 0,
+    upper: .max,
+    epoch: Epoch(1),
+    version: 1,
+    primary: NodeID(2)
+  )
   return CatalogSnapshot(
-    cluster: ClusterID(high: 1, low: 2), version: CatalogVersion(3), groups: [group], shards: [shard], tables: [table])
+    cluster: ClusterID(high: 1, low: 2),
+    version: CatalogVersion(3),
+    groups: [group],
+    shards: [shard],
+    tables: [table]
+  )
 }()
 
 /// All targets.
@@ -93,15 +109,22 @@ let targets: [FuzzTarget] = [
   FuzzTarget(name: "log-entry") { bytes in
     guard let first = bytes.first, let kind = EntryKind(rawValue: UInt32(first % 16)), kind.isImplemented else { return }
     let entry = LogEntry(
-      position: LogPosition(1), epoch: Epoch(1), kind: kind, logTime: 0, catalogVersion: CatalogVersion(1),
-      body: Array(bytes.dropFirst()), after: .zero)
+      position: LogPosition(1),
+      epoch: Epoch(1),
+      kind: kind,
+      logTime: 0,
+      catalogVersion: CatalogVersion(1),
+      body: Array(bytes.dropFirst()),
+      after: .zero
+    )
     attempt { _ = try LogEntryFormat.decode(entry) }
   },
   FuzzTarget(name: "segment") { bytes in
     attempt {
       let sections = try SegmentReader.open(
         image: FileImage(copying: bytes),
-        expecting: SegmentIdentity(cluster: ClusterID(high: 1, low: 2), shard: ShardID(1), file: 1))
+        expecting: SegmentIdentity(cluster: ClusterID(high: 1, low: 2), shard: ShardID(1), file: 1)
+      )
       for section in sections {
         for block in 0..<section.blockCount {
           attempt { _ = try section.readBlock(block, columns: Array(section.types.indices)) }
@@ -112,7 +135,13 @@ let targets: [FuzzTarget] = [
   FuzzTarget(name: "csv") { bytes in
     attempt {
       let plan = try CSVPlan(
-        table: catalog.tables[0], shards: catalog.shards, columns: nil, format: CSVFormat(), constants: [:], rejectsRows: true)
+        table: catalog.tables[0],
+        shards: catalog.shards,
+        columns: nil,
+        format: CSVFormat(),
+        constants: [:],
+        rejectsRows: true
+      )
       var builder = CSVBatchBuilder(plan)
       _ = try builder.build(bytes)
     }

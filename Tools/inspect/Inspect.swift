@@ -11,7 +11,8 @@ import Storage
   static let configuration = CommandConfiguration(
     commandName: "inspect",
     abstract: "Prints whose a data directory is, its journal files, and each shard's state, files, sections and rollups.",
-    discussion: "Changes nothing. The node should be stopped: what it writes meanwhile may show as unfinished. Exits with 1 on faults.")
+    discussion: "Changes nothing. The node should be stopped: what it writes meanwhile may show as unfinished. Exits with 1 on faults."
+  )
   @Argument(help: "A node's data directory.") var directory: String
 
   func run() throws {
@@ -45,7 +46,8 @@ import Storage
     let state = shard.checkpoint
     print(
       "shard \(shard.shard): manifest \(shard.manifest), checkpoint at position \(state.position), epoch \(state.epoch), "
-        + "layout at position \(shard.layoutPosition), \(shard.files.count) files")
+        + "layout at position \(shard.layoutPosition), \(shard.files.count) files"
+    )
     for table in state.schema.tables {
       print("  table \(table.id) \(table.name): \(state.rowsLogged[table.id] ?? 0) rows logged")
     }
@@ -54,14 +56,16 @@ import Storage
       let backfill = progress.isBackfilled ? "backfilled" : "covered from \(progress.coveredFrom)"
       print(
         "  rollup \(rollup.id) \(rollup.name): watermark \(progress.watermark), cut \(progress.cut), \(backfill), "
-          + "\(progress.rowsConsumed) rows taken in")
+          + "\(progress.rowsConsumed) rows taken in"
+      )
     }
     for (file, dropped) in shard.files {
       print("  file \(file.number): \(file.bytes) bytes, hash \(file.hash)")
       for (at, section) in file.sections.enumerated() {
         print(
           "    section \(at): relation \(section.relation), \(section.slice), \(section.rows) rows, positions \(section.low) to "
-            + "\(section.high), \(section.bytes) bytes\(dropped.contains(at) ? ", dropped" : "")")
+            + "\(section.high), \(section.bytes) bytes\(dropped.contains(at) ? ", dropped" : "")"
+        )
       }
     }
     for fault in shard.faults { print("  FAULT: \(fault)") }

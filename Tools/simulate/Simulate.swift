@@ -7,7 +7,8 @@ import Simulation
   static let configuration = CommandConfiguration(
     commandName: "simulate",
     abstract: "Runs the real coordinator, worker and client flows in simulated time under faults, seed by seed.",
-    discussion: "Exits with 1 when a law was broken, naming the seeds; --seed replays one and prints what happened.")
+    discussion: "Exits with 1 when a law was broken, naming the seeds; --seed replays one and prints what happened."
+  )
   @Option(help: "Number of seeds to run.") var seeds: UInt64 = 20
   @Option(help: "First seed.") var from: UInt64 = 1
   @Option(help: "Replays this seed and prints its trace.") var seed: UInt64?
@@ -41,7 +42,8 @@ import Simulation
     let seconds = max(0.001, (clock.now - started) / .seconds(1))
     print(
       "\(seeds) seeds from \(from): \(failed.count) failed; \(faults) faults, \(rows) rows, \(answers) answers judged; "
-        + "\(Int(virtual)) simulated seconds in \(Int(seconds)) s (\(Int(virtual / seconds)) a second)")
+        + "\(Int(virtual)) simulated seconds in \(Int(seconds)) s (\(Int(virtual / seconds)) a second)"
+    )
     if !failed.isEmpty {
       print("failed: \(failed.map { "\($0)" }.joined(separator: " "))")
       throw ExitCode(1)

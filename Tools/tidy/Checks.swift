@@ -32,11 +32,13 @@ func check(_ file: SourceFile, reasons: [String: String]) -> [Finding] {
     find(0, "a file does not bear its module's name")
   }
   for (i, line) in file.lines.enumerated() {
-    if line.count > lineLimit { find(i, "\(line.count) characters, over \(lineLimit)") }
+    if line.count > lineLimit && !line.contains("\"") { find(i, "\(line.count) characters, over \(lineLimit)") }
     if line.contains("TODO") || line.contains("FIXME") || line.contains("XXX") {
-      if !file.path.hasPrefix("Tools/tidy/") && !line.contains("\"XX") { find(i, "unfinished work does not land") }
+      if !file.path.hasPrefix("Tools/tidy/") && !line.contains("XXXXXX") && !line.contains("\"XX") {
+        find(i, "unfinished work does not land")
+      }
     }
-    if (line.contains("http://") || line.contains("https://")) && file.name != "Package.swift" {
+    if (line.contains("http://") || line.contains("https://")) && file.name != "Package.swift" && file.module != "tidy" {
       find(i, "names a host")
     }
   }
@@ -87,7 +89,8 @@ private func checkInterpreters(_ file: SourceFile) -> [Finding] {
   guard file.top == "Sources", allowedImports[file.module] != nil else {
     guard file.top == "Tests" else { return [] }
     return file.code.enumerated().compactMap { i, line in
-      for word in ["Task.sleep", "Thread.sleep", "usleep(", " sleep("] where line.contains(word) && !line.contains("clock.sleep") {
+      for word in ["Task.sleep", "Thread.sleep", "usleep(", " sleep("]
+      where line.contains(word) && !line.contains("clock.sleep") && !line.contains("func sleep") {
         return Finding(path: file.path, line: i + 1, message: "tests wait for conditions, not '\(word)'")
       }
       return nil
@@ -101,7 +104,10 @@ private func checkInterpreters(_ file: SourceFile) -> [Finding] {
   return file.code.enumerated().flatMap { i, line -> [Finding] in
     var found: [Finding] = []
     if !machineModules.contains(file.module) {
-      for word in machine where line.contains(word) && !(file.path == "Sources/SQL/ParseThread.swift" && word == "pthread_") {
+      for word in machine
+      where line.contains(word)
+        && !((file.path == "Sources/SQL/ParseThread.swift" || file.path == "Sources/Simulation/EscapeHook.swift") && word == "pthread_")
+      {
         found.append(Finding(path: file.path, line: i + 1, message: "'\(word)' belongs to NodeRuntime"))
       }
       for word in hashing where line.contains(word) {

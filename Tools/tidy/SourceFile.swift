@@ -38,7 +38,13 @@ struct SourceFile {
         let c = characters[i]
         let next = characters[i + 1]
         if commentDepth > 0 {
-          if c == "*" && next == "/" { commentDepth -= 1; i += 1 } else if c == "/" && next == "*" { commentDepth += 1; i += 1 }
+          if c == "*" && next == "/" {
+            commentDepth -= 1
+            i += 1
+          } else if c == "/" && next == "*" {
+            commentDepth += 1
+            i += 1
+          }
         } else if isMultiline {
           if c == "\"" && next == "\"" && i + 2 < characters.count && characters[i + 2] == "\"" {
             isMultiline = false

@@ -1,7 +1,7 @@
-// CommonType.swift — the one type of several expressions (CASE, COALESCE, IN, UNION) and distances between names.
+// UnifiedType.swift — the one type of several expressions (CASE, COALESCE, IN, UNION) and distances between names.
 import Model
 
-enum CommonType {
+enum UnifiedType {
   /// As PostgreSQL's select_common_type: untyped literals give way; numbers and times widen; nil when nothing fits.
   static func of(_ types: [DataType]) -> DataType? {
     var result = DataType.unknown

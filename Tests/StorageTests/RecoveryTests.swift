@@ -1,0 +1,196 @@
+// RecoveryTests.swift — what a start does with rot, missing files and leftovers; expiry and its guards; log time.
+import Bytes
+import Capabilities
+import Columns
+import Model
+import Simulation
+import Synchronization
+import Testing
+
+@testable import Storage
+
+/// A clock that a test moves.
+private final class HandClock: Clock {
+  private let state = Mutex((wall: newYear, now: UInt64(0)))
+  var now: Instant { Instant(nanoseconds: state.withLock { $0.now }) }
+  var wallMicroseconds: Int64 { state.withLock { $0.wall } }
+  func sleep(until deadline: Instant) async throws { throw CancellationError() }
+  func pass(wall: Int64, real: Int64) {
+    state.withLock {
+      $0.wall += wall
+      $0.now += UInt64(real) * 1000
+    }
+  }
+}
+/// Runs work where it is called.
+private struct InlineCompute: Compute {
+  let width = 1
+  func run<R: Sendable>(_ work: @escaping @Sendable () -> R) async -> R { work() }
+}
+
+private struct Fixture {
+  let disk = SimulatedDisk(seed: 1)
+  let clock = HandClock()
+  let compute = InlineCompute()
+
+  /// Makes shards 1 and 2 with a table and one batch of rows a day, for `days` days up to now.
+  func fill(days: Int, rollups: [RollupDefinition] = []) async throws {
+    try await start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      for shard in 1...2 as ClosedRange<UInt64> {
+        let store = try await ShardStore.create(disk: disk, clock: clock, cluster: testCluster, shard: ShardID(shard))
+        let entry = try store.beginEpoch(Epoch(1), node: testNode)
+        _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
+        try store.commit(through: entry.position)
+        _ = try await store.write(.schemaBarrier(Events.schema(1, rollups: rollups)), journal: journal)
+        for day in 0..<days {
+          let rows = (0..<400).map {
+            EventRow(
+              tenant: Int64($0 % 7),
+              time: newYear - Int64(days - day) * dayMicroseconds + Int64($0),
+              id: Int64(day * 1000 + $0)
+            )
+          }
+          _ = try await store.add(rows, sequence: UInt64(day), journal)
+        }
+      }
+    }
+  }
+  func recover(_ opened: OpenedJournal) async throws -> [RecoveredShard] {
+    try await Recovery.openShards(disk: disk, clock: clock, cluster: testCluster, journal: opened)
+  }
+  /// Opens everything, runs `body`, closes.
+  func start(_ body: ([ShardStore], Journal) async throws -> Void) async throws {
+    let opened = try await openJournal(disk)
+    let stores = try await recover(opened).map { try $0.outcome.get() }
+    try await withRunning(opened.journal) { try await body(stores, opened.journal) }
+  }
+  func segment(_ shard: Int) async throws -> String {
+    let names = try await disk.list("shards/\(shard)").map(\.name)
+    return try #require(names.first { $0.hasSuffix(".seg") })
+  }
+}
+
+struct RecoveryTests {
+  @Test func aShardWithARottenEntryIsRefusedAndTheOthersStart() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 4)
+    let path = "wal/0000000000000001.journal"
+    let groups = try await fixture.disk.readAll(path).withUnsafeBytes {
+      GroupScan.scan($0, file: 1, expecting: .init(number: nil, previous: nil), grows: false).groups
+    }
+    let victim = try #require(groups.flatMap(\.records).first { $0.shard == ShardID(1) && $0.position == LogPosition(4) })
+    try fixture.disk.corrupt(path, at: victim.body.lowerBound + 500, xor: 4)
+    let recovered = try await fixture.recover(try await openJournal(fixture.disk))
+    #expect(recovered.map(\.shard) == [ShardID(1), ShardID(2)])
+    #expect(throws: TallyError.self) { try recovered[0].outcome.get() }
+    #expect(try recovered[1].outcome.get().eventRows().count == 1600)
+  }
+  @Test func aShardWithoutAFileItNeedsIsRefused() async throws {
+    for isMissing in [true, false] {
+      let fixture = Fixture()
+      try await fixture.fill(days: 2)
+      try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+        for store in stores { #expect(try await store.flush(journal: journal, compute: fixture.compute)) }
+      }
+      let path = "shards/1/" + (try await fixture.segment(1))
+      if isMissing { try await fixture.disk.remove(path) } else { try fixture.disk.corrupt(path, at: 20, xor: 1) }
+      let recovered = try await fixture.recover(try await openJournal(fixture.disk))
+      #expect(throws: TallyError.self) { try recovered[0].outcome.get() }
+      #expect(try recovered[1].outcome.get().eventRows().count == 800)
+    }
+  }
+  @Test func leftoversAreRemovedAndForeignFilesAreNot() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 2)
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      for store in stores { #expect(try await store.flush(journal: journal, compute: fixture.compute)) }
+    }
+    let leftover = "shards/1/0000000000000099-00000000000000000000000000000001.seg"
+    try await fixture.disk.writeDurably(leftover, [[1]])
+    try await fixture.disk.writeDurably("shards/1/notes.seg", [[1]])
+    try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in #expect(try stores[0].eventRows().count == 800) }
+    let names = try await fixture.disk.list("shards/1").map(\.name)
+    #expect(!names.contains("0000000000000099-00000000000000000000000000000001.seg") && names.contains("notes.seg"))
+  }
+  @Test func aFlushedShardPinsNoJournal() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 20)
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      #expect(journal.shardsPinningOldestFile == [ShardID(1)])
+      for store in stores {
+        #expect(store.memtableRows == 8000 && store.memtableBytes > 8000 * 24)
+        #expect(try await store.flush(journal: journal, compute: fixture.compute))
+        // The entry of the flush itself: nothing is in memory, so the checkpoint alone moves.
+        #expect(try await store.flush(journal: journal, compute: fixture.compute))
+        #expect(try await !store.flush(journal: journal, compute: fixture.compute))
+        #expect(store.memtableRows == 0 && store.releasable == store.applied.position)
+      }
+      #expect(journal.shardsPinningOldestFile == [])
+    }
+    try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in
+      for store in stores { #expect(try store.eventRows().count == 8000) }
+    }
+  }
+  @Test func rawRowsExpireByDayBehindEveryWatermark() async throws {
+    let fixture = Fixture()
+    let rollup = Events.rollup(20, keep: Interval(days: 2))
+    try await fixture.fill(days: 5, rollups: [rollup])
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let store = stores[0]
+      #expect(try await store.flush(journal: journal, compute: fixture.compute))
+      // The watermark is behind the rows: nothing goes but what the level's own floor says.
+      #expect(store.retentionDue().allSatisfy { $0.relation != TableID(10) })
+      try await store.roll(rollup, journal)
+      let dropped = try await store.expire(journal: journal)
+      #expect(dropped.map(\.relation) == [TableID(10), rollup.levelTable(0)])
+      #expect(dropped[0].before == newYear - dayMicroseconds)
+      #expect(try store.eventRows().count == 400)
+      // The floor of the hours is at a border of days; what is below it is in the days alone.
+      let floor = try #require(store.rollupState(rollup.id)).floors[0]
+      #expect(floor == newYear - 2 * dayMicroseconds)
+      #expect(try store.buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2000)
+      // A late row below the floor goes to the days only.
+      _ = try await store.add([EventRow(tenant: 1, time: newYear - 5 * dayMicroseconds, id: 1)], sequence: 90, journal)
+      let before = try store.buckets(rollup, 0).values.reduce(0) { $0 + $1[0] }
+      try await store.roll(rollup, journal)
+      #expect(try store.buckets(rollup, 0).values.reduce(0) { $0 + $1[0] } == before)
+      #expect(try store.buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2001)
+      #expect(try await store.flush(journal: journal, compute: fixture.compute))
+    }
+    try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in
+      #expect(try stores[0].buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2001)
+    }
+  }
+  @Test func logTimeNeverFallsAndFollowsAJumpingClockSlowly() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 1)
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let store = stores[0]
+      let start = store.applied.logTime
+      fixture.clock.pass(wall: -hourMicroseconds, real: 1_000_000)
+      #expect(try await store.write(.keyExpiry(through: 0), journal: journal).logTime == start)
+      // Ten years ahead within a second: a minute of log time at most.
+      fixture.clock.pass(wall: 3650 * dayMicroseconds, real: 1_000_000)
+      let entry = try await store.write(.keyExpiry(through: 0), journal: journal)
+      #expect(entry.logTime <= start + 60_000_000 && store.isLogTimeHeldBack)
+    }
+  }
+  @Test func duplicatesAreToldAtTheHeadAndAfterARestart() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 2)
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let rows = (0..<400).map {
+        EventRow(tenant: Int64($0 % 7), time: newYear - dayMicroseconds + Int64($0), id: Int64(1000 + $0))
+      }
+      guard case .duplicate(let position) = try await stores[0].add(rows, sequence: 1, journal) else {
+        Issue.record("not a duplicate")
+        return
+      }
+      #expect(position == LogPosition(4))
+      await #expect { _ = try await stores[0].add(Array(rows.dropLast()), sequence: 1, journal) } throws: {
+        ($0 as? TallyError)?.status == .keyConflict
+      }
+      #expect(try stores[0].eventRows().count == 800)
+    }
+  }
+}
