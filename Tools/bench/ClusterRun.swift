@@ -50,12 +50,13 @@ final class ClusterRun {
   /// Loads a file with `tally ingest`.
   func ingest(_ file: String, rows: Int) throws {
     let text = try Self.run("tally", ["--url", url, "ingest", file, "--table", "events", "--json"])
-    guard let line = text.split(separator: "\n").last, let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
+    guard let line = text.split(separator: "\n").last,
+      let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any],
       object["rows_durable"] as? Int == rows
     else { throw BenchFailure("tally ingest did not store \(rows) rows: \(text)") }
   }
 
-  /// Writes all rows that are still in memory into segments and waits for the merges, so that the journal and the files are at rest.
+  /// Writes rows that are still in memory into segments and waits for the merges, so that the journal and the files are at rest.
   ///
   /// There is no command for it: the workers are started with a small budget for a while, under which they write nearly everything out.
   /// Gives the bytes of rows left in memory, and whether the files came to rest within the time.

@@ -49,7 +49,9 @@ struct DuckDBPeer {
     case "ingest":
       try Workload.checkPerTenant(texts, answers)
       return [
-        .throughput("ingest", "duckdb", rows: rows, bytes: csv.bytes, span, note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"),
+        .throughput(
+          "ingest", "duckdb", rows: rows, bytes: csv.bytes, span,
+          note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"),
         .bytes("raw rows: segments", "duckdb", step["bytes"] as? Int ?? 0, rows: rows, note: "its file"),
       ]
     case "rollup":
