@@ -3,6 +3,7 @@
 // Order: generate; load without a rollup, bytes, raw scans, rollup of the filled table, bytes, dashboard queries; a second
 // cluster: load with the rollup present; then the peers one after the other. What is measured stands in TallyMeasures,
 // PostgresPeer and DuckDBPeer.
+import ArgumentParser
 import Foundation
 
 @main struct Bench: AsyncParsableCommand {
