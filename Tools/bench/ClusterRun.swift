@@ -57,7 +57,7 @@ final class ClusterRun {
     else { throw BenchFailure("tally ingest did not store \(rows) rows: \(text)") }
   }
 
-  /// Writes all rows that are still in memory into segments and waits for the merges, so that the journal and the files are at rest.
+  /// Writes rows that are still in memory into segments and waits for the merges, so that the journal and the files are at rest.
   ///
   /// There is no command for it: the workers are started with a small budget for a while, under which they write nearly everything out.
   /// Gives the bytes of rows left in memory, and whether the files came to rest within the time.

@@ -54,6 +54,7 @@ struct DuckDBPeer {
       try Workload.checkPerTenant(texts, answers)
       return [
         .throughput(
+<<<<<<< HEAD
           "ingest",
           "duckdb",
           rows: rows,
@@ -61,6 +62,10 @@ struct DuckDBPeer {
           span,
           note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"
         ),
+=======
+          "ingest", "duckdb", rows: rows, bytes: csv.bytes, span,
+          note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"),
+>>>>>>> bench
         .bytes("raw rows: segments", "duckdb", step["bytes"] as? Int ?? 0, rows: rows, note: "its file"),
       ]
     case "rollup":

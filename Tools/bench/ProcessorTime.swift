@@ -61,12 +61,16 @@ enum ProcessorTime {
   }
   /// Of a process, its ended children and its living ones: a PostgreSQL server with its backends.
   static func ofFamily(_ parent: Int32) -> Double {
-    guard let own = statistics(of: parent) else { return 0 }
-    var sum = own.own + own.children
-    for name in directory("/proc") {
-      if let child = Int32(name), let figures = statistics(of: child), figures.parent == parent { sum += figures.own }
+    // A child that ends between two readings would be counted twice or not at all: read again until none did.
+    for _ in 0..<100 {
+      guard let before = statistics(of: parent) else { return 0 }
+      var sum = before.own + before.children
+      for name in directory("/proc") {
+        if let child = Int32(name), let figures = statistics(of: child), figures.parent == parent { sum += figures.own }
+      }
+      if let after = statistics(of: parent), after.children == before.children { return sum }
     }
-    return sum
+    return 0
   }
   /// The three load averages.
   static func loadAverage() -> String { text("/proc/loadavg").split(separator: " ").prefix(3).joined(separator: " ") }

@@ -143,7 +143,8 @@ struct SearchEvents {
 
   private static func vocabulary(_ count: Int, _ random: inout SeededGenerator) -> [String] {
     let syllables =
-      "ba be bi bo bu ca ce ci co cu da de di do du fa fe fi fo ga ge go ha he hi la le li lo lu ma me mi mo mu na ne ni no nu pa pe pi po ra re ri ro ru sa se si so su ta te ti to tu"
+      ("ba be bi bo bu ca ce ci co cu da de di do du fa fe fi fo ga ge go ha he hi la le li lo "
+      + "lu ma me mi mo mu na ne ni no nu pa pe pi po ra re ri ro ru sa se si so su ta te ti to tu")
       .split(separator: " ").map(String.init)
     var words: [String] = []
     var seen = Set<String>()

@@ -82,6 +82,8 @@ enum Workload {
   static let byDevice = "SELECT device, count(*) FROM events GROUP BY device"
   static let byCountry = "SELECT country, hll_cardinality(hll_add_agg(hll_hash_bigint(user_id))) FROM events GROUP BY country"
 
+  /// Name of the step that counts queries a second.
+  static func concurrentStep(_ clients: Int) -> String { "\(clients) client\(clients == 1 ? "" : "s"): count of a tenant" }
   /// Midnight of a day of the data, as text.
   static func day(_ number: Int) -> String {
     // March has 31 days, so that at most 28 days of data and their end fit.
