@@ -1,14 +1,8 @@
 // Bench.swift — `bench`: measures Tally, and other systems beside it, on generated search events; a wrong answer ends it with exit 1.
 //
-<<<<<<< HEAD
-// Order: generate; load without a rollup, bytes, raw scans, rollup of the filled table, dashboard queries, bytes; a
-// second cluster: load with
-// the rollup present; then the peers one after the other. What is measured stands in TallyMeasures, PostgresPeer and DuckDBPeer.
-=======
 // Order: generate; load without a rollup, bytes, raw scans, rollup of the filled table, bytes, dashboard queries; a second
 // cluster: load with the rollup present; then the peers one after the other. What is measured stands in TallyMeasures,
 // PostgresPeer and DuckDBPeer.
->>>>>>> bench
 import ArgumentParser
 import Foundation
 
@@ -78,14 +72,8 @@ import Foundation
     let generated = ProcessorTime.seconds(since: start)
     let path = place + "/events.csv"
     let csv = (path: path, bytes: try events.writeCSV(to: path))
-<<<<<<< HEAD
-    tell(
-      "generated \(rows) events in \(decimal(generated, 1)) s, CSV of \(csv.bytes) bytes in all \(decimal(ProcessorTime.seconds(since: start), 1)) s"
-    )
-=======
     let written = ProcessorTime.seconds(since: start) - generated
     tell("generated \(rows) events in \(decimal(generated, 1)) s; wrote a CSV of \(csv.bytes) bytes in \(decimal(written, 1)) s")
->>>>>>> bench
     report.header.append(("CSV", "\(csv.bytes) bytes"))
     let answers = ExactAnswers(events)
     let drawn = events.drawTenants(samples, among: tenants, seed: seed &+ 1)

@@ -54,7 +54,6 @@ struct DuckDBPeer {
       try Workload.checkPerTenant(texts, answers)
       return [
         .throughput(
-<<<<<<< HEAD
           "ingest",
           "duckdb",
           rows: rows,
@@ -62,10 +61,6 @@ struct DuckDBPeer {
           span,
           note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"
         ),
-=======
-          "ingest", "duckdb", rows: rows, bytes: csv.bytes, span,
-          note: "\(version), INSERT FROM read_csv + CHECKPOINT, in process"),
->>>>>>> bench
         .bytes("raw rows: segments", "duckdb", step["bytes"] as? Int ?? 0, rows: rows, note: "its file"),
       ]
     case "rollup":

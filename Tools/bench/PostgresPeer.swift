@@ -91,20 +91,19 @@ final class PostgresPeer {
     }
     return [
       .throughput(
-<<<<<<< HEAD
         "rollup",
         "postgres",
         rows: answers.events.rows,
         span,
         note: "count, sum, HLL (no TopN); day level \(decimal(daily.seconds, 2)) s more"
       ),
-      .bytes("with rollup: rollup tables", "postgres", try size("activity_5min") + size("activity_1day"), rows: nil, note: "with indexes"),
-=======
-        "rollup", "postgres", rows: answers.events.rows, span,
-        note: "count, sum, HLL (no TopN); day level \(decimal(daily.seconds, 2)) s more"),
       .bytes(
-        "rollup tables", "postgres", try size("activity_5min") + size("activity_1day"), rows: nil, note: "with indexes"),
->>>>>>> bench
+        "rollup tables",
+        "postgres",
+        try size("activity_5min") + size("activity_1day"),
+        rows: nil,
+        note: "with indexes"
+      ),
     ]
   }
   private func scans(_ meter: Meter, _ answers: ExactAnswers) async throws -> [Measurement] {
@@ -164,28 +163,20 @@ final class PostgresPeer {
     let (text, span) = try await meter.measure {
       try ExternalProgram.run(
         programs + "/pgbench",
-<<<<<<< HEAD
-        ["-h", socket, "-p", port, "-U", "bench", "-n", "-M", "prepared", "-c", "\(clients)", "-j", "2", "-T", "5"] + scripts + ["postgres"]
-      )
-=======
         ["-h", socket, "-p", port, "-U", "bench", "-n", "-M", "prepared", "-c", "\(clients)", "-j", "2", "-T", "5"]
-          + scripts + ["postgres"])
->>>>>>> bench
+          + scripts + ["postgres"]
+      )
     }
     guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("number of transactions actually processed:") }),
       let done = line.split(separator: " ").last.flatMap({ Int($0) })
     else { throw BenchFailure("cannot read what pgbench says: \(text)") }
     return .throughput(
-<<<<<<< HEAD
-      "\(clients) clients: count of a tenant",
+      Workload.concurrentStep(clients),
       "postgres",
       rows: done,
       span,
       note: "queries, pgbench -M prepared (answers not looked at)"
     )
-=======
-      Workload.concurrentStep(clients), "postgres", rows: done, span, note: "queries, pgbench -M prepared (answers not looked at)")
->>>>>>> bench
   }
 
   private func size(_ table: String) throws -> Int {

@@ -169,7 +169,6 @@ struct TallyMeasures {
         guard let best else { continue }
         out.append(
           .throughput(
-<<<<<<< HEAD
             step,
             "tally",
             rows: events.rows,
@@ -177,10 +176,6 @@ struct TallyMeasures {
             note: "best of 7" + (error > 0 ? ", error ≤ \(decimal(error * 100, 2)) %" : "")
           )
         )
-=======
-            step, "tally", rows: events.rows, best,
-            note: "best of 7" + (error > 0 ? ", error ≤ \(decimal(error * 100, 2)) %" : "")))
->>>>>>> bench
       }
       return out
     }
@@ -193,14 +188,9 @@ struct TallyMeasures {
     // Under a small load nearly everything may still be in memory: not comparable with what others wrote.
     let isWritten = held * 10 <= run.diskTotal.segments
     out += bytes(
-<<<<<<< HEAD
-      what,
+      isWritten ? what : what + " (many still in memory)",
       "\(held >> 10) KiB still in memory, \(isAtRest ? "at rest" : "not at rest yet"), restart \(decimal(recovery, 2)) s"
     )
-=======
-      isWritten ? what : what + " (many still in memory)",
-      "\(held >> 10) KiB still in memory, \(isAtRest ? "at rest" : "not at rest yet"), restart \(decimal(recovery, 2)) s")
->>>>>>> bench
     return out
   }
   private func bytes(_ what: String, _ note: String) -> [Measurement] {
