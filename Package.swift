@@ -30,7 +30,7 @@ func program(
 func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
   .testTarget(
     name: name,
-    dependencies: dependencies + ["TestSupport"],
+    dependencies: dependencies,
     swiftSettings: settings
   )
 }
@@ -147,16 +147,10 @@ let package = Package(
       "Bytes"
     ),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
-    .target(
-      name: "TestSupport",
-      dependencies: ["Bytes", "Capabilities", "Model", "Columns"],
-      path: "Tests/TestSupport",
-      swiftSettings: settings
-    ),
     tests("BytesTests", "Bytes"),
     .testTarget(
       name: "ModelTests",
-      dependencies: ["Model", "TestSupport"],
+      dependencies: ["Model"],
       exclude: ["Fixtures"],
       swiftSettings: settings
     ),
@@ -167,7 +161,7 @@ let package = Package(
     tests("RPCTests", "RPC", "Simulation", "NodeRuntime"),
     .testTarget(
       name: "PlanningTests",
-      dependencies: ["Planning", "TestSupport"],
+      dependencies: ["Planning"],
       exclude: ["Fixtures"],
       swiftSettings: settings
     ),
@@ -176,8 +170,7 @@ let package = Package(
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("SimulationTests", "Simulation"),
-    tests("CoordinatorNodeTests", "CoordinatorNode"),
-    tests("WorkerNodeTests", "WorkerNode"),
+    tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
