@@ -183,9 +183,25 @@ enum BackfillSlices {
     var counts: [Int64: Int] = [:]
     _ = try rollup.raw.scan(columns: [column], through: rollup.cut) { batch in
       guard case .fixed(let times) = batch.columns[0].values else { return }
-      for row in 0..<batch.count
-      where !batch.columns[0].isNull(row) && times[row] < end && times[row] > TimeLimits.minusInfinity && times[row] < TimeLimits.infinity {
-        counts[Calendar.floorDivide(times[row], perDay), default: 0] += 1
+      let bits = batch.columns[0].validity
+      times.withUnsafeBufferPointer { times in
+        // Rows of a day lie together: one look-up a run of them, not one a row.
+        var (day, from, until, run) = (Int64.min, Int64.max, Int64.min, 0)
+        for row in 0..<times.count {
+          let time = times[row]
+          if time < from || time >= until {
+            if run > 0 { counts[day, default: 0] += run }
+            run = 0
+            guard time > TimeLimits.minusInfinity, time < TimeLimits.infinity else {
+              (from, until) = (.max, .min)
+              continue
+            }
+            day = Calendar.floorDivide(time, perDay)
+            (from, until) = (day * perDay, (day + 1) * perDay)
+          }
+          if time < end, bits.map({ $0[row] }) ?? true { run += 1 }
+        }
+        if run > 0 { counts[day, default: 0] += run }
       }
     }
     var total = 0
