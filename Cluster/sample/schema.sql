@@ -1,5 +1,5 @@
--- The sample's table, spread by carrier, and one rollup with three levels. Safe to run again.
-CREATE TABLE IF NOT EXISTS flights (
+-- The sample's table, spread by carrier, and one rollup with three levels.
+CREATE TABLE flights (
   ts        timestamp NOT NULL,
   carrier   text NOT NULL,
   tailnum   text,
@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS flights (
   dep_delay integer
 );
 SELECT create_distributed_table('flights', 'carrier', shard_count => 12);
-CREATE MATERIALIZED VIEW IF NOT EXISTS traffic
+CREATE MATERIALIZED VIEW traffic
 WITH (rollup, levels = '5 minutes, 1 day, 1 month') AS
 SELECT carrier,
        time_bucket(ts) AS bucket,
