@@ -2,14 +2,16 @@
 //
 // `main` makes one call to `run`. SIGTERM and SIGINT fulfil the stop promise; a second one ends the process at once.
 internal import Bytes
+internal import CShims
 internal import CUV
 public import Capabilities
 internal import Glibc
 
 /// The outermost layer of a server process.
 public enum ProcessMain {
-  /// Ignores SIGPIPE and raises the limit of open files to the hard limit.
+  /// Sets the allocator up, ignores SIGPIPE and raises the limit of open files to the hard limit.
   public static func prepare() {
+    tally_tune_allocator()
     signal(SIGPIPE, SIG_IGN)
     var limit = rlimit()
     let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)

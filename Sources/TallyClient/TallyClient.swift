@@ -18,7 +18,7 @@ public struct ClientOptions: Sendable {
   /// Name under which the servers know this program.
   public var name = "client"
   /// How long connecting may take, over all coordinators.
-  public var connectTimeout: Duration = .seconds(3)
+  public var connectTimeout: Duration = .seconds(10)
   /// The defaults.
   public init() {}
 }

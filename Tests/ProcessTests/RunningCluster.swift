@@ -4,8 +4,9 @@ import Launcher
 import Synchronization
 import Testing
 
-/// Ports are handed out in steps, from a place that depends on the process so that two test runs do not meet.
-private let nextPort = Mutex(UInt16(20000 + Int(getpid()) % 60 * 500))
+/// Ports are handed out in steps, below the range that the system gives to outgoing connections, from a place that depends on the process
+/// so that two test runs rarely meet.
+private let nextPort = Mutex(UInt16(11000 + Int(getpid()) % 70 * 300))
 
 /// A running cluster, and the command line tool against it.
 final class RunningCluster: Sendable {
@@ -16,12 +17,28 @@ final class RunningCluster: Sendable {
 
   init(workers: Int = 3, memory: String = "1GiB") throws {
     self.workers = workers
-    portBase = nextPort.withLock { port in
-      defer { port += 200 }
-      return port
+    var tries = 0
+    while true {
+      let base = nextPort.withLock { port in
+        defer { port = port > 31_000 ? 11_000 : port + 200 }
+        return port
+      }
+      let place = NSTemporaryDirectory() + "tally-test-\(getpid())-\(base)"
+      let outcome = try CommandLineTool.run(
+        "tally",
+        ["cluster", "up", "--workers", "\(workers)", "--dir", place, "--port-base", "\(base)", "--memory", memory, "--json"]
+      )
+      if outcome.status == 0 {
+        (portBase, directory) = (base, place)
+        return
+      }
+      // Somebody else has one of the ports: others will be free.
+      tries += 1
+      guard tries < 10, outcome.error.contains("address already in use") else {
+        throw LaunchFailure("tally cluster up: exit \(outcome.status)\n\(outcome.error)")
+      }
+      try LocalCluster(directory: place).destroy()
     }
-    directory = NSTemporaryDirectory() + "tally-test-\(getpid())-\(portBase)"
-    try run(["cluster", "up", "--workers", "\(workers)", "--dir", directory, "--port-base", "\(portBase)", "--memory", memory, "--json"])
   }
   deinit {
     do { try LocalCluster(directory: directory).destroy() } catch { print("leaving \(directory): \(error)") }
