@@ -50,7 +50,7 @@ public struct WorkerSettings: Sendable {
     self.memory = memory
   }
   /// Memtable bytes above which shards are flushed.
-  var flushBytes: Int { flushThreshold ?? memory / 8 }
+  var flushBytes: Int { flushThreshold ?? memory * 3 / 16 }
   /// Memtable bytes above which ingest waits.
   var memtableBytesMax: Int { memory * 2 / 5 }
 }
