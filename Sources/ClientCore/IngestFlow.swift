@@ -65,6 +65,16 @@ public struct IngestFlow: Sendable {
       "\(all) rows of the file are stored: \(report.rowsDurable) by this load, \(report.rowsDuplicate) by an earlier one"
   }
 
+  /// The coordinators' catalog; a coordinator that dies meanwhile is waited for.
+  private func newestCatalog(_ giveUp: Instant) async throws -> RequestRouting {
+    var retry = RetryState(RetryPolicy(), giveUp: giveUp)
+    while true {
+      do { return try await map.refresh(after: map.known, deadline: giveUp) } catch let error as TallyError where error.isRetryable {
+        guard let pause = retry.pause(now: clock.now, random: map.random) else { throw error }
+        try await clock.sleep(for: pause)
+      }
+    }
+  }
   private func load(
     _ request: IngestRequest,
     _ report: inout IngestReport,
@@ -73,10 +83,7 @@ public struct IngestFlow: Sendable {
     guard request.chunkBytes >= 1024, request.chunkBytes <= 64 << 20 else {
       throw TallyError.sql("22023", "a chunk has 1 KiB to 64 MiB, not \(request.chunkBytes) bytes")
     }
-    let routing = try await map.refresh(
-      after: map.known,
-      deadline: clock.now + request.producer.patience
-    )
+    let routing = try await newestCatalog(clock.now + request.producer.patience)
     guard let table = routing.catalog.table(named: request.table) else {
       throw TallyError.sql("42P01", "relation \"\(request.table)\" does not exist")
     }
