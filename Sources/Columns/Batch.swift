@@ -103,32 +103,20 @@ extension ColumnVector {
       for part in parts { if case .codes(let own, _) = part.values { codes.append(contentsOf: own) } }
       return .codes(codes, shared)
     }
-    // Parts often share a few dictionaries, and use little of them: new codes are found once a dictionary, when first needed.
-    var remaps: [(dictionary: TextDictionary, codes: [UInt32])] = []
     for part in parts {
       switch part.values {
       case .codes(let own, let dictionary):
-        var at = remaps.firstIndex { $0.dictionary === dictionary } ?? remaps.count
-        if at == remaps.count {
-          // An empty dictionary has NULLs only, with code 0.
-          let unset: UInt32 = dictionary.count == 0 ? 0 : .max
-          remaps.append((dictionary, [UInt32](repeating: unset, count: max(1, dictionary.count))))
-          at = remaps.count - 1
-        }
-        remaps[at].codes.withUnsafeMutableBufferPointer { remap in
-          dictionary.bytes.withUnsafeBytes { raw in
-            for code in own {
-              if remap[Int(code)] == .max {
-                remap[Int(code)] = interner.intern(
-                  UnsafeRawBufferPointer(
-                    rebasing: raw[Int(dictionary.offsets[Int(code)])..<Int(dictionary.offsets[Int(code) + 1])]
-                  )
-                )
-              }
-              codes.append(remap[Int(code)])
-            }
+        var remap = [UInt32](repeating: 0, count: max(1, dictionary.count))
+        dictionary.bytes.withUnsafeBytes { raw in
+          for code in 0..<dictionary.count {
+            remap[code] = interner.intern(
+              UnsafeRawBufferPointer(
+                rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])]
+              )
+            )
           }
         }
+        for code in own { codes.append(remap[Int(code)]) }
       case .text(let texts):
         texts.bytes.withUnsafeBytes { raw in
           for i in 0..<texts.count {
