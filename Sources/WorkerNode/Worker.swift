@@ -1,7 +1,7 @@
 // Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators, catalog), IngestFlow, QueryFlow,
-// RollupFlow, LayoutFlow (flush, compaction), RetentionFlow. One shard's appends and applied state: ShardHost.
+// RollupFlow, LayoutFlow (flush, compaction, expiry). One shard's appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
