@@ -70,7 +70,7 @@ extension ColumnVector {
       values = .numeric(join(parts, total) { if case .numeric(let v) = $0.values { v } else { nil } })
     case .interval:
       values = .interval(join(parts, total) { if case .interval(let v) = $0.values { v } else { nil } })
-    case .text: values = joinTexts(parts, total)
+    case .text: values = TextJoin.join(parts, total)
     case .hll: values = .hll(HLLColumn.concatenate(parts, type))
     case .topn: values = .topn(TopNColumn.concatenate(parts, type))
     }
@@ -84,53 +84,6 @@ extension ColumnVector {
       out.append(contentsOf: values)
     }
     return out
-  }
-  private static func joinTexts(_ parts: [ColumnVector], _ total: Int) -> Values {
-    var interner = TextInterner(expected: 1024)
-    var codes: [UInt32] = []
-    codes.reserveCapacity(total)
-    var shared: TextDictionary?
-    var isShared = true
-    for part in parts {
-      guard case .codes(_, let dictionary) = part.values else {
-        isShared = false
-        break
-      }
-      if let first = shared, first !== dictionary { isShared = false }
-      shared = dictionary
-    }
-    if isShared, let shared {
-      for part in parts { if case .codes(let own, _) = part.values { codes.append(contentsOf: own) } }
-      return .codes(codes, shared)
-    }
-    for part in parts {
-      switch part.values {
-      case .codes(let own, let dictionary):
-        var remap = [UInt32](repeating: 0, count: max(1, dictionary.count))
-        dictionary.bytes.withUnsafeBytes { raw in
-          for code in 0..<dictionary.count {
-            remap[code] = interner.intern(
-              UnsafeRawBufferPointer(
-                rebasing: raw[Int(dictionary.offsets[code])..<Int(dictionary.offsets[code + 1])]
-              )
-            )
-          }
-        }
-        for code in own { codes.append(remap[Int(code)]) }
-      case .text(let texts):
-        texts.bytes.withUnsafeBytes { raw in
-          for i in 0..<texts.count {
-            codes.append(
-              interner.intern(
-                UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[i])..<Int(texts.offsets[i + 1])])
-              )
-            )
-          }
-        }
-      default: fatalError("concatenating columns of different layouts")
-      }
-    }
-    return .codes(codes, interner.dictionary())
   }
 }
 

@@ -115,16 +115,19 @@ extension Worker {
     else { return }
     let (cut, to, rows) = (state.cut, state.coveredFrom, settings.rollRows)
     let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
+    let known = host.backfillSlices[rollup.id]
     let delta = try await surroundings.compute.attempt {
-      let from = try BackfillSlices.start(of: rollupView, below: to, rows: rows)
+      let slices = try known ?? BackfillSlices(of: rollupView)
+      let from = slices.start(below: to, rows: rows)
       let built = try RollupDelta.build(rollupView, .slice(through: cut, from: from, to: to), limits: limits)
       return (
-        from: from, runs: Self.encode(built.states),
+        slices: slices, from: from, runs: Self.encode(built.states),
         rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup), consumed: built.rowsConsumed,
         failed: built.poisonedRows
       )
     }
     guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.coveredFrom == to else { return }
+    host.backfillSlices[rollup.id] = delta.from == .min ? nil : delta.slices
     let appended = try host.append(
       .backfillCommit(
         BackfillCommit(
@@ -173,12 +176,16 @@ extension Worker {
   }
 }
 
-/// Where the next slice of a backfill begins.
-enum BackfillSlices {
-  /// The start of the newest slice below `end` that holds about `rows` rows at or below the cut, at a day's border; `Int64.min` when
-  /// nothing is left below it.
-  static func start(of rollup: RollupView, below end: Int64, rows: Int) throws -> Int64 {
-    guard let column = rollup.program.keys[1].columnIndex, rollup.program.keys.count > 1 else { return .min }
+/// How the rows below a rollup's cut lie in time, so that a backfill is cut into slices of whole days.
+///
+/// Counted once a backfill: expiry and deletion only take rows away, which makes slices smaller than wished, never wrong.
+struct BackfillSlices: Sendable {
+  /// Rows of each day that has some, latest day first.
+  private var days: [(start: Int64, rows: Int)] = []
+
+  /// Counts the rows at or below the cut. Nothing is counted where the bucket is not a plain column: one slice takes all.
+  init(of rollup: RollupView) throws {
+    guard rollup.program.keys.count > 1, let column = rollup.program.keys[1].columnIndex else { return }
     let perDay: Int64 = rollup.definition.keys[1].type == .date ? 1 : 86_400_000_000
     var counts: [Int64: Int] = [:]
     _ = try rollup.raw.scan(columns: [column], through: rollup.cut) { batch in
@@ -186,29 +193,32 @@ enum BackfillSlices {
       let bits = batch.columns[0].validity
       times.withUnsafeBufferPointer { times in
         // Rows of a day lie together: one look-up a run of them, not one a row.
-        var (day, from, until, run) = (Int64.min, Int64.max, Int64.min, 0)
+        var (start, end, run) = (Int64.max, Int64.min, 0)
         for row in 0..<times.count {
           let time = times[row]
-          if time < from || time >= until {
-            if run > 0 { counts[day, default: 0] += run }
+          if time < start || time >= end {
+            if run > 0 { counts[start, default: 0] += run }
             run = 0
             guard time > TimeLimits.minusInfinity, time < TimeLimits.infinity else {
-              (from, until) = (.max, .min)
+              (start, end) = (.max, .min)
               continue
             }
-            day = Calendar.floorDivide(time, perDay)
-            (from, until) = (day * perDay, (day + 1) * perDay)
+            start = Calendar.floorDivide(time, perDay) * perDay
+            end = start + perDay
           }
-          if time < end, bits.map({ $0[row] }) ?? true { run += 1 }
+          if bits.map({ $0[row] }) ?? true { run += 1 }
         }
-        if run > 0 { counts[day, default: 0] += run }
+        if run > 0 { counts[start, default: 0] += run }
       }
     }
+    days = counts.sorted { $0.key > $1.key }.map { ($0.key, $0.value) }
+  }
+  /// The start of the newest slice below `end` that holds about `rows` rows, at a day's border; `Int64.min` when that takes the last.
+  func start(below end: Int64, rows: Int) -> Int64 {
     var total = 0
-    let days = counts.sorted { $0.key > $1.key }
-    for (at, day) in days.enumerated() {
-      total += day.value
-      if total >= rows && at + 1 < days.count { return day.key * perDay }
+    for (at, day) in days.enumerated() where day.start < end {
+      total += day.rows
+      if total >= rows && at + 1 < days.count { return day.start }
     }
     return .min
   }

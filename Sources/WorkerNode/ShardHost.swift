@@ -25,6 +25,8 @@ final class ShardHost {
   private(set) var lastBatch: [TableID: LogPosition] = [:]
   /// When the oldest rows that some rollup has not taken in were applied, by table.
   private var unrolledSince: [TableID: Instant] = [:]
+  /// How the rows of unfinished backfills lie in time, by rollup.
+  var backfillSlices: [TableID: BackfillSlices] = [:]
   /// Decoded once a rollup.
   private var programs: [TableID: (version: CatalogVersion, program: RollupProgram)] = [:]
   /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
