@@ -1,5 +1,6 @@
 // Recovery.swift — opens all shards of a node after a start: manifests, files, then what the journal has beyond them.
 //
+// What the journal has is the head of the log again, not applied: whether it was committed is told by the shard's next epoch.
 // A shard is refused, and the others start, when an entry that may have been acknowledged cannot be read: its own entries have a
 // gap, or a damaged place of the journal may have held more of them (rules D9, D10, D12); or when a file it needs is missing or
 // broken. Nothing of a refused shard is changed, and its journal files stay.
@@ -51,7 +52,7 @@ public enum Recovery {
     for (shard, store) in stores { above[shard] = store.applied.position }
     try await opened.replay(above: above) { record in
       guard failures[record.shard] == nil, let store = stores[record.shard] else { return }
-      do { try await store.replay(record.entry) } catch let error as TallyError { failures[record.shard] = error }
+      do throws(TallyError) { try store.accept(record.entry) } catch { failures[record.shard] = error }
     }
     var recovered: [RecoveredShard] = []
     for (shard, store) in stores.sorted(by: { $0.key < $1.key }) where failures[shard] == nil {
@@ -89,44 +90,21 @@ public enum Recovery {
 }
 
 extension ShardStore {
-  /// Applies an entry that the journal holds.
-  func replay(_ entry: LogEntry) async throws {
-    let body: EntryBody
-    do {
-      if entry.kind == .batch {
-        body = .batch(try LogEntryFormat.batchRecord(of: entry), encoded: [])
-      } else {
-        body = try LogEntryFormat.decode(entry)
-      }
-    } catch {
-      throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): \(error)")
-    }
-    try applied.checkFollows(entry)
-    if case .layout(let change) = body, entry.position > layoutPosition {
-      for file in change.files {
-        staged[file.number] = try await open(file)
-        replayedFiles.insert(file.number)
-      }
-    }
-    do { try apply(entry, body, .none) } catch let error as TallyError { throw error } catch {
-      throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): \(error)")
-    }
-    head = applied
-  }
   /// Throws unless the replay came to the end of what the journal has.
   func checkReplayed(_ positions: ClosedRange<LogPosition>?) throws(TallyError) {
-    guard let last = positions?.upperBound, last > applied.position else { return }
+    guard let last = positions?.upperBound, last > head.position else { return }
     throw TallyError(
       .dataDamaged,
-      "shard \(shard) stopped at entry \(applied.position) of \(last)",
+      "shard \(shard) stopped at entry \(head.position) of \(last)",
       hint: "Restore the data directory from a copy."
     )
   }
   /// Removes what a crash left in the directory.
   func finishRecovery() async throws {
-    // A later entry may have dropped a file that an earlier one brought. As long as the manifest's checkpoint stands before
-    // both, the next start replays both: the file stays until then.
-    let known = Set(files.keys).union(manifest.contents.files.keys).union(replayedFiles)
+    var known = Set(files.keys).union(manifest.contents.files.keys)
+    for next in pending where next.entry.position > layoutPosition {
+      if case .layout(let change) = next.body { known.formUnion(change.files.map(\.number)) }
+    }
     for entry in try await disk.list(directory) where !entry.isDirectory {
       let isLeftover = ManifestFormat.segmentNumber(of: entry.name).map { !known.contains($0) } ?? false
       if isLeftover || entry.name.hasSuffix(".tmp") { try await disk.remove(directory + "/" + entry.name) }

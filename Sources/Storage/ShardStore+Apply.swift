@@ -34,8 +34,13 @@ extension PreparedRows {
 }
 
 extension ShardStore {
-  /// Applies the next entry.
+  /// Applies the next entry and keeps the step it made.
   func apply(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws {
+    try change(entry, body, rows)
+    steps.append((EntryMark(entry), body.withoutRuns))
+    if case .layout(let change) = body, case .log(_, let through) = change.source { moveCheckpoint(to: through) }
+  }
+  private func change(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws {
     // What can fail comes first; then state and rows change together.
     switch body {
     case .batch(let record, _):
@@ -50,12 +55,13 @@ extension ShardStore {
       }
       try applied.advance(entry, body)
       relations[record.table]?.memtable.append(batch, at: entry.position)
+      lastBatch[record.table] = entry.position
     case .rollupCommit(let delta): try apply(entry, body, rows, runs: delta.runs, of: delta.rollup)
     case .backfillCommit(let delta): try apply(entry, body, rows, runs: delta.runs, of: delta.rollup)
     case .layout(let change):
       // A manifest edit that is there already holds what this entry did to the files: only the state moves.
       let isHeld = entry.position <= layoutPosition
-      for file in change.files where !isHeld && staged[file.number] == nil {
+      for file in change.files where !isHeld && staged[file.number]?.file != file {
         throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): file \(file.number) is not open")
       }
       try applied.advance(entry, body)
@@ -123,18 +129,24 @@ extension ShardStore {
   }
   private func adopt(_ change: LayoutChange, at position: LogPosition) {
     drop(change.drops)
-    for file in change.files { add(file, staged.removeValue(forKey: file.number) ?? []) }
+    for file in change.files { add(file, staged.removeValue(forKey: file.number)?.sections ?? []) }
     if case .log(_, let through) = change.source {
       for id in relations.keys { relations[id]?.memtable.cut(upTo: through) }
-      if let state = flushState, state.position == through {
-        checkpoint = state
-        isCheckpointLost = false
-      } else {
-        isCheckpointLost = true
-      }
-      flushState = nil
     }
     layoutPosition = position
+  }
+  /// Rows up to `through` are in files: the state there becomes the checkpoint.
+  func moveCheckpoint(to through: LogPosition) {
+    var state = checkpoint ?? manifest.contents.checkpoint
+    guard through > state.position else { return }
+    var done = 0
+    while done < steps.count, steps[done].mark.position <= through {
+      if steps[done].mark.position > state.position { state.step(steps[done].mark, steps[done].body) }
+      done += 1
+    }
+    invariant(state.position == through, "no steps from \(state.position) to \(through) of shard \(shard)")
+    steps.removeFirst(done)
+    checkpoint = state
   }
   func add(_ file: FileRecord, _ sections: [SegmentSection]) {
     files[file.number] = file
@@ -162,7 +174,23 @@ extension ShardStore {
     let all = file.sections.indices.map { SectionReference(file: file.number, section: $0) }
     if all.allSatisfy(dropped.contains) {
       files[file.number] = nil
+      if manifest.contents.files[file.number] == nil { orphans.append(file) }
       dropped.subtract(all)
+    }
+  }
+}
+
+extension EntryBody {
+  /// The body without a delta's runs.
+  fileprivate var withoutRuns: EntryBody {
+    switch self {
+    case .rollupCommit(var delta):
+      delta.runs = []
+      return .rollupCommit(delta)
+    case .backfillCommit(var delta):
+      delta.runs = []
+      return .backfillCommit(delta)
+    default: return self
     }
   }
 }

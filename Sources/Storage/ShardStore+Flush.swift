@@ -18,7 +18,6 @@ public struct FlushPlan: Sendable {
   let sources: [Source]
   let after: LogPosition
   let through: LogPosition
-  let state: ShardState
   let settledBefore: Int64
 
   /// Makes the file; a pure function.
@@ -71,7 +70,6 @@ extension ShardStore {
       sources: sources,
       after: applied.flushedThrough,
       through: applied.position,
-      state: applied,
       settledBefore: applied.logTime - RelationLayout.settlingTime
     )
   }
@@ -85,21 +83,20 @@ extension ShardStore {
   }
   /// Flushes the rows in memory; with none, moves the checkpoint on so that the journal can be shortened. False when another flow is
   /// changing the files or nothing was to be done.
-  public func flush(journal: Journal, compute: any Compute) async throws -> Bool {
-    if isChangingLayout { return false }
-    isChangingLayout = true
-    defer { isChangingLayout = false }
+  public func flush(_ log: any ShardLog, compute: any Compute) async throws -> Bool {
+    guard beginLayoutChange() else { return false }
+    defer { endLayoutChange() }
     guard let plan = planFlush() else {
       // No row is in memory, so the state as it is now is what the files hold.
-      if isCheckpointLost || applied.position == releasable { return false }
+      if applied.position == releasable { return false }
       checkpoint = applied
-      try await persist(journal)
+      steps = []
+      try await persist(log.journal)
       return true
     }
     let image = try await compute.attempt { try plan.build() }
     let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
-    flushState = plan.state
-    _ = try await write(
+    _ = try await log.write(
       .layout(
         LayoutChange(
           source: .log(after: plan.after, through: plan.through),
@@ -107,10 +104,9 @@ extension ShardStore {
           files: files,
           drops: []
         )
-      ),
-      journal: journal
+      )
     )
-    try await persist(journal)
+    try await persist(log.journal)
     return true
   }
 }

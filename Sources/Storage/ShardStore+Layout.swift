@@ -103,15 +103,14 @@ extension ShardStore {
     return floor
   }
   /// Carries out one merge. False when none is due or another flow is changing the files.
-  public func merge(journal: Journal, compute: any Compute, fully: Bool = false) async throws -> Bool {
-    if isChangingLayout { return false }
-    isChangingLayout = true
-    defer { isChangingLayout = false }
+  public func merge(_ log: any ShardLog, compute: any Compute, fully: Bool = false) async throws -> Bool {
+    guard beginLayoutChange() else { return false }
+    defer { endLayoutChange() }
     guard let plan = planMerge(fully: fully) else { return false }
     let image = try await compute.attempt { try plan.build() }
     // Everything may have been below the floor: then there is nothing to put in the place of the inputs.
     let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
-    _ = try await write(
+    _ = try await log.write(
       .layout(
         LayoutChange(
           source: .sections(floor: plan.floor),
@@ -119,18 +118,29 @@ extension ShardStore {
           files: files,
           drops: plan.references
         )
-      ),
-      journal: journal
+      )
     )
-    try await persist(journal)
+    try await persist(log.journal)
     return true
+  }
+  /// The right to change the files; false while another flow does.
+  func beginLayoutChange() -> Bool {
+    if isChangingLayout { return false }
+    isChangingLayout = true
+    return true
+  }
+  func endLayoutChange() {
+    isChangingLayout = false
+    let waiters = layoutWaiters
+    layoutWaiters = []
+    for waiter in waiters { waiter.fulfil(()) }
   }
 
   /// Writes a file durably under its name and opens it for the Layout entry that will name it.
   func install(_ image: SegmentImage, number: UInt64) async throws -> FileRecord {
     let file = FileRecord(number: number, bytes: UInt64(image.byteCount), hash: image.hash, sections: image.sections)
     try await disk.writeDurably(path(file), image.pieces)
-    staged[number] = try await open(file)
+    staged[number] = (file, try await open(file))
     return file
   }
   /// Maps a file and checks that it is the one that log or manifest names.
@@ -158,16 +168,15 @@ extension ShardStore {
   func persist(_ journal: Journal) async throws {
     guard let edit = nextEdit() else { return }
     let old = manifest.contents.files
+    let orphans = orphans
+    self.orphans = []
     try await manifest.append(edit)
     if edit.checkpoint?.position == checkpoint?.position { checkpoint = nil }
     journal.release(shard, through: releasable)
-    for number in edit.removed { if let file = old[number] { try await disk.remove(path(file)) } }
+    for file in edit.removed.compactMap({ old[$0] }) + orphans { try await disk.remove(path(file)) }
   }
   /// The difference between the files as they are and as the manifest has them.
   private func nextEdit() -> ManifestEdit? {
-    // A replayed flush's rows are in files now, but the state at its position is not known: an edit that names the files would
-    // make the next replay count those rows twice. The next flush brings a state.
-    if isCheckpointLost { return nil }
     let known = manifest.contents
     let edit = ManifestEdit(
       layoutPosition: layoutPosition,

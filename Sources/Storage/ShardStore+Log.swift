@@ -1,9 +1,11 @@
-// ShardStore+Log.swift — the head of the log: entries get their numbers here, and are applied in order once they are committed.
+// ShardStore+Log.swift — the head of the log: entries get their numbers here, or come from another replica, and are applied in order
+// once they are committed.
 //
-// The order of use, for one copy:  reserve room in the journal → append (never suspends) → journal.enqueue, in the same step
-// → await the promise → commit(through:). Tasks may resume in any order: commit applies all that the position covers.
-import Bytes
-public import Capabilities
+// The order of use on a primary:  reserve room in the journal → append (never suspends) → journal.enqueue, in the same step
+// → durable on every in-sync copy → commit(through:). Tasks may resume in any order: commit applies all that the position
+// covers. What was appended and not committed may be cut again.
+public import Bytes
+import Capabilities
 public import Columns
 public import Model
 
@@ -103,38 +105,65 @@ extension ShardStore {
       body: LogEntryFormat.encode(body),
       after: head.chain
     )
+    try take(entry, body, rows)
+    return entry
+  }
+  /// Appends an entry that another replica made, or that the journal kept; `rows` saves decoding it. Throws, changing nothing, when it
+  /// does not continue the log or does not decode.
+  public func accept(_ entry: LogEntry, rows: PreparedRows = .none) throws(TallyError) {
+    let body: EntryBody
+    do {
+      if entry.kind == .batch {
+        body = .batch(try LogEntryFormat.batchRecord(of: entry), encoded: [])
+      } else {
+        body = try LogEntryFormat.decode(entry)
+      }
+    } catch {
+      throw TallyError(.dataDamaged, "entry \(entry.position) of shard \(shard): \(error)")
+    }
+    try take(entry, body, rows)
+  }
+  private func take(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws(TallyError) {
     let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
     try head.advance(entry, kept)
     pending.append(Pending(entry: entry, body: kept, rows: rows))
-    return entry
   }
-  /// Applies appended entries up to `position`, in order; those applied already are no matter. An error means that the
-  /// log holds something that does not decode: the shard must stop.
+  /// Takes back appended entries above `position`. Throws when one of them is applied: then this replica is damaged (rule R7).
+  public func cut(above position: LogPosition) throws(TallyError) {
+    guard position >= applied.position else {
+      throw TallyError(
+        .dataDamaged,
+        "shard \(shard) has applied entry \(applied.position), but its log shall end at \(position)"
+      )
+    }
+    while let last = pending.last, last.entry.position > position { pending.removeLast() }
+    head = applied
+    for entry in pending { head.step(EntryMark(entry.entry), entry.body) }
+    committed = min(committed, head.position)
+  }
+  /// Epoch and chain hash of the entry at a position that this replica still knows: the applied position or one above it.
+  public func place(at position: LogPosition) -> (epoch: Epoch, chain: Hash128)? {
+    if position == applied.position { return (applied.epoch, applied.chain) }
+    guard position > applied.position, position <= head.position else { return nil }
+    let entry = pending[Int(position.rawValue - applied.position.rawValue) - 1].entry
+    return (entry.epoch, entry.chain)
+  }
+  /// Entries that are appended and not applied, above `position`, in order.
+  public func unapplied(above position: LogPosition) -> [LogEntry] {
+    pending.lazy.map(\.entry).filter { $0.position > position }
+  }
+  /// Notes that entries up to `position` are committed and applies them, in order, up to the first that waits for files
+  /// (`needsFiles`). An error means that the log holds something that does not decode: the shard must stop.
   public func commit(through position: LogPosition) throws {
     invariant(position <= head.position, "commit of \(position) beyond the head \(head.position) of shard \(shard)")
+    committed = max(committed, position)
     var done = 0
     defer { if done > 0 { pending.removeFirst(done) } }
-    while done < pending.count, pending[done].entry.position <= position {
+    while done < pending.count, pending[done].entry.position <= committed {
       let next = pending[done]
+      if !missingFiles(of: next).isEmpty { return }
       try apply(next.entry, next.body, next.rows)
       done += 1
     }
-    guard !waiters.isEmpty else { return }
-    let ready = waiters.filter { $0.position <= applied.position }
-    waiters.removeAll { $0.position <= applied.position }
-    for waiter in ready { waiter.promise.fulfil(()) }
-  }
-  /// Waits until `position` is committed and applied. Nobody wakes the waiter if the node stops: race it against a deadline.
-  public func committed(_ position: LogPosition) -> Promise<Void> {
-    let promise = Promise<Void>()
-    if position <= applied.position { promise.fulfil(()) } else { waiters.append((position, promise)) }
-    return promise
-  }
-  /// Appends an entry, makes it durable and applies it.
-  public func write(_ body: EntryBody, rows: PreparedRows = .none, journal: Journal) async throws -> LogEntry {
-    let entry = try append(body, rows: rows)
-    _ = try await journal.append([JournalRecord(shard: shard, entry: entry)])
-    try commit(through: entry.position)
-    return entry
   }
 }

@@ -17,13 +17,12 @@ extension ShardStore {
     return due.sorted { $0.relation < $1.relation }
   }
   /// Drops what has expired; the files' space is given back when this returns. Returns the entries written.
-  public func expire(journal: Journal) async throws -> [RetentionDrop] {
-    if isChangingLayout { return [] }
-    isChangingLayout = true
-    defer { isChangingLayout = false }
+  public func expire(_ log: any ShardLog) async throws -> [RetentionDrop] {
+    guard beginLayoutChange() else { return [] }
+    defer { endLayoutChange() }
     let due = retentionDue()
-    for drop in due { _ = try await write(.retentionDrop(drop), journal: journal) }
-    if !due.isEmpty { try await persist(journal) }
+    for drop in due { _ = try await log.write(.retentionDrop(drop)) }
+    if !due.isEmpty { try await persist(log.journal) }
     return due
   }
   /// Log time minus `keep`, in units of the column's type; nil when that is before all time.

@@ -1,13 +1,15 @@
 // ShardStore.swift — one replica of a shard on one node: its log's head, its applied state, memtables, files and manifest.
 //
-// Confined to one actor (the worker's). Aspects: +Log (append, commit), +Apply (what entries do), +Flush, +Layout (merging
-// sections, installing files, manifest edits), +Retention, Recovery.swift (opening). Reads go through snapshots, which are
+// Confined to one actor (the worker's). Aspects: +Log (append, accept, cut, commit), +Apply (what entries do), +Flush, +Layout
+// (merging sections, installing files, manifest edits), +Files (files of other replicas' entries), +Retention, Recovery.swift. Reads go through snapshots, which are
 // Sendable and live as long as somebody holds them: files may be unlinked meanwhile.
 //
 // Invariants
-//   applied ≤ head; `pending` holds exactly the entries between them, in order.
+//   applied ≤ committed ≤ head; `pending` holds exactly the entries between applied and head, in order. Applied stays behind
+//   committed only while a Layout entry waits for its files (+Files).
 //   A row of position p is in files when p ≤ applied.flushedThrough, else in a memtable; never in both as a snapshot sees them.
-//   The manifest's checkpoint is the state at the position up to which rows are in files the manifest names.
+//   The manifest's checkpoint is the state at the position up to which rows are in files the manifest names; `steps` lead from it,
+//   or from `checkpoint`, to the applied state.
 public import Capabilities
 public import Model
 
@@ -31,6 +33,10 @@ public final class ShardStore {
   public internal(set) var applied: ShardState
   /// State after the last entry that was appended.
   public internal(set) var head: ShardState
+  /// Entries up to here are committed.
+  public internal(set) var committed: LogPosition
+  /// Position of the last applied batch of each table; where it was before this start, the checkpoint's.
+  public internal(set) var lastBatch: [TableID: LogPosition] = [:]
   /// True when the wall clock ran ahead of what log time may follow.
   public internal(set) var isLogTimeHeldBack = false
   let disk: any Disk
@@ -38,7 +44,6 @@ public final class ShardStore {
   let cluster: ClusterID
   let manifest: Manifest
   var pending: [Pending] = []
-  var waiters: [(position: LogPosition, promise: Promise<Void>)] = []
   var stampedAt: Instant
   var relations: [TableID: Relation] = [:]
   /// Files with a live section.
@@ -46,19 +51,18 @@ public final class ShardStore {
   /// Sections of `files` that are not live any more.
   var dropped: Set<SectionReference> = []
   /// Files opened for a Layout entry that is not applied yet.
-  var staged: [UInt64: [SegmentSection]] = [:]
-  /// Files that replayed Layout entries named: needed again by every start before the manifest has moved beyond those entries.
-  var replayedFiles: Set<UInt64> = []
+  var staged: [UInt64: (file: FileRecord, sections: [SegmentSection])] = [:]
+  /// Files that came and went without a manifest edit between.
+  var orphans: [FileRecord] = []
   /// The last entry that changed the files.
   var layoutPosition: LogPosition
   /// State at the position of the last flush, until a manifest edit holds it.
   var checkpoint: ShardState?
-  /// Set while files hold rows of a flush whose state nobody kept (it was replayed): no manifest edit before the next flush.
-  var isCheckpointLost = false
-  /// State captured by a flush that is under way.
-  var flushState: ShardState?
+  /// Entries applied since, without rows and runs: they give the state at any position a Layout entry names.
+  var steps: [(mark: EntryMark, body: EntryBody)] = []
   /// One flow at a time changes the files.
   var isChangingLayout = false
+  var layoutWaiters: [Promise<Void>] = []
 
   init(disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID, manifest: Manifest) {
     self.disk = disk
@@ -68,6 +72,8 @@ public final class ShardStore {
     self.manifest = manifest
     applied = manifest.contents.checkpoint
     head = applied
+    committed = applied.position
+    for (table, rows) in applied.rowsLogged where rows > 0 { lastBatch[table] = applied.position }
     files = manifest.contents.files
     dropped = manifest.contents.dropped
     layoutPosition = manifest.contents.layoutPosition
@@ -104,8 +110,10 @@ public final class ShardStore {
   }
   /// How far a rollup has come, as readers see it.
   public func rollupState(_ rollup: TableID) -> RollupState? { applied.rollups[rollup] }
-  /// Bytes of rows in memory.
-  public var memtableBytes: Int { relations.values.reduce(0) { $0 + $1.memtable.bytes } }
+  /// Bytes of rows in memory, and of what the next checkpoint is made from.
+  public var memtableBytes: Int { relations.values.reduce(0) { $0 + $1.memtable.bytes } + steps.count * Self.stepBytes }
+  /// About what an entry costs until a flush.
+  static let stepBytes = 224
   /// Rows in memory.
   public var memtableRows: Int { relations.values.reduce(0) { $0 + $1.memtable.rows } }
   /// Bytes of the segment files.

@@ -14,7 +14,7 @@ extension Worker {
       while try await flushOne() {}
       for host in orderedHosts where host.servingEpoch != nil {
         do {
-          while try await host.store.merge(journal: journal, compute: surroundings.compute) {
+          while try await host.store.merge(host, compute: surroundings.compute) {
             while try await flushOne() {}
           }
           try await expire(host)
@@ -46,7 +46,7 @@ extension Worker {
     host.unflushedSince = nil
     do {
       let before = host.store.memtableBytes
-      guard try await host.store.flush(journal: journal, compute: surroundings.compute) else {
+      guard try await host.store.flush(host, compute: surroundings.compute) else {
         host.unflushedSince = since
         return false
       }
@@ -66,7 +66,7 @@ extension Worker {
 
   /// Drops what the tables' and levels' retention lets go.
   private func expire(_ host: ShardHost) async throws {
-    for drop in try await host.store.expire(journal: journal) {
+    for drop in try await host.store.expire(host) {
       surroundings.log.info(
         "expired",
         ("shard", host.id.description),

@@ -169,7 +169,8 @@ extension Worker {
             cluster: identity.value.cluster,
             shard: record.id
           ),
-          journal
+          journal,
+          surroundings.compute
         )
         hosts[record.id] = host
       }

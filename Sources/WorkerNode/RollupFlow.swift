@@ -164,7 +164,7 @@ extension Worker {
       guard let rollup = host.store.applied.schema.rollup(request.rollup) else {
         throw TallyError(.staleCatalog, "rollup \(request.rollup) is not in shard \(id)", node: settings.name)
       }
-      let target = host.lastBatch[rollup.source] ?? LogPosition(0)
+      let target = host.store.lastBatch[rollup.source] ?? LogPosition(0)
       while let state = host.store.applied.rollups[rollup.id], state.watermark < target || !state.isBackfilled {
         guard host.servingEpoch != nil else {
           throw TallyError(.notPrimary, "shard \(id) is not served here any more", node: settings.name)

@@ -1,7 +1,8 @@
 // ShardHost.swift — one shard on its worker: its store, the epoch it serves in, and what the roller needs to know of recent batches.
 //
 // Confined to the worker's actor. An append advances the log's head and hands the entry to the journal in one step, so the order
-// of positions is the order in the journal. With one copy an entry is committed when it is durable; entries are applied in order.
+// of positions is the order in the journal. With one copy an entry is committed when it is durable; entries are applied in order, and
+// those that an earlier start left unapplied once the shard's next epoch has begun.
 import Capabilities
 import Columns
 import Model
@@ -9,10 +10,11 @@ import Planning
 import Storage
 
 /// A shard and its service.
-final class ShardHost {
+final class ShardHost: ShardLog {
   let id: ShardID
   let store: ShardStore
   let journal: Journal
+  private let compute: any Compute
   /// The epoch in which this worker serves the shard as its primary; nil while it does not.
   var servingEpoch: Epoch?
   /// Hashes of the tenants it holds.
@@ -21,8 +23,6 @@ final class ShardHost {
   var isRolling = false
   /// When rows came into memory that no file holds.
   var unflushedSince: Instant?
-  /// Position of the last applied batch of each table, so that the roller knows whether there is anything new.
-  private(set) var lastBatch: [TableID: LogPosition] = [:]
   /// When the oldest rows that some rollup has not taken in were applied, by table.
   private var unrolledSince: [TableID: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
@@ -34,12 +34,14 @@ final class ShardHost {
   private var recent: [(position: LogPosition, rows: Int)] = []
   /// What this process handed to the journal last.
   private var lastAppended: Appended?
+  /// The flow that makes files which committed entries wait for.
+  private var makingFiles: Promise<Void>?
 
-  init(_ store: ShardStore, _ journal: Journal) {
+  init(_ store: ShardStore, _ journal: Journal, _ compute: any Compute) {
     self.store = store
     self.journal = journal
+    self.compute = compute
     id = store.shard
-    for (table, rows) in store.applied.rowsLogged where rows > 0 { lastBatch[table] = store.applied.position }
   }
 
   /// An entry that was handed to the journal.
@@ -80,16 +82,41 @@ final class ShardHost {
     guard position > store.applied.position, let last = lastAppended else { return }
     // What was handed over last is durable after everything before it.
     _ = try await last.durable.value
-    try store.commit(through: position)
+    try await commit(through: position)
   }
   /// Waits until an entry is durable and applied.
   func settle(_ appended: Appended) async throws {
     _ = try await appended.durable.value
-    try store.commit(through: appended.position)
+    try await commit(through: appended.position)
+  }
+  /// Appends an entry and waits until it is durable and applied.
+  func write(_ body: EntryBody) async throws -> LogEntry {
+    let entry = try store.append(body)
+    try await settle(hand(over: entry))
+    return entry
+  }
+  /// Applies entries up to a position that is committed, making the files they name where these are not there.
+  private func commit(through position: LogPosition) async throws {
+    try store.commit(through: position)
+    while store.applied.position < position {
+      if let running = makingFiles {
+        try await running.value
+        continue
+      }
+      let promise = Promise<Void>()
+      makingFiles = promise
+      defer { makingFiles = nil }
+      do {
+        try await store.makeFiles(journal: journal, compute: compute)
+        promise.fulfil(())
+      } catch {
+        promise.fail(error)
+        throw error
+      }
+    }
   }
   /// Notes a batch that was applied.
   func noteBatch(of table: TableID, at position: LogPosition, now: Instant) {
-    lastBatch[table] = max(lastBatch[table] ?? position, position)
     if unrolledSince[table] == nil { unrolledSince[table] = now }
     if unflushedSince == nil { unflushedSince = now }
   }
@@ -103,7 +130,7 @@ final class ShardHost {
 
   /// Whether committed rows of the rollup's table lie above its watermark.
   func isBehind(_ rollup: RollupDefinition) -> Bool {
-    guard let state = store.applied.rollups[rollup.id], let last = lastBatch[rollup.source] else { return false }
+    guard let state = store.applied.rollups[rollup.id], let last = store.lastBatch[rollup.source] else { return false }
     return last > state.watermark
   }
   /// Up to where a delta that begins after `from` reaches so that it takes in about `rows` rows.

@@ -89,7 +89,7 @@ public actor Worker: RPCResponder {
     self.identity = identity
     self.catalog = catalog
     self.refused = refused
-    for store in stores { hosts[store.shard] = ShardHost(store, journal) }
+    for store in stores { hosts[store.shard] = ShardHost(store, journal, surroundings.compute) }
   }
 
   /// Runs a worker until `stop` is settled, or until another process registers under its name.
@@ -197,7 +197,7 @@ public actor Worker: RPCResponder {
       }
     }
     let positions = stores.map {
-      ShardPosition(shard: $0.shard, epoch: $0.applied.epoch, last: $0.applied.position)
+      ShardPosition(shard: $0.shard, epoch: $0.head.epoch, last: $0.head.position)
     }
     if registered == nil {
       registered = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, positions)

@@ -62,6 +62,7 @@ private struct Fixture {
   func start(_ body: ([ShardStore], Journal) async throws -> Void) async throws {
     let opened = try await openJournal(disk)
     let stores = try await recover(opened).map { try $0.outcome.get() }
+    for store in stores { try await store.applyAll(opened.journal, compute) }
     try await withRunning(opened.journal) { try await body(stores, opened.journal) }
   }
   func segment(_ shard: Int) async throws -> String {
@@ -83,14 +84,17 @@ struct RecoveryTests {
     let recovered = try await fixture.recover(try await openJournal(fixture.disk))
     #expect(recovered.map(\.shard) == [ShardID(1), ShardID(2)])
     #expect(throws: TallyError.self) { try recovered[0].outcome.get() }
-    #expect(try recovered[1].outcome.get().eventRows().count == 1600)
+    let other = try recovered[1].outcome.get()
+    #expect(other.applied.position == LogPosition(0) && other.head.position == LogPosition(6))
+    try other.commit(through: other.head.position)
+    #expect(try other.eventRows().count == 1600)
   }
   @Test func aShardWithoutAFileItNeedsIsRefused() async throws {
     for isMissing in [true, false] {
       let fixture = Fixture()
       try await fixture.fill(days: 2)
       try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
-        for store in stores { #expect(try await store.flush(journal: journal, compute: fixture.compute)) }
+        for store in stores { #expect(try await store.flush(store.sole(journal), compute: fixture.compute)) }
       }
       let path = "shards/1/" + (try await fixture.segment(1))
       if isMissing { try await fixture.disk.remove(path) } else { try fixture.disk.corrupt(path, at: 20, xor: 1) }
@@ -103,7 +107,7 @@ struct RecoveryTests {
     let fixture = Fixture()
     try await fixture.fill(days: 2)
     try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
-      for store in stores { #expect(try await store.flush(journal: journal, compute: fixture.compute)) }
+      for store in stores { #expect(try await store.flush(store.sole(journal), compute: fixture.compute)) }
     }
     let leftover = "shards/1/0000000000000099-00000000000000000000000000000001.seg"
     try await fixture.disk.writeDurably(leftover, [[1]])
@@ -119,10 +123,10 @@ struct RecoveryTests {
       #expect(journal.shardsPinningOldestFile == [ShardID(1)])
       for store in stores {
         #expect(store.memtableRows == 8000 && store.memtableBytes > 8000 * 24)
-        #expect(try await store.flush(journal: journal, compute: fixture.compute))
+        #expect(try await store.flush(store.sole(journal), compute: fixture.compute))
         // The entry of the flush itself: nothing is in memory, so the checkpoint alone moves.
-        #expect(try await store.flush(journal: journal, compute: fixture.compute))
-        #expect(try await !store.flush(journal: journal, compute: fixture.compute))
+        #expect(try await store.flush(store.sole(journal), compute: fixture.compute))
+        #expect(try await !store.flush(store.sole(journal), compute: fixture.compute))
         #expect(store.memtableRows == 0 && store.releasable == store.applied.position)
       }
       #expect(journal.shardsPinningOldestFile == [])
@@ -137,11 +141,11 @@ struct RecoveryTests {
     try await fixture.fill(days: 5, rollups: [rollup])
     try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
       let store = stores[0]
-      #expect(try await store.flush(journal: journal, compute: fixture.compute))
+      #expect(try await store.flush(store.sole(journal), compute: fixture.compute))
       // The watermark is behind the rows: nothing goes but what the level's own floor says.
       #expect(store.retentionDue().allSatisfy { $0.relation != TableID(10) })
       try await store.roll(rollup, journal)
-      let dropped = try await store.expire(journal: journal)
+      let dropped = try await store.expire(store.sole(journal))
       #expect(dropped.map(\.relation) == [TableID(10), rollup.levelTable(0)])
       #expect(dropped[0].before == newYear - dayMicroseconds)
       #expect(try store.eventRows().count == 400)
@@ -155,7 +159,7 @@ struct RecoveryTests {
       try await store.roll(rollup, journal)
       #expect(try store.buckets(rollup, 0).values.reduce(0) { $0 + $1[0] } == before)
       #expect(try store.buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2001)
-      #expect(try await store.flush(journal: journal, compute: fixture.compute))
+      #expect(try await store.flush(store.sole(journal), compute: fixture.compute))
     }
     try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in
       #expect(try stores[0].buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2001)

@@ -95,7 +95,32 @@ func stateRun(_ rows: [EventRow]) -> Batch {
   )
 }
 
+/// The log of a shard that has one copy: committed is what is durable.
+final class SoleCopy: ShardLog {
+  let store: ShardStore
+  let journal: Journal
+  init(_ store: ShardStore, _ journal: Journal) {
+    self.store = store
+    self.journal = journal
+  }
+  func write(_ body: EntryBody) async throws -> LogEntry { try await store.write(body, journal: journal) }
+}
+
 extension ShardStore {
+  func sole(_ journal: Journal) -> SoleCopy { SoleCopy(self, journal) }
+  /// Appends an entry, makes it durable and applies it.
+  func write(_ body: EntryBody, rows: PreparedRows = .none, journal: Journal) async throws -> LogEntry {
+    let entry = try append(body, rows: rows)
+    _ = try await journal.append([JournalRecord(shard: shard, entry: entry)])
+    try commit(through: entry.position)
+    return entry
+  }
+  /// Applies all that a start found in the journal.
+  func applyAll(_ journal: Journal, _ compute: any Compute) async throws {
+    try commit(through: head.position)
+    if needsFiles { try await makeFiles(journal: journal, compute: compute) }
+    #expect(applied.position == head.position)
+  }
   func eventRows(after: LogPosition = LogPosition(0), through: LogPosition? = nil) throws -> [EventRow] {
     var rows: [EventRow] = []
     let table = try #require(self.snapshot(of: TableID(10)))

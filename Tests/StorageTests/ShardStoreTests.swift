@@ -64,7 +64,11 @@ private func life(_ near: Surroundings, _ ledger: Ledger, epoch: UInt64) async t
     journal: opened
   )
   var stores: [ShardStore] = []
-  for shard in recovered { stores.append(try shard.outcome.get()) }
+  for shard in recovered {
+    let store = try shard.outcome.get()
+    try await store.applyAll(journal, near.compute)
+    stores.append(store)
+  }
   for shard in 1...3 as ClosedRange<UInt64> where !stores.contains(where: { $0.shard == ShardID(shard) }) {
     stores.append(
       try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(shard))
@@ -81,22 +85,22 @@ private func life(_ near: Surroundings, _ ledger: Ledger, epoch: UInt64) async t
       }
       if epoch > 1 {
         // Before any flush: the files may be ahead of what the manifest can tell.
-        while try await store.merge(journal: journal, compute: near.compute, fully: true) {}
+        while try await store.merge(store.sole(journal), compute: near.compute, fully: true) {}
         // What expires before the rollup is there cannot be backfilled: here it waits for the rollup.
-        if !store.applied.schema.rollups.isEmpty { _ = try await store.expire(journal: journal) }
+        if !store.applied.schema.rollups.isEmpty { _ = try await store.expire(store.sole(journal)) }
         try check(store, ledger)
       }
       try await send(store, 0..<4, ledger, journal)
     }
     let rollup = Events.rollup(20, keep: Interval(days: 1))
     for store in stores {
-      _ = try await store.flush(journal: journal, compute: near.compute)
+      _ = try await store.flush(store.sole(journal), compute: near.compute)
       try await send(store, 4..<6, ledger, journal)
       if store.applied.schema.version < CatalogVersion(2) {
         _ = try await store.write(.schemaBarrier(Events.schema(2, rollups: [rollup])), journal: journal)
       }
       try await send(store, 6..<8, ledger, journal)
-      _ = try await store.flush(journal: journal, compute: near.compute)
+      _ = try await store.flush(store.sole(journal), compute: near.compute)
       try await store.roll(rollup, journal)
       try check(store, ledger)
       try await store.backfill(rollup, from: newYear - dayMicroseconds, journal)
@@ -104,16 +108,16 @@ private func life(_ near: Surroundings, _ ledger: Ledger, epoch: UInt64) async t
       try await store.backfill(rollup, from: .min, journal)
       try await send(store, 8..<10, ledger, journal)
       try await store.roll(rollup, journal)
-      _ = try await store.flush(journal: journal, compute: near.compute)
+      _ = try await store.flush(store.sole(journal), compute: near.compute)
       try check(store, ledger)
-      while try await store.merge(journal: journal, compute: near.compute, fully: true) {}
+      while try await store.merge(store.sole(journal), compute: near.compute, fully: true) {}
       try check(store, ledger)
-      _ = try await store.expire(journal: journal)
+      _ = try await store.expire(store.sole(journal))
       try check(store, ledger)
       try await send(store, 10..<12, ledger, journal)
       try await store.roll(rollup, journal)
-      _ = try await store.flush(journal: journal, compute: near.compute)
-      _ = try await store.flush(journal: journal, compute: near.compute)
+      _ = try await store.flush(store.sole(journal), compute: near.compute)
+      _ = try await store.flush(store.sole(journal), compute: near.compute)
       try check(store, ledger)
     }
   }
