@@ -27,10 +27,11 @@ func program(
     swiftSettings: settings
   )
 }
-func tests(_ name: String, _ dependencies: Target.Dependency...) -> Target {
+func tests(_ name: String, exclude: [String] = [], _ dependencies: Target.Dependency...) -> Target {
   .testTarget(
     name: name,
     dependencies: dependencies,
+    exclude: exclude,
     swiftSettings: settings
   )
 }
@@ -165,7 +166,7 @@ let package = Package(
       exclude: ["Fixtures"],
       swiftSettings: settings
     ),
-    tests("StorageTests", "Storage", "Simulation"),
+    tests("StorageTests", exclude: ["Golden"], "Storage", "Simulation"),
     tests("ExecutionTests", "Execution", "Planning"),
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),

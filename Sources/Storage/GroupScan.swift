@@ -19,6 +19,8 @@ struct GroupScan {
     /// Where the body lies in the file.
     var body: Range<Int>
     var isIntact: Bool
+    /// Where its header in the directory begins.
+    var header = 0
   }
   struct Group {
     var offset: Int
@@ -147,6 +149,7 @@ struct GroupScan {
       }
       at = record.body.upperBound - offset
       var checked = record
+      checked.header = offset + header.headerBytes + records.count * GroupFormat.recordHeaderBytes
       checked.isIntact = Murmur3.hash(UnsafeRawBufferPointer(rebasing: bytes[record.body])) == record.bodyHash
       if !checked.isIntact { lost.append(checked) }
       records.append(checked)
@@ -154,7 +157,7 @@ struct GroupScan {
     guard at == header.bytes else { return .bad("bodies of group \(header.number) do not fill it") }
     return .group(Group(offset: offset, header: header, records: records), lost: lost)
   }
-  private static func decode(
+  fileprivate static func decode(
     _ reader: inout ByteReader,
     bodyAt at: Int,
     _ offset: Int,
@@ -200,6 +203,17 @@ struct GroupScan {
     let headerBytes = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt32.self)))
     if headerBytes > available { return grows }
     return headerBytes > GroupFormat.sector && (1..<(headerBytes + GroupFormat.sector - 1) / GroupFormat.sector).contains(where: isZero)
+  }
+}
+
+extension GroupScan {
+  /// One entry, from the place of its header and that of its body; its hash is checked.
+  static func entry(in bytes: UnsafeRawBufferPointer, header: Int, body: Int) throws(DecodingFailure) -> LogEntry {
+    guard header >= 0, header <= body, body <= bytes.count else {
+      throw DecodingFailure(.truncated, at: header, "the file became shorter")
+    }
+    var reader = ByteReader(UnsafeRawBufferPointer(rebasing: bytes[header..<body]))
+    return try decode(&reader, bodyAt: body, 0, limit: bytes.count).entry(in: bytes)
   }
 }
 

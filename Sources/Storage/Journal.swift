@@ -45,6 +45,9 @@ public final class Journal: Sendable {
     var failure: (any Error)?
     var isClosed = false
     var used: [UsedFile] = []
+    var index = JournalIndex()
+    /// Positions above which copies that catch up need a shard's entries, by copy.
+    var pins: [ShardID: [UInt64: LogPosition]] = [:]
     var released: [ShardID: LogPosition] = [:]
     var cursor: Cursor
     var nextNumber: UInt64
@@ -67,6 +70,7 @@ public final class Journal: Sendable {
     node: NodeID,
     settings: JournalSettings,
     used: [UsedFile],
+    index: JournalIndex,
     cursor: Cursor,
     nextNumber: UInt64,
     prepared files: [PreparedFile]
@@ -75,7 +79,7 @@ public final class Journal: Sendable {
     self.cluster = cluster
     self.node = node
     self.settings = settings
-    state = Mutex(State(used: used, cursor: cursor, nextNumber: nextNumber))
+    state = Mutex(State(used: used, index: index, cursor: cursor, nextNumber: nextNumber))
     prepared = BoundedQueue(capacity: max(1, files.count))
     for file in files { _ = prepared.trySend(file) }
     if files.isEmpty { _ = wanted.trySend(()) }
@@ -237,14 +241,35 @@ public final class Journal: Sendable {
       if state.used.last?.number != cursor.number {
         state.used.append(UsedFile(number: cursor.number, bytes: cursor.bytes, highest: [:]))
       }
-      for record in records { state.used[state.used.count - 1].highest[record.shard] = record.entry.position }
+      for record in records {
+        let highest = state.used[state.used.count - 1].highest[record.shard] ?? LogPosition(0)
+        state.used[state.used.count - 1].highest[record.shard] = max(highest, record.entry.position)
+      }
     }
     try await file.write(group.pieces, at: UInt64(cursor.offset), sync: true)
     let place = JournalPlace(file: cursor.number, group: cursor.group)
     cursor.offset += needed
     cursor.group += 1
     cursor.previous = group.hash
-    let admitted = state.withLock { state -> [Promise<Void>] in
+    let (header, start) = (group.pieces[0].count - records.count * GroupFormat.recordHeaderBytes, cursor.offset - needed)
+    let admitted = try state.withLock { state -> [Promise<Void>] in
+      var body = start + group.pieces[0].count
+      for (at, record) in records.enumerated() {
+        let place = JournalIndex.Place(
+          position: record.entry.position,
+          epoch: record.entry.epoch,
+          file: cursor.number,
+          header: start + header + at * GroupFormat.recordHeaderBytes,
+          body: body,
+          bodyBytes: record.entry.body.count
+        )
+        body += record.entry.body.count
+        if record.entry.kind == .cut {
+          state.index.cut(record.shard, from: record.entry.position)
+        } else {
+          try state.index.add(place, of: record.shard)
+        }
+      }
       state.cursor = cursor
       state.bytesInFlight -= taken.reduce(0) { $0 + $1.bytes }
       state.writtenBytes += UInt64(needed)
@@ -311,15 +336,21 @@ public final class Journal: Sendable {
       while let number = oldestUnneeded() {
         try await disk.remove(JournalFormat.path(number))
         try await disk.syncDirectory(JournalFormat.directory)
-        state.withLock { state in if state.used.first?.number == number { state.used.removeFirst() } }
+        state.withLock { state in
+          if state.used.first?.number == number { state.used.removeFirst() }
+          state.index.forget(file: number)
+        }
       }
     }
   }
   private func oldestUnneeded() -> UInt64? {
     state.withLock { state in
       guard let oldest = state.used.first, oldest.number < state.cursor.number else { return nil }
-      let isNeeded = oldest.highest.contains { $0.value > state.released[$0.key] ?? LogPosition(0) }
+      let isNeeded = oldest.highest.contains { shard, highest in
+        highest > min(state.released[shard] ?? LogPosition(0), state.pins[shard]?.values.min() ?? LogPosition(.max))
+      }
       return isNeeded ? nil : oldest.number
     }
   }
+  func wakeReclaim() { _ = releaseBell.trySend(()) }
 }

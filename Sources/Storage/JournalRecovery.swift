@@ -23,28 +23,22 @@ public struct JournalDamage: Sendable, Equatable {
 
 /// A journal that was opened, and what it holds.
 public struct OpenedJournal: Sendable {
-  struct Located: Sendable {
-    var position: LogPosition
-    var epoch: Epoch
-    var file: UInt64
-    var offset: Int
-  }
   /// Ready for `run`.
   public let journal: Journal
   /// Damaged places.
   public let damages: [JournalDamage]
   /// True when an unfinished write was found and removed at the end (rule D11).
   public let hadTornTail: Bool
-  let index: [ShardID: [Located]]
+  let index: JournalIndex
   /// For each shard, whether it has a record in or after the file and byte of a damage.
   let lastPlace: [ShardID: (file: UInt64, offset: Int)]
   let files: [UInt64]
 
   /// Shards with records, by number.
-  public var shards: [ShardID] { index.keys.sorted() }
+  public var shards: [ShardID] { index.places.keys.sorted() }
   /// First and last position of a shard's records; nil without any.
   public func positions(of shard: ShardID) -> ClosedRange<LogPosition>? {
-    guard let records = index[shard], let first = records.first, let last = records.last else { return nil }
+    guard let records = index.places[shard], let first = records.first, let last = records.last else { return nil }
     return first.position...last.position
   }
   /// The first damage that may have held entries of the shard that nothing else accounts for.
@@ -86,13 +80,10 @@ public struct OpenedJournal: Sendable {
     }
   }
   private func isAlive(_ record: GroupScan.Record, _ file: UInt64) -> Bool {
-    guard record.isIntact, let records = index[record.shard], let first = records.first else { return false }
-    // Positions are dense but for damage: guess the place, then search.
-    let guess = Int(clamping: record.position.rawValue &- first.position.rawValue)
-    if records.indices.contains(guess), records[guess].position == record.position {
-      return records[guess].file == file && records[guess].offset == record.body.lowerBound
-    }
-    return records.contains { $0.file == file && $0.offset == record.body.lowerBound && $0.position == record.position }
+    guard record.isIntact, let at = index.firstIndex(of: record.shard, record.position),
+      let place = index.places[record.shard]?[at]
+    else { return false }
+    return place.file == file && place.body == record.body.lowerBound
   }
 }
 
@@ -129,6 +120,7 @@ extension Journal {
       node: node,
       settings: settings,
       used: reading.used,
+      index: reading.index,
       cursor: cursor,
       nextNumber: (numbers.last ?? 0) + 1,
       prepared: reading.empty
@@ -151,7 +143,7 @@ struct JournalReading {
   let node: NodeID
   var used: [Journal.UsedFile] = []
   var empty: [Journal.PreparedFile] = []
-  var index: [ShardID: [OpenedJournal.Located]] = [:]
+  var index = JournalIndex()
   var lastPlace: [ShardID: (file: UInt64, offset: Int)] = [:]
   var damages: [JournalDamage] = []
   var hadTornTail = false
@@ -256,28 +248,18 @@ struct JournalReading {
       )
     }
     file.highest[record.shard] = max(file.highest[record.shard] ?? LogPosition(0), record.position)
-    var records = index.removeValue(forKey: record.shard) ?? []
-    defer { index[record.shard] = records }
-    if kind == .cut {
-      while let last = records.last, last.position >= record.position { records.removeLast() }
-      return
-    }
+    if kind == .cut { return index.cut(record.shard, from: record.position) }
     guard record.isIntact else { return }
-    while let last = records.last, last.position >= record.position, last.epoch < record.epoch { records.removeLast() }
-    if let last = records.last, last.position >= record.position {
-      throw TallyError(
-        .dataDamaged,
-        "journal file \(JournalFormat.path(file.number)) repeats entry \(record.position) of shard \(record.shard)",
-        detail: "epoch \(record.epoch) at byte \(record.body.lowerBound), after entry \(last.position) of epoch \(last.epoch)"
-      )
-    }
-    records.append(
-      OpenedJournal.Located(
+    try index.add(
+      JournalIndex.Place(
         position: record.position,
         epoch: record.epoch,
         file: file.number,
-        offset: record.body.lowerBound
-      )
+        header: record.header,
+        body: record.body.lowerBound,
+        bodyBytes: record.body.count
+      ),
+      of: record.shard
     )
     lastPlace[record.shard] = (file.number, record.body.lowerBound)
   }

@@ -66,6 +66,23 @@ final class Manifest {
     try await manifest.replace()
     return manifest
   }
+  /// A manifest of the given contents that `replace` will make the one in use; the directory is there.
+  static func prepared(
+    disk: any Disk,
+    cluster: ClusterID,
+    shard: ShardID,
+    contents: ManifestContents
+  ) async throws -> Manifest {
+    let names = try await disk.list(ManifestFormat.directory(shard)).map(\.name)
+    return Manifest(
+      disk: disk,
+      cluster: cluster,
+      shard: shard,
+      rollover: rolloverBytes,
+      number: names.compactMap { ManifestFormat.number(of: $0) }.max() ?? 0,
+      contents: contents
+    )
+  }
   /// Whether a shard's directory has a manifest.
   static func exists(disk: any Disk, shard: ShardID) async throws -> Bool {
     try await disk.list(ManifestFormat.directory(shard)).contains { $0.name == ManifestFormat.current }
@@ -194,7 +211,7 @@ final class Manifest {
     return group
   }
   /// Writes all contents into a new file and makes it the current one.
-  private func replace() async throws {
+  func replace() async throws {
     number += 1
     (edits, chain, nextGroup, previous) = (0, .zero, 1, .zero)
     let header = GroupFormat.encode(

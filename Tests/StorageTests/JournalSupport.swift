@@ -77,3 +77,21 @@ func noise(_ count: Int, _ seed: UInt64) -> [UInt8] {
   let random = SeededGenerator(seed: seed)
   return (0..<count).map { _ in UInt8(truncatingIfNeeded: random.next() | 1) }
 }
+/// A clock that a test moves.
+final class HandClock: Clock {
+  private let state = Mutex((wall: newYear, now: UInt64(0)))
+  var now: Instant { Instant(nanoseconds: state.withLock { $0.now }) }
+  var wallMicroseconds: Int64 { state.withLock { $0.wall } }
+  func sleep(until deadline: Instant) async throws { throw CancellationError() }
+  func pass(wall: Int64, real: Int64) {
+    state.withLock {
+      $0.wall += wall
+      $0.now += UInt64(real) * 1000
+    }
+  }
+}
+/// Runs work where it is called.
+struct InlineCompute: Compute {
+  let width = 1
+  func run<R: Sendable>(_ work: @escaping @Sendable () -> R) async -> R { work() }
+}

@@ -9,25 +9,6 @@ import Testing
 
 @testable import Storage
 
-/// A clock that a test moves.
-private final class HandClock: Clock {
-  private let state = Mutex((wall: newYear, now: UInt64(0)))
-  var now: Instant { Instant(nanoseconds: state.withLock { $0.now }) }
-  var wallMicroseconds: Int64 { state.withLock { $0.wall } }
-  func sleep(until deadline: Instant) async throws { throw CancellationError() }
-  func pass(wall: Int64, real: Int64) {
-    state.withLock {
-      $0.wall += wall
-      $0.now += UInt64(real) * 1000
-    }
-  }
-}
-/// Runs work where it is called.
-private struct InlineCompute: Compute {
-  let width = 1
-  func run<R: Sendable>(_ work: @escaping @Sendable () -> R) async -> R { work() }
-}
-
 private struct Fixture {
   let disk = SimulatedDisk(seed: 1)
   let clock = HandClock()
