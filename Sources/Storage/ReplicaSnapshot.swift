@@ -46,7 +46,9 @@ extension ShardStore {
     var contents = ManifestContents()
     do {
       let edit = try ManifestFormat.decode(bytes)
-      guard edit.isWhole, edit.checkpoint != nil else { throw TallyError(.dataDamaged, "a snapshot of shard \(shard) without a checkpoint") }
+      guard edit.isWhole, edit.checkpoint != nil else {
+        throw TallyError(.dataDamaged, "a snapshot of shard \(shard) without a checkpoint")
+      }
       contents.apply(edit)
     } catch let failure as DecodingFailure { throw TallyError(.dataDamaged, "a snapshot of shard \(shard): \(failure)") }
     let directory = ManifestFormat.directory(shard)

@@ -46,7 +46,11 @@ private func primaryLog(_ copy: Copy) async throws -> (entries: [LogEntry], stat
     _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
     for step in 0..<24 {
       let rows = (0..<300).map {
-        EventRow(tenant: Int64($0 % 7), time: newYear - Int64(6 - step / 4) * dayMicroseconds + Int64($0 * step), id: Int64(step * 1000 + $0))
+        EventRow(
+          tenant: Int64($0 % 7),
+          time: newYear - Int64(6 - step / 4) * dayMicroseconds + Int64($0 * step),
+          id: Int64(step * 1000 + $0)
+        )
       }
       _ = try await store.add(rows, sequence: UInt64(step), journal)
       if step == 9 { _ = try await store.write(.schemaBarrier(Events.schema(2, rollups: [rollup])), journal: journal) }
