@@ -108,6 +108,29 @@ public protocol DiskLock: AnyObject, Sendable {
   func release()
 }
 
+/// What the system says of a data directory and the volume it lies on.
+public struct VolumeFacts: Sendable, Equatable {
+  /// Bytes that may still be written.
+  public var freeBytes: UInt64
+  /// Bytes of the volume.
+  public var totalBytes: UInt64
+  /// Name of the file system as far as it is told apart, for people.
+  public var fileSystem = "local"
+  /// Its files end with the machine's power (tmpfs, ramfs).
+  public var isVolatile = false
+  /// It lies on another machine (NFS, SMB, …): syncs and locks are not what they seem.
+  public var isRemote = false
+  /// The directory belongs to the user this process runs as.
+  public var isOwn = true
+  /// The directory's permission bits.
+  public var mode: UInt32 = 0o700
+  /// A local volume of one's own.
+  public init(freeBytes: UInt64, totalBytes: UInt64) {
+    self.freeBytes = freeBytes
+    self.totalBytes = totalBytes
+  }
+}
+
 /// A file system below one node's data directory; paths are relative to it, with `/`.
 public protocol Disk: Sendable {
   /// Opens a file.
@@ -124,8 +147,10 @@ public protocol Disk: Sendable {
   func remove(_ path: String) async throws
   /// Makes a directory's names durable ("" is the data directory itself).
   func syncDirectory(_ path: String) async throws
-  /// Bytes that may still be written.
-  func freeBytes() async throws -> UInt64
+  /// The data directory and its volume.
+  func volume() async throws -> VolumeFacts
+  /// Lets the system forget what it holds of a file in memory, so that the next read is from the device.
+  func dropCached(_ path: String) async throws
   /// Takes an exclusive lock on a file, creating it. Throws `DiskFailure(.locked)`.
   func lock(_ path: String) async throws -> any DiskLock
 }

@@ -18,6 +18,8 @@ public struct CoordinatorSettings: Sendable {
   public var listen: NetworkAddress
   /// Makes the data directory's identity when there is none.
   public var initializes: Bool
+  /// Accepts a data directory on a volume that forgets or lies elsewhere.
+  public var allowsVolatile = false
   /// Bytes one query may hold on this coordinator and on each worker.
   public var queryMemory = 256 << 20
   /// Makes settings.
@@ -66,6 +68,8 @@ public actor Coordinator: RPCResponder {
     let started = surroundings.clock.now
     let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
     defer { lock.release() }
+    try await DataDirectory.checkVolume(disk: surroundings.disk, allowVolatile: settings.allowsVolatile)
+    let marks = try await DataDirectory.syncFailures(disk: surroundings.disk)
     guard found != nil || settings.initializes else {
       throw TallyError(
         .invalid,
@@ -80,7 +84,12 @@ public actor Coordinator: RPCResponder {
       found: found,
       identity: DataDirectory.Identity(cluster: cluster, node: NodeID(1), name: settings.name, role: .coordinator)
     )
+    if marks.needsVerification { try await DataDirectory.dropCached(disk: surroundings.disk) }
     let log = try await CatalogLog.open(surroundings, cluster: cluster)
+    if marks.needsVerification {
+      // Opening the log has checked every record.
+      try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
+    }
     let identity = PeerIdentity(
       cluster: cluster,
       role: .coordinator,

@@ -103,7 +103,7 @@ extension Listing {
         .number(Int64(shard.id.rawValue)),
         .number(Int64(shard.group.rawValue)),
         .text(catalog.node(shard.primary)?.name ?? "?"),
-        .text(isUp ? "serving" : "down"),
+        .text(report?.damage.isEmpty == false ? "damaged" : isUp ? "serving" : "down"),
         .number(Int64(shard.epoch.rawValue)),
         figure(report?.committed.rawValue),
         figure(report?.rows),
@@ -179,6 +179,10 @@ extension Listing {
     out.add(.text("catalog version"), .text("\(catalog.version)"))
     out.add(.text("workers"), .text("\(up) of \(workers.count) up"))
     out.add(.text("shards"), .text("\(catalog.shards.count - down) of \(catalog.shards.count) served"))
+    for shard in catalog.shards {
+      guard let damage = fleet.report(shard)?.damage, !damage.isEmpty else { continue }
+      out.add(.text("damaged shard \(shard.id)"), .text("\(catalog.node(shard.primary)?.name ?? "?"): \(damage)"))
+    }
     out.add(.text("tables"), .text("\(catalog.tables.count)"))
     out.add(.text("rollups"), .text("\(catalog.rollups.count)"))
     return out

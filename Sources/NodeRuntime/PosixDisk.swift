@@ -20,6 +20,7 @@ public final class PosixDisk: Disk {
     if mkdir(root, 0o700) != 0 && errno != EEXIST {
       throw SystemCalls.failure("mkdir", root, errno)
     }
+    SystemCalls.markFailures(in: root + "/" + SyncFailures.path)
     general = WorkThreads(count: max(1, threads))
     journal = WorkThreads(count: 1)
   }
@@ -105,14 +106,19 @@ public final class PosixDisk: Disk {
       SystemCalls.close(descriptor, full)
     }
   }
-  /// Bytes that may still be written.
-  public func freeBytes() async throws -> UInt64 {
+  /// The data directory and its volume.
+  public func volume() async throws -> VolumeFacts {
     let root = self.root
-    return try await inGeneral {
-      var status = statvfs()
-      try SystemCalls.retrying("statvfs", root) { statvfs(root, &status) }
-      return UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-        .partialValue
+    return try await inGeneral { try SystemCalls.volume(root) }
+  }
+  /// Forgets cached pages of a file.
+  public func dropCached(_ path: String) async throws {
+    let full = try resolve(path)
+    try await inGeneral {
+      let descriptor = try SystemCalls.retrying("open", full) { Glibc.open(full, O_RDONLY | O_CLOEXEC) }
+      defer { SystemCalls.close(descriptor, full) }
+      let code = posix_fadvise(descriptor, 0, 0, Int32(POSIX_FADV_DONTNEED))
+      if code != 0 { throw SystemCalls.failure("posix_fadvise", full, code) }
     }
   }
   /// Locks a file (flock); the kernel gives the lock back when the process ends.

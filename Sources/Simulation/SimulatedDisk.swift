@@ -202,11 +202,15 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     try await delay(100_000...2_000_000)
     try change("sync-directory", isSync: true) { state in try state.tree.syncDirectory(path) }
   }
-  /// Bytes left.
-  public func freeBytes() async throws -> UInt64 {
+  /// Bytes left and all.
+  public func volume() async throws -> VolumeFacts {
     try await delay(1_000...5_000)
-    return try look { state in capacity - min(capacity, UInt64(state.tree.used)) }
+    return try look { state in
+      VolumeFacts(freeBytes: capacity - min(capacity, UInt64(state.tree.used)), totalBytes: capacity)
+    }
   }
+  /// Nothing is cached.
+  public func dropCached(_ path: String) async throws { try await delay(1_000...5_000) }
   /// Locks a file.
   public func lock(_ path: String) async throws -> any DiskLock {
     try await delay(5_000...60_000)

@@ -4,6 +4,8 @@
 //   LOCK        held while the process lives
 //   wal/        the journal          shards/<number>/   one replica each
 //   meta/       a node's own records tmp/               scratch; emptied at start
+//   quarantine/ files that failed their hashes and were replaced (Quarantine.swift)
+//   sync-failures   marks of failed syncs (Capabilities)
 //
 // A directory of another cluster, node, role or of a newer format is refused, and so is one in use or one that holds other
 // things (rules D1, D15, D18). Nothing is ever deleted here but what lies in tmp/.
@@ -53,7 +55,7 @@ public struct DataDirectory: Sendable {
       )
     }
     do {
-      let names = try await disk.list("").map(\.name).filter { $0 != lockPath && $0 != identityPath + ".tmp" }
+      let names = try await disk.list("").map(\.name).filter { ![lockPath, identityPath + ".tmp", SyncFailures.path].contains($0) }
       if names.contains(identityPath) { return (lock, try decode(try await disk.readAll(identityPath))) }
       // Directories of ours may stand there from a creation that was not finished, but nothing in them.
       for name in names {
@@ -72,6 +74,72 @@ public struct DataDirectory: Sendable {
       lock.release()
       throw error
     }
+  }
+  /// Refuses a directory that others can change, a volume that forgets or lies elsewhere (unless `allowVolatile`), and one without
+  /// room (rule D15).
+  public static func checkVolume(disk: any Disk, allowVolatile: Bool) async throws {
+    let facts = try await disk.volume()
+    func refuse(_ message: String, _ hint: String) -> TallyError { TallyError(.invalid, message, sqlState: "55000", hint: hint) }
+    guard facts.isOwn else {
+      throw refuse("the data directory belongs to another user", "Run the node as its owner, or chown the directory.")
+    }
+    guard facts.mode & 0o022 == 0 else {
+      throw refuse(
+        "others may write into the data directory (mode \(String(facts.mode, radix: 8)))",
+        "chmod 700 makes it the owner's alone."
+      )
+    }
+    guard allowVolatile || !facts.isVolatile else {
+      throw refuse(
+        "the data directory lies on \(facts.fileSystem), which forgets everything when the machine stops",
+        "Choose a directory on a disk, or say --allow-volatile for a test."
+      )
+    }
+    guard allowVolatile || !facts.isRemote else {
+      throw refuse(
+        "the data directory lies on \(facts.fileSystem), where syncs and locks cannot be relied on",
+        "Choose a directory on a local disk, or say --allow-volatile for a test."
+      )
+    }
+    let reserve = reserve(of: facts)
+    guard facts.freeBytes >= reserve else {
+      throw TallyError(
+        .diskFull,
+        "the volume has \(facts.freeBytes) bytes left, less than the reserve of \(reserve)",
+        hint: "Make room on the volume of the data directory."
+      )
+    }
+  }
+  /// Bytes that stay free for deletion and expiry: a hundredth of the volume, at least 256 MiB.
+  public static func reserve(of facts: VolumeFacts) -> UInt64 { max(256 << 20, facts.totalBytes / 100) }
+
+  /// Reads the marks of failed syncs. Throws when the disk is taken for broken.
+  public static func syncFailures(disk: any Disk) async throws -> SyncFailures {
+    let marks: SyncFailures
+    do {
+      marks = SyncFailures(String(decoding: try await disk.readAll(SyncFailures.path), as: UTF8.self))
+    } catch let failure as DiskFailure where failure.kind == .notFound { return SyncFailures("") }
+    guard !marks.isBroken else {
+      throw TallyError(
+        .dataDamaged,
+        "two syncs failed within ten minutes: the disk is taken for broken",
+        detail: "the failures stand in \(SyncFailures.path)",
+        hint: "Replace the disk; to start on this one all the same, remove \(SyncFailures.path)."
+      )
+    }
+    return marks
+  }
+  /// Drops what the system holds of the files in memory: what is read next is what the device has (rule D8).
+  public static func dropCached(disk: any Disk, below directory: String = "") async throws {
+    for entry in try await disk.list(directory) {
+      let path = directory.isEmpty ? entry.name : directory + "/" + entry.name
+      if entry.isDirectory { try await dropCached(disk: disk, below: path) } else { try await disk.dropCached(path) }
+    }
+  }
+  /// Notes that everything was read back and found whole.
+  public static func noteVerified(disk: any Disk, at time: Int64) async throws {
+    let known = try await disk.readAll(SyncFailures.path)
+    try await disk.writeDurably(SyncFailures.path, [known, SyncFailures.verifiedLine(at: time)])
   }
   /// Opens a directory for `identity`: an empty one becomes its own, another's is refused.
   public static func open(disk: any Disk, identity: Identity) async throws -> DataDirectory {

@@ -6,7 +6,7 @@
 import Bytes
 import Model
 
-struct GroupScan {
+package struct GroupScan {
   struct Record {
     var shard: ShardID
     var position: LogPosition
@@ -42,9 +42,11 @@ struct GroupScan {
     case damaged(Damage)
   }
   /// What the next group must say.
-  struct Expectation {
+  package struct Expectation {
     var number: UInt64?
     var previous: Hash128?
+    /// Nothing is known.
+    package static let anything = Expectation(number: nil, previous: nil)
   }
   var groups: [Group] = []
   var damages: [Damage] = []
@@ -62,7 +64,7 @@ struct GroupScan {
   private let grows: Bool
 
   /// Scans a file whose header was checked. `grows`: it was not filled with zeros beforehand.
-  static func scan(_ bytes: UnsafeRawBufferPointer, file: UInt64, expecting: Expectation, grows: Bool) -> GroupScan {
+  package static func scan(_ bytes: UnsafeRawBufferPointer, file: UInt64, expecting: Expectation, grows: Bool) -> GroupScan {
     var scan = GroupScan(bytes: bytes, file: file, expecting: expecting, grows: grows)
     scan.run()
     return scan

@@ -11,10 +11,10 @@
 //
 // `layout position` is the position of the last entry whose changes of files the edit holds; the checkpoint's own position is
 // the one up to which rows are in files. Replay starts behind the checkpoint and leaves out what is at or below the layout position.
-import Bytes
+package import Bytes
 import Model
 
-struct ManifestEdit: Equatable, Sendable {
+package struct ManifestEdit: Equatable, Sendable {
   var layoutPosition: LogPosition
   var added: [FileRecord] = []
   /// Sections of files that stay.
@@ -56,7 +56,7 @@ struct ManifestContents: Equatable, Sendable {
   }
 }
 
-enum ManifestFormat {
+package enum ManifestFormat {
   static let version: UInt8 = 1
   static let current = "CURRENT"
 
@@ -83,7 +83,7 @@ enum ManifestFormat {
     return number
   }
 
-  static func encode(_ edit: ManifestEdit) -> [UInt8] {
+  package static func encode(_ edit: ManifestEdit) -> [UInt8] {
     var out = ByteWriter(capacity: 1024)
     out.u8(version)
     out.u8((edit.checkpoint == nil ? 0 : 1) | (edit.isWhole ? 2 : 0))
@@ -95,7 +95,7 @@ enum ManifestFormat {
     if let checkpoint = edit.checkpoint { ShardStateFormat.encode(checkpoint, into: &out) }
     return out.finish()
   }
-  static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> ManifestEdit {
+  package static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> ManifestEdit {
     try bytes.withReader { reader throws(DecodingFailure) in
       let found = try reader.u8()
       guard found == version else { throw DecodingFailure(.unknown, at: 0, "manifest edit version \(found)") }

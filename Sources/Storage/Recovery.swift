@@ -20,12 +20,14 @@ public struct RecoveredShard {
 
 /// Opens a node's shards.
 public enum Recovery {
-  /// Opens every shard below `shards/`, by number. The journal's `run` need not be running.
+  /// Opens every shard below `shards/`, by number. The journal's `run` need not be running. With `verifying`, every byte of the files is
+  /// checked too (rule D8).
   public static func openShards(
     disk: any Disk,
     clock: any Clock,
     cluster: ClusterID,
-    journal opened: OpenedJournal
+    journal opened: OpenedJournal,
+    verifying: (any Compute)? = nil
   ) async throws -> [RecoveredShard] {
     try await disk.createDirectory("shards")
     try await disk.syncDirectory("")
@@ -38,7 +40,9 @@ public enum Recovery {
       guard try await Manifest.exists(disk: disk, shard: shard) else { continue }
       do {
         if let damage = opened.damage(concerning: shard) { throw refusal(shard, damage) }
-        stores[shard] = try await open(disk, clock, cluster, shard)
+        let store = try await open(disk, clock, cluster, shard)
+        if let verifying { try await check(store, disk, verifying) }
+        stores[shard] = store
       } catch let error as TallyError { failures[shard] = error }
     }
     for shard in opened.shards where stores[shard] == nil && failures[shard] == nil {
@@ -65,6 +69,12 @@ public enum Recovery {
     }
     recovered += failures.map { RecoveredShard(shard: $0.key, outcome: .failure($0.value)) }
     return recovered.sorted { $0.shard < $1.shard }
+  }
+  private static func check(_ store: ShardStore, _ disk: any Disk, _ compute: any Compute) async throws {
+    for unit in store.scrubUnits {
+      guard let finding = try await Scrub.check(unit, disk: disk, compute: compute).first else { continue }
+      throw TallyError(.dataDamaged, "segment file \(finding.path): \(finding.message)", hint: "Restore the file from a copy.")
+    }
   }
   private static func refusal(_ shard: ShardID, _ damage: JournalDamage) -> TallyError {
     TallyError(

@@ -5,13 +5,13 @@
 //     varint count, i64 floor…, u64 rows consumed, u64 rows failed
 //   · varint count, tables by rising id: u64 id, u64 rows logged · varint count, relations by rising id: u64 id, i64 before,
 //     i64 log time · u64 next file · u64 flushed through
-import Bytes
+package import Bytes
 import Model
 
-enum ShardStateFormat {
+package enum ShardStateFormat {
   static let version: UInt8 = 1
 
-  static func encode(_ state: ShardState, into out: inout ByteWriter) {
+  package static func encode(_ state: ShardState, into out: inout ByteWriter) {
     out.u8(version)
     out.u64(state.position.rawValue)
     out.u64(state.epoch.rawValue)
@@ -45,7 +45,7 @@ enum ShardStateFormat {
     out.u64(state.nextFile)
     out.u64(state.flushedThrough.rawValue)
   }
-  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardState {
+  package static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardState {
     let found = try reader.u8()
     guard found == version else { throw DecodingFailure(.unknown, at: reader.position - 1, "shard state version \(found)") }
     var state = ShardState()

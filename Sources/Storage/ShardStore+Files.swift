@@ -49,7 +49,8 @@ extension ShardStore {
         staged[file.number] = (file, try await open(file))
         return
       } catch let error as TallyError where error.status == .dataDamaged {
-        // An unfinished or rotten file under the right name is made again.
+        // A rotten file under the right name is made again.
+        try await Quarantine.put(disk: disk, clock: clock, shard: shard, path: path(file))
       }
     }
     if let build = plan(file, change) {

@@ -182,16 +182,19 @@ public struct ShardReport: Sendable, Equatable {
   public var memtableBytes: UInt64
   /// Its rollups.
   public var rollups: [RollupProgress]
+  /// What is broken in its files; empty = nothing known.
+  public var damage: String
   /// Makes a report.
   public init(
     shard: ShardID,
     epoch: Epoch,
-    last: LogPosition,
-    committed: LogPosition,
-    rows: UInt64,
-    segmentBytes: UInt64,
-    memtableBytes: UInt64,
-    rollups: [RollupProgress]
+    last: LogPosition = LogPosition(0),
+    committed: LogPosition = LogPosition(0),
+    rows: UInt64 = 0,
+    segmentBytes: UInt64 = 0,
+    memtableBytes: UInt64 = 0,
+    rollups: [RollupProgress] = [],
+    damage: String = ""
   ) {
     self.shard = shard
     self.epoch = epoch
@@ -201,6 +204,7 @@ public struct ShardReport: Sendable, Equatable {
     self.segmentBytes = segmentBytes
     self.memtableBytes = memtableBytes
     self.rollups = rollups
+    self.damage = damage
   }
   static func encode(_ reports: [ShardReport], into out: inout ByteWriter) {
     out.count(reports.count)
@@ -218,6 +222,7 @@ public struct ShardReport: Sendable, Equatable {
         out.id(rollup.watermark)
         out.varint(rollup.lagMicroseconds)
       }
+      out.string(report.damage)
     }
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
@@ -236,7 +241,8 @@ public struct ShardReport: Sendable, Equatable {
             watermark: try reader.id(),
             lagMicroseconds: try reader.varint()
           )
-        }
+        },
+        damage: try reader.string()
       )
     }
   }

@@ -2,6 +2,7 @@
 //
 // One flow for the node: it flushes the shard that helps most, then merges and expires. What each step does to a shard is in
 // Storage (ShardStore+Flush, +Layout, +Retention); here is only when.
+import Bytes
 import Capabilities
 import Model
 import Storage
@@ -14,10 +15,12 @@ extension Worker {
       while try await flushOne() {}
       for host in orderedHosts where host.servingEpoch != nil {
         do {
-          while try await host.store.merge(host, compute: surroundings.compute) {
+          while host.damage == nil, try await host.store.merge(host, compute: surroundings.compute) {
             while try await flushOne() {}
           }
           try await expire(host)
+        } catch let failure as DecodingFailure {
+          noteDamage(host, failure)
         } catch let error as TallyError where error.isRetryable {
           surroundings.log.warning("layout-waits", ("shard", host.id.description), ("reason", error.message))
         }

@@ -157,7 +157,7 @@ extension Worker {
 
   private func bring(_ next: CatalogSnapshot) async throws {
     let me = identity.value.node
-    for record in next.shards where record.primary == me && !refused.contains(record.id) {
+    for record in next.shards where record.primary == me && refused[record.id] == nil {
       let host: ShardHost
       if let known = hosts[record.id] {
         host = known
@@ -193,7 +193,7 @@ extension Worker {
   /// What this worker has and uses.
   func load() async -> NodeLoad {
     var free: UInt64 = 0
-    do { free = try await surroundings.disk.freeBytes() } catch {
+    do { free = try await surroundings.disk.volume().freeBytes } catch {
       surroundings.log.warning("free-space-unknown", ("reason", "\(error)"))
     }
     let segments = hosts.values.reduce(0) { $0 + Int($1.store.fileBytes) }
@@ -211,7 +211,10 @@ extension Worker {
   /// How each shard is.
   func shardReports() -> [ShardReport] {
     let now = surroundings.clock.now
-    return orderedHosts.map { host in
+    let broken = refused.sorted { $0.key < $1.key }.map { shard, reason in
+      ShardReport(shard: shard, epoch: Epoch(0), damage: reason)
+    }
+    return broken + orderedHosts.map { host in
       let state = host.store.applied
       return ShardReport(
         shard: host.id,
@@ -225,7 +228,8 @@ extension Worker {
           state.rollups[rollup.id].map {
             RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, now: now))
           }
-        }
+        },
+        damage: host.damage ?? ""
       )
     }
   }

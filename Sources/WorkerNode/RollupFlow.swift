@@ -2,6 +2,7 @@
 //
 // The delta is built on Compute from a frozen view, then appended; the log's head refuses it when the watermark has moved meanwhile, and it
 // is built again. Shards roll concurrently, at most as many as there are compute threads. No coordinator takes part.
+import Bytes
 import Capabilities
 import Columns
 import Execution
@@ -21,7 +22,7 @@ extension Worker {
 
   /// One delta for every shard that has something to roll up; true when there is more.
   private func rollRound() async throws -> Bool {
-    let ready = orderedHosts.filter { $0.servingEpoch != nil && !$0.isRolling && hasWork($0) }
+    let ready = orderedHosts.filter { $0.servingEpoch != nil && !$0.isRolling && $0.damage == nil && hasWork($0) }
     guard !ready.isEmpty else { return false }
     let width = max(1, surroundings.compute.width)
     return try await withThrowingTaskGroup(of: Bool.self) { group in
@@ -52,7 +53,7 @@ extension Worker {
 
   /// Rolls up one chunk of each rollup of a shard; true when more is left. Failures that time heals are noted and left to the next round.
   private func roll(_ id: ShardID) async throws -> Bool {
-    guard let host = hosts[id], let epoch = host.servingEpoch, !host.isRolling else { return false }
+    guard let host = hosts[id], let epoch = host.servingEpoch, !host.isRolling, host.damage == nil else { return false }
     host.isRolling = true
     defer { host.isRolling = false }
     do {
@@ -60,7 +61,13 @@ extension Worker {
         try await advance(host, rollup, epoch)
         try await backfill(host, rollup, epoch)
       }
-    } catch let error as TallyError where error.status != .internalError && error.status != .dataDamaged {
+    } catch let error as TallyError where error.status == .dataDamaged {
+      noteDamage(host, error)
+      return false
+    } catch let failure as DecodingFailure {
+      noteDamage(host, failure)
+      return false
+    } catch let error as TallyError where error.status != .internalError {
       surroundings.log.warning("rollup-waits", ("shard", id.description), ("reason", error.message))
       return false
     }
@@ -166,6 +173,9 @@ extension Worker {
       }
       let target = host.store.lastBatch[rollup.source] ?? LogPosition(0)
       while let state = host.store.applied.rollups[rollup.id], state.watermark < target || !state.isBackfilled {
+        if let damage = host.damage {
+          throw TallyError(.dataDamaged, "shard \(id) is damaged", detail: damage, hint: "Restore it from a copy.", node: settings.name)
+        }
         guard host.servingEpoch != nil else {
           throw TallyError(.notPrimary, "shard \(id) is not served here any more", node: settings.name)
         }

@@ -19,6 +19,8 @@ final class ShardHost: ShardLog {
   var servingEpoch: Epoch?
   /// Hashes of the tenants it holds.
   var shardRange: ClosedRange<UInt64> = 0...UInt64.max
+  /// What was found broken in its files; nil while nothing was.
+  private(set) var damage: String?
   /// One flow at a time rolls up.
   var isRolling = false
   /// When rows came into memory that no file holds.
@@ -115,6 +117,8 @@ final class ShardHost: ShardLog {
       }
     }
   }
+  /// Notes that its files are damaged.
+  func noteDamage(_ what: String) { damage = damage ?? what }
   /// Notes a batch that was applied.
   func noteBatch(of table: TableID, at position: LogPosition, now: Instant) {
     if unrolledSince[table] == nil { unrolledSince[table] = now }

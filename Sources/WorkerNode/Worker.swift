@@ -1,7 +1,7 @@
 // Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators, catalog), IngestFlow, QueryFlow,
-// RollupFlow, LayoutFlow (flush, compaction, expiry). One shard's appends and applied state: ShardHost.
+// RollupFlow, LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -33,6 +33,12 @@ public struct WorkerSettings: Sendable {
   public var flushThreshold: Int?
   /// Raw rows that one delta takes in at most, by whole batches.
   public var rollRows = 262_144
+  /// Microseconds of wall time between two scrubs of all files.
+  public var scrubPeriod: Int64 = 7 * 86_400_000_000
+  /// Pause between two looks whether a scrub is due.
+  public var scrubLook: Duration = .seconds(3600)
+  /// Accepts a data directory on a volume that forgets or lies elsewhere.
+  public var allowsVolatile = false
   /// Sizes of the journal.
   public var journal = JournalSettings()
   /// Makes settings.
@@ -66,8 +72,8 @@ public actor Worker: RPCResponder {
   var catalog: CatalogSnapshot
   /// Shards by number.
   var hosts: [ShardID: ShardHost] = [:]
-  /// Shards whose data are damaged: not served, not touched.
-  let refused: Set<ShardID>
+  /// Shards whose data are damaged, and how: not served, not touched.
+  let refused: [ShardID: String]
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
@@ -80,7 +86,7 @@ public actor Worker: RPCResponder {
     identity: IdentityCell,
     catalog: CatalogSnapshot,
     stores: [ShardStore],
-    refused: Set<ShardID>
+    refused: [ShardID: String]
   ) {
     self.surroundings = surroundings
     self.settings = settings
@@ -101,6 +107,8 @@ public actor Worker: RPCResponder {
     let started = surroundings.clock.now
     let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
     defer { lock.release() }
+    try await DataDirectory.checkVolume(disk: surroundings.disk, allowVolatile: settings.allowsVolatile)
+    let marks = try await DataDirectory.syncFailures(disk: surroundings.disk)
     guard found != nil || settings.initializes else {
       throw TallyError(
         .invalid,
@@ -134,7 +142,7 @@ public actor Worker: RPCResponder {
         if !serving.isSettled { throw CancellationError() }
       }
       group.addTask {
-        try await start(surroundings, settings, found, cell, pool, listener, started: started, serving: serving, stop: stop)
+        try await start(surroundings, settings, found, marks, cell, pool, listener, started: started, serving: serving, stop: stop)
       }
       // Waiting for a promise is not ended by cancellation: a worker that fails settles it, or it would never end.
       defer {
@@ -151,6 +159,7 @@ public actor Worker: RPCResponder {
     _ surroundings: Surroundings,
     _ settings: WorkerSettings,
     _ found: DataDirectory.Identity?,
+    _ marks: SyncFailures,
     _ cell: IdentityCell,
     _ pool: ConnectionPool,
     _ listener: any Listener,
@@ -173,6 +182,10 @@ public actor Worker: RPCResponder {
       found: found,
       identity: identity
     )
+    if marks.needsVerification {
+      surroundings.log.warning("verifying", ("reason", "a sync failed before this start"), ("failures", String(marks.failures.count)))
+      try await DataDirectory.dropCached(disk: surroundings.disk)
+    }
     let opened = try await Journal.open(
       disk: surroundings.disk,
       cluster: identity.cluster,
@@ -181,20 +194,25 @@ public actor Worker: RPCResponder {
     )
     let journal = opened.journal
     var stores: [ShardStore] = []
-    var refused: Set<ShardID> = []
+    var refused: [ShardID: String] = [:]
     for shard in try await Recovery.openShards(
       disk: surroundings.disk,
       clock: surroundings.clock,
       cluster: identity.cluster,
-      journal: opened
+      journal: opened,
+      verifying: marks.needsVerification ? surroundings.compute : nil
     ) {
       switch shard.outcome {
       case .success(let store): stores.append(store)
       case .failure(let error):
         // The others serve; this one stays as it is until somebody repairs it.
-        refused.insert(shard.shard)
+        refused[shard.shard] = "\(error)"
         surroundings.log.error("shard-refused", ("shard", shard.shard.description), ("reason", "\(error)"))
       }
+    }
+    if marks.needsVerification, refused.isEmpty {
+      try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
+      surroundings.log.info("verified")
     }
     let positions = stores.map {
       ShardPosition(shard: $0.shard, epoch: $0.head.epoch, last: $0.head.position)
@@ -248,6 +266,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepBeating() }
       group.addTask { try await worker.keepRolling() }
       group.addTask { try await worker.keepLayout() }
+      group.addTask { try await worker.keepScrubbing() }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")

@@ -17,11 +17,14 @@ import NodeRuntime
   @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
     setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
   @Flag(name: .customLong("init"), help: "Makes a new cluster in an empty data directory.") var initializes = false
+  @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")
+  var allowVolatile = false
 
   func run() throws {
     guard let data = data ?? setting("TALLY_DATA") else { throw ValidationError("--data (or TALLY_DATA) is missing") }
-    let settings = CoordinatorSettings(name: name, listen: try loopback(listen), initializes: initializes)
-    let status = ProcessMain.run(node: name, directory: data) { surroundings, stop in
+    var settings = CoordinatorSettings(name: name, listen: try loopback(listen), initializes: initializes)
+    settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
+    let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
       try await Coordinator.run(surroundings, settings, stop: stop)
     }
     if status != 0 { throw ExitCode(status) }

@@ -20,6 +20,8 @@ import WorkerNode
   @Option(help: "Coordinators, host:port separated by commas.") var coordinators: String = setting("TALLY_COORDINATORS") ?? "127.0.0.1:7400"
   @Option(help: "Memory budget, for example 512MiB or 2GiB.") var memory: String = setting("TALLY_MEMORY") ?? "1GiB"
   @Flag(name: .customLong("init"), help: "Joins the coordinators' cluster with an empty data directory.") var initializes = false
+  @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")
+  var allowVolatile = false
 
   func run() throws {
     guard let data = data ?? setting("TALLY_DATA") else { throw ValidationError("--data (or TALLY_DATA) is missing") }
@@ -28,14 +30,15 @@ import WorkerNode
       return address
     }
     guard !addresses.isEmpty else { throw ValidationError("--coordinators is empty") }
-    let settings = WorkerSettings(
+    var settings = WorkerSettings(
       name: name,
       listen: try loopback(listen),
       coordinators: addresses,
       initializes: initializes,
       memory: try bytes(memory)
     )
-    let status = ProcessMain.run(node: name, directory: data) { surroundings, stop in
+    settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
+    let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
       try await Worker.run(surroundings, settings, stop: stop)
     }
     if status != 0 { throw ExitCode(status) }

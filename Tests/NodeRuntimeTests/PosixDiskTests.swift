@@ -72,7 +72,7 @@ struct PosixDiskTests {
       #expect(Array(image.bytes) == [1, 2, 3])
       try await disk.remove("a/b")
       #expect(try await disk.list("a") == [])
-      #expect(try await disk.freeBytes() > 0)
+      #expect(try await disk.volume().freeBytes > 0)
     }
   }
 

@@ -88,7 +88,9 @@ enum CommandLineTool {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: directory + "/" + program)
     process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(["TALLY_BIN": directory]) { $1 }
+    process.environment = ProcessInfo.processInfo.environment.merging([
+      "TALLY_BIN": directory, "TALLY_ALLOW_VOLATILE": "1",
+    ]) { $1 }
     let (output, error) = (Pipe(), Pipe())
     process.standardOutput = output
     process.standardError = error

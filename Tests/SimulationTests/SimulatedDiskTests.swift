@@ -129,7 +129,7 @@ struct SimulatedDiskTests {
     await expect(.full) {
       try await file.write([[UInt8](repeating: 0, count: 2000)], at: 0, sync: false)
     }
-    #expect(try await disk.freeBytes() == 997)
+    #expect(try await disk.volume().freeBytes == 997)
     disk.failRead(after: 0, .io)
     await expect(.io) { _ = try await file.read(at: 0, count: 3) }
     try disk.corrupt("f", at: 1, xor: 0xFF)

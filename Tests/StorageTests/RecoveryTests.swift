@@ -9,49 +9,6 @@ import Testing
 
 @testable import Storage
 
-private struct Fixture {
-  let disk = SimulatedDisk(seed: 1)
-  let clock = HandClock()
-  let compute = InlineCompute()
-
-  /// Makes shards 1 and 2 with a table and one batch of rows a day, for `days` days up to now.
-  func fill(days: Int, rollups: [RollupDefinition] = []) async throws {
-    try await start { (stores: [ShardStore], journal: Journal) async throws -> Void in
-      for shard in 1...2 as ClosedRange<UInt64> {
-        let store = try await ShardStore.create(disk: disk, clock: clock, cluster: testCluster, shard: ShardID(shard))
-        let entry = try store.beginEpoch(Epoch(1), node: testNode)
-        _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
-        try store.commit(through: entry.position)
-        _ = try await store.write(.schemaBarrier(Events.schema(1, rollups: rollups)), journal: journal)
-        for day in 0..<days {
-          let rows = (0..<400).map {
-            EventRow(
-              tenant: Int64($0 % 7),
-              time: newYear - Int64(days - day) * dayMicroseconds + Int64($0),
-              id: Int64(day * 1000 + $0)
-            )
-          }
-          _ = try await store.add(rows, sequence: UInt64(day), journal)
-        }
-      }
-    }
-  }
-  func recover(_ opened: OpenedJournal) async throws -> [RecoveredShard] {
-    try await Recovery.openShards(disk: disk, clock: clock, cluster: testCluster, journal: opened)
-  }
-  /// Opens everything, runs `body`, closes.
-  func start(_ body: ([ShardStore], Journal) async throws -> Void) async throws {
-    let opened = try await openJournal(disk)
-    let stores = try await recover(opened).map { try $0.outcome.get() }
-    for store in stores { try await store.applyAll(opened.journal, compute) }
-    try await withRunning(opened.journal) { try await body(stores, opened.journal) }
-  }
-  func segment(_ shard: Int) async throws -> String {
-    let names = try await disk.list("shards/\(shard)").map(\.name)
-    return try #require(names.first { $0.hasSuffix(".seg") })
-  }
-}
-
 struct RecoveryTests {
   @Test func aShardWithARottenEntryIsRefusedAndTheOthersStart() async throws {
     let fixture = Fixture()

@@ -119,6 +119,30 @@ let targets: [FuzzTarget] = [
     )
     attempt { _ = try LogEntryFormat.decode(entry) }
   },
+  FuzzTarget(name: "manifest") { bytes in
+    attempt {
+      let edit = try ManifestFormat.decode(bytes)
+      let again = try ManifestFormat.decode(ManifestFormat.encode(edit))
+      precondition(again == edit)
+    }
+  },
+  FuzzTarget(name: "shard-state") { bytes in
+    attempt {
+      try bytes.withReader { reader throws(DecodingFailure) in
+        let state = try ShardStateFormat.decode(&reader)
+        var out = ByteWriter(capacity: bytes.count)
+        ShardStateFormat.encode(state, into: &out)
+      }
+    }
+  },
+  FuzzTarget(name: "groups") { bytes in
+    // Groups begin behind a file's header block.
+    let file = [UInt8](repeating: 0, count: 4096) + bytes
+    for grows in [false, true] {
+      _ = file.withUnsafeBytes { GroupScan.scan($0, file: 1, expecting: .anything, grows: grows) }
+    }
+  },
+  FuzzTarget(name: "sync-failures") { bytes in _ = SyncFailures(String(decoding: bytes, as: UTF8.self)) },
   FuzzTarget(name: "segment") { bytes in
     attempt {
       let sections = try SegmentReader.open(

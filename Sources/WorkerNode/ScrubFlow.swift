@@ -1,0 +1,75 @@
+// ScrubFlow.swift — reads all files back once a week, slowly, and tells what is damaged; keeps the quarantine in its bounds.
+//
+// The time of the last complete round stands in `meta/scrub`: decimal microseconds since 1970 and a newline. A round that a stop cut
+// off begins again.
+import Capabilities
+import Model
+import Storage
+
+extension Worker {
+  /// Bytes a second that a round reads at most.
+  static let scrubRate: UInt64 = 8 << 20
+
+  /// Scrubs until cancelled.
+  func keepScrubbing() async throws {
+    var last = try await ScrubRecord.read(surroundings.disk)
+    while true {
+      let now = surroundings.clock.wallMicroseconds
+      if last == nil || now - (last ?? 0) >= settings.scrubPeriod {
+        // A new node has nothing to read yet: its first round only sets the time.
+        if last != nil { try await scrub() }
+        last = surroundings.clock.wallMicroseconds
+        try await ScrubRecord.write(surroundings.clock.wallMicroseconds, surroundings.disk)
+      }
+      for name in try await Quarantine.trim(disk: surroundings.disk, clock: surroundings.clock) {
+        surroundings.log.info("quarantine-removed", ("file", name))
+      }
+      try await surroundings.clock.sleep(for: settings.scrubLook)
+    }
+  }
+  private func scrub() async throws {
+    let started = surroundings.clock.now
+    var (files, found) = (0, 0)
+    for unit in journal.scrubUnits + orderedHosts.flatMap(\.store.scrubUnits) {
+      // Load goes first.
+      while journal.bytesInFlight > 0 { try await surroundings.clock.sleep(for: .milliseconds(200)) }
+      let findings = try await Scrub.check(unit, disk: surroundings.disk, compute: surroundings.compute)
+      files += 1
+      found += findings.count
+      for finding in findings { note(finding) }
+      try await surroundings.clock.sleep(for: .milliseconds(Int(unit.bytes * 1000 / Self.scrubRate)))
+    }
+    surroundings.log.info(
+      "scrubbed",
+      ("files", String(files)),
+      ("damaged", String(found)),
+      ("after", "\(surroundings.clock.now - started)")
+    )
+  }
+  private func note(_ finding: ScrubFinding) {
+    let concerned = finding.shards.map { $0.map(\.description).joined(separator: ",") } ?? "unknown"
+    surroundings.log.error("damage-found", ("file", finding.path), ("shards", concerned), ("what", finding.message))
+    // A journal's damage concerns a shard only until its rows are in files.
+    for shard in finding.shards ?? [] { hosts[shard]?.noteDamage("\(finding.path): \(finding.message)") }
+  }
+  /// Notes damage that a flow met in a shard's files: it is shown, and merges and rollups leave the shard alone.
+  func noteDamage(_ host: ShardHost, _ error: any Error) {
+    if host.damage == nil { surroundings.log.error("damage-found", ("shard", host.id.description), ("what", "\(error)")) }
+    host.noteDamage("\(error)")
+  }
+}
+
+/// When the last round ended.
+enum ScrubRecord {
+  static let path = "meta/scrub"
+  static func read(_ disk: any Disk) async throws -> Int64? {
+    do {
+      let text = String(decoding: try await disk.readAll(path), as: UTF8.self)
+      // An unreadable record costs a round, no more.
+      return Int64(text.dropLast()) ?? 0
+    } catch let failure as DiskFailure where failure.kind == .notFound { return nil }
+  }
+  static func write(_ time: Int64, _ disk: any Disk) async throws {
+    try await disk.writeDurably(path, [Array("\(time)\n".utf8)])
+  }
+}
