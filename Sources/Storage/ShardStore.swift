@@ -1,8 +1,8 @@
 // ShardStore.swift — one replica of a shard on one node: its log's head, its applied state, memtables, files and manifest.
 //
 // Confined to one actor (the worker's). Aspects: +Log (append, accept, cut, commit), +Apply (what entries do), +Flush, +Layout
-// (merging sections, installing files, manifest edits), +Files (files of other replicas' entries), +Retention, Recovery.swift. Reads go through snapshots, which are
-// Sendable and live as long as somebody holds them: files may be unlinked meanwhile.
+// (merging sections, installing files, manifest edits), +Files (files of other replicas' entries), +Retention, Recovery.swift.
+// Reads go through snapshots, which are Sendable and live as long as somebody holds them: files may be unlinked meanwhile.
 //
 // Invariants
 //   applied ≤ committed ≤ head; `pending` holds exactly the entries between applied and head, in order. Applied stays behind

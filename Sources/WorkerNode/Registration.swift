@@ -214,24 +214,25 @@ extension Worker {
     let broken = refused.sorted { $0.key < $1.key }.map { shard, reason in
       ShardReport(shard: shard, epoch: Epoch(0), damage: reason)
     }
-    return broken + orderedHosts.map { host in
-      let state = host.store.applied
-      return ShardReport(
-        shard: host.id,
-        epoch: host.servingEpoch ?? Epoch(0),
-        last: host.store.head.position,
-        committed: state.position,
-        rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) },
-        segmentBytes: host.store.fileBytes,
-        memtableBytes: UInt64(host.store.memtableBytes),
-        rollups: state.schema.rollups.compactMap { rollup in
-          state.rollups[rollup.id].map {
-            RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, now: now))
-          }
-        },
-        damage: host.damage ?? ""
-      )
-    }
+    return broken
+      + orderedHosts.map { host in
+        let state = host.store.applied
+        return ShardReport(
+          shard: host.id,
+          epoch: host.servingEpoch ?? Epoch(0),
+          last: host.store.head.position,
+          committed: state.position,
+          rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) },
+          segmentBytes: host.store.fileBytes,
+          memtableBytes: UInt64(host.store.memtableBytes),
+          rollups: state.schema.rollups.compactMap { rollup in
+            state.rollups[rollup.id].map {
+              RollupProgress(rollup: rollup.id, watermark: $0.watermark, lagMicroseconds: host.lag(rollup, now: now))
+            }
+          },
+          damage: host.damage ?? ""
+        )
+      }
   }
 }
 

@@ -1,0 +1,107 @@
+// ShardReport.swift — how a shard and its rollups are at a worker; part of heartbeats and of answers about shards.
+import Bytes
+public import Model
+
+/// How far a rollup is on a shard.
+///
+/// Bytes: rollup · watermark · lag in microseconds.
+public struct RollupProgress: Sendable, Equatable {
+  /// The rollup.
+  public var rollup: TableID
+  /// Raw rows up to here are in it.
+  public var watermark: LogPosition
+  /// Age of the oldest row that is not.
+  public var lagMicroseconds: UInt64
+  /// Makes a progress.
+  public init(rollup: TableID, watermark: LogPosition, lagMicroseconds: UInt64) {
+    self.rollup = rollup
+    self.watermark = watermark
+    self.lagMicroseconds = lagMicroseconds
+  }
+}
+
+/// How a shard is.
+///
+/// Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress.
+public struct ShardReport: Sendable, Equatable {
+  /// The shard.
+  public var shard: ShardID
+  /// Its epoch here.
+  public var epoch: Epoch
+  /// Its last entry.
+  public var last: LogPosition
+  /// Its last committed entry.
+  public var committed: LogPosition
+  /// Raw rows of all tables.
+  public var rows: UInt64
+  /// Bytes of its segments and runs on disk.
+  public var segmentBytes: UInt64
+  /// Bytes of its memtables.
+  public var memtableBytes: UInt64
+  /// Its rollups.
+  public var rollups: [RollupProgress]
+  /// What is broken in its files; empty = nothing known.
+  public var damage: String
+  /// Makes a report.
+  public init(
+    shard: ShardID,
+    epoch: Epoch,
+    last: LogPosition = LogPosition(0),
+    committed: LogPosition = LogPosition(0),
+    rows: UInt64 = 0,
+    segmentBytes: UInt64 = 0,
+    memtableBytes: UInt64 = 0,
+    rollups: [RollupProgress] = [],
+    damage: String = ""
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.last = last
+    self.committed = committed
+    self.rows = rows
+    self.segmentBytes = segmentBytes
+    self.memtableBytes = memtableBytes
+    self.rollups = rollups
+    self.damage = damage
+  }
+  static func encode(_ reports: [ShardReport], into out: inout ByteWriter) {
+    out.count(reports.count)
+    for report in reports {
+      out.id(report.shard)
+      out.id(report.epoch)
+      out.id(report.last)
+      out.id(report.committed)
+      out.varint(report.rows)
+      out.varint(report.segmentBytes)
+      out.varint(report.memtableBytes)
+      out.count(report.rollups.count)
+      for rollup in report.rollups {
+        out.id(rollup.rollup)
+        out.id(rollup.watermark)
+        out.varint(rollup.lagMicroseconds)
+      }
+      out.string(report.damage)
+    }
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
+    try reader.list(max: shardListMax, "shard reports") { reader throws(DecodingFailure) in
+      ShardReport(
+        shard: try reader.id(),
+        epoch: try reader.id(),
+        last: try reader.id(),
+        committed: try reader.id(),
+        rows: try reader.varint(),
+        segmentBytes: try reader.varint(),
+        memtableBytes: try reader.varint(),
+        rollups: try reader.list(max: shardListMax, "rollups") { reader throws(DecodingFailure) in
+          RollupProgress(
+            rollup: try reader.id(),
+            watermark: try reader.id(),
+            lagMicroseconds: try reader.varint()
+          )
+        },
+        damage: try reader.string()
+      )
+    }
+  }
+}
