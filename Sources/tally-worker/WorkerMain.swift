@@ -10,7 +10,7 @@ import WorkerNode
     commandName: "tally-worker",
     abstract: "A Tally worker: stores shards, rolls them up, answers fragments of queries.",
     discussion:
-      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_COORDINATORS, TALLY_MEMORY.",
+      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_COORDINATORS, TALLY_MEMORY, TALLY_FLUSH_AFTER.",
     version: "tally-worker 0.1.0"
   )
   @Option(help: "Name of this node, for example worker-1.") var name: String = setting("TALLY_NAME") ?? "worker-1"
@@ -19,6 +19,8 @@ import WorkerNode
     setting("TALLY_LISTEN") ?? "127.0.0.1:7500"
   @Option(help: "Coordinators, host:port separated by commas.") var coordinators: String = setting("TALLY_COORDINATORS") ?? "127.0.0.1:7400"
   @Option(help: "Memory budget, for example 512MiB or 2GiB.") var memory: String = setting("TALLY_MEMORY") ?? "1GiB"
+  @Option(help: "Seconds after which rows in memory are written to files at the latest.") var flushAfter: String =
+    setting("TALLY_FLUSH_AFTER") ?? "300"
   @Flag(name: .customLong("init"), help: "Joins the coordinators' cluster with an empty data directory.") var initializes = false
   @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")
   var allowVolatile = false
@@ -37,6 +39,10 @@ import WorkerNode
       initializes: initializes,
       memory: try bytes(memory)
     )
+    guard let seconds = Int(flushAfter), (1...86_400).contains(seconds) else {
+      throw ValidationError("--flush-after \"\(flushAfter)\" is not a number of seconds from 1 to 86400")
+    }
+    settings.memoryAgeMax = .seconds(seconds)
     settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
     let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
       try await Worker.run(surroundings, settings, stop: stop)

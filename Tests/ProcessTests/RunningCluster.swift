@@ -15,7 +15,8 @@ final class RunningCluster: Sendable {
   let workers: Int
   var url: String { "tally://127.0.0.1:\(portBase)/tally" }
 
-  init(workers: Int = 3, memory: String = "1GiB") throws {
+  /// `settings` are TALLY_… variables of the nodes it starts.
+  init(workers: Int = 3, memory: String = "1GiB", settings: [String: String] = [:]) throws {
     self.workers = workers
     var tries = 0
     while true {
@@ -26,7 +27,8 @@ final class RunningCluster: Sendable {
       let place = NSTemporaryDirectory() + "tally-test-\(getpid())-\(base)"
       let outcome = try CommandLineTool.run(
         "tally",
-        ["cluster", "up", "--workers", "\(workers)", "--dir", place, "--port-base", "\(base)", "--memory", memory, "--json"]
+        ["cluster", "up", "--workers", "\(workers)", "--dir", place, "--port-base", "\(base)", "--memory", memory, "--json"],
+        environment: settings
       )
       if outcome.status == 0 {
         (portBase, directory) = (base, place)
@@ -84,21 +86,22 @@ enum CommandLineTool {
     let beside = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     return FileManager.default.isExecutableFile(atPath: beside + "/tally") ? beside : ".build/debug"
   }
-  static func start(_ program: String, _ arguments: [String]) throws -> (Process, Pipe, Pipe) {
+  static func start(_ program: String, _ arguments: [String],
+    environment: [String: String] = [:]) throws -> (Process, Pipe, Pipe) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: directory + "/" + program)
     process.arguments = arguments
     process.environment = ProcessInfo.processInfo.environment.merging([
       "TALLY_BIN": directory, "TALLY_ALLOW_VOLATILE": "1",
-    ]) { $1 }
+    ]) { $1 }.merging(environment) { $1 }
     let (output, error) = (Pipe(), Pipe())
     process.standardOutput = output
     process.standardError = error
     try process.run()
     return (process, output, error)
   }
-  static func run(_ program: String, _ arguments: [String]) throws -> Outcome {
-    let (process, output, error) = try start(program, arguments)
+  static func run(_ program: String, _ arguments: [String], environment: [String: String] = [:]) throws -> Outcome {
+    let (process, output, error) = try start(program, arguments, environment: environment)
     // Errors are short; output may be long and is read to its end first.
     let out = output.fileHandleForReading.readDataToEndOfFile()
     let err = error.fileHandleForReading.readDataToEndOfFile()
