@@ -182,7 +182,13 @@ extension Worker {
       if !schema.describesTheSame(as: host.store.head.schema) {
         appended.append(try host.append(.schemaBarrier(schema)))
       }
-      for entry in appended { try await host.settle(entry) }
+      do { for entry in appended { try await host.settle(entry) } } catch let error as TallyError where error.status == .dataDamaged {
+        // What its journal holds cannot be applied: the others serve.
+        surroundings.log.error("shard-refused", ("shard", record.id.description), ("reason", "\(error)"))
+        refused[record.id] = "\(error)"
+        hosts[record.id] = nil
+        continue
+      }
       // Only now: until its EpochStart is durable and applied, a primary serves nothing.
       host.servingEpoch = record.epoch
       host.shardRange = record.lower...record.upper

@@ -73,7 +73,7 @@ public actor Worker: RPCResponder {
   /// Shards by number.
   var hosts: [ShardID: ShardHost] = [:]
   /// Shards whose data are damaged, and how: not served, not touched.
-  let refused: [ShardID: String]
+  var refused: [ShardID: String]
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
