@@ -86,8 +86,11 @@ enum CommandLineTool {
     let beside = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
     return FileManager.default.isExecutableFile(atPath: beside + "/tally") ? beside : ".build/debug"
   }
-  static func start(_ program: String, _ arguments: [String],
-    environment: [String: String] = [:]) throws -> (Process, Pipe, Pipe) {
+  static func start(
+    _ program: String,
+    _ arguments: [String],
+    environment: [String: String] = [:]
+  ) throws -> (Process, Pipe, Pipe) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: directory + "/" + program)
     process.arguments = arguments
