@@ -25,14 +25,12 @@ import Testing
   }
   /// Asks until the answer is the wanted one: flush, roller and expiry run in the background.
   private func wait(_ cluster: RunningCluster, _ sql: String, _ wanted: [[String]]) throws {
-    let end = Date().addingTimeInterval(60)
     var found: [[String]] = []
-    while Date() < end {
+    let isSo = try eventually(seconds: 60) {
       found = try cluster.rows(sql)
-      if found == wanted { return }
-      usleep(100_000)
+      return found == wanted
     }
-    Issue.record("\(sql): \(found) and not \(wanted)")
+    #expect(isSo, "\(sql): \(found) and not \(wanted)")
   }
   private func check(_ cluster: RunningCluster) throws {
     let total = events.reduce(0) { $0 + $1.value }

@@ -117,6 +117,17 @@ enum CommandLineTool {
   }
 }
 
+/// Looks at a condition of other processes until it holds or the time is up; whether it held.
+func eventually(seconds: Double, _ holds: () throws -> Bool) rethrows -> Bool {
+  let end = Date().addingTimeInterval(seconds)
+  while Date() < end {
+    if try holds() { return true }
+    var time = timespec(tv_sec: 0, tv_nsec: 50_000_000)
+    nanosleep(&time, nil)
+  }
+  return try holds()
+}
+
 /// RFC 4180, for tests.
 func parseCSV(_ text: String) -> [[String]] {
   var rows: [[String]] = []
