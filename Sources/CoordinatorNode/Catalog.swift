@@ -7,7 +7,7 @@ import Model
 /// The catalog's state.
 struct Catalog: Sendable {
   /// What fronts and workers see.
-  private(set) var snapshot = CatalogSnapshot(cluster: .none)
+  var snapshot = CatalogSnapshot(cluster: .none)
   /// Next number of tables and rollups.
   private(set) var nextTable: UInt64 = 1
   /// Next number of nodes, groups, shards and sessions.
@@ -16,6 +16,7 @@ struct Catalog: Sendable {
   private(set) var nextShard: UInt64 = 1
   private(set) var nextSession: UInt64 = 1
   private(set) var nextIncarnation: UInt64 = 1
+  private(set) var nextReplica: UInt64 = 1
   /// Groups made for one table alone; `.standard` never joins them.
   private(set) var separateGroups: [GroupID] = []
   /// Nodes that were given an incarnation and did not confirm that they stored it, with the one before: they may come back with either.
@@ -38,6 +39,7 @@ struct Catalog: Sendable {
     nextShard: UInt64,
     nextSession: UInt64,
     nextIncarnation: UInt64,
+    nextReplica: UInt64,
     separateGroups: [GroupID],
     unconfirmed: [NodeID: Incarnation],
     producers: [String: ProducerRecord]
@@ -49,6 +51,7 @@ struct Catalog: Sendable {
     self.nextShard = nextShard
     self.nextSession = nextSession
     self.nextIncarnation = nextIncarnation
+    self.nextReplica = nextReplica
     self.separateGroups = separateGroups
     self.unconfirmed = unconfirmed
     self.producers = producers
@@ -61,7 +64,7 @@ struct Catalog: Sendable {
     do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
     // Producers and confirmations are not part of what others see; everything else moves the version.
     switch command {
-    case .openProducer, .confirmNode: break
+    case .openProducer, .confirmNode, .beginShards: break
     default: next.snapshot.version = CatalogVersion(index)
     }
     self = next
@@ -78,8 +81,8 @@ struct Catalog: Sendable {
       return try register(name, role, address, previous)
     case .createTable(let schema): return .table(try create(schema))
     case .dropTable(let id): return try drop(id)
-    case .distributeTable(let id, let key, let group, let placement):
-      return try distribute(id, key, group, placement)
+    case .distributeTable(let id, let key, let group, let placement, let copies):
+      return try distribute(id, key, group, placement, copies)
     case .createRollup(let definition, let timeColumn):
       return .table(try create(definition, timeColumn: timeColumn))
     case .dropRollup(let id):
@@ -89,6 +92,15 @@ struct Catalog: Sendable {
       snapshot.rollups.remove(at: at)
       return .done
     case .openProducer(let request): return try open(request)
+    case .alterInSync(let id, let epoch, let version, let primary, let inSync, let added):
+      return try alterInSync(id, epoch, version, primary, inSync, added)
+    case .elect(let id, let version, let replica, let alive): return try elect(id, version, replica, alive)
+    case .addLearner(let id, let version, let node): return try addLearner(id, version, node)
+    case .dropReplica(let id, let version, let replica): return try dropReplica(id, version, replica)
+    case .loseReplicas(let node, let incarnation, let replicas): return try loseReplicas(node, incarnation, replicas)
+    case .beginShards(let shards):
+      for at in snapshot.shards.indices where shards.contains(snapshot.shards[at].id) { snapshot.shards[at].isBegun = true }
+      return .done
     case .confirmNode(let node, let incarnation):
       if snapshot.node(node)?.incarnation == incarnation { unconfirmed[node] = nil }
       return .done
@@ -107,8 +119,13 @@ struct Catalog: Sendable {
         throw TallyError(.wrongCluster, "node \"\(name)\" is registered with another role")
       }
       let node = snapshot.nodes[at].id
-      let holdsNothing = previous.rawValue == 0 && !snapshot.shards.contains { $0.primary == node }
-      guard previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous || holdsNothing else {
+      // An empty disk may join under a known name when nothing is lost by it.
+      let isReplaceable =
+        previous.rawValue == 0
+        && snapshot.shards.allSatisfy { shard in
+          !shard.isBegun || (shard.inSync + shard.eligible).contains { $0.node != node }
+        }
+      guard previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous || isReplaceable else {
         throw TallyError(
           .wrongCluster,
           "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
@@ -175,7 +192,8 @@ struct Catalog: Sendable {
     _ id: TableID,
     _ key: Int,
     _ choice: CatalogCommand.GroupChoice,
-    _ placement: [NodeID]
+    _ placement: [[NodeID]],
+    _ copies: Int
   ) throws(TallyError) -> CatalogOutcome {
     guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else {
       throw .sql("42P01", "table \(id) does not exist")
@@ -197,10 +215,12 @@ struct Catalog: Sendable {
       }
       group = id
     case .standard:
-      let found = snapshot.groups.first { $0.keyType == keyType && $0.shards.count == placement.count && !separateGroups.contains($0.id) }
-      if let found { group = found.id } else { group = try makeGroup(keyType, placement) }
+      let found = snapshot.groups.first {
+        $0.keyType == keyType && $0.shards.count == placement.count && $0.copies == copies && !separateGroups.contains($0.id)
+      }
+      if let found { group = found.id } else { group = try makeGroup(keyType, placement, copies) }
     case .separate:
-      group = try makeGroup(keyType, placement)
+      group = try makeGroup(keyType, placement, copies)
       separateGroups.append(group)
     }
     snapshot.tables[at].columns[key].isNotNull = true
@@ -208,18 +228,25 @@ struct Catalog: Sendable {
     return .done
   }
 
-  private mutating func makeGroup(_ keyType: DataType, _ placement: [NodeID]) throws(TallyError) -> GroupID {
+  private mutating func makeGroup(
+    _ keyType: DataType,
+    _ placement: [[NodeID]],
+    _ copies: Int
+  ) throws(TallyError) -> GroupID {
     guard !placement.isEmpty, placement.count <= Limits.shardsMax else {
       throw .sql("22023", "shard_count must be between 1 and \(Limits.shardsMax)")
     }
-    for node in placement where snapshot.node(node)?.role != .worker {
-      throw TallyError(.unavailable, "node \(node) is not a worker")
+    for nodes in placement {
+      guard !nodes.isEmpty, Set(nodes).count == nodes.count else { throw TallyError(.internalError, "copies of a shard on one node") }
+      for node in nodes where snapshot.node(node)?.role != .worker {
+        throw TallyError(.unavailable, "node \(node) is not a worker")
+      }
     }
     let group = GroupID(nextGroup)
     nextGroup += 1
     let count = UInt64(placement.count)
     var ids: [ShardID] = []
-    for (i, node) in placement.enumerated() {
+    for (i, nodes) in placement.enumerated() {
       let lower = Self.border(UInt64(i), count)
       let upper = i + 1 == placement.count ? UInt64.max : Self.border(UInt64(i) + 1, count) - 1
       snapshot.shards.append(
@@ -230,14 +257,20 @@ struct Catalog: Sendable {
           upper: upper,
           epoch: Epoch(1),
           version: 1,
-          primary: node
+          primary: nodes[0],
+          inSync: [newReplica(on: nodes[0])],
+          learners: nodes.dropFirst().map { newReplica(on: $0) }
         )
       )
       ids.append(ShardID(nextShard))
       nextShard += 1
     }
-    snapshot.groups.append(ColocationGroup(id: group, keyType: keyType, shards: ids))
+    snapshot.groups.append(ColocationGroup(id: group, keyType: keyType, shards: ids, copies: copies))
     return group
+  }
+  mutating func newReplica(on node: NodeID) -> ReplicaRecord {
+    defer { nextReplica += 1 }
+    return ReplicaRecord(id: ReplicaID(nextReplica), node: node)
   }
   /// ⌊2^64 · i / n⌋.
   private static func border(_ i: UInt64, _ n: UInt64) -> UInt64 {

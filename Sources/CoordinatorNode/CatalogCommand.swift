@@ -14,14 +14,26 @@ enum CatalogCommand: Sendable {
   case createTable(TableSchema)
   /// Removes a table, which no rollup may read.
   case dropTable(TableID)
-  /// Spreads a local table; `placement` names the primary of each shard when a group has to be made.
-  case distributeTable(TableID, key: Int, group: GroupChoice, placement: [NodeID])
+  /// Spreads a local table; `placement` names the nodes of each shard's copies, primary first, when a group has to be made.
+  case distributeTable(TableID, key: Int, group: GroupChoice, placement: [[NodeID]], copies: Int)
   /// The rollup's id is given by the catalog; `timeColumn` becomes the source table's when it has none.
   case createRollup(RollupDefinition, timeColumn: Int)
   /// Removes a rollup.
   case dropRollup(TableID)
   /// Opens or finds the session of a named producer.
   case openProducer(ProducerRequest)
+  /// A primary asks for another in-sync set; nothing changes unless epoch, version and incarnations are the present ones (R9, R8).
+  case alterInSync(ShardID, Epoch, version: UInt64, primary: Incarnation, inSync: [ReplicaID], added: [NodeID: Incarnation])
+  /// Appoints a copy as primary in a new epoch; of the in-sync set those on `alive` nodes stay (R2).
+  case elect(ShardID, version: UInt64, ReplicaID, alive: [NodeID])
+  /// Gives a shard another copy, on a node that has none of it.
+  case addLearner(ShardID, version: UInt64, NodeID)
+  /// Takes a copy away: a learner, or an in-sync one when another stays.
+  case dropReplica(ShardID, version: UInt64, ReplicaID)
+  /// A node came back without copies that it had: they are gone for good.
+  case loseReplicas(NodeID, Incarnation, [ReplicaID])
+  /// Something was written to these shards.
+  case beginShards([ShardID])
   /// A node has stored its incarnation: from now on it must know it.
   case confirmNode(NodeID, Incarnation)
 

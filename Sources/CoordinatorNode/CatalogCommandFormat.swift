@@ -2,9 +2,10 @@
 //
 //   command  u8 version 1 · u8 kind · fields in the order of CatalogCommand's cases
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
-//            · 8 openProducer · 9 confirmNode. Never reuse one.
-//   state    u8 version 1 · CatalogSnapshot (Model.CatalogFormat) · 6 × u64 next numbers (table, node, group, shard,
-//            session, incarnation) · varint count + u64 separate groups · varint count + (u64 node, u64 incarnation) unconfirmed
+//            · 8 openProducer · 9 confirmNode · 10 distributeTable with copies · 11 alterInSync · 12 elect · 13 addLearner
+//            · 14 dropReplica · 15 loseReplicas · 16 beginShards. Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
+//   state    u8 version 2 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
+//            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups · varint count + (u64 node, u64 incarnation) unconfirmed
 //            · varint count + producers by rising name
 import Bytes
 import Model
@@ -12,6 +13,7 @@ import Model
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
   static let version: UInt8 = 1
+  static let stateVersion: UInt8 = 2
   static let producersMax = 1 << 20
 
   static func encode(_ command: CatalogCommand) -> [UInt8] {
@@ -34,8 +36,8 @@ enum CatalogCommandFormat {
     case .dropTable(let id):
       out.u8(4)
       out.u64(id.rawValue)
-    case .distributeTable(let id, let key, let group, let placement):
-      out.u8(5)
+    case .distributeTable(let id, let key, let group, let placement, let copies):
+      out.u8(10)
       out.u64(id.rawValue)
       out.count(key)
       switch group {
@@ -46,7 +48,11 @@ enum CatalogCommandFormat {
       case .separate: out.u8(2)
       }
       out.count(placement.count)
-      for node in placement { out.u64(node.rawValue) }
+      for nodes in placement {
+        out.count(nodes.count)
+        for node in nodes { out.u64(node.rawValue) }
+      }
+      out.u8(UInt8(copies))
     case .createRollup(let definition, let timeColumn):
       out.u8(6)
       CatalogFormat.encode(definition, into: &out)
@@ -61,6 +67,46 @@ enum CatalogCommandFormat {
       out.u8(9)
       out.u64(node.rawValue)
       out.u64(incarnation.rawValue)
+    case .alterInSync(let shard, let epoch, let version, let primary, let inSync, let added):
+      out.u8(11)
+      out.u64(shard.rawValue)
+      out.u64(epoch.rawValue)
+      out.u64(version)
+      out.u64(primary.rawValue)
+      out.count(inSync.count)
+      for replica in inSync { out.u64(replica.rawValue) }
+      out.count(added.count)
+      for (node, incarnation) in added.sorted(by: { $0.key < $1.key }) {
+        out.u64(node.rawValue)
+        out.u64(incarnation.rawValue)
+      }
+    case .elect(let shard, let version, let replica, let alive):
+      out.u8(12)
+      out.u64(shard.rawValue)
+      out.u64(version)
+      out.u64(replica.rawValue)
+      out.count(alive.count)
+      for node in alive { out.u64(node.rawValue) }
+    case .addLearner(let shard, let version, let node):
+      out.u8(13)
+      out.u64(shard.rawValue)
+      out.u64(version)
+      out.u64(node.rawValue)
+    case .dropReplica(let shard, let version, let replica):
+      out.u8(14)
+      out.u64(shard.rawValue)
+      out.u64(version)
+      out.u64(replica.rawValue)
+    case .loseReplicas(let node, let incarnation, let replicas):
+      out.u8(15)
+      out.u64(node.rawValue)
+      out.u64(incarnation.rawValue)
+      out.count(replicas.count)
+      for replica in replicas { out.u64(replica.rawValue) }
+    case .beginShards(let shards):
+      out.u8(16)
+      out.count(shards.count)
+      for shard in shards { out.u64(shard.rawValue) }
     }
     return out.finish()
   }
@@ -111,7 +157,7 @@ enum CatalogCommandFormat {
       )
     case 3: return .createTable(try CatalogFormat.decodeTable(from: &reader))
     case 4: return .dropTable(TableID(try reader.u64()))
-    case 5:
+    case 5, 10:
       let id = TableID(try reader.u64())
       let key = try reader.count(max: Limits.columnsMax, "column number")
       let group: CatalogCommand.GroupChoice
@@ -121,9 +167,15 @@ enum CatalogCommandFormat {
       case 2: group = .separate
       default: throw DecodingFailure(.unknown, at: reader.position - 1, "group choice")
       }
-      var placement: [NodeID] = []
-      for _ in 0..<(try reader.count(max: Limits.shardsMax, "placement")) { placement.append(NodeID(try reader.u64())) }
-      return .distributeTable(id, key: key, group: group, placement: placement)
+      var placement: [[NodeID]] = []
+      for _ in 0..<(try reader.count(max: Limits.shardsMax, "placement")) {
+        placement.append(kind == 5 ? [NodeID(try reader.u64())] : try ids(&reader, ColocationGroup.copiesMax, "copies"))
+      }
+      let copies = kind == 5 ? 1 : Int(try reader.u8())
+      guard copies <= ColocationGroup.copiesMax else {
+        throw DecodingFailure(.malformed, at: reader.position - 1, "\(copies) copies")
+      }
+      return .distributeTable(id, key: key, group: group, placement: placement, copies: copies)
     case 6:
       return .createRollup(
         try CatalogFormat.decodeRollup(from: &reader),
@@ -132,17 +184,47 @@ enum CatalogCommandFormat {
     case 7: return .dropRollup(TableID(try reader.u64()))
     case 8: return .openProducer(try decodeRequest(&reader))
     case 9: return .confirmNode(NodeID(try reader.u64()), Incarnation(try reader.u64()))
+    case 11:
+      let shard = ShardID(try reader.u64())
+      let epoch = Epoch(try reader.u64())
+      let version = try reader.u64()
+      let primary = Incarnation(try reader.u64())
+      let inSync: [ReplicaID] = try ids(&reader, ColocationGroup.copiesMax * 2, "copies in sync")
+      var added: [NodeID: Incarnation] = [:]
+      for _ in 0..<(try reader.count(max: ColocationGroup.copiesMax * 2, "added copies")) {
+        let node = NodeID(try reader.u64())
+        added[node] = Incarnation(try reader.u64())
+      }
+      return .alterInSync(shard, epoch, version: version, primary: primary, inSync: inSync, added: added)
+    case 12:
+      let (shard, version, replica) = (ShardID(try reader.u64()), try reader.u64(), ReplicaID(try reader.u64()))
+      return .elect(shard, version: version, replica, alive: try ids(&reader, producersMax, "nodes"))
+    case 13: return .addLearner(ShardID(try reader.u64()), version: try reader.u64(), NodeID(try reader.u64()))
+    case 14: return .dropReplica(ShardID(try reader.u64()), version: try reader.u64(), ReplicaID(try reader.u64()))
+    case 15:
+      let (node, incarnation) = (NodeID(try reader.u64()), Incarnation(try reader.u64()))
+      return .loseReplicas(node, incarnation, try ids(&reader, producersMax, "copies"))
+    case 16: return .beginShards(try ids(&reader, Limits.shardsMax, "shards"))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
+  }
+  private static func ids<Tag>(
+    _ reader: inout ByteReader,
+    _ limit: Int,
+    _ what: StaticString
+  ) throws(DecodingFailure) -> [ID<Tag>] {
+    var found: [ID<Tag>] = []
+    for _ in 0..<(try reader.count(max: limit, what)) { found.append(ID(try reader.u64())) }
+    return found
   }
 
   static func encode(_ catalog: Catalog) -> [UInt8] {
     var out = ByteWriter(capacity: 4096)
-    out.u8(version)
+    out.u8(stateVersion)
     CatalogFormat.encode(catalog.snapshot, into: &out)
     for number in [
       catalog.nextTable, catalog.nextNode, catalog.nextGroup, catalog.nextShard, catalog.nextSession,
-      catalog.nextIncarnation,
+      catalog.nextIncarnation, catalog.nextReplica,
     ] { out.u64(number) }
     out.count(catalog.separateGroups.count)
     for group in catalog.separateGroups { out.u64(group.rawValue) }
@@ -160,7 +242,10 @@ enum CatalogCommandFormat {
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
     try bytes.withReader { reader throws(DecodingFailure) in
-      try expectVersion(&reader)
+      let version = try reader.u8()
+      guard (1...stateVersion).contains(version) else {
+        throw DecodingFailure(.unknown, at: 0, "catalog state version \(version)")
+      }
       let snapshot = try CatalogFormat.decodeSnapshot(from: &reader)
       let table = try reader.u64()
       let node = try reader.u64()
@@ -168,6 +253,8 @@ enum CatalogCommandFormat {
       let shard = try reader.u64()
       let session = try reader.u64()
       let incarnation = try reader.u64()
+      // Copies of version 1 have their shards' numbers.
+      let replica = version == 1 ? shard : try reader.u64()
       var separate: [GroupID] = []
       for _ in 0..<(try reader.count(max: producersMax, "separate groups")) { separate.append(GroupID(try reader.u64())) }
       var unconfirmed: [NodeID: Incarnation] = [:]
@@ -190,6 +277,7 @@ enum CatalogCommandFormat {
         nextShard: shard,
         nextSession: session,
         nextIncarnation: incarnation,
+        nextReplica: replica,
         separateGroups: separate,
         unconfirmed: unconfirmed,
         producers: producers

@@ -18,6 +18,8 @@ public struct CoordinatorSettings: Sendable {
   public var listen: NetworkAddress
   /// Makes the data directory's identity when there is none.
   public var initializes: Bool
+  /// Copies of a new table's shards when its statement does not say; 0 = by the number of workers.
+  public var copies = 1
   /// Accepts a data directory on a volume that forgets or lies elsewhere.
   public var allowsVolatile = false
   /// Bytes one query may hold on this coordinator and on each worker.

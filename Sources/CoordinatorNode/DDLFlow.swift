@@ -47,7 +47,8 @@ extension Coordinator {
   private func distribute(_ plan: DistributeTablePlan) async throws {
     let snapshot = await log.catalog.snapshot
     let choice: CatalogCommand.GroupChoice
-    var placement: [NodeID] = []
+    var placement: [[NodeID]] = []
+    let copies = plan.copies ?? settings.copies
     switch plan.colocation {
     case .table(let other):
       guard case .distributed(_, let group)? = snapshot.table(other)?.distribution else {
@@ -57,9 +58,9 @@ extension Coordinator {
     case .automatic, .none:
       choice = plan.colocation == .none ? .separate : .standard
       let now = surroundings.clock.now
-      placement = try Placement.spread(plan.shardCount, snapshot) { fleet.isUp($0, at: now) }
+      placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isUp($0, at: now) }
     }
-    _ = try await log.propose(.distributeTable(plan.table, key: plan.key, group: choice, placement: placement))
+    _ = try await log.propose(.distributeTable(plan.table, key: plan.key, group: choice, placement: placement, copies: copies))
     try await broadcast()
   }
 

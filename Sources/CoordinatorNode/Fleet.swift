@@ -46,22 +46,51 @@ struct Fleet: Sendable {
   }
 }
 
-/// Chooses primaries for new shards.
+/// Chooses nodes for copies of shards.
 enum Placement {
-  /// Spreads `count` shards over the workers that are up, fewest shards first; by id among equals.
-  static func spread(_ count: Int, _ catalog: CatalogSnapshot, isUp: (NodeID) -> Bool) throws(TallyError) -> [NodeID] {
-    var load: [(node: NodeID, shards: Int)] = []
+  /// Copies a shard shall have: those asked for, or by the number of workers when none are (0).
+  static func copies(_ wanted: Int, workers: Int) -> Int { wanted > 0 ? wanted : min(2, max(1, workers)) }
+
+  /// Spreads `count` shards of `copies` copies over the workers that are up: for each shard its nodes, primary first; fewest primaries,
+  /// then fewest copies first, by id among equals. With fewer workers than copies shards begin with fewer copies.
+  static func spread(
+    _ count: Int,
+    copies wanted: Int,
+    _ catalog: CatalogSnapshot,
+    isUp: (NodeID) -> Bool
+  ) throws(TallyError) -> [[NodeID]] {
+    var load: [(node: NodeID, primaries: Int, copies: Int)] = []
     for node in catalog.nodes where node.role == .worker && isUp(node.id) {
-      load.append((node.id, catalog.shards.reduce(0) { $0 + ($1.primary == node.id ? 1 : 0) }))
+      load.append(
+        (
+          node.id, catalog.shards.count { $0.primary == node.id },
+          catalog.shards.count { $0.replica(on: node.id) != nil }
+        )
+      )
     }
     guard !load.isEmpty else {
       throw TallyError(.unavailable, "no worker is up", hint: "start a worker; `tally node list` shows which are known")
     }
-    var out: [NodeID] = []
+    let copies = min(load.count, copies(wanted, workers: load.count))
+    var out: [[NodeID]] = []
     for _ in 0..<count {
-      guard let at = load.indices.min(by: { (load[$0].shards, load[$0].node) < (load[$1].shards, load[$1].node) }) else { break }
-      out.append(load[at].node)
-      load[at].shards += 1
+      guard
+        let first = load.indices.min(by: {
+          (load[$0].primaries, load[$0].copies, load[$0].node) < (load[$1].primaries, load[$1].copies, load[$1].node)
+        })
+      else { break }
+      load[first].primaries += 1
+      load[first].copies += 1
+      var nodes = [load[first].node]
+      while nodes.count < copies {
+        guard
+          let next = load.indices.filter({ !nodes.contains(load[$0].node) })
+            .min(by: { (load[$0].copies, load[$0].node) < (load[$1].copies, load[$1].node) })
+        else { break }
+        load[next].copies += 1
+        nodes.append(load[next].node)
+      }
+      out.append(nodes)
     }
     return out
   }

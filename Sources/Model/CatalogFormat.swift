@@ -1,10 +1,12 @@
 // CatalogFormat.swift — bytes of the catalog and of each of its pieces.
 //
-//   Snapshot   := u8 version (1), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
+//   Snapshot   := u8 version (2), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
 //                 nodes, groups, shards, tables, rollups, all by rising id
 //   Node       := u64 id, string name, u8 role, string address, u64 incarnation
-//   Group      := u64 id, DataType key type, varint count, u64 shard…
-//   Shard      := u64 id, u64 group, u64 lower, u64 upper, u64 epoch, u64 version, u64 primary
+//   Group      := u64 id, DataType key type, varint count, u64 shard…, u8 copies
+//   Shard      := u64 id, u64 group, u64 lower, u64 upper, u64 epoch, u64 version, u64 primary, u8 begun (0, 1),
+//                 Replicas in sync, Replicas eligible, Replicas learners; Replicas := varint count, each u64 id, u64 node
+//   (version 1 had neither copies nor what follows the primary: its one copy has the shard's number)
 //   Column     := string name, DataType, u8 flags (1 not null, 2 default), [string default]
 //   Table      := u64 id, string schema, string name, varint count, Column…, u8 distribution (0 local, 1 distributed:
 //                 varint key, u64 group), u8 flags (1 time column, 2 keep), [varint time column], [Interval keep]
@@ -22,7 +24,7 @@ public import Bytes
 /// Bytes of the catalog.
 public enum CatalogFormat {
   /// Version of the snapshot's bytes.
-  public static let version: UInt8 = 1
+  public static let version: UInt8 = 2
   /// Nodes, groups, tables or rollups of a cluster.
   static let entriesMax = 65536
   /// Bytes of a host and port.
@@ -51,7 +53,7 @@ public enum CatalogFormat {
     from reader: inout ByteReader
   ) throws(DecodingFailure) -> CatalogSnapshot {
     let found = try reader.u8()
-    guard found == version else {
+    guard found == version || found == 1 else {
       throw DecodingFailure(.unknown, at: reader.position - 1, "catalog version \(found)")
     }
     var snapshot = CatalogSnapshot(
@@ -59,8 +61,8 @@ public enum CatalogFormat {
     )
     snapshot.version = CatalogVersion(try reader.u64())
     snapshot.nodes = try list(&reader, entriesMax, "nodes", decodeNode)
-    snapshot.groups = try list(&reader, entriesMax, "groups", decodeGroup)
-    snapshot.shards = try list(&reader, entriesMax, "shards", decodeShard)
+    snapshot.groups = try list(&reader, entriesMax, "groups") { r throws(DecodingFailure) in try decodeGroup(from: &r, version: found) }
+    snapshot.shards = try list(&reader, entriesMax, "shards") { r throws(DecodingFailure) in try decodeShard(from: &r, version: found) }
     snapshot.tables = try list(&reader, entriesMax, "tables", decodeTable)
     snapshot.rollups = try list(&reader, entriesMax, "rollups", decodeRollup)
     try checkOrder(snapshot.nodes.map(\.id.rawValue), reader, "nodes")
@@ -122,10 +124,12 @@ public enum CatalogFormat {
     ValueFormat.encode(group.keyType, into: &writer)
     writer.count(group.shards.count)
     for shard in group.shards { writer.u64(shard.rawValue) }
+    writer.u8(UInt8(group.copies))
   }
   /// Reads a colocation group.
   public static func decodeGroup(
-    from reader: inout ByteReader
+    from reader: inout ByteReader,
+    version: UInt8 = version
   ) throws(DecodingFailure) -> ColocationGroup {
     let id = GroupID(try reader.u64())
     let type = try ValueFormat.decodeType(from: &reader)
@@ -133,7 +137,11 @@ public enum CatalogFormat {
       r throws(DecodingFailure) in
       ShardID(try r.u64())
     }
-    return ColocationGroup(id: id, keyType: type, shards: shards)
+    let copies = version == 1 ? 1 : Int(try reader.u8())
+    guard copies <= ColocationGroup.copiesMax else {
+      throw DecodingFailure(.malformed, at: reader.position - 1, "\(copies) copies of a shard")
+    }
+    return ColocationGroup(id: id, keyType: type, shards: shards, copies: copies)
   }
   /// Appends a shard.
   public static func encode(_ shard: ShardRecord, into writer: inout ByteWriter) {
@@ -144,10 +152,19 @@ public enum CatalogFormat {
     writer.u64(shard.epoch.rawValue)
     writer.u64(shard.version)
     writer.u64(shard.primary.rawValue)
+    writer.bool(shard.isBegun)
+    for replicas in [shard.inSync, shard.eligible, shard.learners] {
+      writer.count(replicas.count)
+      for replica in replicas {
+        writer.u64(replica.id.rawValue)
+        writer.u64(replica.node.rawValue)
+      }
+    }
   }
   /// Reads a shard.
   public static func decodeShard(
-    from reader: inout ByteReader
+    from reader: inout ByteReader,
+    version: UInt8 = version
   ) throws(DecodingFailure) -> ShardRecord {
     let start = reader.position
     let (id, group) = (ShardID(try reader.u64()), GroupID(try reader.u64()))
@@ -155,7 +172,7 @@ public enum CatalogFormat {
     guard lower <= upper else {
       throw DecodingFailure(.malformed, at: start, "shard \(id) has an empty range")
     }
-    return ShardRecord(
+    var shard = ShardRecord(
       id: id,
       group: group,
       lower: lower,
@@ -164,7 +181,21 @@ public enum CatalogFormat {
       version: try reader.u64(),
       primary: NodeID(try reader.u64())
     )
+    if version == 1 {
+      shard.inSync = [ReplicaRecord(id: ReplicaID(id.rawValue), node: shard.primary)]
+      shard.isBegun = true
+      return shard
+    }
+    shard.isBegun = try reader.bool()
+    shard.inSync = try list(&reader, replicasMax, "copies in sync", decodeReplica)
+    shard.eligible = try list(&reader, replicasMax, "eligible copies", decodeReplica)
+    shard.learners = try list(&reader, replicasMax, "learners", decodeReplica)
+    return shard
   }
+  private static func decodeReplica(from reader: inout ByteReader) throws(DecodingFailure) -> ReplicaRecord {
+    ReplicaRecord(id: ReplicaID(try reader.u64()), node: NodeID(try reader.u64()))
+  }
+  static let replicasMax = 64
   /// Appends a column.
   public static func encode(_ column: Column, into writer: inout ByteWriter) {
     writer.string(column.name)

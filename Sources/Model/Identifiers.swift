@@ -22,6 +22,10 @@ public typealias NodeID = ID<NodeTag>
 public enum ShardTag {}
 /// One hash range of one colocation group.
 public typealias ShardID = ID<ShardTag>
+/// Tag of `ReplicaID`.
+public enum ReplicaTag {}
+/// One copy of a shard on one node; given by the catalog, never reused: a disk that was wiped comes back with another one.
+public typealias ReplicaID = ID<ReplicaTag>
 /// Tag of `GroupID`.
 public enum GroupTag {}
 /// A colocation group.

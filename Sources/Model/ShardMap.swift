@@ -27,7 +27,20 @@ public struct NodeRecord: Equatable, Sendable {
   }
 }
 
-/// A shard: hashes lower … upper, both included.
+/// A copy of a shard.
+public struct ReplicaRecord: Hashable, Sendable {
+  /// Never reused.
+  public var id: ReplicaID
+  /// Where it is.
+  public var node: NodeID
+  /// Names a copy.
+  public init(id: ReplicaID, node: NodeID) {
+    self.id = id
+    self.node = node
+  }
+}
+
+/// A shard: hashes lower … upper, both included; who is its primary, and which copies count (protocol.md §2.2).
 public struct ShardRecord: Equatable, Sendable {
   /// Never reused.
   public var id: ShardID
@@ -37,12 +50,20 @@ public struct ShardRecord: Equatable, Sendable {
   public var lower: UInt64
   /// Highest hash.
   public var upper: UInt64
-  /// Epoch of the present primary.
+  /// Epoch of the present primary: one more with every appointment.
   public var epoch: Epoch
   /// Changes with any change of this record.
   public var version: UInt64
   /// The appointed primary.
   public var primary: NodeID
+  /// Copies that hold every committed entry: an entry commits when all of them have it. By id.
+  public var inSync: [ReplicaRecord]
+  /// Copies that left the in-sync set when fewer than the least number stayed: nothing could commit without them since. By id.
+  public var eligible: [ReplicaRecord]
+  /// Copies that catch up. By id.
+  public var learners: [ReplicaRecord]
+  /// Something was written to it: a copy that is missing on its node was lost, not just never made.
+  public var isBegun: Bool
   /// Makes a record.
   public init(
     id: ShardID,
@@ -51,7 +72,11 @@ public struct ShardRecord: Equatable, Sendable {
     upper: UInt64,
     epoch: Epoch,
     version: UInt64,
-    primary: NodeID
+    primary: NodeID,
+    inSync: [ReplicaRecord] = [],
+    eligible: [ReplicaRecord] = [],
+    learners: [ReplicaRecord] = [],
+    isBegun: Bool = false
   ) {
     self.id = id
     self.group = group
@@ -60,7 +85,15 @@ public struct ShardRecord: Equatable, Sendable {
     self.epoch = epoch
     self.version = version
     self.primary = primary
+    self.inSync = inSync
+    self.eligible = eligible
+    self.learners = learners
+    self.isBegun = isBegun
   }
+  /// All copies, whatever they count for.
+  public var replicas: [ReplicaRecord] { inSync + eligible + learners }
+  /// The copy on a node.
+  public func replica(on node: NodeID) -> ReplicaRecord? { replicas.first { $0.node == node } }
 }
 
 /// Tables that share key type, hash and shards.
@@ -71,12 +104,19 @@ public struct ColocationGroup: Equatable, Sendable {
   public var keyType: DataType
   /// Shards by rising hash range; together they cover all hashes.
   public var shards: [ShardID]
+  /// Copies of each shard; 0 = as many as the number of workers suggests: one, or two where there are two workers or more.
+  public var copies: Int
   /// Makes a group.
-  public init(id: GroupID, keyType: DataType, shards: [ShardID]) {
+  public init(id: GroupID, keyType: DataType, shards: [ShardID], copies: Int = 1) {
     self.id = id
     self.keyType = keyType
     self.shards = shards
+    self.copies = copies
   }
+  /// Copies that must be in sync for anything to commit.
+  public var leastInSync: Int { copies >= 3 ? 2 : 1 }
+  /// Most copies of a shard.
+  public static let copiesMax = 5
 }
 
 /// Everything a front needs to route and a worker needs to serve: one consistent version of the catalog.

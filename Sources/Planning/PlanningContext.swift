@@ -45,6 +45,8 @@ public struct DistributeTablePlan: Sendable {
   public var colocation: Colocation
   /// Shards of a new group, as asked or by default.
   public var shardCount: Int
+  /// Copies of each shard of a new group; 0 = by the number of workers, nil = the cluster's default.
+  public var copies: Int?
 }
 
 /// CREATE MATERIALIZED VIEW … WITH (rollup), ready for the catalog; the catalog gives the number.

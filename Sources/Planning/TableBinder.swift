@@ -134,7 +134,7 @@ struct TableBinder {
 
   func distribute(_ utility: CatalogCall) throws(TallyError) -> DistributeTablePlan {
     let call = utility.call
-    let parameters = ["table_name", "distribution_column", "distribution_type", "colocate_with", "shard_count"]
+    let parameters = ["table_name", "distribution_column", "distribution_type", "colocate_with", "shard_count", "copies"]
     var given: [String: ExpressionSyntax] = [:]
     guard call.arguments.count <= parameters.count else {
       throw .sql("42883", "function create_distributed_table has at most \(parameters.count) arguments", position: utility.position)
@@ -195,8 +195,18 @@ struct TableBinder {
       }
       result.shardCount = number
     }
+    if let count = given["copies"], let number = try integer(count) {
+      guard (0...ColocationGroup.copiesMax).contains(number) else {
+        throw .sql(
+          "22023",
+          "copies must be between 1 and \(ColocationGroup.copiesMax), or 0 for automatic",
+          position: count.position
+        )
+      }
+      result.copies = number
+    }
     if let other = try text(given["colocate_with"]), other != "default" {
-      result.colocation = try colocation(other, family, given["colocate_with"]?.position, hasCount: given["shard_count"] != nil)
+      result.colocation = try colocation(other, family, given["colocate_with"]?.position, hasCount: given["shard_count"] != nil || given["copies"] != nil)
     }
     return result
   }
@@ -220,7 +230,7 @@ struct TableBinder {
       )
     }
     guard !hasCount else {
-      throw .sql("22023", "shard_count cannot be given together with colocate_with a table", position: position)
+      throw .sql("22023", "shard_count and copies cannot be given together with colocate_with a table", position: position)
     }
     return .table(table.id)
   }

@@ -8,9 +8,9 @@
 //
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
-//                openProducer → producerSession · query, list → per statement [resultHeader, resultBatch…,] resultEnd
+//                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
-//                describeShards → shardReports
+//                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
 
 public import Bytes
 import Model
@@ -55,6 +55,13 @@ public enum Message: Sendable, Equatable {
   case refreshShards(RefreshShards)
   case describeShards(DescribeShards)
   case shardReports(ShardReports)
+  case append(Append)
+  case appended(Appended)
+  case alterInSync(AlterInSync)
+  case fetchReplica(FetchReplica)
+  case replicaManifest(ReplicaManifest)
+  case fetchFile(FetchFile)
+  case filePiece(FilePiece)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -82,6 +89,13 @@ public enum Message: Sendable, Equatable {
     case .refreshShards: 21
     case .describeShards: 22
     case .shardReports: 23
+    case .append: 24
+    case .appended: 25
+    case .alterInSync: 26
+    case .fetchReplica: 27
+    case .replicaManifest: 28
+    case .fetchFile: 29
+    case .filePiece: 30
     }
   }
   /// What it carries.
@@ -110,6 +124,13 @@ public enum Message: Sendable, Equatable {
     case .refreshShards(let content): content
     case .describeShards(let content): content
     case .shardReports(let content): content
+    case .append(let content): content
+    case .appended(let content): content
+    case .alterInSync(let content): content
+    case .fetchReplica(let content): content
+    case .replicaManifest(let content): content
+    case .fetchFile(let content): content
+    case .filePiece(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -190,6 +211,13 @@ public enum MessageFormat {
     case 21: message = .refreshShards(try RefreshShards.decode(&reader, body: body))
     case 22: message = .describeShards(try DescribeShards.decode(&reader, body: body))
     case 23: message = .shardReports(try ShardReports.decode(&reader, body: body))
+    case 24: message = .append(try Append.decode(&reader, body: body))
+    case 25: message = .appended(try Appended.decode(&reader, body: body))
+    case 26: message = .alterInSync(try AlterInSync.decode(&reader, body: body))
+    case 27: message = .fetchReplica(try FetchReplica.decode(&reader, body: body))
+    case 28: message = .replicaManifest(try ReplicaManifest.decode(&reader, body: body))
+    case 29: message = .fetchFile(try FetchFile.decode(&reader, body: body))
+    case 30: message = .filePiece(try FilePiece.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -20,7 +20,7 @@ import Testing
       .registerNode(name: "worker-1", role: .worker, address: "127.0.0.1:2", previous: Incarnation(0)),
       .registerNode(name: "worker-2", role: .worker, address: "127.0.0.1:3", previous: Incarnation(0)),
       .createTable(TableSchema(id: TableID(0), name: "events", columns: columns)),
-      .distributeTable(TableID(1), key: 0, group: .standard, placement: [NodeID(2), NodeID(3), NodeID(2)]),
+      .distributeTable(TableID(1), key: 0, group: .standard, placement: [[NodeID(2)], [NodeID(3)], [NodeID(2)]], copies: 1),
     ]
     var catalog = Catalog()
     for (at, command) in commands.enumerated() { _ = catalog.apply(command, at: UInt64(at + 1)) }
@@ -57,7 +57,8 @@ import Testing
     let last = catalog.snapshot.nodes[1].incarnation
     _ = catalog.apply(.confirmNode(NodeID(2), last), at: 10)
     #expect(refusal(register(first, at: 11))?.status == .wrongCluster)
-    #expect(refusal(register(Incarnation(0), at: 12))?.status == .wrongCluster)
+    _ = catalog.apply(.beginShards(catalog.snapshot.shards.map(\.id)), at: 12)
+    #expect(refusal(register(Incarnation(0), at: 13))?.status == .wrongCluster)
   }
   @Test func namesAreUniqueOverTablesRollupsAndLevels() {
     var catalog = made().catalog

@@ -38,7 +38,7 @@ private let snapshot = CatalogSnapshot(
       incarnation: Incarnation(5)
     ),
   ],
-  groups: [ColocationGroup(id: GroupID(3), keyType: .bigint, shards: [ShardID(4), ShardID(5)])],
+  groups: [ColocationGroup(id: GroupID(3), keyType: .bigint, shards: [ShardID(4), ShardID(5)], copies: 3)],
   shards: [
     ShardRecord(
       id: ShardID(4),
@@ -56,7 +56,11 @@ private let snapshot = CatalogSnapshot(
       upper: .max,
       epoch: Epoch(2),
       version: 8,
-      primary: NodeID(2)
+      primary: NodeID(2),
+      inSync: [ReplicaRecord(id: ReplicaID(3), node: NodeID(2)), ReplicaRecord(id: ReplicaID(4), node: NodeID(7))],
+      eligible: [ReplicaRecord(id: ReplicaID(5), node: NodeID(8))],
+      learners: [ReplicaRecord(id: ReplicaID(6), node: NodeID(9))],
+      isBegun: true
     ),
   ],
   tables: [
@@ -143,11 +147,31 @@ private let snapshot = CatalogSnapshot(
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }
     #expect(
       encoded.prefix(26) == [
-        1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
+        2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
       ]
     )
-    #expect(encoded.count == 647)
-    #expect(CRC32C.checksum(encoded) == 757_952_623)
+    #expect(encoded.count == 720)
+    #expect(CRC32C.checksum(encoded) == 2_658_944_578)
+  }
+  @Test func aSnapshotOfVersionOneHasOneCopyOfEachShard() throws {
+    let encoded = bytes { out in
+      out.u8(1)
+      for number in [1, 2, 77] as [UInt64] { out.u64(number) }
+      out.count(0)
+      out.count(1)
+      out.u64(3)
+      ValueFormat.encode(DataType.bigint, into: &out)
+      out.count(1)
+      out.u64(4)
+      out.count(1)
+      for number in [4, 3, 0, .max, 6, 7, 2] as [UInt64] { out.u64(number) }
+      out.count(0)
+      out.count(0)
+    }
+    let decoded = try encoded.withReader { reader throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &reader) }
+    #expect(decoded.groups.first?.copies == 1)
+    #expect(decoded.shards.first?.inSync == [ReplicaRecord(id: ReplicaID(4), node: NodeID(2))])
+    #expect(decoded.shards.first?.isBegun == true && decoded.shards.first?.epoch == Epoch(6))
   }
   @Test func snapshotsRoundTrip() throws {
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }

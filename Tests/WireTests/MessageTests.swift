@@ -141,6 +141,42 @@ let samples: [Message] = {
     .refreshShards(RefreshShards(rollup: TableID(9), shards: [ShardID(5), ShardID(6)])),
     .describeShards(DescribeShards(shards: [ShardID(5)])),
     .shardReports(ShardReports(load: load, shards: [report, report])),
+    .append(
+      Append(
+        shard: ShardID(7),
+        epoch: Epoch(3),
+        replica: ReplicaID(9),
+        previous: LogPosition(300),
+        previousEpoch: Epoch(2),
+        previousChain: Hash128(high: 1, low: 2),
+        commit: LogPosition(299),
+        entries: [1, 2, 3]
+      )
+    ),
+    .appended(
+      Appended(
+        outcome: .mismatch,
+        promised: Epoch(3),
+        replica: ReplicaID(9),
+        incarnation: Incarnation(5),
+        applied: LogPosition(290),
+        durable: LogPosition(301)
+      )
+    ),
+    .alterInSync(
+      AlterInSync(
+        shard: ShardID(7),
+        epoch: Epoch(3),
+        version: 12,
+        incarnation: Incarnation(5),
+        inSync: [ReplicaID(8), ReplicaID(9)],
+        added: [NodeIncarnation(node: NodeID(4), incarnation: Incarnation(6))]
+      )
+    ),
+    .fetchReplica(FetchReplica(shard: ShardID(7), epoch: Epoch(3), replica: ReplicaID(9))),
+    .replicaManifest(ReplicaManifest(position: LogPosition(200), manifest: [4, 5])),
+    .fetchFile(FetchFile(shard: ShardID(7), file: 3, hash: Hash128(high: 3, low: 4), offset: 1 << 20)),
+    .filePiece(FilePiece(size: 1 << 21, bytes: [6, 7])),
   ]
 }()
 

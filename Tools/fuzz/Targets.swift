@@ -143,6 +143,7 @@ let targets: [FuzzTarget] = [
     }
   },
   FuzzTarget(name: "sync-failures") { bytes in _ = SyncFailures(String(decoding: bytes, as: UTF8.self)) },
+  FuzzTarget(name: "entry-stream") { bytes in attempt { _ = try EntryStream.decode(bytes) } },
   FuzzTarget(name: "segment") { bytes in
     attempt {
       let sections = try SegmentReader.open(
