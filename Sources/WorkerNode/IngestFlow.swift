@@ -31,6 +31,7 @@ extension Worker {
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: key)
     switch try host.append(record, encoded: request.batch, rows: batch) {
     case .appended(let appended):
+      lastIngest = surroundings.clock.now
       try await host.settle(appended)
       host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
       return Ingested(position: appended.position, copies: 1, isDuplicate: false, rows: UInt64(batch.count))

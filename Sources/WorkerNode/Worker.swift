@@ -29,8 +29,12 @@ public struct WorkerSettings: Sendable {
   public var layoutInterval: Duration = .milliseconds(250)
   /// Rows stay in memory at most so long.
   public var memoryAgeMax: Duration = .seconds(300)
-  /// Memtable bytes above which shards are flushed; nil: an eighth of the memory.
+  /// Memtable bytes above which shards are flushed; nil: nine thirty-seconds of the memory.
   public var flushThreshold: Int?
+  /// When nothing has come in for so long, shards with more than `quietFlushBytes` in memory are flushed.
+  public var quietFlushAfter: Duration = .seconds(2)
+  /// See `quietFlushAfter`.
+  public var quietFlushBytes = 1 << 20
   /// Raw rows that one delta takes in at most, by whole batches.
   public var rollRows = 262_144
   /// Microseconds of wall time between two scrubs of all files.
@@ -56,7 +60,7 @@ public struct WorkerSettings: Sendable {
     self.memory = memory
   }
   /// Memtable bytes above which shards are flushed.
-  var flushBytes: Int { flushThreshold ?? memory * 3 / 16 }
+  var flushBytes: Int { flushThreshold ?? memory * 9 / 32 }
   /// Memtable bytes above which ingest waits.
   var memtableBytesMax: Int { memory * 2 / 5 }
 }
@@ -74,6 +78,8 @@ public actor Worker: RPCResponder {
   var hosts: [ShardID: ShardHost] = [:]
   /// Shards whose data are damaged, and how: not served, not touched.
   var refused: [ShardID: String]
+  /// When a batch was last appended.
+  var lastIngest: Instant
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
@@ -95,6 +101,7 @@ public actor Worker: RPCResponder {
     self.identity = identity
     self.catalog = catalog
     self.refused = refused
+    lastIngest = surroundings.clock.now
     for store in stores { hosts[store.shard] = ShardHost(store, journal, surroundings.compute) }
   }
 
