@@ -5,8 +5,8 @@
 //            · 8 openProducer · 9 confirmNode · 10 distributeTable with copies · 11 alterInSync · 12 elect · 13 addLearner
 //            · 14 dropReplica · 15 loseReplicas · 16 beginShards. Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
 //   state    u8 version 2 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
-//            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups · varint count + (u64 node, u64 incarnation) unconfirmed
-//            · varint count + producers by rising name
+//            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
+//            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
 import Bytes
 import Model
 
