@@ -74,6 +74,8 @@ public actor Worker: RPCResponder {
   var hosts: [ShardID: ShardHost] = [:]
   /// Shards whose data are damaged, and how: not served, not touched.
   var refused: [ShardID: String]
+  /// Which coordinator of the list answered last.
+  var answeringCoordinator = 0
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
