@@ -174,6 +174,7 @@ let package = Package(
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("ReplicationTests", "Replication"),
     tests("SimulationTests", "Simulation"),
+    tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
