@@ -46,19 +46,20 @@ extension Coordinator {
 
   // MARK: Beginning
 
-  /// Founds or joins the group that an empty data directory shall belong to.
+  /// Founds or joins the group that an empty data directory shall belong to; `known` when an earlier start got as far as the cluster.
   static func enter(
     _ surroundings: Surroundings,
     _ settings: CoordinatorSettings,
     _ pool: ConnectionPool,
-    _ address: NetworkAddress
+    _ address: NetworkAddress,
+    known: ClusterID?
   ) async throws -> GroupEntry {
     let others = settings.peers.filter { $0.name != settings.name }
     let isFounder = settings.peers.first.map { $0.name == settings.name } ?? true
     // The founder's lost disk must not make a second cluster beside the one the others have.
     let isNew = isFounder ? try await !hasCluster(others, pool, surroundings.clock) : false
     if isNew {
-      let cluster = ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
+      let cluster = known ?? ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
       return GroupEntry(cluster: cluster, origin: .founding(name: settings.name, address: address.description))
     }
     let member = GroupDisk.draw(surroundings)
@@ -74,6 +75,9 @@ extension Coordinator {
         )
         guard case .joinedGroup(let joined) = reply else {
           throw TallyError(.protocolViolation, "\(peer.name) answered a join request with \(reply.name)")
+        }
+        guard known == nil || known == joined.cluster else {
+          throw TallyError(.wrongCluster, "the data directory belongs to another cluster than \(peer.name), \(joined.cluster)")
         }
         return GroupEntry(cluster: joined.cluster, origin: .joining(member))
       } catch let error as TallyError where error.isRetryable {
