@@ -10,6 +10,7 @@ import Consensus
 import Model
 import RPC
 import Storage
+internal import Synchronization
 import Wire
 
 /// A coordinator of the list that all are given.
@@ -254,11 +255,12 @@ extension Coordinator {
         reason = TallyError(.notPrimary, "coordinator \(leader.name) at \(leader.address) leads, not \(settings.name)", node: leader.name)
         if call.peer.role == .coordinator { throw reason }
         if let target = NetworkAddress(leader.address) {
-          var isAnswered = false
+          let errand = Errand()
           do {
-            try await pass(request, to: target, call, isStream: isStream, &isAnswered)
+            try await pass(request, to: target, of: leader.id, call, isStream: isStream, errand)
             return true
-          } catch let error as TallyError where (error.status == .notPrimary || error.status == .unavailable) && !isAnswered {
+          } catch let error as TallyError where error.status == .notPrimary || error.status == .unavailable {
+            if errand.isAnswered { throw error }
             reason = error
           }
         }
@@ -267,22 +269,41 @@ extension Coordinator {
       try await clock.sleep(for: .milliseconds(20))
     }
   }
+  /// Passes a request and its answers on; gives up when another leads meanwhile, because the old leader may never answer.
   private func pass(
     _ request: Message,
     to target: NetworkAddress,
+    of leader: MemberID,
     _ call: ServerCall,
     isStream: Bool,
-    _ isAnswered: inout Bool
+    _ errand: Errand
   ) async throws {
-    guard isStream else {
-      let reply = try await pool.call(request, to: target, deadline: call.deadline)
-      isAnswered = true
-      return try await call.reply(reply)
-    }
-    let stream = try await pool.openStream(request, to: target, deadline: call.deadline)
-    while let message = try await stream.next() {
-      isAnswered = true
-      try await call.send(message)
+    let (pool, log, clock) = (pool, log, surroundings.clock)
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        guard isStream else {
+          let reply = try await pool.call(request, to: target, deadline: call.deadline)
+          errand.isAnswered = true
+          try await call.reply(reply)
+          return true
+        }
+        let stream = try await pool.openStream(request, to: target, deadline: call.deadline)
+        while let message = try await stream.next() {
+          errand.isAnswered = true
+          try await call.send(message)
+        }
+        return true
+      }
+      group.addTask {
+        while true {
+          try await clock.sleep(for: .milliseconds(50))
+          if let other = await log.standing.leader, other.id != leader { return false }
+        }
+      }
+      defer { group.cancelAll() }
+      guard try await group.next() == true else {
+        throw TallyError(request.mayChangeState ? .unknownOutcome : .unavailable, "the coordinator at \(target) stopped leading meanwhile")
+      }
     }
   }
 
@@ -347,6 +368,16 @@ extension Coordinator {
       throw TallyError(.protocolViolation, "\(leader.name) answered a read index request with \(reply.name)")
     }
     return answer.index
+  }
+}
+
+/// What became of a request that was passed on.
+private final class Errand: Sendable {
+  private let state = Mutex(false)
+  /// Whether something of the answer came: then it cannot be asked for again.
+  var isAnswered: Bool {
+    get { state.withLock { $0 } }
+    set { state.withLock { $0 = newValue } }
   }
 }
 
