@@ -117,10 +117,11 @@ public struct LocalCluster: Sendable {
       program, "--name", node.name, "--data", layout.dataDirectory(node), "--listen", node.address,
     ]
     let coordinators = layout.nodes.filter(\.isCoordinator)
-    if node.isCoordinator, coordinators.count > 1 {
-      arguments += ["--peers", coordinators.map { "\($0.name)=\($0.address)" }.joined(separator: ",")]
-    }
-    if !node.isCoordinator {
+    if node.isCoordinator {
+      if coordinators.count > 1 { arguments += ["--peers", coordinators.map { "\($0.name)=\($0.address)" }.joined(separator: ",")] }
+      if let copies = layout.settings["copies"] { arguments += ["--copies", copies] }
+      if let seconds = layout.settings["dead-after"] { arguments += ["--dead-after", seconds] }
+    } else {
       arguments += ["--coordinators", coordinators.map(\.address).joined(separator: ",")]
       if let memory = layout.settings["memory"] { arguments += ["--memory", memory] }
     }

@@ -1,7 +1,7 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
 // The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
-// InsertFlow, Registration (workers), Listings. It holds no table data.
+// InsertFlow, Registration (workers), FailoverFlow (who leads, who copies), Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import Columns
@@ -20,7 +20,9 @@ public struct CoordinatorSettings: Sendable {
   /// Makes the data directory's identity when there is none.
   public var initializes: Bool
   /// Copies of a new table's shards when its statement does not say; 0 = by the number of workers.
-  public var copies = 1
+  public var copies = 0
+  /// A worker that is down for so long is dead: its copies are made elsewhere.
+  public var deadAfter: Duration = .seconds(600)
   /// Accepts a data directory on a volume that forgets or lies elsewhere.
   public var allowsVolatile = false
   /// All coordinators, this one included, in the same order everywhere: the first founds the group. Empty for one that is alone.
@@ -56,6 +58,14 @@ public actor Coordinator: RPCResponder {
   let log: CatalogLog
   let pool: ConnectionPool
   var fleet = Fleet()
+  /// From when on this coordinator, leading, may call a worker gone.
+  var orderSince: Instant?
+  /// Workers that are down, and since when.
+  var deadSince: [NodeID: Instant] = [:]
+  /// Rung when workers should hear of a new catalog at once.
+  let publishBell = BoundedQueue<Void>(capacity: 1)
+  /// Workers to which a catalog is on its way.
+  var publishing: Set<NodeID> = []
   /// Encoded once a version.
   var encodedCatalog: (version: CatalogVersion, bytes: [UInt8])?
   /// The term in which this coordinator decides and is ready to; nil when it does not. `decides` asks the log too.
@@ -190,6 +200,9 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.lead(address) }
       group.addTask { try await self.keepGroup() }
       group.addTask { try await self.askForIndexes() }
+      group.addTask { try await self.keepOrder() }
+      group.addTask { try await self.keepWatch() }
+      group.addTask { try await self.keepPublishing() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }
@@ -227,6 +240,7 @@ public actor Coordinator: RPCResponder {
     case .heartbeat(let beat): try await call.reply(.heartbeatReply(try await hear(beat)))
     case .fetchCatalog(let fetch): try await call.reply(.catalogReply(await catalogReply(fetch)))
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
+    case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .refreshRollup(let refresh):
       try await refreshRollup(refresh.name, deadline: call.deadline)
       try await call.reply(.done(Done(version: await log.catalog.snapshot.version)))

@@ -9,9 +9,10 @@ internal import Glibc
 
 /// The outermost layer of a server process.
 public enum ProcessMain {
-  /// Sets the allocator up, ignores SIGPIPE and raises the limit of open files to the hard limit.
-  public static func prepare() {
-    tally_tune_allocator()
+  /// Sets the allocator up for a process that will use about `memory` bytes, ignores SIGPIPE and raises the limit of open files to the
+  /// hard limit.
+  public static func prepare(memory: Int = 0) {
+    tally_tune_allocator(max(0, memory))
     signal(SIGPIPE, SIG_IGN)
     var limit = rlimit()
     let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
@@ -37,10 +38,11 @@ public enum ProcessMain {
   public static func run(
     node: String,
     directory: String,
+    memory: Int = 0,
     minimum: EventLevel = .info,
     _ body: @escaping @Sendable (Surroundings, _ stop: Promise<Int32>) async throws -> Void
   ) -> Int32 {
-    prepare()
+    prepare(memory: memory)
     let log = LineLog(node: node, minimum: minimum)
     do {
       let loop = UVLoop()

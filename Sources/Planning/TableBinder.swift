@@ -206,7 +206,8 @@ struct TableBinder {
       result.copies = number
     }
     if let other = try text(given["colocate_with"]), other != "default" {
-      result.colocation = try colocation(other, family, given["colocate_with"]?.position, hasCount: given["shard_count"] != nil || given["copies"] != nil)
+      let counted = given["shard_count"] != nil || given["copies"] != nil
+      result.colocation = try colocation(other, family, given["colocate_with"]?.position, hasCount: counted)
     }
     return result
   }

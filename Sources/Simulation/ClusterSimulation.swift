@@ -124,7 +124,9 @@ final class ClusterRun: @unchecked Sendable {
         }
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
-        work.addTask { try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) } }
+        work.addTask {
+          try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
+        }
         // Each of them ends; the first error ends the run.
         work.addTask { try await self.untilDelivered() }
         try await work.waitForAll()

@@ -43,6 +43,10 @@ extension Worker {
       chosen = serving.first { host in
         host.store.memtableBytes > 0 && host.unflushedSince.map { now - $0 > settings.memoryAgeMax } ?? false
       }
+      if chosen == nil, now - lastIngest > settings.quietFlushAfter {
+        // Nothing comes in: what would be flushed under load later is flushed now, and the journal gets short.
+        chosen = serving.first { $0.unflushedSince != nil && $0.store.memtableBytes > settings.quietFlushBytes }
+      }
     }
     guard let host = chosen else { return false }
     let since = host.unflushedSince

@@ -44,7 +44,7 @@ import WorkerNode
     }
     settings.memoryAgeMax = .seconds(seconds)
     settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
-    let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
+    let status = ProcessMain.run(node: name, directory: data, memory: settings.memory) { [settings] surroundings, stop in
       try await Worker.run(surroundings, settings, stop: stop)
     }
     if status != 0 { throw ExitCode(status) }
