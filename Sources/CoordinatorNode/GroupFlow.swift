@@ -125,8 +125,9 @@ extension Coordinator {
     let member = standing.members.member(request.member)
     if let old = standing.members.all.first(where: { $0.name == request.name && $0.id != request.member }) {
       guard !standing.heard.contains(old.id) else {
+        // Perhaps it has just ended, and will be silent in a moment.
         throw TallyError(
-          .wrongCluster,
+          .unavailable,
           "coordinator \"\(request.name)\" is up with another data directory than the one that asks to join",
           hint: "give each coordinator a name of its own; a lost disk is replaced once the old process has ended"
         )
