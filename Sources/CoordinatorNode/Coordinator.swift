@@ -60,6 +60,8 @@ public actor Coordinator: RPCResponder {
   var fleet = Fleet()
   /// From when on this coordinator, leading, may call a worker gone.
   var orderSince: Instant?
+  /// When a primary was replaced last.
+  var lastElection: Instant?
   /// Workers that are down, and since when.
   var deadSince: [NodeID: Instant] = [:]
   /// Rung when workers should hear of a new catalog at once.
