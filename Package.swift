@@ -148,6 +148,8 @@ let package = Package(
       "Bytes"
     ),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
+    module("ReplicationModel", path: "Tools/model/ReplicationModel"),
+    program("model", path: "Tools/model", exclude: ["ReplicationModel"], "ReplicationModel"),
     tests("BytesTests", "Bytes"),
     .testTarget(
       name: "ModelTests",
@@ -173,6 +175,7 @@ let package = Package(
     tests("SimulationTests", "Simulation"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
+    tests("ModelCheckTests", "ReplicationModel"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )
