@@ -23,6 +23,8 @@ actor CatalogLog {
   private(set) var catalog: Catalog
   /// Told after each change, with the new version.
   private var versionWaiters: [Promise<Void>] = []
+  /// Told when leadership begins or ends.
+  private var leadershipWaiters: [Promise<Void>] = []
 
   static let path = "meta/catalog.log"
   static let rewriteBytes = 1 << 20
@@ -126,6 +128,8 @@ actor CatalogLog {
   func run() async throws {
     do { try await write() } catch {
       proposals.finish()
+      for waiter in leadershipWaiters { waiter.fail(error) }
+      leadershipWaiters = []
       while proposals.count > 0, let left = try await proposals.receive() { left.answer.fail(error) }
       throw error
     }
@@ -173,6 +177,15 @@ actor CatalogLog {
       for waiter in waiters { waiter.fulfil(()) }
     }
     return outcomes
+  }
+  /// Whether this coordinator decides: only then may a flow of its own (failover, re-replication) begin. It may have ended a moment ago;
+  /// what such a flow proposes is checked against the catalog when it is applied, so a late one changes nothing.
+  var isLeader: Bool { get async { true } }
+  /// Settled when leadership begins or ends, here or elsewhere; read `isLeader` then. It fails when the log ends.
+  func nextLeadershipChange() -> Promise<Void> {
+    let promise = Promise<Void>()
+    leadershipWaiters.append(promise)
+    return promise
   }
   /// The next change of the catalog's version.
   func nextChange() -> Promise<Void> {

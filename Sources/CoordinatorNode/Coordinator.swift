@@ -1,7 +1,7 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
 // The actor only dispatches; each flow has a file: DDLFlow (catalog changes), QueryFlow (SELECT), InsertFlow, Registration (workers),
-// Listings. It holds no table data.
+// FailoverFlow (who leads, who copies), Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import Columns
@@ -19,7 +19,9 @@ public struct CoordinatorSettings: Sendable {
   /// Makes the data directory's identity when there is none.
   public var initializes: Bool
   /// Copies of a new table's shards when its statement does not say; 0 = by the number of workers.
-  public var copies = 1
+  public var copies = 0
+  /// A worker that is down for so long is dead: its copies are made elsewhere.
+  public var deadAfter: Duration = .seconds(600)
   /// Accepts a data directory on a volume that forgets or lies elsewhere.
   public var allowsVolatile = false
   /// Bytes one query may hold on this coordinator and on each worker.
@@ -40,6 +42,12 @@ public actor Coordinator: RPCResponder {
   let log: CatalogLog
   let pool: ConnectionPool
   var fleet = Fleet()
+  /// From when on this coordinator, leading, may call a worker gone.
+  var orderSince: Instant?
+  /// Workers that are down, and since when.
+  var deadSince: [NodeID: Instant] = [:]
+  /// Workers to which a catalog is on its way.
+  var publishing: Set<NodeID> = []
   /// Encoded once a version.
   var encodedCatalog: (version: CatalogVersion, bytes: [UInt8])?
   /// Session under which this coordinator's own statements write.
@@ -124,6 +132,8 @@ public actor Coordinator: RPCResponder {
       group.addTask { await pool.run() }
       try await coordinator.announce(listener.address)
       group.addTask { await server.serve(listener) }
+      group.addTask { try await coordinator.keepOrder() }
+      group.addTask { try await coordinator.keepPublishing() }
       surroundings.log.info(
         "ready",
         ("role", "coordinator"),
@@ -174,6 +184,7 @@ public actor Coordinator: RPCResponder {
     case .heartbeat(let beat): try await call.reply(.heartbeatReply(try await hear(beat)))
     case .fetchCatalog(let fetch): try await call.reply(.catalogReply(await catalogReply(fetch)))
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
+    case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .refreshRollup(let refresh):
       try await refreshRollup(refresh.name, deadline: call.deadline)
       try await call.reply(.done(Done(version: await log.catalog.snapshot.version)))

@@ -1,0 +1,220 @@
+// FailoverFlow.swift — keeps every shard led and copied: elections when a primary is gone, new copies where some are missing.
+//
+// Any choice among the copies that may lead is safe (protocol.md §2.5, R2): suspicion may be wrong, the catalog's commands compare and set,
+// epochs fence the old primary. What is chosen well here is speed and balance: a node whose connection broke and which refuses another is
+// down at once, one that is silent after `Fleet.silence`; the copy with the longest sound log leads. Only the coordinator that leads does
+// this, and not before it has heard the workers for a while.
+import Capabilities
+import Model
+import RPC
+import Wire
+
+extension Coordinator {
+  /// Pause between two looks at the shards.
+  static let orderInterval = Duration.milliseconds(50)
+  /// Pause between two looks at the copies.
+  static let copiesInterval = Duration.seconds(1)
+  /// A node that was told nothing else is given so long to be reached.
+  static let probeTimeout = Duration.milliseconds(100)
+  /// How long a worker may take to take in a catalog that is pushed to it.
+  static let publishTimeout = Duration.seconds(2)
+
+  // MARK: Suspicion
+
+  /// A worker's connection ended: is it gone?
+  public func disconnected(_ peer: PeerIdentity) async {
+    guard peer.role == .worker, let worker = fleet.workers[peer.node], worker.incarnation == peer.incarnation else { return }
+    let snapshot = await log.catalog.snapshot
+    guard let address = snapshot.node(peer.node).flatMap({ NetworkAddress($0.address) }) else { return }
+    do { _ = try await pool.connection(to: address, deadline: surroundings.clock.now + Self.probeTimeout) } catch let error as TallyError
+      where error.status == .unavailable
+    {
+      guard fleet.workers[peer.node]?.incarnation == peer.incarnation else { return }
+      fleet.lost(peer.node)
+      surroundings.log.warning("worker-gone", ("worker", peer.name), ("reason", error.message))
+      await order()
+    } catch {
+      // It may be slow: silence will tell.
+    }
+  }
+
+  // MARK: Order
+
+  /// Looks after shards and copies until cancelled.
+  func keepOrder() async throws {
+    var leadsSince: Instant?
+    var copiesSeen = surroundings.clock.now
+    while true {
+      try await surroundings.clock.sleep(for: Self.orderInterval)
+      guard await log.isLeader else {
+        leadsSince = nil
+        continue
+      }
+      let now = surroundings.clock.now
+      let since = leadsSince ?? now
+      leadsSince = since
+      orderSince = since + Fleet.silence
+      // Workers are heard of within a heartbeat; before that everybody would seem gone.
+      guard now > since + Fleet.silence else { continue }
+      await order()
+      if now - copiesSeen > Self.copiesInterval {
+        copiesSeen = now
+        await tendCopies()
+      }
+    }
+  }
+
+  /// Appoints primaries where one is gone and a copy may lead.
+  private func order() async {
+    guard await log.isLeader, let from = orderSince, surroundings.clock.now > from else { return }
+    let snapshot = await log.catalog.snapshot
+    let now = surroundings.clock.now
+    var primaries: [NodeID: Int] = [:]
+    for shard in snapshot.shards { primaries[shard.primary, default: 0] += 1 }
+    let alive = snapshot.nodes.filter { $0.role == .worker && fleet.isUp($0.id, at: now) }.map(\.id)
+    for shard in snapshot.shards where needsPrimary(shard, now) {
+      guard let chosen = candidate(for: shard, alive, primaries) else { continue }
+      do {
+        _ = try await log.propose(.elect(shard.id, version: shard.version, chosen.id, alive: alive))
+        primaries[shard.primary, default: 0] -= 1
+        primaries[chosen.node, default: 0] += 1
+        surroundings.log.warning(
+          "primary-elected",
+          ("shard", shard.id.description),
+          ("primary", snapshot.node(chosen.node)?.name ?? chosen.node.description),
+          ("before", snapshot.node(shard.primary)?.name ?? shard.primary.description),
+          ("epoch", shard.epoch.next.description)
+        )
+      } catch let error as TallyError {
+        // The record moved on, or this coordinator leads no more: the next look sees it.
+        surroundings.log.info("election-void", ("shard", shard.id.description), ("reason", error.message))
+        if error.status != .staleCatalog { return }
+      } catch { return }
+    }
+  }
+  /// Its primary is down, or says that its data are damaged while another copy counts too.
+  private func needsPrimary(_ shard: ShardRecord, _ now: Instant) -> Bool {
+    guard fleet.isUp(shard.primary, at: now) else { return true }
+    guard let report = fleet.report(shard), !report.damage.isEmpty, report.epoch == Epoch(0) else { return false }
+    return shard.inSync.count + shard.eligible.count > 1
+  }
+  /// The copy that shall lead: in sync before eligible, sound, the longest log, on the node with the fewest primaries.
+  private func candidate(for shard: ShardRecord, _ alive: [NodeID], _ primaries: [NodeID: Int]) -> ReplicaRecord? {
+    func rank(_ replica: ReplicaRecord) -> (Int, Int, UInt64, Int, UInt64) {
+      let report = fleet.report(shard, by: replica.node)
+      return (
+        shard.inSync.contains(replica) ? 0 : 1,
+        report?.damage.isEmpty == false ? 1 : 0,
+        UInt64.max - (report?.last.rawValue ?? 0),
+        primaries[replica.node] ?? 0,
+        replica.id.rawValue
+      )
+    }
+    return (shard.inSync + shard.eligible)
+      .filter { alive.contains($0.node) && fleet.report(shard, by: $0.node)?.damage.isEmpty != false }
+      .filter { $0.node != shard.primary }
+      .min { rank($0) < rank($1) }
+  }
+
+  // MARK: Copies
+
+  /// Gives shards the copies they lack; takes away those on nodes that are dead for good once others have their place.
+  private func tendCopies() async {
+    let snapshot = await log.catalog.snapshot
+    let now = surroundings.clock.now
+    let workers = snapshot.nodes.filter { $0.role == .worker }
+    for worker in workers {
+      if fleet.isUp(worker.id, at: now) { deadSince[worker.id] = nil } else if deadSince[worker.id] == nil { deadSince[worker.id] = now }
+    }
+    func isDead(_ node: NodeID) -> Bool { deadSince[node].map { now - $0 > settings.deadAfter } ?? false }
+    var load: [NodeID: Int] = [:]
+    for shard in snapshot.shards { for replica in shard.replicas { load[replica.node, default: 0] += 1 } }
+    do {
+      try await noteBegun(snapshot)
+      for shard in snapshot.shards {
+        let wanted = Placement.copies(snapshot.group(shard.group)?.copies ?? 1, workers: workers.count)
+        let living = shard.replicas.filter { !isDead($0.node) }
+        if living.count < wanted {
+          let free = workers.map(\.id).filter { node in fleet.isUp(node, at: now) && shard.replica(on: node) == nil }
+          guard fleet.isUp(shard.primary, at: now), let node = free.min(by: { (load[$0] ?? 0, $0) < (load[$1] ?? 0, $1) }) else { continue }
+          _ = try await log.propose(.addLearner(shard.id, version: shard.version, node))
+          load[node, default: 0] += 1
+          surroundings.log.info("copy-added", ("shard", shard.id.description), ("node", snapshot.node(node)?.name ?? node.description))
+        } else if shard.inSync.count >= wanted,
+          let dead = shard.learners.first(where: { isDead($0.node) })
+        {
+          _ = try await log.propose(.dropReplica(shard.id, version: shard.version, dead.id))
+          surroundings.log.info("copy-dropped", ("shard", shard.id.description), ("node", snapshot.node(dead.node)?.name ?? "?"))
+        }
+      }
+    } catch {
+      surroundings.log.info("copies-wait", ("reason", "\(error)"))
+    }
+  }
+  /// From a primary's first report on, a shard's data that are missing were lost, not just never made.
+  func noteBegun(_ snapshot: CatalogSnapshot) async throws {
+    let begun = snapshot.shards.filter { !$0.isBegun && (fleet.report($0)?.last.rawValue ?? 0) > 0 }.map(\.id)
+    if !begun.isEmpty { _ = try await log.propose(.beginShards(begun)) }
+  }
+
+  // MARK: Publishing
+
+  /// Pushes every new catalog to the workers that are up, until cancelled: they would hear of it with a heartbeat, but later.
+  func keepPublishing() async throws {
+    var published = await log.catalog.snapshot.version
+    try await withThrowingDiscardingTaskGroup { group in
+      while true {
+        let change = await log.nextChange()
+        let catalog = await catalogBytes()
+        if catalog.version == published {
+          // Not awaited as a promise: that could not be cancelled.
+          while !change.isSettled { try await surroundings.clock.sleep(for: .milliseconds(5)) }
+          continue
+        }
+        published = catalog.version
+        guard await log.isLeader else { continue }
+        let now = surroundings.clock.now
+        for worker in await log.catalog.snapshot.nodes where worker.role == .worker && fleet.isUp(worker.id, at: now) {
+          guard publishing.insert(worker.id).inserted, let address = NetworkAddress(worker.address) else { continue }
+          group.addTask { await self.publish(to: worker, at: address) }
+        }
+      }
+    }
+  }
+  private func publish(to worker: NodeRecord, at address: NetworkAddress) async {
+    defer { publishing.remove(worker.id) }
+    var sent: CatalogVersion?
+    while true {
+      let catalog = await catalogBytes()
+      if catalog.version == sent { return }
+      sent = catalog.version
+      do {
+        _ = try await pool.call(
+          .catalogChanged(CatalogChanged(version: catalog.version, catalog: catalog.bytes, waits: false)),
+          to: address,
+          deadline: surroundings.clock.now + Self.publishTimeout
+        )
+      } catch {
+        // It fetches the catalog with its next heartbeat or registration.
+        return
+      }
+    }
+  }
+
+  // MARK: In-sync sets
+
+  /// A primary asks for another in-sync set.
+  func alterInSync(_ request: AlterInSync) async throws -> Done {
+    _ = try await log.propose(
+      .alterInSync(
+        request.shard,
+        request.epoch,
+        version: request.version,
+        primary: request.incarnation,
+        inSync: request.inSync,
+        added: Dictionary(request.added.map { ($0.node, $0.incarnation) }) { first, _ in first }
+      )
+    )
+    return Done(version: await log.catalog.snapshot.version)
+  }
+}
