@@ -38,9 +38,11 @@ public struct ClusterLayout: Sendable, Equatable {
       }
   }
   /// URL for clients.
-  public var url: String {
-    "tally://" + nodes.filter(\.isCoordinator).map(\.address).joined(separator: ",") + "/tally"
-  }
+  public var url: String { "tally://" + coordinatorAddresses + "/tally" }
+  /// Where the coordinators are reached, separated by commas.
+  var coordinatorAddresses: String { nodes.filter(\.isCoordinator).map(reachedAt).joined(separator: ",") }
+  /// Where others reach a node: its own address, or that of a forwarder in front of it (setting `advertise-NAME`).
+  public func reachedAt(_ node: LocalNode) -> String { settings["advertise-" + node.name] ?? node.address }
   /// The node with that name.
   public func node(_ name: String) throws -> LocalNode {
     guard let node = nodes.first(where: { $0.name == name }) else {
@@ -48,8 +50,10 @@ public struct ClusterLayout: Sendable, Equatable {
     }
     return node
   }
-  func dataDirectory(_ node: LocalNode) -> String { directory + "/" + node.name }
-  func logFile(_ node: LocalNode) -> String { directory + "/logs/" + node.name + ".log" }
+  /// Where a node's data are.
+  public func dataDirectory(_ node: LocalNode) -> String { directory + "/" + node.name }
+  /// Where a node writes its log.
+  public func logFile(_ node: LocalNode) -> String { directory + "/logs/" + node.name + ".log" }
   func pidFile(_ node: LocalNode) -> String { directory + "/" + node.name + ".pid" }
   static func file(_ directory: String) -> String { directory + "/cluster.conf" }
 
