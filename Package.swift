@@ -131,6 +131,7 @@ let package = Package(
     program("tally", "TallyClient", "Launcher"),
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
+    program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),
     program("simulate", path: "Tools/simulate", "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(

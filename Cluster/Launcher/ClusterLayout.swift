@@ -24,7 +24,7 @@ public struct ClusterLayout: Sendable, Equatable {
   public var directory: String
   /// Coordinators first.
   public var nodes: [LocalNode]
-  /// Settings every start of a node uses (`memory`, `copies`).
+  /// Settings every start of a node uses (`memory`, `copies`, `dead-after`).
   public var settings: [String: String]
 
   /// A cluster of one coordinator and `workers` workers; ports as the CLI documents them.

@@ -116,7 +116,10 @@ public struct LocalCluster: Sendable {
     var arguments = [
       program, "--name", node.name, "--data", layout.dataDirectory(node), "--listen", node.address,
     ]
-    if !node.isCoordinator {
+    if node.isCoordinator {
+      if let copies = layout.settings["copies"] { arguments += ["--copies", copies] }
+      if let seconds = layout.settings["dead-after"] { arguments += ["--dead-after", seconds] }
+    } else {
       arguments += ["--coordinators", layout.coordinatorAddresses]
       if layout.reachedAt(node) != node.address { arguments += ["--advertise", layout.reachedAt(node)] }
       if let memory = layout.settings["memory"] { arguments += ["--memory", memory] }

@@ -46,6 +46,8 @@ public actor Coordinator: RPCResponder {
   var orderSince: Instant?
   /// Workers that are down, and since when.
   var deadSince: [NodeID: Instant] = [:]
+  /// Rung when workers should hear of a new catalog at once.
+  let publishBell = BoundedQueue<Void>(capacity: 1)
   /// Workers to which a catalog is on its way.
   var publishing: Set<NodeID> = []
   /// Encoded once a version.

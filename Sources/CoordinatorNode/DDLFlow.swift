@@ -78,7 +78,7 @@ extension Coordinator {
           do {
             guard let address = NetworkAddress(worker.address) else { return }
             _ = try await pool.call(
-              .catalogChanged(CatalogChanged(version: catalog.version, catalog: catalog.bytes)),
+              .catalogChanged(CatalogChanged(version: catalog.version, waits: true, catalog: catalog.bytes)),
               to: address,
               deadline: deadline
             )

@@ -7,7 +7,7 @@
 import Capabilities
 import Model
 import RPC
-import Wire
+public import Wire
 
 extension Coordinator {
   /// Pause between two looks at the shards.
@@ -23,19 +23,30 @@ extension Coordinator {
 
   /// A worker's connection ended: is it gone?
   public func disconnected(_ peer: PeerIdentity) async {
-    guard peer.role == .worker, let worker = fleet.workers[peer.node], worker.incarnation == peer.incarnation else { return }
-    let snapshot = await log.catalog.snapshot
-    guard let address = snapshot.node(peer.node).flatMap({ NetworkAddress($0.address) }) else { return }
-    do { _ = try await pool.connection(to: address, deadline: surroundings.clock.now + Self.probeTimeout) } catch let error as TallyError
-      where error.status == .unavailable
-    {
-      guard fleet.workers[peer.node]?.incarnation == peer.incarnation else { return }
-      fleet.lost(peer.node)
-      surroundings.log.warning("worker-gone", ("worker", peer.name), ("reason", error.message))
-      await order()
-    } catch {
-      // It may be slow: silence will tell.
+    // By name: a connection made to register does not know the node's number yet.
+    guard peer.role == .worker, let node = await log.catalog.snapshot.nodes.first(where: { $0.name == peer.name }),
+      let address = NetworkAddress(node.address), let heard = fleet.workers[node.id]?.incarnation
+    else { return }
+    guard let reason = await refusal(of: address), fleet.workers[node.id]?.incarnation == heard else { return }
+    fleet.lost(node.id)
+    surroundings.log.warning("worker-gone", ("worker", peer.name), ("reason", reason))
+    await order()
+  }
+  /// Why nothing answers at an address; nil when something does, or may be slow: then silence will tell. The first try may only find out
+  /// that a connection from before is broken.
+  private func refusal(of address: NetworkAddress) async -> String? {
+    var reason: String?
+    for _ in 0..<3 {
+      do {
+        let deadline = surroundings.clock.now + Self.probeTimeout
+        _ = try await pool.call(.describeShards(DescribeShards(shards: [ShardID(0)])), to: address, deadline: deadline)
+        return nil
+      } catch let error as TallyError where error.status == .unavailable {
+        reason = error.message
+        do { try await surroundings.clock.sleep(for: .milliseconds(20)) } catch { return nil }
+      } catch { return nil }
     }
+    return reason
   }
 
   // MARK: Order
@@ -76,6 +87,7 @@ extension Coordinator {
       guard let chosen = candidate(for: shard, alive, primaries) else { continue }
       do {
         _ = try await log.propose(.elect(shard.id, version: shard.version, chosen.id, alive: alive))
+        _ = publishBell.trySend(())
         primaries[shard.primary, default: 0] -= 1
         primaries[chosen.node, default: 0] += 1
         surroundings.log.warning(
@@ -138,6 +150,7 @@ extension Coordinator {
           let free = workers.map(\.id).filter { node in fleet.isUp(node, at: now) && shard.replica(on: node) == nil }
           guard fleet.isUp(shard.primary, at: now), let node = free.min(by: { (load[$0] ?? 0, $0) < (load[$1] ?? 0, $1) }) else { continue }
           _ = try await log.propose(.addLearner(shard.id, version: shard.version, node))
+          _ = publishBell.trySend(())
           load[node, default: 0] += 1
           surroundings.log.info("copy-added", ("shard", shard.id.description), ("node", snapshot.node(node)?.name ?? node.description))
         } else if shard.inSync.count >= wanted,
@@ -159,20 +172,11 @@ extension Coordinator {
 
   // MARK: Publishing
 
-  /// Pushes every new catalog to the workers that are up, until cancelled: they would hear of it with a heartbeat, but later.
+  /// Pushes the catalog to the workers that are up whenever `publishBell` rings, until cancelled: they would hear of it with a heartbeat,
+  /// but later.
   func keepPublishing() async throws {
-    var published = await log.catalog.snapshot.version
     try await withThrowingDiscardingTaskGroup { group in
-      while true {
-        let change = await log.nextChange()
-        let catalog = await catalogBytes()
-        if catalog.version == published {
-          // Not awaited as a promise: that could not be cancelled.
-          while !change.isSettled { try await surroundings.clock.sleep(for: .milliseconds(5)) }
-          continue
-        }
-        published = catalog.version
-        guard await log.isLeader else { continue }
+      while try await publishBell.receive() != nil {
         let now = surroundings.clock.now
         for worker in await log.catalog.snapshot.nodes where worker.role == .worker && fleet.isUp(worker.id, at: now) {
           guard publishing.insert(worker.id).inserted, let address = NetworkAddress(worker.address) else { continue }
@@ -190,7 +194,7 @@ extension Coordinator {
       sent = catalog.version
       do {
         _ = try await pool.call(
-          .catalogChanged(CatalogChanged(version: catalog.version, catalog: catalog.bytes, waits: false)),
+          .catalogChanged(CatalogChanged(version: catalog.version, waits: false, catalog: catalog.bytes)),
           to: address,
           deadline: surroundings.clock.now + Self.publishTimeout
         )
@@ -215,6 +219,7 @@ extension Coordinator {
         added: Dictionary(request.added.map { ($0.node, $0.incarnation) }) { first, _ in first }
       )
     )
+    _ = publishBell.trySend(())
     return Done(version: await log.catalog.snapshot.version)
   }
 }

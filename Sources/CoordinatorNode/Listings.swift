@@ -92,7 +92,8 @@ extension Listing {
   private static func shards(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ now: Instant) -> Listing {
     var out = Listing([
       ("shard", .bigint), ("group", .bigint), ("primary", .text), ("state", .text), ("epoch", .bigint),
-      ("position", .bigint), ("rows", .bigint), ("segment_bytes", .bigint), ("memtable_bytes", .bigint),
+      ("in_sync", .bigint), ("copies", .bigint), ("others", .text), ("position", .bigint), ("rows", .bigint),
+      ("segment_bytes", .bigint), ("memtable_bytes", .bigint),
       ("lower_hash", .text), ("upper_hash", .text),
     ])
     for shard in catalog.shards {
@@ -105,6 +106,9 @@ extension Listing {
         .text(catalog.node(shard.primary)?.name ?? "?"),
         .text(report?.damage.isEmpty == false ? "damaged" : isUp ? "serving" : "down"),
         .number(Int64(shard.epoch.rawValue)),
+        .number(Int64(shard.inSync.count)),
+        .number(Int64(shard.replicas.count)),
+        .text(others(of: shard, catalog)),
         figure(report?.committed.rawValue),
         figure(report?.rows),
         figure(report?.segmentBytes),
@@ -116,6 +120,13 @@ extension Listing {
     return out
   }
 
+  /// The nodes of the other copies; those that do not count in parentheses.
+  private static func others(of shard: ShardRecord, _ catalog: CatalogSnapshot) -> String {
+    shard.replicas.filter { $0.node != shard.primary }.map { replica in
+      let name = catalog.node(replica.node)?.name ?? "?"
+      return shard.inSync.contains(replica) ? name : "(\(name))"
+    }.joined(separator: " ")
+  }
   private static func tables(_ catalog: CatalogSnapshot, _ fleet: Fleet) -> Listing {
     var out = Listing([
       ("table", .text), ("distribution", .text), ("tenant_key", .text), ("group", .bigint), ("shards", .bigint),
@@ -179,6 +190,8 @@ extension Listing {
     out.add(.text("catalog version"), .text("\(catalog.version)"))
     out.add(.text("workers"), .text("\(up) of \(workers.count) up"))
     out.add(.text("shards"), .text("\(catalog.shards.count - down) of \(catalog.shards.count) served"))
+    let (inSync, copies) = catalog.shards.reduce((0, 0)) { ($0.0 + $1.inSync.count, $0.1 + $1.replicas.count) }
+    out.add(.text("copies"), .text("\(inSync) of \(copies) in sync"))
     for shard in catalog.shards {
       guard let damage = fleet.report(shard)?.damage, !damage.isEmpty else { continue }
       out.add(.text("damaged shard \(shard.id)"), .text("\(catalog.node(shard.primary)?.name ?? "?"): \(damage)"))

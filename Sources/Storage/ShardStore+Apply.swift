@@ -36,7 +36,9 @@ extension PreparedRows {
   public static func decoded(_ entry: LogEntry, schema: ShardSchema) throws -> PreparedRows {
     switch entry.kind {
     case .batch:
-      guard let table = schema.table(try LogEntryFormat.batchRecord(of: entry).table), entry.catalogVersion == schema.version else { return .none }
+      guard let table = schema.table(try LogEntryFormat.batchRecord(of: entry).table), entry.catalogVersion == schema.version else {
+        return .none
+      }
       return .rows(try LogEntryFormat.batch(of: entry, types: table.columns.map(\.type)))
     case .rollupCommit, .backfillCommit:
       let (rollup, runs): (TableID, [[UInt8]])

@@ -330,23 +330,29 @@ public struct Done: MessageContent {
 public struct CatalogChanged: MessageContent {
   /// Its version.
   public var version: CatalogVersion
+  /// The answer waits until every shard led by the worker serves under it.
+  public var waits: Bool
   /// The catalog.
   public var catalog: [UInt8]
   /// Makes the message.
-  public init(version: CatalogVersion, catalog: [UInt8]) {
+  public init(version: CatalogVersion, waits: Bool, catalog: [UInt8]) {
     self.version = version
+    self.waits = waits
     self.catalog = catalog
   }
   /// The catalog.
   public var body: [UInt8] { catalog }
   /// Appends the fields.
-  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public func encode(into out: inout ByteWriter) {
+    out.id(version)
+    out.u8(waits ? 1 : 0)
+  }
   /// Reads the fields.
   public static func decode(
     _ reader: inout ByteReader,
     body: [UInt8]
   ) throws(DecodingFailure) -> CatalogChanged {
-    CatalogChanged(version: try reader.id(), catalog: body)
+    CatalogChanged(version: try reader.id(), waits: try reader.bool(), catalog: body)
   }
 }
 

@@ -119,7 +119,9 @@ extension Worker {
   func piece(_ request: FetchFile) async throws -> FilePiece {
     let now = surroundings.clock.now
     for (replica, offer) in offers[request.shard] ?? [:] {
-      guard let file = offer.snapshot.files.first(where: { $0.record.number == request.file && $0.record.hash == request.hash }) else { continue }
+      guard let file = offer.snapshot.files.first(where: { $0.record.number == request.file && $0.record.hash == request.hash }) else {
+        continue
+      }
       offers[request.shard]?[replica]?.usedAt = now
       return try Self.piece(of: file.image, at: request.offset)
     }

@@ -132,7 +132,12 @@ public actor Worker: RPCResponder {
     else {
       throw TallyError(.dataDamaged, "file \(path) cannot be made from the shard's rows", hint: "Restore the shard from a copy.")
     }
-    surroundings.log.warning("file-fetched", ("shard", shard.description), ("file", path), ("reason", "it could not be made from the same rows"))
+    surroundings.log.warning(
+      "file-fetched",
+      ("shard", shard.description),
+      ("file", path),
+      ("reason", "it could not be made from the same rows")
+    )
     try await fetch(file, of: shard, from: address, to: path)
   }
 
@@ -350,7 +355,7 @@ public actor Worker: RPCResponder {
     case .execute(let execute): try await self.execute(execute, call)
     case .catalogChanged(let change):
       try await adopt(try Self.decodeCatalog(change.catalog))
-      try await untilServing(call.deadline)
+      if change.waits { try await untilServing(call.deadline) }
       try await call.reply(.done(Done(version: catalog.version)))
     case .append(let append): try await self.append(append, call)
     case .fetchReplica(let fetch): try await call.reply(.replicaManifest(try await offer(fetch)))

@@ -17,8 +17,7 @@ import WorkerNode
   @Option(help: "Data directory.") var data: String?
   @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
     setting("TALLY_LISTEN") ?? "127.0.0.1:7500"
-  @Option(help: "Address under which others reach this node, when it is not the one it listens on (a forwarder's).") var advertise: String? =
-    setting("TALLY_ADVERTISE")
+  @Option(help: "Address under which others reach this node, when it is not the one it listens on (a forwarder's).") var advertise: String?
   @Option(help: "Coordinators, host:port separated by commas.") var coordinators: String = setting("TALLY_COORDINATORS") ?? "127.0.0.1:7400"
   @Option(help: "Memory budget, for example 512MiB or 2GiB.") var memory: String = setting("TALLY_MEMORY") ?? "1GiB"
   @Option(help: "Seconds after which rows in memory are written to files at the latest.") var flushAfter: String =
@@ -41,7 +40,7 @@ import WorkerNode
       initializes: initializes,
       memory: try bytes(memory)
     )
-    if let advertise { settings.advertised = try loopback(advertise) }
+    if let advertise = advertise ?? setting("TALLY_ADVERTISE") { settings.advertised = try loopback(advertise) }
     guard let seconds = Int(flushAfter), (1...86_400).contains(seconds) else {
       throw ValidationError("--flush-after \"\(flushAfter)\" is not a number of seconds from 1 to 86400")
     }

@@ -25,7 +25,7 @@ struct ClusterCommand: AsyncParsableCommand {
     )
     @OptionGroup var place: Place
     @Option(help: "Number of workers.") var workers = 3
-    @Option(help: "Copies of every shard. Only 1 in this version.") var copies: Int?
+    @Option(help: "Copies of every shard, 1 to 5. Default: 1 with one worker, 2 with more.") var copies: Int?
     @Option(help: "First port: coordinator at P, workers at P+100, P+101, …") var portBase: UInt16 =
       7400
     @Option(help: "Memory budget of a worker, for example 512MiB or 2GiB.") var memory = "1GiB"
@@ -34,9 +34,8 @@ struct ClusterCommand: AsyncParsableCommand {
 
     func validate() throws {
       if workers < 1 || workers > 64 { throw ValidationError("--workers must be between 1 and 64") }
-      if let copies, copies != 1 {
-        throw ValidationError("--copies \(copies): this version keeps one copy a shard")
-      }
+      if let copies, !(1...5).contains(copies) { throw ValidationError("--copies must be between 1 and 5") }
+      if let copies, copies > workers { throw ValidationError("--copies \(copies) needs as many workers, not \(workers)") }
       if portBase < 1024 || portBase > 65000 {
         throw ValidationError("--port-base must be between 1024 and 65000")
       }
@@ -48,7 +47,7 @@ struct ClusterCommand: AsyncParsableCommand {
           directory: place.absolute,
           workers: workers,
           portBase: portBase,
-          settings: ["memory": memory]
+          settings: ["memory": memory, "copies": copies.map(String.init) ?? "auto"]
         )
         let cluster = LocalCluster(layout)
         try cluster.up(timeout: timeout)

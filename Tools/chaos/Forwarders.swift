@@ -43,7 +43,8 @@ final class Forwarders: Sendable {
   /// Listens in front of the nodes.
   init(_ nodes: [ForwardedNode]) throws {
     var ends: [Int32] = [0, 0]
-    guard pipe2(&ends, O_NONBLOCK | O_CLOEXEC) == 0 else { throw SocketFailure("pipe") }
+    guard pipe(&ends) == 0 else { throw SocketFailure("pipe") }
+    for end in ends { Socket.prepare(end) }
     wake = (ends[0], ends[1])
     let loop = ForwardingLoop(try nodes.map { ListeningNode($0, try Socket.listen($0.port)) }, wake: ends[0])
     Thread.detachNewThread { [self] in
@@ -109,9 +110,15 @@ enum Socket {
     return address
   }
   private static func make() throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     guard descriptor >= 0 else { throw SocketFailure("socket") }
+    prepare(descriptor)
     return descriptor
+  }
+  /// Non-blocking, and no child's.
+  static func prepare(_ descriptor: Int32) {
+    _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
   }
   private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32) {
     var one: Int32 = 1
@@ -132,8 +139,9 @@ enum Socket {
     return descriptor
   }
   static func accept(_ listener: Int32) -> Int32? {
-    let descriptor = accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue))
+    let descriptor = Glibc.accept(listener, nil, nil)
     guard descriptor >= 0 else { return nil }
+    prepare(descriptor)
     set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY)
     return descriptor
   }

@@ -123,7 +123,7 @@ final class ForwardingLoop: @unchecked Sendable {  // Confined to the thread tha
         node.listener = nil
       } else if node.listener == nil {
         // The port is ours; should it fail once, the next round tries again.
-        do { node.listener = try Socket.listen(node.node.port) } catch { print("forwarder of \(node.node.name): \(error)") }
+        do { node.listener = try Socket.listen(node.node.port) } catch { tell("forwarder of \(node.node.name): \(error)") }
       }
     }
     for connection in connections where rules.resets.contains(connection.inwardLink) || rules.resets.contains(connection.outwardLink) {
@@ -140,7 +140,7 @@ final class ForwardingLoop: @unchecked Sendable {  // Confined to the thread tha
         }
         connections.append(ForwardedConnection(node, near: near, far: far))
       } catch {
-        print("forwarder of \(node.node.name): \(error)")
+        tell("forwarder of \(node.node.name): \(error)")
         Socket.reset(near)
       }
     }
@@ -207,7 +207,7 @@ final class ForwardingLoop: @unchecked Sendable {  // Confined to the thread tha
     while !connection.isBroken, let first = passage.queue.first, first.due <= now {
       let offset = passage.sentOfFirst
       let count = first.bytes.withUnsafeBytes { raw in
-        Glibc.send(descriptor, raw.baseAddress.map { $0 + offset }, raw.count - offset, Int32(MSG_NOSIGNAL.rawValue))
+        Glibc.send(descriptor, raw.baseAddress.map { $0 + offset }, raw.count - offset, Int32(MSG_NOSIGNAL))
       }
       if count < 0 {
         // ENOTCONN: the connection to the node is still being made.

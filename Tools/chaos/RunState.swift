@@ -37,7 +37,7 @@ final class RunState: Sendable {
     self.settings = settings
     self.url = url
     let started = started
-    ledger = Ledger { print("\(Self.text(ContinuousClock.now - started))  VIOLATION \($0)") }
+    ledger = Ledger { tell("\(Self.text(ContinuousClock.now - started))  VIOLATION \($0)") }
   }
   /// Seconds since the run began.
   var elapsed: Double { (ContinuousClock.now - started) / .seconds(1) }
@@ -47,7 +47,7 @@ final class RunState: Sendable {
   func chance(_ purpose: String, _ number: Int = 0) -> Chance { Chance(seed: settings.seed).fork(purpose, number) }
   func newLoadID() -> Int64 { nextLoad.wrappingAdd(1, ordering: .relaxed).oldValue }
   /// Tells what happens.
-  func say(_ what: String) { print("\(Self.text(ContinuousClock.now - started))  \(what)") }
+  func say(_ what: String) { tell("\(Self.text(ContinuousClock.now - started))  \(what)") }
   private static func text(_ time: Duration) -> String { String(format: "%7.2f", time / .seconds(1)) }
 
   /// Runs `body` with a client until it returns; when no coordinator can be reached to begin with, tries again.
@@ -126,3 +126,6 @@ func blocking<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async thr
     Thread.detachNewThread { continuation.resume(with: Result(catching: body)) }
   }
 }
+
+/// Writes a line at once, whatever standard output is.
+func tell(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }

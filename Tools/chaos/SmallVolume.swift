@@ -53,7 +53,7 @@ struct SmallVolume: Sendable {
     guard let mounts = FileManager.default.contents(atPath: "/proc/mounts").map({ String(decoding: $0, as: UTF8.self) }) else { return }
     for line in mounts.split(separator: "\n") {
       let parts = line.split(separator: " ")
-      if parts.count > 1 && parts[1].hasPrefix(directory + "/") { umount2(String(parts[1]), Int32(MNT_DETACH.rawValue)) }
+      if parts.count > 1 && parts[1].hasPrefix(directory + "/") { umount2(String(parts[1]), Int32(MNT_DETACH)) }
     }
   }
   private static func run(_ program: String, _ arguments: [String]) throws {
