@@ -81,7 +81,8 @@ public struct ClusterLayout: Sendable, Equatable {
     }
     return layout
   }
-  func save() throws {
+  /// Writes cluster.conf: from then on the directory holds this cluster.
+  public func save() throws {
     var text = ""
     for node in nodes { text += "\(node.name) \(node.isCoordinator ? "coordinator" : "worker") \(node.address)\n" }
     for (name, value) in settings.sorted(by: { $0.key < $1.key }) { text += "setting \(name) \(value)\n" }

@@ -42,6 +42,7 @@ final class ChaosCluster: Sendable {
     } else {
       forwarders = nil
     }
+    try shape.save()
     var volume: SmallVolume?
     if settings.faults.contains(.full), let last = shape.nodes.last {
       do { volume = try SmallVolume(for: last.name, directory: shape.dataDirectory(last), image: settings.directory + "/small-volume") } catch {

@@ -30,7 +30,7 @@ import Launcher
     @Option(help: "Clients that send loads.") var clients = 3
     @Option(help: "Kinds of faults, separated by commas.") var faults = "all"
     @Option(help: "Directory of the cluster; it must be empty or not exist.") var dir: String?
-    @Option(help: "First port; forwarders take those 50 above.") var portBase: UInt16 = 17_400
+    @Option(help: "First port; forwarders take those 50 above.") var portBase: UInt16 = 8400
     @Option(help: "Memory budget of a worker.") var memory = "256MiB"
     @Option(help: "Writes the report there as JSON.") var report: String?
     @Flag(help: "Leaves the data and logs in place.") var keep = false

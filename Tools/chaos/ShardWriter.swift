@@ -51,6 +51,7 @@ struct ShardWriter: Sendable {
 
   /// Writes until the run stops; when its load is cut off it begins another.
   func write() async throws {
+    run.gaps.expectWrites(to: shard)
     while !run.isStopping {
       let load = Load(
         id: run.newLoadID(),
@@ -115,6 +116,8 @@ final class WriteGaps: Sendable {
   }
   private struct State {
     var shards: [ShardState] = []
+    /// Shards that somebody writes to.
+    var written: Set<Int64> = []
     var open: [Int64: [Fault]] = [:]
     var gaps: [String: [Double]] = [:]
   }
@@ -124,12 +127,12 @@ final class WriteGaps: Sendable {
 
   /// Takes the newest list of shards.
   func adopt(_ shards: [ShardState]) { state.withLock { $0.shards = shards } }
-  var shards: [ShardState] { state.withLock { $0.shards } }
+  func expectWrites(to shard: Int64) { state.withLock { _ = $0.written.insert(shard) } }
   /// A fault hits nodes now.
   func hit(_ nodes: [String], _ kind: String) {
     let now = ContinuousClock.now
     state.withLock { state in
-      for shard in state.shards where nodes.contains(shard.primary) {
+      for shard in state.shards where nodes.contains(shard.primary) && state.written.contains(shard.id) {
         state.open[shard.id, default: []].append(Fault(kind: kind, time: now))
       }
     }
