@@ -177,6 +177,7 @@ let package = Package(
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("ReplicationTests", "Replication"),
     tests("SimulationTests", "Simulation"),
+    tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ModelCheckTests", "ReplicationModel"),

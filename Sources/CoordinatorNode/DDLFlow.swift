@@ -57,6 +57,7 @@ extension Coordinator {
       choice = .existing(group)
     case .automatic, .none:
       choice = plan.colocation == .none ? .separate : .standard
+      try await untilFleetKnown()
       let now = surroundings.clock.now
       placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isUp($0, at: now) }
     }

@@ -7,7 +7,7 @@
 import Capabilities
 import Model
 import RPC
-public import Wire
+import Wire
 
 extension Coordinator {
   /// Pause between two looks at the shards.
@@ -21,16 +21,25 @@ extension Coordinator {
 
   // MARK: Suspicion
 
-  /// A worker's connection ended: is it gone?
-  public func disconnected(_ peer: PeerIdentity) async {
-    // By name: a connection made to register does not know the node's number yet.
-    guard peer.role == .worker, let node = await log.catalog.snapshot.nodes.first(where: { $0.name == peer.name }),
-      let address = NetworkAddress(node.address), let heard = fleet.workers[node.id]?.incarnation
-    else { return }
-    guard let reason = await refusal(of: address), fleet.workers[node.id]?.incarnation == heard else { return }
-    fleet.lost(node.id)
-    surroundings.log.warning("worker-gone", ("worker", peer.name), ("reason", reason))
-    await order()
+  /// Looks at workers whose connection ended, until cancelled: are they gone?
+  func keepWatch() async throws {
+    while let address = try await pool.lost.receive() {
+      guard await log.isLeader, let node = await log.catalog.snapshot.nodes.first(where: { $0.address == address.description }),
+        let heard = fleet.workers[node.id]?.incarnation, let reason = await refusal(of: address),
+        fleet.workers[node.id]?.incarnation == heard
+      else { continue }
+      fleet.lost(node.id)
+      surroundings.log.warning("worker-gone", ("worker", node.name), ("reason", reason))
+      await order()
+    }
+  }
+  /// Keeps a connection to every worker, so that its end is noticed.
+  private func holdConnections(_ snapshot: CatalogSnapshot, _ now: Instant) async {
+    for node in snapshot.nodes where node.role == .worker && fleet.isUp(node.id, at: now) {
+      guard let address = NetworkAddress(node.address) else { continue }
+      // One that is not reached now is tried again in a second; silence tells if it is down.
+      do { _ = try await pool.connection(to: address, deadline: now + Self.probeTimeout) } catch { continue }
+    }
   }
   /// Why nothing answers at an address; nil when something does, or may be slow: then silence will tell. The first try may only find out
   /// that a connection from before is broken.
@@ -70,6 +79,7 @@ extension Coordinator {
       await order()
       if now - copiesSeen > Self.copiesInterval {
         copiesSeen = now
+        await holdConnections(await log.catalog.snapshot, now)
         await tendCopies()
       }
     }

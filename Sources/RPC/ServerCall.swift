@@ -16,12 +16,6 @@ public import Wire
 public protocol RPCResponder: Sendable {
   /// Answers `request` through `call`; what it throws is sent to the client as the answer.
   func respond(to request: Message, call: ServerCall) async throws
-  /// A connection of that node, or client, has ended.
-  func disconnected(_ peer: PeerIdentity) async
-}
-extension RPCResponder {
-  /// Nothing by default.
-  public func disconnected(_ peer: PeerIdentity) async {}
 }
 
 /// A request being answered.

@@ -52,12 +52,6 @@ final class ServerConnection: Sendable {
   }
   /// Serves; returns the reason when the client must be told one.
   private func serve(_ group: inout DiscardingTaskGroup) async -> TallyError? {
-    var known: PeerIdentity?
-    let reason = await serve(&group, &known)
-    if let known { await server.responder.disconnected(known) }
-    return reason
-  }
-  private func serve(_ group: inout DiscardingTaskGroup, _ known: inout PeerIdentity?) async -> TallyError? {
     do {
       var assembler = FrameAssembler()
       let limit = server.clock.now + server.options.connectTimeout
@@ -67,7 +61,6 @@ final class ServerConnection: Sendable {
       }
       assembler = rest
       let peer = try welcome(hello)
-      known = peer
       assembler.payloadLimit = Limits.frameBytesMax
       group.addTask { await self.keepHouse() }
       while true {

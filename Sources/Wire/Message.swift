@@ -9,6 +9,7 @@
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
+//                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
 
@@ -62,6 +63,11 @@ public enum Message: Sendable, Equatable {
   case replicaManifest(ReplicaManifest)
   case fetchFile(FetchFile)
   case filePiece(FilePiece)
+  case raft(RaftEnvelope)
+  case joinGroup(JoinGroup)
+  case joinedGroup(JoinedGroup)
+  case readIndex(ReadIndex)
+  case readIndexReply(ReadIndexReply)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -96,6 +102,11 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest: 28
     case .fetchFile: 29
     case .filePiece: 30
+    case .raft: 40
+    case .joinGroup: 41
+    case .joinedGroup: 42
+    case .readIndex: 43
+    case .readIndexReply: 44
     }
   }
   /// What it carries.
@@ -131,6 +142,11 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest(let content): content
     case .fetchFile(let content): content
     case .filePiece(let content): content
+    case .raft(let content): content
+    case .joinGroup(let content): content
+    case .joinedGroup(let content): content
+    case .readIndex(let content): content
+    case .readIndexReply(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -218,6 +234,11 @@ public enum MessageFormat {
     case 28: message = .replicaManifest(try ReplicaManifest.decode(&reader, body: body))
     case 29: message = .fetchFile(try FetchFile.decode(&reader, body: body))
     case 30: message = .filePiece(try FilePiece.decode(&reader, body: body))
+    case 40: message = .raft(try RaftEnvelope.decode(&reader, body: body))
+    case 41: message = .joinGroup(try JoinGroup.decode(&reader, body: body))
+    case 42: message = .joinedGroup(try JoinedGroup.decode(&reader, body: body))
+    case 43: message = .readIndex(try ReadIndex.decode(&reader, body: body))
+    case 44: message = .readIndexReply(try ReadIndexReply.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

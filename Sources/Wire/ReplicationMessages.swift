@@ -101,7 +101,7 @@ public struct Appended: MessageContent {
   public var incarnation: Incarnation
   /// Entries up to here are applied, so they equal every other copy's.
   public var applied: LogPosition
-  /// The copy's log is on disk up to here.
+  /// When it matches, the copy's log is on disk and equal up to here; when it does not, its log ends here.
   public var durable: LogPosition
   /// Makes the message.
   public init(

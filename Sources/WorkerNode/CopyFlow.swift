@@ -35,7 +35,7 @@ extension Worker {
     case .reject: return try await call.reply(.appended(answer(.rejected, request, host)))
     case .mismatch:
       host.hear(request.epoch)
-      return try await call.reply(.appended(answer(.mismatch, request, host)))
+      return try await call.reply(.appended(answer(.mismatch, request, host, durable: host.store.head.position)))
     case .accept: break
     }
     if host.primary?.epoch == request.epoch {

@@ -58,12 +58,16 @@ extension Worker {
     }
   }
 
-  /// Asks a coordinator, trying the others when one cannot be reached.
+  /// Asks a coordinator, trying the others when one cannot be reached; the one that answered last is asked first.
   func askCoordinator(_ request: Message, timeout: Duration = .seconds(5)) async throws -> Message {
     var failure = TallyError(.unavailable, "no coordinator is known")
-    for coordinator in settings.coordinators {
+    let (all, first) = (settings.coordinators, answeringCoordinator)
+    for at in all.indices {
+      let turn = (first + at) % all.count
       do {
-        return try await pool.call(request, to: coordinator, deadline: surroundings.clock.now + timeout)
+        let reply = try await pool.call(request, to: all[turn], deadline: surroundings.clock.now + timeout)
+        answeringCoordinator = turn
+        return reply
       } catch let error as TallyError where error.isRetryable { failure = error }
     }
     throw failure

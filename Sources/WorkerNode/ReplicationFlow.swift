@@ -159,21 +159,32 @@ extension Worker {
       return last.position < host.store.head.position
     case .mismatch:
       (link.silentSince, link.isGone) = (nil, false)
-      let next = LogPlace.applied(answer.applied)
-      // What it has applied is equal everywhere: if that is refused too, its log is another one.
-      if previous == next { link.needsCheckpoint = true }
-      link.cursor = next
-      return true
+      link.cursor = try await start(after: previous, answer, host)
+      return host.primary != nil
     case .empty:
       // It answers, but it has nothing: it does not count as being there.
       if link.silentSince == nil { link.silentSince = surroundings.clock.now }
-      if !link.needsCheckpoint { link.cursor = nil }
+      (link.cursor, link.needsCheckpoint) = (nil, false)
       return false
     case .rejected:
       // There is a later epoch, and so another primary, perhaps here.
       try await fetchCatalog()
       return false
     }
+  }
+
+  /// Where to begin with a copy whose log does not have `refused`: at what is applied here, if its log reaches so far; at the end of its log,
+  /// if the journal has that entry; else behind what it has applied, which is equal everywhere.
+  private func start(after refused: LogPlace, _ answer: Appended, _ host: ShardHost) async throws -> LogPlace {
+    let applied = host.store.applied.position
+    let end = min(answer.durable, applied)
+    if end > answer.applied, end < refused.position {
+      if end == applied, let place = host.place(at: applied) { return place }
+      if let entry = try await journal.entries(of: host.id, from: end, bytes: 1).first {
+        return LogPlace(position: entry.position, epoch: entry.epoch, chain: entry.chain)
+      }
+    }
+    return .applied(answer.applied)
   }
 
   // MARK: Who counts

@@ -92,6 +92,8 @@ public actor Worker: RPCResponder {
   var catchingUp: Set<ShardID> = []
   /// Checkpoints that other copies fetch from here.
   var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
+  /// Which coordinator of the list answered last.
+  var answeringCoordinator = 0
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []

@@ -25,13 +25,11 @@ final class ChaosCluster: Sendable {
   init(_ settings: ChaosSettings, say: (String) -> Void) throws {
     var shape = ClusterLayout(
       directory: settings.directory,
+      coordinators: settings.coordinators,
       workers: settings.workers,
       portBase: settings.portBase,
       settings: ["memory": settings.memory]
     )
-    guard settings.coordinators == shape.nodes.count(where: \.isCoordinator) else {
-      throw LaunchFailure("--coordinators \(settings.coordinators): this launcher starts 1")
-    }
     if settings.copies > 0 { shape.settings["copies"] = "\(settings.copies)" }
     try FileManager.default.createDirectory(atPath: settings.directory, withIntermediateDirectories: true)
     if settings.faults.contains(where: \.needsForwarder) {

@@ -38,6 +38,7 @@ import Launcher
     func validate() throws {
       if FaultKind.list(faults) == nil { throw ValidationError("--faults \(faults): there are \(FaultKind.allCases.map(\.rawValue))") }
       if !(1...16).contains(workers) { throw ValidationError("--workers must be between 1 and 16") }
+      if ![1, 3, 5].contains(coordinators) { throw ValidationError("--coordinators must be 1, 3 or 5") }
       if !(0...5).contains(copies) || copies > workers { throw ValidationError("--copies must be between 0 and the number of workers") }
       if !(0.01...1440).contains(minutes) { throw ValidationError("--minutes must be between 0.01 and 1440") }
       if !(1024...60_000).contains(portBase) { throw ValidationError("--port-base must be between 1024 and 60000") }
@@ -83,7 +84,7 @@ import Launcher
       if let report { try found.write(to: report) }
       if keepsData { tell("data and logs are in \(directory)") }
       if !isClean {
-        tell("replay: chaos --seed \(seed) --minutes \(minutes) --workers \(workers) --copies \(copies) --shards \(shards) --clients \(clients) --faults \(faults)")
+        tell("replay: chaos --seed \(seed) --minutes \(minutes) --workers \(workers) --coordinators \(coordinators) --copies \(copies) --shards \(shards) --clients \(clients) --faults \(faults)")
         throw ExitCode(1)
       }
     }
