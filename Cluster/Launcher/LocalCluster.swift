@@ -118,7 +118,9 @@ public struct LocalCluster: Sendable {
     ]
     let coordinators = layout.nodes.filter(\.isCoordinator)
     if node.isCoordinator {
-      if coordinators.count > 1 { arguments += ["--peers", coordinators.map { "\($0.name)=\(layout.reachedAt($0))" }.joined(separator: ",")] }
+      if coordinators.count > 1 {
+        arguments += ["--peers", coordinators.map { "\($0.name)=\(layout.reachedAt($0))" }.joined(separator: ",")]
+      }
       if let copies = layout.settings["copies"] { arguments += ["--copies", copies] }
       if let seconds = layout.settings["dead-after"] { arguments += ["--dead-after", seconds] }
     } else {

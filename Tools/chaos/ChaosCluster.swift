@@ -43,7 +43,9 @@ final class ChaosCluster: Sendable {
     try shape.save()
     var volume: SmallVolume?
     if settings.faults.contains(.full), let last = shape.nodes.last {
-      do { volume = try SmallVolume(for: last.name, directory: shape.dataDirectory(last), image: settings.directory + "/small-volume") } catch {
+      do {
+        volume = try SmallVolume(for: last.name, directory: shape.dataDirectory(last), image: settings.directory + "/small-volume")
+      } catch {
         say("no fault `full`: \(error)")
       }
     }
@@ -122,7 +124,8 @@ final class ChaosCluster: Sendable {
     var missing = "nothing was asked"
     while ContinuousClock.now < end {
       do {
-        missing = try await TallyClient.with(url) { client in try await Self.missing(client, copies: copies, workers: self.workers.count) } ?? ""
+        missing =
+          try await TallyClient.with(url) { client in try await Self.missing(client, copies: copies, workers: self.workers.count) } ?? ""
         if missing.isEmpty { return nil }
       } catch let error as TallyError { missing = "\(error)" }
       try await Task.sleep(for: .milliseconds(100))

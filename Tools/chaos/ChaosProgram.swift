@@ -30,7 +30,7 @@ import Launcher
     @Option(help: "Clients that send loads.") var clients = 3
     @Option(help: "Kinds of faults, separated by commas.") var faults = "all"
     @Option(help: "Directory of the cluster; it must be empty or not exist.") var dir: String?
-    @Option(help: "First port; forwarders take those 50 above.") var portBase: UInt16 = 8400
+    @Option(help: "First port; forwarders take those 50 above. Default: the first from 8400 on with enough free ones.") var portBase: UInt16?
     @Option(help: "Memory budget of a worker.") var memory = "256MiB"
     @Option(help: "Writes the report there as JSON.") var report: String?
     @Flag(help: "Leaves the data and logs in place.") var keep = false
@@ -41,7 +41,7 @@ import Launcher
       if ![1, 3, 5].contains(coordinators) { throw ValidationError("--coordinators must be 1, 3 or 5") }
       if !(0...5).contains(copies) || copies > workers { throw ValidationError("--copies must be between 0 and the number of workers") }
       if !(0.01...1440).contains(minutes) { throw ValidationError("--minutes must be between 0.01 and 1440") }
-      if !(1024...60_000).contains(portBase) { throw ValidationError("--port-base must be between 1024 and 60000") }
+      if let portBase, !(1024...60_000).contains(portBase) { throw ValidationError("--port-base must be between 1024 and 60000") }
       if !(1...256).contains(shards) || !(1...32).contains(clients) { throw ValidationError("--shards 1 to 256, --clients 1 to 32") }
     }
 
@@ -63,7 +63,7 @@ import Launcher
         clients: clients,
         faults: FaultKind.list(faults) ?? [],
         directory: directory,
-        portBase: portBase,
+        portBase: try portBase ?? ChaosProgram.freePorts(coordinators: coordinators, workers: workers),
         memory: memory
       )
       // A directory on tmpfs is good enough here: what is tested is the loss of processes, not of power.
@@ -84,10 +84,19 @@ import Launcher
       if let report { try found.write(to: report) }
       if keepsData { tell("data and logs are in \(directory)") }
       if !isClean {
-        tell("replay: chaos --seed \(seed) --minutes \(minutes) --workers \(workers) --coordinators \(coordinators) --copies \(copies) --shards \(shards) --clients \(clients) --faults \(faults)")
+        tell(
+          "replay: chaos --seed \(seed) --minutes \(minutes) --workers \(workers) --coordinators \(coordinators) --copies \(copies) --shards \(shards) --clients \(clients) --faults \(faults)"
+        )
         throw ExitCode(1)
       }
     }
+  }
+
+  /// The first port of a run: those of coordinators, workers and their forwarders are free.
+  fileprivate static func freePorts(coordinators: Int, workers: Int) throws -> UInt16 {
+    let offsets = (0..<coordinators).flatMap { [$0 * 10, $0 * 10 + 50] } + (0..<workers).flatMap { [$0 + 100, $0 + 150] }
+    for base in stride(from: UInt16(8400), to: 10_800, by: 200) where offsets.allSatisfy({ Socket.isFree(base + UInt16($0)) }) { return base }
+    throw LaunchFailure("no free ports between 8400 and 10800: give --port-base")
   }
 
   struct Watch: ParsableCommand {

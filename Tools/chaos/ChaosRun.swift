@@ -71,7 +71,9 @@ struct ChaosRun {
       _ = try await run.withClient("chaos-watch") { client in
         while !run.isStopping {
           try await cluster.lookForEnded(run.ledger)
-          do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError where error.isRetryable {
+          do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError
+            where error.isRetryable
+          {
             run.figures.count("lists refused")
           }
           try await Task.sleep(for: .milliseconds(200))

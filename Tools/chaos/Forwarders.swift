@@ -138,6 +138,11 @@ enum Socket {
     }
     return descriptor
   }
+  /// True when somebody could listen on a port now.
+  static func isFree(_ port: UInt16) -> Bool {
+    do { close(try listen(port)) } catch { return false }
+    return true
+  }
   static func accept(_ listener: Int32) -> Int32? {
     let descriptor = Glibc.accept(listener, nil, nil)
     guard descriptor >= 0 else { return nil }

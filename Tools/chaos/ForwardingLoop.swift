@@ -95,8 +95,28 @@ final class ForwardingLoop: @unchecked Sendable {  // Confined to the thread tha
       let now = ContinuousClock.now
       let first = polled.count
       for connection in connections {
-        polled.append(interest(connection.near, reads: connection.inward, connection.inwardLink, writes: connection.outward, connection.outwardLink, rules, now))
-        polled.append(interest(connection.far, reads: connection.outward, connection.outwardLink, writes: connection.inward, connection.inwardLink, rules, now))
+        polled.append(
+          interest(
+            connection.near,
+            reads: connection.inward,
+            connection.inwardLink,
+            writes: connection.outward,
+            connection.outwardLink,
+            rules,
+            now
+          )
+        )
+        polled.append(
+          interest(
+            connection.far,
+            reads: connection.outward,
+            connection.outwardLink,
+            writes: connection.inward,
+            connection.inwardLink,
+            rules,
+            now
+          )
+        )
       }
       let isHolding = connections.contains { !$0.inward.queue.isEmpty || !$0.outward.queue.isEmpty }
       poll(&polled, UInt(polled.count), isHolding ? 3 : 1000)

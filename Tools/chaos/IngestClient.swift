@@ -87,6 +87,10 @@ struct IngestClient: Sendable {
   ) async throws -> Bool {
     let sent = SentTimes()
     let (run, ledger) = (run, run.ledger)
+    let taken: @Sendable (Int) -> Void = { batch in
+      ledger.acknowledged(BatchName(load: load.id, batch: Int64(batch)))
+      if let time = sent.time(of: batch) { run.figures.took("acknowledged", ContinuousClock.now - time) }
+    }
     do {
       let summary = try await client.ingest(
         into: EventTable.name,
@@ -94,10 +98,7 @@ struct IngestClient: Sendable {
         producer: load.name,
         batchRows: load.batchRows,
         patience: Self.patience,
-        acknowledged: { batch in
-          ledger.acknowledged(BatchName(load: load.id, batch: Int64(batch)))
-          if let time = sent.time(of: batch) { run.figures.took("acknowledged", ContinuousClock.now - time) }
-        }
+        acknowledged: taken
       ) { sink in
         for batch in 0..<load.batches {
           let rows = load.rows(of: batch)

@@ -116,7 +116,9 @@ final class Ledger: Sendable {
         }
         let expected = entry.parts[at].expected
         if one.part != expected {
-          broken.append("\(what): of \(one.name) for tenant \(expected.tenant) there is \(Self.text(one.part)), sent was \(Self.text(expected))")
+          broken.append(
+            "\(what): of \(one.name) for tenant \(expected.tenant) there is \(Self.text(one.part)), sent was \(Self.text(expected))"
+          )
         }
         seen.insert(one.name)
         seenParts[one.name, default: []].insert(expected.tenant)

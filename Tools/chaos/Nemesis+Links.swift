@@ -41,7 +41,7 @@ extension Nemesis {
       let rest = names.filter { !half.contains($0) }
       (cut, what) = (links(half, rest), "\(half.joined(separator: " ")) from \(rest.joined(separator: " "))")
     }
-    let time = chance.milliseconds(500...9000)
+    let time = chance.milliseconds(chance.percent(70) ? 500...4000 : 4000...9000)
     begin(.net, "cut \(what) for \(time)")
     run.gaps.hit(isolated, "cut off 0.5-9 s")
     forwarders.cut(cut)

@@ -58,7 +58,7 @@ final class Nemesis: Sendable {
       } else {
         try await hit(first, own)
       }
-      try await Task.sleep(for: chance.milliseconds(chance.percent(20) ? 20...200 : 300...3500))
+      try await Task.sleep(for: chance.milliseconds(chance.percent(30) ? 20...200 : 200...2500))
     }
   }
 
@@ -129,7 +129,7 @@ final class Nemesis: Sendable {
   private func freeze(_ chance: inout Chance) async throws {
     guard let victims = take(1, of: cluster.names, &chance) else { return }
     defer { giveBack(victims) }
-    let time = chance.milliseconds(1000...10_000)
+    let time = chance.milliseconds(chance.percent(70) ? 1000...4000 : 4000...10_000)
     begin(.stop, "stop \(victims[0]) for \(time)")
     run.gaps.hit(victims, "stop 1-10 s")
     cluster.signal(victims[0], SIGSTOP)

@@ -19,7 +19,9 @@ struct Report {
     let (figures, ledger) = (run.figures, run.ledger)
     func line(_ name: String, _ text: String) { tell("  \(name.padding(toLength: 28, withPad: " ", startingAt: 0))\(text)") }
     func list(_ pairs: [(String, Int)]) -> String { pairs.map { "\($0.0) \($0.1)" }.joined(separator: ", ") }
-    tell("\nseed \(run.settings.seed), \(Int(loadedSeconds)) s of faults, \(run.settings.workers) workers, copies \(run.settings.copies == 0 ? "auto" : "\(run.settings.copies)")")
+    tell(
+      "\nseed \(run.settings.seed), \(Int(loadedSeconds)) s of faults, \(run.settings.workers) workers, copies \(run.settings.copies == 0 ? "auto" : "\(run.settings.copies)")"
+    )
     line("faults", list(figures.counts(after: "fault ")))
     line("rows acknowledged", "\(ledger.acknowledgedRows), \(Int(rowsPerSecond)) a second")
     line("batches", "\(ledger.sentBatches) sent, \(ledger.acknowledgedBatches) acknowledged, \(ledger.unknownBatches) of unknown outcome")
@@ -27,7 +29,10 @@ struct Report {
     line("rows recognised again", "\(figures.count(of: "rows recognised")), \(figures.count(of: "retries")) retries")
     line("answers judged", list(figures.counts(after: "answers: ")))
     line("refused", list(figures.counts(after: "refusals: ")))
-    line("small tables", "\(figures.count(of: "small tables made")) made, \(figures.count(of: "small tables dropped")) dropped, \(figures.count(of: "inserts")) inserts")
+    line(
+      "small tables",
+      "\(figures.count(of: "small tables made")) made, \(figures.count(of: "small tables dropped")) dropped, \(figures.count(of: "inserts")) inserts"
+    )
     for name in Self.latencies where figures.times(of: name).count > 0 { line(name, figures.times(of: name).text) }
     for (kind, gaps) in run.gaps.all { line("write gap, \(kind)", gaps.text) }
     if !run.gaps.open.isEmpty { line("shards still without writes", run.gaps.open.map { "\($0)" }.joined(separator: " ")) }
@@ -38,7 +43,9 @@ struct Report {
   /// Writes it to a file.
   func write(to path: String) throws {
     let (figures, ledger) = (run.figures, run.ledger)
-    func object(_ times: Distribution) -> [String: Any] { ["count": times.count, "p50_ms": times.p50, "p99_ms": times.p99, "max_ms": times.max] }
+    func object(_ times: Distribution) -> [String: Any] {
+      ["count": times.count, "p50_ms": times.p50, "p99_ms": times.p99, "max_ms": times.max]
+    }
     func object(_ pairs: [(String, Int)]) -> [String: Int] { Dictionary(pairs, uniquingKeysWith: +) }
     let settings = run.settings
     let report: [String: Any] = [

@@ -38,7 +38,10 @@ struct SchemaLoop: Sendable {
         }
       }
     }
-    for table in tables { run.figures.count("small tables left"); leftOver(table) }
+    for table in tables {
+      run.figures.count("small tables left")
+      leftOver(table)
+    }
   }
   private func leftOver(_ table: SmallTable) {
     run.smallTables.withLock { $0.append((table.name, table.acknowledgedRows...table.sentRows)) }

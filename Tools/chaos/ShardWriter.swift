@@ -76,19 +76,20 @@ struct ShardWriter: Sendable {
     let acknowledged = Mutex(-1)
     let (run, ledger, shard) = (run, run.ledger, shard)
     let begun = Mutex(ContinuousClock.now)
+    let taken: @Sendable (Int) -> Void = { batch in
+      let now = ContinuousClock.now
+      ledger.acknowledged(BatchName(load: load.id, batch: Int64(batch)))
+      let begin = begun.withLock { $0 }
+      run.figures.took("small batch acknowledged", now - begin)
+      run.gaps.acknowledged(shard, begun: begin, at: now)
+      acknowledged.withLock { $0 = batch }
+    }
     _ = try await client.ingest(
       into: EventTable.name,
       columns: EventTable.columns,
       producer: load.name,
       batchRows: Self.rows,
-      acknowledged: { batch in
-        let now = ContinuousClock.now
-        ledger.acknowledged(BatchName(load: load.id, batch: Int64(batch)))
-        let begin = begun.withLock { $0 }
-        run.figures.took("small batch acknowledged", now - begin)
-        run.gaps.acknowledged(shard, begun: begin, at: now)
-        acknowledged.withLock { $0 = batch }
-      }
+      acknowledged: taken
     ) { sink in
       var batch = 0
       while !run.isStopping {
