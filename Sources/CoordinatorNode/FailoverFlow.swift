@@ -114,11 +114,12 @@ extension Coordinator {
       } catch { return }
     }
   }
-  /// Its primary is down, or says that its data are damaged while another copy counts too.
+  /// Its primary is down, has lost its copy, or says that it is damaged, while another copy counts.
   private func needsPrimary(_ shard: ShardRecord, _ now: Instant) -> Bool {
-    guard fleet.isUp(shard.primary, at: now) else { return true }
-    guard let report = fleet.report(shard), !report.damage.isEmpty, report.epoch == Epoch(0) else { return false }
-    return shard.inSync.count + shard.eligible.count > 1
+    guard (shard.inSync + shard.eligible).contains(where: { $0.node != shard.primary }) else { return false }
+    if !fleet.isUp(shard.primary, at: now) || !shard.inSync.contains(where: { $0.node == shard.primary }) { return true }
+    guard let report = fleet.report(shard) else { return false }
+    return !report.damage.isEmpty && report.epoch == Epoch(0)
   }
   /// The copy that shall lead: in sync before eligible, sound, the longest log, on the node with the fewest primaries.
   private func candidate(for shard: ShardRecord, _ alive: [NodeID], _ primaries: [NodeID: Int]) -> ReplicaRecord? {
