@@ -4,6 +4,7 @@
 //   DIR/NAME/                   the node's data directory
 //   DIR/logs/NAME.log           its standard error
 //   DIR/NAME.pid                process id of the last start
+//   DIR/NAME.exit               how the last process ended that this program had started: `status 86`, `signal 9`
 internal import Foundation
 
 /// A node of a local cluster.
@@ -56,6 +57,7 @@ public struct ClusterLayout: Sendable, Equatable {
   public func dataDirectory(_ node: LocalNode) -> String { directory + "/" + node.name }
   /// Where a node writes its log.
   public func logFile(_ node: LocalNode) -> String { directory + "/logs/" + node.name + ".log" }
+  func exitFile(_ node: LocalNode) -> String { directory + "/" + node.name + ".exit" }
   func pidFile(_ node: LocalNode) -> String { directory + "/" + node.name + ".pid" }
   static func file(_ directory: String) -> String { directory + "/cluster.conf" }
 

@@ -52,4 +52,16 @@ extension LocalCluster {
   public func logEnd(_ name: String, lines: Int = 8) throws -> String {
     lastLines(tail(layout.logFile(try layout.node(name)), from: 0), lines)
   }
+
+  /// Writes down how a process ended.
+  func note(exit status: Int32, of node: LocalNode) {
+    let (signal, code) = (status & 0x7F, status >> 8 & 0xFF)
+    let text = signal == 0 ? "status \(code)" : "signal \(signal)"
+    // For people who look for the cause; the cluster does not depend on it.
+    _ = FileManager.default.createFile(atPath: layout.exitFile(node), contents: Data(text.utf8))
+  }
+  /// How the last process of a node ended, when this program had started it.
+  public func lastExit(_ name: String) throws -> String? {
+    FileManager.default.contents(atPath: layout.exitFile(try layout.node(name))).map { String(decoding: $0, as: UTF8.self) }
+  }
 }

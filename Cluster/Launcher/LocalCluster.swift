@@ -89,7 +89,10 @@ public struct LocalCluster: Sendable {
     else { return nil }
     // A killed child of ours stays a zombie until it is waited for.
     var status: Int32 = 0
-    if waitpid(pid, &status, WNOHANG) == pid { return nil }
+    if waitpid(pid, &status, WNOHANG) == pid {
+      note(exit: status, of: node)
+      return nil
+    }
     return pid
   }
   /// Sends a signal to a running node.

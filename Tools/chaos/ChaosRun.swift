@@ -38,7 +38,8 @@ struct ChaosRun {
       }
       for number in 1...2 { group.addTask { try await Reader(number: number, run: run).read() } }
       group.addTask { try await SchemaLoop(run: run).change() }
-      group.addTask { try await watch() }
+      group.addTask { try await watchProcesses() }
+      group.addTask { try await watchShards() }
       group.addTask {
         defer { run.stop() }
         let nemesis = Nemesis(run, cluster)
@@ -65,15 +66,19 @@ struct ChaosRun {
       for sql in EventTable.definition(shards: run.settings.shards) { try await client.execute(sql, deadline: .seconds(30)) }
     }
   }
-  /// Keeps an eye on processes and on who leads which shard.
-  private func watch() async throws {
+  /// Keeps an eye on processes.
+  private func watchProcesses() async throws {
+    while !run.isStopping {
+      try await cluster.lookForEnded(run)
+      try await Task.sleep(for: .milliseconds(100))
+    }
+  }
+  /// Keeps an eye on who leads which shard.
+  private func watchShards() async throws {
     while !run.isStopping {
       _ = try await run.withClient("chaos-watch") { client in
         while !run.isStopping {
-          try await cluster.lookForEnded(run.ledger)
-          do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError
-            where error.isRetryable
-          {
+          do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError where error.isRetryable {
             run.figures.count("lists refused")
           }
           try await Task.sleep(for: .milliseconds(200))

@@ -13,9 +13,15 @@ extension Nemesis {
     let time = chance.milliseconds(1000...6000)
     begin(.full, "the volume of \(volume.worker) is full for \(time)")
     run.gaps.hit([volume.worker], "volume full 1-6 s")
+    // It may refuse to go on, for its data's sake; with room again it comes back.
+    cluster.excuse(volume.worker, true)
     defer { volume.free() }
     try await blocking { try volume.fill() }
     try await Task.sleep(for: time)
+    volume.free()
+    try await Task.sleep(for: .milliseconds(500))
+    cluster.excuse(volume.worker, false)
+    try await start([volume.worker])
   }
 
   func destroy(_ kind: FaultKind, _ chance: inout Chance) async throws {
