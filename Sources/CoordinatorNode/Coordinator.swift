@@ -256,7 +256,7 @@ public actor Coordinator: RPCResponder {
     case .joinGroup(let join): try await call.reply(.joinedGroup(try await self.join(join)))
     case .register(let register): try await call.reply(.registered(try await self.register(register)))
     case .heartbeat(let beat): try await call.reply(.heartbeatReply(try await hear(beat)))
-    case .fetchCatalog(let fetch): try await call.reply(.catalogReply(await catalogReply(fetch)))
+    case .fetchCatalog(let fetch): try await call.reply(.catalogReply(try await catalogReply(fetch)))
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
     case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .refreshRollup(let refresh):

@@ -19,6 +19,8 @@ public struct WorkerSettings: Sendable {
   public var name: String
   /// Where it listens.
   public var listen: NetworkAddress
+  /// Where others reach it, when that is another address (a forwarder's); nil: where it listens.
+  public var advertised: NetworkAddress?
   /// Whom it registers with.
   public var coordinators: [NetworkAddress]
   /// Joins a cluster with an empty data directory.
@@ -234,12 +236,13 @@ public actor Worker: RPCResponder {
     serving: Promise<Void>,
     stop: Promise<Int32>
   ) async throws {
+    let reachedAt = settings.advertised ?? listener.address
     let previous = try await IncarnationFile.read(surroundings.disk)
     var identity = found
     var registered: Registered?
     if identity == nil {
       // Without an identity there is nothing to recover; the cluster gives one.
-      let reply = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, [])
+      let reply = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, [])
       identity = DataDirectory.Identity(cluster: reply.cluster, node: reply.node, name: settings.name, role: .worker)
       registered = reply
     }
@@ -285,7 +288,7 @@ public actor Worker: RPCResponder {
       ShardPosition(shard: $0.shard, replica: $0.replica, epoch: $0.head.epoch, last: $0.head.position)
     }
     if registered == nil {
-      registered = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, positions)
+      registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions)
     }
     guard let registered else { return }
     try await IncarnationFile.write(registered.incarnation, surroundings.disk)
