@@ -155,14 +155,18 @@ public actor Worker: RPCResponder {
   func perform(_ work: @escaping @Sendable (Worker) async throws -> Void) {
     invariant(duties.trySend(Duty(run: work)), "more duties than shards and copies can have")
   }
-  /// Carries duties until cancelled; then every role ends, so that nobody waits for a commit any more.
+  /// Carries duties until cancelled or one fails; then every role ends, so that nobody waits for a commit any more.
   func keepDuties() async throws {
     try await withThrowingDiscardingTaskGroup { group in
-      do {
-        while let duty = try await duties.receive() { group.addTask { try await duty.run(self) } }
-      } catch {
-        for host in orderedHosts { host.stepDown() }
-        throw error
+      defer { for host in orderedHosts { host.stepDown() } }
+      while let duty = try await duties.receive() {
+        group.addTask {
+          do { try await duty.run(self) } catch {
+            // Nothing else wakes the flow that receives them.
+            self.duties.finish()
+            throw error
+          }
+        }
       }
     }
   }
