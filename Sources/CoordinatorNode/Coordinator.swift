@@ -1,9 +1,10 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
-// The actor only dispatches; each flow has a file: DDLFlow (catalog changes), QueryFlow (SELECT), InsertFlow, Registration (workers),
+// The actor only dispatches; each flow has a file: DDLFlow (catalog changes), QueryFlow (SELECT), InsertFlow, StatementFlow, Registration (workers),
 // Listings. It holds no table data.
 import Bytes
 public import Capabilities
+import ClientCore
 import Columns
 import Model
 public import RPC
@@ -46,6 +47,8 @@ public actor Coordinator: RPCResponder {
   var statementSession = SessionID(0)
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
+  /// Statements over several shards that failed and have not ended everywhere.
+  let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
 
   init(
     _ surroundings: Surroundings,
@@ -124,6 +127,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { await pool.run() }
       try await coordinator.announce(listener.address)
       group.addTask { await server.serve(listener) }
+      group.addTask { try await coordinator.keepEnding() }
       surroundings.log.info(
         "ready",
         ("role", "coordinator"),

@@ -197,7 +197,7 @@ extension SyntaxBuilder {
       tape.matches(tag, "SelectStmt")
     else { throw unsupported("INSERT … DEFAULT VALUES is", relation) }
     guard let lists = child(query, "valuesLists") else {
-      throw unsupported("INSERT … SELECT is", query, hint: "Rollups do this by themselves: CREATE MATERIALIZED VIEW … WITH (rollup).")
+      return InsertSyntax(table: table, columns: columns, rows: [], query: try select(query, depth: 0))
     }
     try refuse(
       query,

@@ -214,8 +214,12 @@ struct SyntaxBuilder {
       }
     }
     guard let query = child(body, "query"), let (tag, inner) = tape.tagged(query) else { throw damaged(body) }
+    if tape.matches(tag, "InsertStmt"), !analyze {
+      let insert = try insert(inner)
+      if insert.query != nil { return .explainInsert(insert) }
+    }
     guard tape.matches(tag, "SelectStmt") else {
-      throw .sql("0A000", "EXPLAIN of anything but SELECT is not supported", position: position(inner))
+      throw .sql("0A000", "EXPLAIN of anything but SELECT and INSERT … SELECT is not supported", position: position(inner))
     }
     return .explain(try select(inner, depth: 0), analyze: analyze)
   }

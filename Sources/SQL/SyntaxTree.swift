@@ -21,6 +21,8 @@ public enum Statement: Sendable {
   case insert(InsertSyntax)
   case select(SelectSyntax)
   case explain(SelectSyntax, analyze: Bool)
+  /// EXPLAIN of INSERT … SELECT.
+  case explainInsert(InsertSyntax)
 }
 
 /// A name with its place.
@@ -96,7 +98,7 @@ public struct CreateRollupSyntax: Sendable {
   public var selectText: String
 }
 
-/// INSERT … VALUES.
+/// INSERT … VALUES or INSERT … SELECT.
 public struct InsertSyntax: Sendable {
   /// The table.
   public var table: NameSyntax
@@ -104,6 +106,8 @@ public struct InsertSyntax: Sendable {
   public var columns: [NameSyntax]?
   /// Rows; nil stands for DEFAULT.
   public var rows: [[ExpressionSyntax?]]
+  /// The query that gives them instead.
+  public var query: SelectSyntax?
 }
 
 /// A query: one SELECT or UNION ALL of several, with what applies to the whole.

@@ -15,9 +15,13 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case epochStart = 1
   /// Rows of one table, as the client sent them.
   case batch = 2
+  /// A part of a statement over several shards, invisible until its Commit.
   case stage = 3
+  /// A statement takes effect; only in its deciding shard.
   case decide = 4
+  /// What a statement staged here is there from this entry on.
   case commit = 5
+  /// What a statement staged here is gone.
   case abort = 6
   /// A delta of a rollup and its new watermark.
   case rollupCommit = 7
@@ -40,9 +44,10 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   /// Whether this version writes and understands the kind.
   public var isImplemented: Bool {
     switch self {
-    case .epochStart, .batch, .rollupCommit, .backfillCommit, .layout, .retentionDrop, .schemaBarrier, .keyExpiry, .cut:
+    case .epochStart, .batch, .stage, .decide, .commit, .abort, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
+      .schemaBarrier, .keyExpiry, .cut:
       true
-    case .stage, .decide, .commit, .abort, .delete, .tenantDelete, .digestProbe: false
+    case .delete, .tenantDelete, .digestProbe: false
     }
   }
 }

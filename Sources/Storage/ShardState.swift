@@ -61,6 +61,8 @@ public struct ShardState: Equatable, Sendable {
   public internal(set) var schema = ShardSchema()
   /// Keys that took effect.
   public internal(set) var dedup = DedupTable()
+  /// Statements over several shards.
+  public internal(set) var statements = StatementTable()
   /// By rollup.
   public internal(set) var rollups: [TableID: RollupState] = [:]
   /// Rows ever logged, by raw table.
@@ -106,9 +108,7 @@ public struct ShardState: Equatable, Sendable {
         )
       }
     case .batch(let record, _):
-      guard schema.table(record.table) != nil else {
-        throw TallyError(.staleCatalog, "table \(record.table) is not in this shard's schema (version \(schema.version))")
-      }
+      try requireTable(record.table)
     case .retentionDrop(let drop):
       if let known = retention[drop.relation], drop.before < known.before {
         throw TallyError(.internalError, "expiry of relation \(drop.relation) moves backwards")
@@ -117,7 +117,16 @@ public struct ShardState: Equatable, Sendable {
       guard schema.version >= self.schema.version else {
         throw TallyError(.staleCatalog, "the shard has schema version \(self.schema.version), not \(schema.version)")
       }
+    case .stage(let stage):
+      try statements.check(body)
+      if case .rows(let record, _) = stage.content { try requireTable(record.table) }
+    case .decide, .commit, .abort: try statements.check(body)
     case .epochStart, .layout, .keyExpiry: break
+    }
+  }
+  private func requireTable(_ table: TableID) throws(TallyError) {
+    guard schema.table(table) != nil else {
+      throw TallyError(.staleCatalog, "table \(table) is not in this shard's schema (version \(schema.version))")
     }
   }
   private static func gone(_ rollup: TableID) -> TallyError {
@@ -159,7 +168,24 @@ public struct ShardState: Equatable, Sendable {
       retention[drop.relation] = RetentionState(before: drop.before, logTime: entry.logTime)
       if let (rollup, level) = schema.level(drop.relation) { rollups[rollup.id]?.floors[level] = drop.before }
     case .schemaBarrier(let schema): adopt(schema)
-    case .keyExpiry(let through): dedup.expire(through: through)
+    case .keyExpiry(let through):
+      dedup.expire(through: through)
+      statements.expire(through: through)
+    case .stage(let stage): statements.stage(stage, entry)
+    case .decide(let decide): statements.decide(decide, entry)
+    case .commit(let statement): takeEffect(statements.end(statement, isCommitted: true, entry), entry)
+    case .abort(let abort): statements.end(abort.statement, isCommitted: false, doneBelow: abort.doneBelow, entry)
+    }
+  }
+  /// A statement's rows are there from its Commit entry on, and so are their keys.
+  private mutating func takeEffect(_ statement: OpenStatement?, _ commit: EntryMark) {
+    for piece in statement?.pieces ?? [] {
+      // Without its table, which was dropped meanwhile, there is nothing to add to.
+      guard case .rows(let record, _) = piece.stage.content, schema.table(record.table) != nil else { continue }
+      rowsLogged[record.table, default: 0] += UInt64(record.rows)
+      if let key = record.key {
+        dedup.record(key, contentHash: record.contentHash, at: commit.position, logTime: commit.logTime)
+      }
     }
   }
   private mutating func adopt(_ schema: ShardSchema) {

@@ -91,6 +91,7 @@ extension ShardStore {
       if applied.position == releasable { return false }
       checkpoint = applied
       steps = []
+      stepBytes = 0
       try await persist(log.journal)
       return true
     }

@@ -11,6 +11,7 @@
 //                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
+//                stageRows → staged · decideStatement, endStatement, askStatement → statementAnswer
 
 public import Bytes
 import Model
@@ -62,6 +63,12 @@ public enum Message: Sendable, Equatable {
   case replicaManifest(ReplicaManifest)
   case fetchFile(FetchFile)
   case filePiece(FilePiece)
+  case stageRows(StageRows)
+  case staged(Staged)
+  case decideStatement(DecideStatement)
+  case endStatement(EndStatement)
+  case askStatement(AskStatement)
+  case statementAnswer(StatementAnswer)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -96,6 +103,12 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest: 28
     case .fetchFile: 29
     case .filePiece: 30
+    case .stageRows: 48
+    case .staged: 49
+    case .decideStatement: 50
+    case .endStatement: 51
+    case .askStatement: 52
+    case .statementAnswer: 53
     }
   }
   /// What it carries.
@@ -131,6 +144,12 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest(let content): content
     case .fetchFile(let content): content
     case .filePiece(let content): content
+    case .stageRows(let content): content
+    case .staged(let content): content
+    case .decideStatement(let content): content
+    case .endStatement(let content): content
+    case .askStatement(let content): content
+    case .statementAnswer(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -138,7 +157,7 @@ public enum Message: Sendable, Equatable {
   /// Whether carrying it out may change something: then a lost connection leaves its outcome unknown.
   public var mayChangeState: Bool {
     switch self {
-    case .register, .query, .openProducer, .ingest: true
+    case .register, .query, .openProducer, .ingest, .stageRows, .decideStatement, .endStatement: true
     default: false
     }
   }
@@ -218,6 +237,12 @@ public enum MessageFormat {
     case 28: message = .replicaManifest(try ReplicaManifest.decode(&reader, body: body))
     case 29: message = .fetchFile(try FetchFile.decode(&reader, body: body))
     case 30: message = .filePiece(try FilePiece.decode(&reader, body: body))
+    case 48: message = .stageRows(try StageRows.decode(&reader, body: body))
+    case 49: message = .staged(try Staged.decode(&reader, body: body))
+    case 50: message = .decideStatement(try DecideStatement.decode(&reader, body: body))
+    case 51: message = .endStatement(try EndStatement.decode(&reader, body: body))
+    case 52: message = .askStatement(try AskStatement.decode(&reader, body: body))
+    case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

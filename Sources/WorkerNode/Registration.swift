@@ -223,7 +223,7 @@ extension Worker {
     return broken
       + orderedHosts.map { host in
         let state = host.store.applied
-        return ShardReport(
+        var report = ShardReport(
           shard: host.id,
           epoch: host.servingEpoch ?? Epoch(0),
           last: host.store.head.position,
@@ -238,6 +238,8 @@ extension Worker {
           },
           damage: host.damage ?? ""
         )
+        report.statements = statementReports(host)
+        return report
       }
   }
 }

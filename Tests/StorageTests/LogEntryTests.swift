@@ -58,6 +58,34 @@ private let bodies: [EntryBody] = [
   .retentionDrop(RetentionDrop(relation: TableID(10), before: 99, drops: [SectionReference(file: 3, section: 1)])),
   .schemaBarrier(Events.schema(4, rollups: [Events.rollup(20, keep: Interval(days: 2))])),
   .keyExpiry(through: 123),
+  .stage(
+    Stage(
+      statement: StatementID(session: SessionID(5), number: 9),
+      doneBelow: 7,
+      decider: ShardID(2),
+      ordinal: 3,
+      content: .rows(
+        BatchRecord(
+          table: TableID(10),
+          rows: 1,
+          contentHash: Hash128(high: 1, low: 2),
+          key: BatchKey(session: SessionID(5), sequence: 6, doneBelow: 3)
+        ),
+        encoded: BatchFormat.encode(eventBatch([EventRow(tenant: 1, time: 2, id: 3)]))
+      )
+    )
+  ),
+  .stage(
+    Stage(statement: StatementID(session: SessionID(5), number: 9), doneBelow: 7, decider: ShardID(2), ordinal: 0, content: .nothing)
+  ),
+  .decide(
+    Decide(
+      statement: StatementID(session: SessionID(5), number: 9),
+      participants: [Participant(shard: ShardID(2), rows: 0), Participant(shard: ShardID(4), rows: 1)]
+    )
+  ),
+  .commit(StatementID(session: SessionID(5), number: 9)),
+  .abort(Abort(statement: StatementID(session: SessionID(5), number: 10), doneBelow: 7)),
 ]
 
 private func entry(_ body: EntryBody) -> LogEntry {
@@ -94,6 +122,7 @@ struct LogEntryTests {
       let bytes = LogEntryFormat.encode(body)
       // The rows of a batch are the rest of the body, whatever it is: they are checked when they are decoded.
       if body.kind == .batch { continue }
+      if case .stage(let stage) = body, stage.content.rows > 0 { continue }
       for count in 0..<bytes.count {
         #expect(throws: DecodingFailure.self) { try LogEntryFormat.decode(rebuilt(body.kind, Array(bytes.prefix(count)))) }
       }
