@@ -6,6 +6,7 @@
 import Bytes
 import Capabilities
 import ClientCore
+import Columns
 import Model
 internal import Synchronization
 import Wire
@@ -73,11 +74,24 @@ struct StatementWriter: Sendable {
   let ledger: Ledger
   let statements: StatementLedger
 
-  /// Sends the statements that were not sent yet, one after the other.
+  /// Statements under way at once.
+  private static let width = 3
+
+  /// Sends the statements that were not sent yet.
   func write(_ client: ClusterClient, _ random: SeededGenerator) async throws {
     let table = try await table(client)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<Self.width { group.addTask { try await self.write(client, table, random) } }
+      try await group.waitForAll()
+    }
+  }
+  private func write(
+    _ client: ClusterClient,
+    _ table: (schema: TableSchema, routing: RequestRouting),
+    _ random: SeededGenerator
+  ) async throws {
     while let number = statements.begin() {
-      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 20...1500))))
+      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 1...400))))
       let rows = statements.statements[number]
       for (shard, own) in try parts(rows, table.schema, table.routing) { ledger.sending("statement \(number) on \(shard)", own) }
       do {
@@ -87,11 +101,13 @@ struct StatementWriter: Sendable {
       } catch let error as TallyError {
         switch error.status {
         case .unknownOutcome, .timedOut, .cancelled: break
-        case .unavailable, .notPrimary, .staleCatalog, .overloaded: statements.tell(number, .refused)
+        case .unavailable, .notPrimary, .staleCatalog, .overloaded:
+          statements.tell(number, .refused)
+          try await client.near.clock.sleep(for: .milliseconds(500))
         case .invalid where error.sqlState == "40001": statements.tell(number, .refused)
         default: ledger.violated("statement \(number) failed: \(error)")
         }
-        client.near.log.record(.debug, "statement-failed", [("statement", "\(number)"), ("error", "\(error)")])
+        client.near.log.info("statement-failed", ("statement", "\(number)"), ("error", "\(error)"))
       }
     }
   }

@@ -103,7 +103,7 @@ struct Workload: Sendable {
     }
     self.sources = sources
     var statements: [[EventRow]] = []
-    for _ in 0..<(5 + random.next(below: 20)) {
+    for _ in 0..<(20 + random.next(below: 100)) {
       statements.append(
         (0...Int(random.next(below: 12))).map { _ in
           id += 1
