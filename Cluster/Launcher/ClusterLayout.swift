@@ -24,15 +24,17 @@ public struct ClusterLayout: Sendable, Equatable {
   public var directory: String
   /// Coordinators first.
   public var nodes: [LocalNode]
-  /// Settings every start of a node uses (`memory`, `copies`).
+  /// Settings every start of a node uses (`memory`, `copies`, `dead-after`).
   public var settings: [String: String]
 
-  /// A cluster of one coordinator and `workers` workers; ports as the CLI documents them.
-  public init(directory: String, workers: Int, portBase: UInt16, settings: [String: String]) {
+  /// A cluster of coordinators and workers; ports as the CLI documents them.
+  public init(directory: String, coordinators: Int = 1, workers: Int, portBase: UInt16, settings: [String: String]) {
     self.directory = directory
     self.settings = settings
     nodes =
-      [LocalNode(name: "coordinator-1", isCoordinator: true, port: portBase)]
+      (0..<coordinators).map {
+        LocalNode(name: "coordinator-\($0 + 1)", isCoordinator: true, port: portBase + 10 * UInt16($0))
+      }
       + (0..<workers).map {
         LocalNode(name: "worker-\($0 + 1)", isCoordinator: false, port: portBase + 100 + UInt16($0))
       }

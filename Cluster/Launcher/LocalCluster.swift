@@ -33,7 +33,7 @@ public struct LocalCluster: Sendable {
       let old = try ClusterLayout.load(from: layout.directory)
       guard old.nodes == layout.nodes, old.settings == layout.settings else {
         throw LaunchFailure(
-          "\(layout.directory) holds a cluster of another shape (\(old.nodes.count - 1) workers, \(old.url)); "
+          "\(layout.directory) holds a cluster of another shape (\(old.nodes.count { !$0.isCoordinator }) workers, \(old.url)); "
             + "give the same numbers or destroy it first"
         )
       }
@@ -116,8 +116,13 @@ public struct LocalCluster: Sendable {
     var arguments = [
       program, "--name", node.name, "--data", layout.dataDirectory(node), "--listen", node.address,
     ]
-    if !node.isCoordinator {
-      arguments += ["--coordinators", layout.nodes.filter(\.isCoordinator).map(\.address).joined(separator: ",")]
+    let coordinators = layout.nodes.filter(\.isCoordinator)
+    if node.isCoordinator {
+      if coordinators.count > 1 { arguments += ["--peers", coordinators.map { "\($0.name)=\($0.address)" }.joined(separator: ",")] }
+      if let copies = layout.settings["copies"] { arguments += ["--copies", copies] }
+      if let seconds = layout.settings["dead-after"] { arguments += ["--dead-after", seconds] }
+    } else {
+      arguments += ["--coordinators", coordinators.map(\.address).joined(separator: ",")]
       if let memory = layout.settings["memory"] { arguments += ["--memory", memory] }
     }
     if !FileManager.default.fileExists(atPath: layout.dataDirectory(node) + "/IDENTITY") { arguments += ["--init"] }

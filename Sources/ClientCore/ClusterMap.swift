@@ -42,6 +42,16 @@ public final class ClusterMap: Sendable {
     self.random = random
   }
 
+  /// The coordinators in the order in which they are asked: the one that answered last first.
+  public var coordinatorsInTurn: [NetworkAddress] {
+    let first = state.withLock { $0.preferred }
+    return coordinators.indices.map { coordinators[(first + $0) % coordinators.count] }
+  }
+  /// Asks this coordinator first from now on.
+  public func prefer(_ coordinator: NetworkAddress) {
+    guard let at = coordinators.firstIndex(of: coordinator) else { return }
+    state.withLock { $0.preferred = at }
+  }
   /// The catalog known now, if any.
   public var known: RequestRouting? { state.withLock { $0.routing } }
   /// The catalog; fetched when none is known yet.

@@ -37,27 +37,32 @@ public final class StatementRun: Sendable {
   private let doneBelow: @Sendable () -> UInt64
   private let calls: any PrimaryCalls
   private let clock: any Clock
-  private let giveUp: Instant
+  private let deadline: Instant
+  private let patience: Duration
   private let state = Mutex(State())
   /// Pause between two words to the deciding shard.
   private static let wordInterval = Duration.seconds(1)
 
-  /// Makes a run; `decider` is the lowest shard that may take part, `doneBelow` the lowest number of the session that has not ended.
+  /// Makes a run; `decider` is the lowest shard that may take part, `doneBelow` the lowest number of the session that has not
+  /// ended; every request is given up after `patience` or at the deadline.
   public init(
     _ id: StatementID,
     decider: ShardID,
     doneBelow: @escaping @Sendable () -> UInt64,
     calls: any PrimaryCalls,
     clock: any Clock,
-    giveUp: Instant
+    deadline: Instant = .distantFuture,
+    patience: Duration = .seconds(3600)
   ) {
     self.id = id
     self.decider = decider
     self.doneBelow = doneBelow
     self.calls = calls
     self.clock = clock
-    self.giveUp = giveUp
+    self.deadline = deadline
+    self.patience = patience
   }
+  private var giveUp: Instant { min(deadline, clock.now + patience) }
   /// Whether Decide was sent: then an error leaves open what becomes of the statement.
   public var mayBeDecided: Bool { state.withLock { $0.mayBeDecided } }
 

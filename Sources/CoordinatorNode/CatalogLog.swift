@@ -1,183 +1,336 @@
-// CatalogLog.swift — the command log of one coordinator on its disk: recovery, group append, and the apply loop.
+// CatalogLog.swift — the flow around RaftCore: it carries out what the core wants done, and keeps the catalog that the log makes.
 //
-// Proposals queue; `run()` writes all that wait in one write and sync, then applies them in order and answers. A file that has grown past
-// `rewriteBytes` is replaced at start by one that begins with a snapshot. Bytes: Consensus/CommandRecord.swift.
+// Proposals are handed to the core; `run` writes what waits in one go, tells the core, wakes it when its time has come, and carries letters
+// to the other members (GroupPost). Committed commands are applied in order, once; whoever proposed one is answered then. A log that has
+// grown past `rewriteBytes` is replaced by one that begins with a snapshot. Durable bytes: GroupDisk.
 import Bytes
 import Capabilities
 import Consensus
 import Model
+import Wire
 
-/// The durable catalog of a single coordinator.
+/// The catalog of one coordinator, as a member of the coordinators' group.
 actor CatalogLog {
-  private struct Proposal: Sendable {
-    var command: CatalogCommand
+  private struct Proposal {
+    var term: UInt64
     var answer: Promise<CatalogOutcome>
   }
+  private enum Question {
+    case command(Promise<CatalogOutcome>)
+    case change(Promise<Void>)
+    case index(Promise<UInt64>)
+  }
+  /// How the group stands, as this member sees it.
+  struct Standing: Sendable {
+    var member: MemberID
+    var term: UInt64
+    var role: RaftCore.Role
+    var isLeader: Bool
+    var leader: Member?
+    var members: Members
+    /// Members that a leader hears, itself included; of others it is not known.
+    var heard: Set<MemberID>
+    /// Members that hold everything that is committed, as a leader knows.
+    var current: Set<MemberID>
+  }
   private let surroundings: Surroundings
-  private let file: any DiskFile
-  private var length: UInt64
-  private var index: UInt64
-  private var chain: Hash128
-  private let proposals = BoundedQueue<Proposal>(capacity: 1024)
+  private var disk: GroupDisk
+  private var core: RaftCore
+  private let post: GroupPost
   /// Everything applied so far.
   private(set) var catalog: Catalog
+  /// Index of the last entry in it.
+  private(set) var applied: UInt64
+  private var writes: [RaftWrite] = []
+  private let writing = BoundedQueue<Void>(capacity: 1)
+  private let waking = BoundedQueue<Void>(capacity: 1)
+  private var sleepsUntil: UInt64 = 0
+  private var nextTicket: UInt64 = 0
+  private var questions: [UInt64: Question] = [:]
+  /// Entries that somebody waits for, by index.
+  private var proposals: [UInt64: Proposal] = [:]
+  private var changes: [UInt64: (term: UInt64, answer: Promise<Void>)] = [:]
   /// Told after each change, with the new version.
   private var versionWaiters: [Promise<Void>] = []
+  /// Told when leadership begins or ends.
+  private var leadershipWaiters: [Promise<Void>] = []
+  /// Why it ended.
+  private var failure: (any Error)?
 
-  static let path = "meta/catalog.log"
   static let rewriteBytes = 1 << 20
-  static let term: UInt64 = 1
+  /// A leader that is gone is replaced within a second or so: 0.6 to 1 s of silence, then a round of pre-votes and one of votes.
+  static let times = RaftSettings(heartbeat: 100_000_000, electionMin: 600_000_000, electionSpread: 400_000_000)
 
-  private init(
-    _ surroundings: Surroundings,
-    file: any DiskFile,
-    length: UInt64,
-    index: UInt64,
-    chain: Hash128,
-    catalog: Catalog
-  ) {
+  /// Opens the log of `cluster`, making it when there is none. `address` is where this coordinator listens.
+  init(_ surroundings: Surroundings, cluster: ClusterID, origin: GroupOrigin, post: GroupPost) async throws {
+    let found = try await GroupDisk.open(surroundings, cluster: cluster, origin: origin)
+    let catalog: Catalog
+    do {
+      catalog = found.log.snapshot.state.isEmpty ? Catalog() : try CatalogCommandFormat.decodeState(found.log.snapshot.state)
+    } catch {
+      throw TallyError(.dataDamaged, "the catalog's snapshot at \(found.log.snapshot.index) cannot be read: \(error)")
+    }
     self.surroundings = surroundings
-    self.file = file
-    self.length = length
-    self.index = index
-    self.chain = chain
+    self.post = post
     self.catalog = catalog
+    disk = found.disk
+    core = RaftCore(id: found.disk.member, settings: Self.times, hard: found.hard, log: found.log)
+    applied = found.log.snapshot.index
+    post.member = found.disk.member
   }
 
-  /// Opens the log of `cluster`, making it when there is none.
-  static func open(_ surroundings: Surroundings, cluster: ClusterID) async throws -> CatalogLog {
-    let disk = surroundings.disk
-    try await disk.createDirectory("meta")
-    try await disk.syncDirectory("")
-    var bytes: [UInt8]
-    do { bytes = try await disk.readAll(path) } catch let failure as DiskFailure where failure.kind == .notFound {
-      try await disk.writeDurably(path, [CommandRecordFormat.header(cluster)])
-      bytes = CommandRecordFormat.header(cluster)
-    }
-    let contents: CommandRecordFormat.Contents
-    do { contents = try CommandRecordFormat.decode(bytes) } catch {
-      throw TallyError(
-        .dataDamaged,
-        "the catalog's log \(path) is damaged: \(error)",
-        hint: "restore the coordinator's data directory from a backup"
-      )
-    }
-    guard contents.cluster == cluster else {
-      throw TallyError(.wrongCluster, "\(path) belongs to cluster \(contents.cluster), not \(cluster)")
-    }
-    var (catalog, index) = (Catalog(), UInt64(0))
-    for record in contents.records {
-      do {
-        switch record.kind {
-        case .snapshot: catalog = try CatalogCommandFormat.decodeState(record.body)
-        case .command: _ = catalog.apply(try CatalogCommandFormat.decode(record.body), at: record.index)
-        }
-      } catch {
-        throw TallyError(.dataDamaged, "catalog command \(record.index) cannot be read: \(error)")
-      }
-      index = record.index
-    }
-    var (length, chain) = (UInt64(contents.validBytes), contents.chain)
-    if contents.validBytes < bytes.count {
-      surroundings.log.warning(
-        "catalog-tail-cut",
-        ("bytes", String(bytes.count - contents.validBytes)),
-        ("after", String(index))
-      )
-    }
-    if contents.validBytes < bytes.count || bytes.count > rewriteBytes {
-      // A file of its own makes the cut (or the compaction) one atomic step.
-      let header = CommandRecordFormat.header(cluster)
-      var pieces = [header]
-      if index > 0 {
-        let (record, next) = CommandRecordFormat.encode(
-          CommandRecord(index: index, term: term, kind: .snapshot, body: CatalogCommandFormat.encode(catalog)),
-          after: .zero
-        )
-        pieces.append(record)
-        chain = next
-      } else {
-        chain = .zero
-      }
-      try await disk.writeDurably(path, pieces)
-      length = UInt64(pieces.reduce(0) { $0 + $1.count })
-    }
-    let log = CatalogLog(
-      surroundings,
-      file: try await disk.open(path, .readWrite),
-      length: length,
-      index: index,
-      chain: chain,
-      catalog: catalog
-    )
-    if index == 0 { try await log.commit([.bootstrap(cluster: cluster)]) }
-    return log
-  }
+  // MARK: Proposing
 
-  /// Proposes a command; returns what applying it gave, once it is durable. Refusals are thrown.
+  /// Proposes a command; returns what applying it gave, once it is durable on a quorum. Refusals are thrown; so is, when another member
+  /// leads, `notPrimary` with its name.
   func propose(_ command: CatalogCommand) async throws -> CatalogOutcome {
     let answer = Promise<CatalogOutcome>()
-    try await proposals.send(Proposal(command: command, answer: answer))
+    ask(.command(answer)) { .propose(ticket: $0, [CatalogCommandFormat.encode(command)]) }
     let outcome = try await answer.value
     if case .refused(let error) = outcome { throw error }
     return outcome
   }
-  /// Writes and applies proposals until cancelled; then, as after a failure, every proposal fails.
-  func run() async throws {
-    do { try await write() } catch {
-      proposals.finish()
-      while proposals.count > 0, let left = try await proposals.receive() { left.answer.fail(error) }
-      throw error
-    }
+  /// Changes the group's members; returns once the change is committed.
+  func change(_ change: MemberChange) async throws {
+    let answer = Promise<Void>()
+    ask(.change(answer)) { .change(ticket: $0, change) }
+    try await answer.value
   }
-  private func write() async throws {
-    while let first = try await proposals.receive() {
-      var batch = [first]
-      while batch.count < 256, proposals.count > 0, let next = try await proposals.receive() { batch.append(next) }
-      do {
-        let outcomes = try await commit(batch.map(\.command))
-        for (proposal, outcome) in zip(batch, outcomes) { proposal.answer.fulfil(outcome) }
-      } catch {
-        for proposal in batch { proposal.answer.fail(error) }
-        throw error
-      }
-    }
+  /// Asks this leader for an index as new as this moment.
+  func readIndex() async throws -> UInt64 {
+    let answer = Promise<UInt64>()
+    ask(.index(answer)) { .read(ticket: $0) }
+    return try await answer.value
   }
-  /// Ends the queue; proposals that wait are still written.
-  func finish() { proposals.finish() }
+  private func ask(_ question: Question, _ event: (UInt64) -> RaftEvent) {
+    nextTicket += 1
+    questions[nextTicket] = question
+    step(event(nextTicket))
+  }
 
-  @discardableResult private func commit(_ commands: [CatalogCommand]) async throws -> [CatalogOutcome] {
-    var pieces: [[UInt8]] = []
-    var (nextIndex, nextChain) = (index, chain)
-    for command in commands {
-      nextIndex += 1
-      let (bytes, link) = CommandRecordFormat.encode(
-        CommandRecord(index: nextIndex, term: Self.term, kind: .command, body: CatalogCommandFormat.encode(command)),
-        after: nextChain
-      )
-      pieces.append(bytes)
-      nextChain = link
-    }
-    try await file.write(pieces, at: length, sync: true)
-    length += UInt64(pieces.reduce(0) { $0 + $1.count })
-    let before = catalog.snapshot.version
-    var outcomes: [CatalogOutcome] = []
-    for command in commands {
-      index += 1
-      outcomes.append(catalog.apply(command, at: index))
-    }
-    chain = nextChain
-    if catalog.snapshot.version != before {
-      let waiters = versionWaiters
-      versionWaiters = []
-      for waiter in waiters { waiter.fulfil(()) }
-    }
-    return outcomes
+  // MARK: Standing
+
+  /// Whether this coordinator decides: only then may a flow of its own (failover, re-replication) begin. It may have ended a moment ago;
+  /// what such a flow proposes is checked against the catalog when it is applied, so a late one changes nothing.
+  var isLeader: Bool { get async { core.isEstablished } }
+  /// The term in which this coordinator decides; nil when it does not.
+  var leadingTerm: UInt64? { core.isEstablished ? core.hard.term : nil }
+  /// How the group stands.
+  var standing: Standing {
+    let members = core.role == .leader ? core.log.members.all.map(\.id) : []
+    let now = surroundings.clock.now.nanoseconds
+    return Standing(
+      member: core.id,
+      term: core.hard.term,
+      role: core.role,
+      isLeader: core.isEstablished,
+      leader: core.leader.flatMap { core.log.members.member($0) },
+      members: core.log.members,
+      heard: Set(members.filter { core.hears($0, now: now) }),
+      current: Set(members.filter { core.match($0) ?? 0 >= core.commit })
+    )
+  }
+  /// Whether there is no other coordinator.
+  var isAlone: Bool { core.log.members.all.count == 1 && core.log.members.member(core.id) != nil }
+  /// Settled when leadership begins or ends, here or elsewhere; read `isLeader` then. It fails when the log ends.
+  func nextLeadershipChange() -> Promise<Void> {
+    let promise = Promise<Void>()
+    if let failure { promise.fail(failure) } else { leadershipWaiters.append(promise) }
+    return promise
   }
   /// The next change of the catalog's version.
   func nextChange() -> Promise<Void> {
     let promise = Promise<Void>()
-    versionWaiters.append(promise)
+    if let failure { promise.fail(failure) } else { versionWaiters.append(promise) }
     return promise
+  }
+  /// Takes letters of another member in.
+  func receive(_ envelope: RaftEnvelope) throws {
+    guard envelope.to == core.id else {
+      throw TallyError(.wrongCluster, "member \(envelope.to) is written to, but this is member \(core.id)")
+    }
+    post.heard(envelope.from, at: envelope.address)
+    for letter in envelope.letters { step(.receive(from: envelope.from, letter)) }
+  }
+  /// Asks another member to lead, before this one stops.
+  func handOver() { step(.handOver) }
+
+  // MARK: Running
+
+  /// Runs the member until cancelled; then, as after a failure, whoever waits fails.
+  func run() async throws {
+    do {
+      step(.start)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        defer { group.cancelAll() }
+        group.addTask { try await self.write() }
+        group.addTask { try await self.wake() }
+        group.addTask { await self.post.run() }
+        try await group.next()
+      }
+      throw CancellationError()
+    } catch {
+      end(failure ?? error)
+      throw failure ?? error
+    }
+  }
+  private func write() async throws {
+    while true {
+      while !writes.isEmpty {
+        let batch = writes
+        writes = []
+        var disk = disk
+        try await disk.write(batch)
+        self.disk = disk
+        if let last = batch.last { step(.persisted(last.number)) }
+      }
+      if let failure { throw failure }
+      _ = try await writing.receive()
+    }
+  }
+  private func wake() async throws {
+    while true {
+      let due = core.wakeAt
+      sleepsUntil = due
+      let waking = waking
+      do {
+        _ = try await withDeadline(Instant(nanoseconds: due), surroundings.clock) { try await waking.receive() }
+      } catch is DeadlineExceeded {}
+      if surroundings.clock.now.nanoseconds >= core.wakeAt { step(.tick) }
+    }
+  }
+  private func end(_ error: any Error) {
+    if failure == nil { failure = error }
+    for question in questions.sorted(by: { $0.key < $1.key }).map(\.value) { fail(question, error) }
+    for (_, proposal) in proposals.sorted(by: { $0.key < $1.key }) { proposal.answer.fail(error) }
+    for (_, change) in changes.sorted(by: { $0.key < $1.key }) { change.answer.fail(error) }
+    for waiter in versionWaiters + leadershipWaiters { waiter.fail(error) }
+    (questions, proposals, changes, versionWaiters, leadershipWaiters) = ([:], [:], [:], [], [])
+    post.finish()
+  }
+  private func fail(_ question: Question, _ error: any Error) {
+    switch question {
+    case .command(let answer): answer.fail(error)
+    case .change(let answer): answer.fail(error)
+    case .index(let answer): answer.fail(error)
+    }
+  }
+
+  // MARK: Effects
+
+  private func step(_ event: RaftEvent) {
+    if let failure {
+      // The log has ended: whoever asks is told why.
+      for question in questions.values { fail(question, failure) }
+      return questions = [:]
+    }
+    let effects = core.handle(event, now: surroundings.clock.now.nanoseconds, chance: surroundings.random.next())
+    for effect in effects { carryOut(effect) }
+    if core.wakeAt < sleepsUntil { _ = waking.trySend(()) }
+    if core.log.byteCount > max(Self.rewriteBytes, 2 * core.log.snapshot.state.count), core.applied == applied,
+      core.applied > core.log.snapshot.index
+    {
+      for effect in core.handle(
+        .compact(state: CatalogCommandFormat.encode(catalog)),
+        now: surroundings.clock.now.nanoseconds,
+        chance: surroundings.random.next()
+      ) { carryOut(effect) }
+    }
+  }
+  private func carryOut(_ effect: RaftEffect) {
+    switch effect {
+    case .persist(let write):
+      writes.append(write)
+      _ = writing.trySend(())
+    case .send(let to, let message): post.send(message, to: to)
+    case .apply(let records): for record in records { apply(record) }
+    case .restore(let snapshot): restore(snapshot)
+    case .accepted(let ticket, let first, let term):
+      switch questions.removeValue(forKey: ticket) {
+      case .command(let answer): proposals[first] = Proposal(term: term, answer: answer)
+      case .change(let answer): changes[first] = (term, answer)
+      case .index, nil: break
+      }
+    case .readable(let ticket, let index):
+      if case .index(let answer) = questions.removeValue(forKey: ticket) { answer.fulfil(index) }
+    case .refused(let ticket, let refusal):
+      if let question = questions.removeValue(forKey: ticket) { fail(question, explain(refusal)) }
+    case .standing: changed()
+    }
+  }
+  private func explain(_ refusal: RaftRefusal) -> TallyError {
+    switch refusal {
+    case .notLeader(let other):
+      guard let leader = other.flatMap({ core.log.members.member($0) }) else {
+        return TallyError(
+          .unavailable,
+          "no coordinator leads at the moment",
+          hint: "most of the coordinators must be up and hear each other"
+        )
+      }
+      return TallyError(.notPrimary, "coordinator \(leader.name) at \(leader.address) leads, not this one", node: leader.name)
+    case .notYet: return TallyError(.unavailable, "a change of the coordinators' group is under way")
+    case .invalid(let reason): return TallyError(.invalid, reason)
+    }
+  }
+  private func apply(_ record: CommandRecord) {
+    invariant(record.index == applied + 1, "entry \(record.index) is applied after \(applied)")
+    applied = record.index
+    var outcome = CatalogOutcome.done
+    let before = catalog.snapshot.version
+    if record.kind == .command {
+      do { outcome = catalog.apply(try CatalogCommandFormat.decode(record.body), at: record.index) } catch {
+        // Nothing behind it can be applied rightly: the node ends, and a newer version takes the log up.
+        failure = TallyError(.dataDamaged, "catalog command \(record.index) cannot be read: \(error)")
+        _ = writing.trySend(())
+        return
+      }
+    }
+    if let proposal = proposals.removeValue(forKey: record.index) {
+      if proposal.term == record.term { proposal.answer.fulfil(outcome) } else { proposal.answer.fail(Self.replaced) }
+    }
+    if let change = changes.removeValue(forKey: record.index) {
+      if change.term == record.term { change.answer.fulfil(()) } else { change.answer.fail(Self.replaced) }
+    }
+    progress(versionChanged: catalog.snapshot.version != before)
+  }
+  private static let replaced = TallyError(.unavailable, "another coordinator began to lead before the command was taken in")
+
+  private func restore(_ snapshot: RaftSnapshot) {
+    do { catalog = snapshot.state.isEmpty ? Catalog() : try CatalogCommandFormat.decodeState(snapshot.state) } catch {
+      failure = TallyError(.dataDamaged, "the catalog's snapshot at \(snapshot.index) cannot be read: \(error)")
+      _ = writing.trySend(())
+      return
+    }
+    applied = snapshot.index
+    surroundings.log.info("catalog-snapshot-taken", ("index", String(snapshot.index)))
+    progress(versionChanged: true)
+  }
+  private func progress(versionChanged: Bool) {
+    guard versionChanged else { return }
+    let waiters = versionWaiters
+    versionWaiters = []
+    for waiter in waiters { waiter.fulfil(()) }
+  }
+  private func changed() {
+    post.book(core.log.members)
+    if core.role != .leader {
+      // They may be committed by the next leader, or not.
+      let unknown = TallyError(.unknownOutcome, "this coordinator stopped leading before the command was committed")
+      for (_, proposal) in proposals.sorted(by: { $0.key < $1.key }) { proposal.answer.fail(unknown) }
+      for (_, change) in changes.sorted(by: { $0.key < $1.key }) { change.answer.fail(unknown) }
+      (proposals, changes) = ([:], [:])
+    }
+    surroundings.log.info(
+      "group-standing",
+      ("term", String(core.hard.term)),
+      ("role", "\(core.role)"),
+      ("leader", core.leader.map { core.log.members.member($0)?.name ?? $0.description } ?? "none"),
+      ("voters", core.log.members.voters.map(\.name).joined(separator: ",")),
+      ("established", String(core.isEstablished))
+    )
+    let waiters = leadershipWaiters
+    leadershipWaiters = []
+    for waiter in waiters { waiter.fulfil(()) }
   }
 }

@@ -1,7 +1,7 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
-// The actor only dispatches; each flow has a file: DDLFlow (catalog changes), QueryFlow (SELECT), InsertFlow, StatementFlow, Registration (workers),
-// Listings. It holds no table data.
+// The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
+// InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies), Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import ClientCore
@@ -9,6 +9,7 @@ import Columns
 import Model
 public import RPC
 import Storage
+internal import Synchronization
 public import Wire
 
 /// What a coordinator is told at its start.
@@ -20,9 +21,13 @@ public struct CoordinatorSettings: Sendable {
   /// Makes the data directory's identity when there is none.
   public var initializes: Bool
   /// Copies of a new table's shards when its statement does not say; 0 = by the number of workers.
-  public var copies = 1
+  public var copies = 0
+  /// A worker that is down for so long is dead: its copies are made elsewhere.
+  public var deadAfter: Duration = .seconds(600)
   /// Accepts a data directory on a volume that forgets or lies elsewhere.
   public var allowsVolatile = false
+  /// All coordinators, this one included, in the same order everywhere: the first founds the group. Empty for one that is alone.
+  public var peers: [CoordinatorPeer] = []
   /// Bytes one query may hold on this coordinator and on each worker.
   public var queryMemory = 256 << 20
   /// Makes settings.
@@ -30,6 +35,19 @@ public struct CoordinatorSettings: Sendable {
     self.name = name
     self.listen = listen
     self.initializes = initializes
+  }
+}
+
+/// Who a coordinator says it is: it learns its cluster when it founds or joins one.
+private final class CoordinatorIdentity: Sendable {
+  private let state: Mutex<PeerIdentity>
+  init(_ cluster: ClusterID, _ name: String) {
+    state = Mutex(PeerIdentity(cluster: cluster, role: .coordinator, name: name, node: NodeID(0), incarnation: Incarnation(0)))
+  }
+  var value: PeerIdentity { state.withLock { $0 } }
+  var cluster: ClusterID {
+    get { state.withLock { $0.cluster } }
+    set { state.withLock { $0.cluster = newValue } }
   }
 }
 
@@ -41,8 +59,22 @@ public actor Coordinator: RPCResponder {
   let log: CatalogLog
   let pool: ConnectionPool
   var fleet = Fleet()
+  /// From when on this coordinator, leading, may call a worker gone.
+  var orderSince: Instant?
+  /// Workers that are down, and since when.
+  var deadSince: [NodeID: Instant] = [:]
+  /// Rung when workers should hear of a new catalog at once.
+  let publishBell = BoundedQueue<Void>(capacity: 1)
+  /// Workers to which a catalog is on its way.
+  var publishing: Set<NodeID> = []
   /// Encoded once a version.
   var encodedCatalog: (version: CatalogVersion, bytes: [UInt8])?
+  /// The term in which this coordinator decides and is ready to; nil when it does not. `decides` asks the log too.
+  var decidingTerm: UInt64?
+  /// Since when.
+  var decidingSince = Instant(nanoseconds: 0)
+  /// Who waits to be told how new the newest is.
+  let indexQuestions = BoundedQueue<Promise<UInt64>>(capacity: 1024)
   /// Session under which this coordinator's own statements write.
   var statementSession = SessionID(0)
   var nextStatement: UInt64 = 0
@@ -75,47 +107,32 @@ public actor Coordinator: RPCResponder {
     defer { lock.release() }
     try await DataDirectory.checkVolume(disk: surroundings.disk, allowVolatile: settings.allowsVolatile)
     let marks = try await DataDirectory.syncFailures(disk: surroundings.disk)
+    guard settings.peers.isEmpty || settings.peers.contains(where: { $0.name == settings.name }) else {
+      throw TallyError(.invalid, "the list of coordinators does not name this one, \(settings.name)")
+    }
     guard found != nil || settings.initializes else {
       throw TallyError(
         .invalid,
         "the data directory is empty",
         sqlState: "55000",
-        hint: "--init makes a new cluster in it; a lost disk is restored from a backup"
+        hint: "--init makes a new cluster in it, or joins that of the others in --peers"
       )
     }
-    let cluster = found?.cluster ?? ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
-    try await DataDirectory.adopt(
-      disk: surroundings.disk,
-      found: found,
-      identity: DataDirectory.Identity(cluster: cluster, node: NodeID(1), name: settings.name, role: .coordinator)
-    )
-    if marks.needsVerification { try await DataDirectory.dropCached(disk: surroundings.disk) }
-    let log = try await CatalogLog.open(surroundings, cluster: cluster)
-    if marks.needsVerification {
-      // Opening the log has checked every record.
-      try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
-    }
-    let identity = PeerIdentity(
-      cluster: cluster,
-      role: .coordinator,
-      name: settings.name,
-      node: NodeID(0),
-      incarnation: Incarnation(0)
-    )
+    let listener = try await surroundings.network.listen(on: settings.listen)
+    let identity = CoordinatorIdentity(found?.cluster ?? .none, settings.name)
     let pool = ConnectionPool(
-      identity: { identity },
+      identity: { identity.value },
       network: surroundings.network,
       clock: surroundings.clock,
       random: surroundings.random
     )
-    let coordinator = Coordinator(surroundings, settings, cluster: cluster, log: log, pool: pool)
+    let door = FrontDoor()
     let server = RPCServer(
-      identity: { identity },
-      responder: coordinator,
+      identity: { identity.value },
+      responder: door,
       clock: surroundings.clock,
       log: surroundings.log
     )
-    let listener = try await surroundings.network.listen(on: settings.listen)
     try await withThrowingTaskGroup(of: Void.self) { group in
       // Waiting for a promise is not ended by cancellation: a coordinator that fails settles it, or it would never end.
       defer {
@@ -123,66 +140,113 @@ public actor Coordinator: RPCResponder {
         pool.close()
         group.cancelAll()
       }
-      group.addTask { try await log.run() }
       group.addTask { await pool.run() }
-      try await coordinator.announce(listener.address)
       group.addTask { await server.serve(listener) }
-      group.addTask { try await coordinator.keepEnding() }
-      surroundings.log.info(
-        "ready",
-        ("role", "coordinator"),
-        ("rpc", listener.address.description),
-        ("cluster", cluster.description),
-        ("after", "\(surroundings.clock.now - started)")
-      )
+      let life = Promise<Coordinator>()
+      defer { life.fail(CancellationError()) }
+      group.addTask {
+        let coordinator = try await open(surroundings, settings, found, marks, identity, pool, listener.address)
+        life.fulfil(coordinator)
+        door.open(coordinator)
+        try await coordinator.live(listener.address, since: started)
+      }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
+        if case .success(let coordinator)? = life.settled { await coordinator.log.handOver() }
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
         throw CancellationError()
       }
       do { while try await group.next() != nil {} } catch is CancellationError {}
-      await log.finish()
     }
   }
 
-  /// Registers this coordinator and opens the session of its own statements.
-  private func announce(_ address: NetworkAddress) async throws {
-    let known = await log.catalog.snapshot.nodes.first { $0.name == settings.name }
-    _ = try await log.propose(
-      .registerNode(
-        name: settings.name,
-        role: .coordinator,
-        address: address.description,
-        previous: known?.incarnation ?? Incarnation(0)
-      )
+  /// Opens the catalog's log, after founding or joining the group when the directory is empty.
+  private static func open(
+    _ surroundings: Surroundings,
+    _ settings: CoordinatorSettings,
+    _ found: DataDirectory.Identity?,
+    _ marks: SyncFailures,
+    _ identity: CoordinatorIdentity,
+    _ pool: ConnectionPool,
+    _ address: NetworkAddress
+  ) async throws -> Coordinator {
+    var entry = GroupEntry(
+      cluster: found?.cluster ?? .none,
+      origin: .founding(name: settings.name, address: address.description)
     )
-    let outcome = try await log.propose(
-      .openProducer(
-        ProducerRequest(
-          name: "statements of \(settings.name)",
-          chunkBytes: 0,
-          fingerprint: .zero,
-          time: surroundings.clock.wallMicroseconds,
-          isAnew: true
+    if found == nil { entry = try await enter(surroundings, settings, pool, address) }
+    try await DataDirectory.adopt(
+      disk: surroundings.disk,
+      found: found,
+      identity: DataDirectory.Identity(cluster: entry.cluster, node: NodeID(1), name: settings.name, role: .coordinator)
+    )
+    identity.cluster = entry.cluster
+    if marks.needsVerification { try await DataDirectory.dropCached(disk: surroundings.disk) }
+    let post = GroupPost(pool, surroundings.clock, surroundings.log, address: address.description)
+    let log = try await CatalogLog(surroundings, cluster: entry.cluster, origin: entry.origin, post: post)
+    if marks.needsVerification {
+      // Opening the log has checked every record.
+      try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
+    }
+    return Coordinator(surroundings, settings, cluster: entry.cluster, log: log, pool: pool)
+  }
+
+  /// Takes part in the group until cancelled.
+  private func live(_ address: NetworkAddress, since started: Instant) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      defer { group.cancelAll() }
+      group.addTask { try await self.log.run() }
+      group.addTask { try await self.lead(address) }
+      group.addTask { try await self.keepGroup() }
+      group.addTask { try await self.askForIndexes() }
+      group.addTask { try await self.keepOrder() }
+      group.addTask { try await self.keepWatch() }
+      group.addTask { try await self.keepPublishing() }
+      group.addTask { try await self.keepEnding() }
+      group.addTask {
+        // Alone it serves once it leads; among others it serves at once, and they lead.
+        while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }
+        self.surroundings.log.info(
+          "ready",
+          ("role", "coordinator"),
+          ("rpc", address.description),
+          ("cluster", self.cluster.description),
+          ("after", "\(self.surroundings.clock.now - started)")
         )
-      )
-    )
-    if case .producer(let record, _) = outcome { statementSession = record.session }
+        try await self.announceToGroup(address)
+      }
+      while try await group.next() != nil {}
+    }
   }
 
   /// Answers one request.
   public func respond(to request: Message, call: ServerCall) async throws {
     switch request {
+    case .raft(let envelope):
+      try await log.receive(envelope)
+      return try await call.reply(.done(Done(version: CatalogVersion(0))))
+    case .readIndex: return try await call.reply(.readIndexReply(ReadIndexReply(index: try await log.readIndex())))
+    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync:
+      if try await passOn(request, call, isStream: false) { return }
+    case .list: if try await passOn(request, call, isStream: true) { return }
+    case .query(let query):
+      if await !decides, try await !onlyReads(query, until: call.deadline), try await passOn(request, call, isStream: true) { return }
+    case .fetchCatalog, .refreshRollup: try await freshenBriefly()
+    default: break
+    }
+    switch request {
+    case .joinGroup(let join): try await call.reply(.joinedGroup(try await self.join(join)))
     case .register(let register): try await call.reply(.registered(try await self.register(register)))
     case .heartbeat(let beat): try await call.reply(.heartbeatReply(try await hear(beat)))
     case .fetchCatalog(let fetch): try await call.reply(.catalogReply(await catalogReply(fetch)))
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
+    case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .refreshRollup(let refresh):
       try await refreshRollup(refresh.name, deadline: call.deadline)
       try await call.reply(.done(Done(version: await log.catalog.snapshot.version)))
     case .list(let list):
-      let listing = Listing.make(list.kind, await log.catalog.snapshot, fleet, now: surroundings.clock.now)
+      let listing = Listing.make(list.kind, await log.catalog.snapshot, fleet, await log.standing, now: surroundings.clock.now)
       try await call.send(.resultHeader(ResultHeader(columns: listing.columns)))
       try await send([listing.batch()], call)
       try await call.send(

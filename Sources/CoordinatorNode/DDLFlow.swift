@@ -57,6 +57,7 @@ extension Coordinator {
       choice = .existing(group)
     case .automatic, .none:
       choice = plan.colocation == .none ? .separate : .standard
+      try await untilFleetKnown()
       let now = surroundings.clock.now
       placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isUp($0, at: now) }
     }
@@ -78,7 +79,7 @@ extension Coordinator {
           do {
             guard let address = NetworkAddress(worker.address) else { return }
             _ = try await pool.call(
-              .catalogChanged(CatalogChanged(version: catalog.version, catalog: catalog.bytes)),
+              .catalogChanged(CatalogChanged(version: catalog.version, waits: true, catalog: catalog.bytes)),
               to: address,
               deadline: deadline
             )

@@ -15,8 +15,8 @@ struct Fleet: Sendable {
     var load: NodeLoad
     var shards: [ShardReport]
   }
-  /// A worker is down when nothing was heard of it for this long.
-  static let silence = Duration.seconds(3)
+  /// A worker is down when nothing was heard of it for this long; its shards get other primaries then.
+  static let silence = Duration.seconds(2)
   private(set) var workers: [NodeID: Worker] = [:]
 
   /// Takes in a heartbeat.
@@ -33,7 +33,7 @@ struct Fleet: Sendable {
   mutating func hear(registered node: NodeID, _ incarnation: Incarnation, version: CatalogVersion, at now: Instant) {
     workers[node] = Worker(heardAt: now, incarnation: incarnation, version: version, load: NodeLoad(), shards: [])
   }
-  /// Forgets a worker whose connection broke.
+  /// A worker cannot be reached: nothing listens at its address.
   mutating func lost(_ node: NodeID) { workers[node] = nil }
   /// Whether a worker may be asked.
   func isUp(_ node: NodeID, at now: Instant) -> Bool {
@@ -41,9 +41,9 @@ struct Fleet: Sendable {
     return now - worker.heardAt < Self.silence
   }
   /// The last report of a shard by its primary.
-  func report(_ shard: ShardRecord) -> ShardReport? {
-    workers[shard.primary]?.shards.first { $0.shard == shard.id }
-  }
+  func report(_ shard: ShardRecord) -> ShardReport? { report(shard, by: shard.primary) }
+  /// The last report of a shard by a worker.
+  func report(_ shard: ShardRecord, by node: NodeID) -> ShardReport? { workers[node]?.shards.first { $0.shard == shard.id } }
 }
 
 /// Chooses nodes for copies of shards.

@@ -1,6 +1,7 @@
 // Listings.swift — the lists of `tally node|shard|table|rollup list` and `tally status`: catalog and fleet as result rows.
 import Capabilities
 import Columns
+import Consensus
 import Model
 import Wire
 
@@ -50,14 +51,15 @@ extension Listing {
     _ kind: ListRequest.Kind,
     _ catalog: CatalogSnapshot,
     _ fleet: Fleet,
+    _ group: CatalogLog.Standing,
     now: Instant
   ) -> Listing {
     switch kind {
-    case .nodes: nodes(catalog, fleet, now)
+    case .nodes: nodes(catalog, fleet, group, now)
     case .shards: shards(catalog, fleet, now)
     case .tables: tables(catalog, fleet)
     case .rollups: rollups(catalog, fleet)
-    case .status: status(catalog, fleet, now)
+    case .status: status(catalog, fleet, group, now)
     case .statements: statements(catalog, fleet)
     }
   }
@@ -83,21 +85,28 @@ extension Listing {
     return out
   }
 
-  private static func nodes(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ now: Instant) -> Listing {
+  private static func nodes(
+    _ catalog: CatalogSnapshot,
+    _ fleet: Fleet,
+    _ group: CatalogLog.Standing,
+    _ now: Instant
+  ) -> Listing {
     var out = Listing([
       ("node", .text), ("role", .text), ("state", .text), ("address", .text), ("incarnation", .bigint),
       ("shards", .bigint), ("disk_used", .bigint), ("disk_free", .bigint), ("journal_bytes", .bigint),
-      ("memory_used", .bigint), ("memory_limit", .bigint),
+      ("memory_used", .bigint), ("memory_limit", .bigint), ("part", .text), ("term", .bigint),
     ])
     for node in catalog.nodes {
       let isWorker = node.role == .worker
-      let state = !isWorker || fleet.isUp(node.id, at: now) ? "up" : "down"
+      let member = isWorker ? nil : group.members.all.first { $0.name == node.name }
+      let isUp = isWorker ? fleet.isUp(node.id, at: now) : member.map { group.heard.contains($0.id) } ?? false
+      let part = member.map { $0.id == group.leader?.id ? "leader" : $0.isVoter ? "follower" : "learner" }
       let load = fleet.workers[node.id]?.load
       func figure(_ value: UInt64?) -> Cell { value.map { .number(Int64(clamping: $0)) } ?? .none }
       out.add(
         .text(node.name),
         .text(isWorker ? "worker" : "coordinator"),
-        .text(state),
+        .text(isUp ? "up" : "down"),
         .text(node.address),
         .number(Int64(node.incarnation.rawValue)),
         .number(Int64(catalog.shards.count { $0.primary == node.id })),
@@ -105,7 +114,9 @@ extension Listing {
         figure(load?.diskFree),
         figure(load?.journalBytes),
         figure(load?.memoryUsed),
-        figure(load?.memoryLimit)
+        figure(load?.memoryLimit),
+        part.map { .text($0) } ?? .none,
+        member == nil ? .none : figure(group.term)
       )
     }
     return out
@@ -114,7 +125,8 @@ extension Listing {
   private static func shards(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ now: Instant) -> Listing {
     var out = Listing([
       ("shard", .bigint), ("group", .bigint), ("primary", .text), ("state", .text), ("epoch", .bigint),
-      ("position", .bigint), ("rows", .bigint), ("segment_bytes", .bigint), ("memtable_bytes", .bigint),
+      ("in_sync", .bigint), ("copies", .bigint), ("others", .text), ("position", .bigint), ("rows", .bigint),
+      ("segment_bytes", .bigint), ("memtable_bytes", .bigint),
       ("lower_hash", .text), ("upper_hash", .text),
     ])
     for shard in catalog.shards {
@@ -127,6 +139,9 @@ extension Listing {
         .text(catalog.node(shard.primary)?.name ?? "?"),
         .text(report?.damage.isEmpty == false ? "damaged" : isUp ? "serving" : "down"),
         .number(Int64(shard.epoch.rawValue)),
+        .number(Int64(shard.inSync.count)),
+        .number(Int64(shard.replicas.count)),
+        .text(others(of: shard, catalog)),
         figure(report?.committed.rawValue),
         figure(report?.rows),
         figure(report?.segmentBytes),
@@ -138,6 +153,13 @@ extension Listing {
     return out
   }
 
+  /// The nodes of the other copies; those that do not count in parentheses.
+  private static func others(of shard: ShardRecord, _ catalog: CatalogSnapshot) -> String {
+    shard.replicas.filter { $0.node != shard.primary }.map { replica in
+      let name = catalog.node(replica.node)?.name ?? "?"
+      return shard.inSync.contains(replica) ? name : "(\(name))"
+    }.joined(separator: " ")
+  }
   private static func tables(_ catalog: CatalogSnapshot, _ fleet: Fleet) -> Listing {
     var out = Listing([
       ("table", .text), ("distribution", .text), ("tenant_key", .text), ("group", .bigint), ("shards", .bigint),
@@ -191,16 +213,27 @@ extension Listing {
     return out
   }
 
-  private static func status(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ now: Instant) -> Listing {
+  private static func status(
+    _ catalog: CatalogSnapshot,
+    _ fleet: Fleet,
+    _ group: CatalogLog.Standing,
+    _ now: Instant
+  ) -> Listing {
     var out = Listing([("what", .text), ("value", .text)])
     let workers = catalog.nodes.filter { $0.role == .worker }
     let up = workers.filter { fleet.isUp($0.id, at: now) }.count
     let down = catalog.shards.count { !fleet.isUp($0.primary, at: now) }
     out.add(.text("cluster"), .text("\(catalog.cluster)"))
-    out.add(.text("state"), .text(up == workers.count ? "healthy" : "degraded"))
+    let voters = group.members.voters
+    let heard = voters.count { group.heard.contains($0.id) }
+    out.add(.text("state"), .text(up == workers.count && heard == voters.count ? "healthy" : "degraded"))
     out.add(.text("catalog version"), .text("\(catalog.version)"))
+    let leader = group.leader.map { "\($0.name) leads in term \(group.term)" } ?? "none leads"
+    out.add(.text("coordinators"), .text("\(heard) of \(voters.count) up, \(leader)"))
     out.add(.text("workers"), .text("\(up) of \(workers.count) up"))
     out.add(.text("shards"), .text("\(catalog.shards.count - down) of \(catalog.shards.count) served"))
+    let (inSync, copies) = catalog.shards.reduce((0, 0)) { ($0.0 + $1.inSync.count, $0.1 + $1.replicas.count) }
+    out.add(.text("copies"), .text("\(inSync) of \(copies) in sync"))
     for shard in catalog.shards {
       guard let damage = fleet.report(shard)?.damage, !damage.isEmpty else { continue }
       out.add(.text("damaged shard \(shard.id)"), .text("\(catalog.node(shard.primary)?.name ?? "?"): \(damage)"))

@@ -31,9 +31,28 @@ extension Coordinator {
     if statements.isEmpty { try await call.send(.resultEnd(ResultEnd(tag: "", rows: 0)), isLast: true) }
   }
 
+  /// Whether a text asks only, as far as this coordinator's catalog tells; what it cannot plan is the leader's to refuse.
+  func onlyReads(_ request: QueryRequest, until deadline: Instant) async throws -> Bool {
+    let statements = try parse(request.sql)
+    try await freshen(until: min(deadline, surroundings.clock.now + Self.leaderPatience))
+    let snapshot = await log.catalog.snapshot
+    let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
+    for statement in statements {
+      do {
+        switch try plan(statement, catalog: snapshot, context: context) {
+        case .select, .explain: continue
+        default: return false
+        }
+      } catch { return false }
+    }
+    return true
+  }
+
   private func run(_ statement: ParsedStatement, _ request: QueryRequest, _ call: ServerCall) async throws -> ResultEnd {
     let started = surroundings.clock.now
     let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
+    // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
+    try await freshen(until: min(call.deadline, started + Self.leaderPatience))
     let bound = try plan(statement, catalog: await log.catalog.snapshot, context: context)
     if let (tag, notices) = try await change(bound) { return ResultEnd(tag: tag, rows: 0, notices: notices) }
     if case .insert(let insert) = bound {

@@ -24,6 +24,7 @@ extension Coordinator {
     guard case .node(let node, let incarnation) = outcome else {
       throw TallyError(.internalError, "registering \"\(request.nodeName)\" gave no number")
     }
+    try await noteLost(request, node, incarnation)
     let catalog = await catalogBytes()
     fleet.hear(registered: node, incarnation, version: catalog.version, at: surroundings.clock.now)
     surroundings.log.info(
@@ -40,6 +41,19 @@ extension Coordinator {
       version: catalog.version,
       catalog: catalog.bytes
     )
+  }
+
+  /// Copies that the worker had and does not have any more do not count; fresh ones take their place (rule R8).
+  private func noteLost(_ request: Register, _ node: NodeID, _ incarnation: Incarnation) async throws {
+    let found = Dictionary(request.shards.map { ($0.shard, $0.replica) }) { first, _ in first }
+    let lost = await log.catalog.snapshot.shards.compactMap { shard -> ReplicaID? in
+      guard shard.isBegun, let mine = shard.replica(on: node) else { return nil }
+      guard let replica = found[shard.id] else { return mine.id }
+      return replica.rawValue == 0 || replica == mine.id ? nil : mine.id
+    }
+    if lost.isEmpty { return }
+    surroundings.log.warning("copies-lost", ("worker", request.nodeName), ("copies", String(lost.count)))
+    _ = try await log.propose(.loseReplicas(node, incarnation, lost))
   }
 
   /// A worker lives.

@@ -66,7 +66,7 @@ extension Coordinator {
       doneBelow: { below },
       calls: CoordinatorCalls(coordinator: self),
       clock: surroundings.clock,
-      giveUp: deadline
+      deadline: deadline
     )
     do {
       let rows = try await run.carryOut { run in

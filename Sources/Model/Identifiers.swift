@@ -54,6 +54,10 @@ public typealias SessionID = ID<SessionTag>
 public enum IncarnationTag {}
 /// Counts a worker's registrations; issued by the coordinators.
 public typealias Incarnation = ID<IncarnationTag>
+/// Tag of `MemberID`.
+public enum MemberTag {}
+/// One data directory of one coordinator, drawn at random when it is made: a wiped disk cannot come back under it (never 0).
+public typealias MemberID = ID<MemberTag>
 
 /// 128 random bits that tell clusters apart.
 @frozen public struct ClusterID: Hashable, Sendable, CustomStringConvertible {

@@ -28,6 +28,8 @@ public final class ConnectionPool: Sendable {
   private let options: RPCOptions
   private let state = Mutex(State())
   private let wanted = Signal()
+  /// Addresses whose connection was open and has ended, for who looks after them; what does not fit is forgotten.
+  public let lost = BoundedQueue<NetworkAddress>(capacity: 64)
 
   /// Makes a pool; `identity` is asked for every new connection.
   public init(
@@ -137,6 +139,7 @@ public final class ConnectionPool: Sendable {
       )
       settle(address, .open(connection))
       await connection.run()
+      _ = lost.trySend(address)
       state.withLock { state in
         if case .open(let present) = state.links[address], present === connection {
           state.links[address] = nil

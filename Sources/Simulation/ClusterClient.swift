@@ -31,6 +31,7 @@ final class ClusterClient: Sendable {
   static func run<R: Sendable>(
     _ near: Surroundings,
     _ name: String,
+    _ coordinators: [NetworkAddress],
     _ body: @escaping @Sendable (ClusterClient) async throws -> R
   ) async throws -> R {
     let pool = ConnectionPool(
@@ -40,7 +41,7 @@ final class ClusterClient: Sendable {
       random: near.random
     )
     let map = ClusterMap(
-      coordinators: [SimulatedCluster.coordinator],
+      coordinators: coordinators,
       pool: pool,
       clock: near.clock,
       random: near.random

@@ -20,6 +20,10 @@ public struct ClusterReport: Sendable {
   public var virtualSeconds = 0.0
   /// Nodes ended and links disturbed.
   public var faults = 0
+  /// Coordinators of the cluster.
+  public var coordinators = 1
+  /// Terms in which one of them led.
+  public var leaderships = 0
   /// Rows sent.
   public var rows = 0
   /// Answers that were judged.
@@ -34,17 +38,20 @@ public struct ClusterReport: Sendable {
 
 /// Runs seeds.
 public enum ClusterSimulation {
-  /// Runs one seed to its end.
-  public static func run(seed: UInt64, limit: Duration = .seconds(1800)) -> ClusterReport {
+  /// Runs one seed to its end, with so many coordinators or as many as the seed says: one or three.
+  public static func run(seed: UInt64, coordinators: Int? = nil, limit: Duration = .seconds(1800)) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
     let workload = Workload(world.random.fork("workload"))
     let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 }
     let ledger = Ledger(rows.sorted { $0.id < $1.id })
-    let run = ClusterRun(world, workload, ledger)
+    let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
+    let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn)
     var report = ClusterReport(seed: seed)
+    report.coordinators = coordinators ?? drawn
     do { try world.run { _ in try await run.toTheEnd() } } catch { report.violations.append("\(error)") }
     report.violations = ledger.violations + report.violations
     if !world.unreleased.isEmpty { report.violations.append("flows never ended on \(world.unreleased.joined(separator: ", "))") }
+    report.violations += leaders(world.log.events, &report.leaderships)
     report.eventHash = world.eventHash
     report.virtualSeconds = Double(world.executor.now) / 1e9
     report.faults = run.faults
@@ -53,6 +60,17 @@ public enum ClusterSimulation {
     report.refusals = ledger.refusals
     report.events = world.log.events
     return report
+  }
+  /// At most one coordinator leads in a term.
+  private static func leaders(_ events: [SimulatedEventLog.Event], _ count: inout Int) -> [String] {
+    var known: [String: String] = [:]
+    var violations: [String] = []
+    for event in events where event.event == "leading" {
+      guard let term = event["term"] else { continue }
+      if let other = known[term], other != event.node { violations.append("\(other) and \(event.node) lead in term \(term)") }
+      if known.updateValue(event.node, forKey: term) == nil { count += 1 }
+    }
+    return violations
   }
 }
 
@@ -70,24 +88,25 @@ final class ClusterRun: @unchecked Sendable {
   private(set) var faults = 0
   private var isReading = true
 
-  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger) {
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
-    cluster = SimulatedCluster(world, workload, ledger)
+    cluster = SimulatedCluster(world, workload, ledger, coordinators: coordinators)
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
+    let coordinators = cluster.coordinators
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
     self.writer = writer
     let pace = world.random.fork("writer")
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
-      try await ClusterClient.run(near, "writer") { client in try await writer.write(client, pace) }
+      try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
     }
     producers = workload.sources.indices.map { at in
       let name = "producer-\(at + 1)"
       let random = world.random.fork(name)
       return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
-        try await ClusterClient.run(near, name) { client in
+        try await ClusterClient.run(near, name, coordinators) { client in
           try await ClusterRun.produce(at, client, workload, ledger, random)
         }
       }
@@ -114,7 +133,9 @@ final class ClusterRun: @unchecked Sendable {
         }
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
-        work.addTask { try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.read) } }
+        work.addTask {
+          try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
+        }
         // Each of them ends; the first error ends the run.
         work.addTask { try await self.untilDelivered() }
         try await work.waitForAll()
@@ -130,7 +151,7 @@ final class ClusterRun: @unchecked Sendable {
     isReading = false
   }
   private func administer(_ body: @escaping @Sendable (ClusterClient) async throws -> Void) async throws {
-    try await office.run { near in try await ClusterClient.run(near, "administrator", body) }
+    try await office.run { near in try await ClusterClient.run(near, "administrator", self.cluster.coordinators, body) }
   }
   private func createRollup() async throws {
     let threshold: Int

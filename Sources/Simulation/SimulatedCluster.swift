@@ -113,29 +113,34 @@ final class SimulatedProcess: @unchecked Sendable {
 
 /// The nodes of a run.
 final class SimulatedCluster: Sendable {
-  static let coordinator = NetworkAddress(host: "10.0.0.1", port: 7400)
+  /// Where coordinators listen.
+  let coordinators: [NetworkAddress]
   let world: SimulatedWorld
   let workload: Workload
   let ledger: Ledger
-  /// The coordinator first.
+  /// The coordinators first.
   let servers: [SimulatedProcess]
 
-  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger) {
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators count: Int) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
     var servers: [SimulatedProcess] = []
-    let coordinator = world.node("coordinator-1", host: Self.coordinator.host)
-    coordinator.wallOffsetMicroseconds = workload.wallOffsets[0]
-    servers.append(
-      SimulatedProcess(world, coordinator, ledger) { near, stop in
-        try await Coordinator.run(
-          near,
-          CoordinatorSettings(name: "coordinator-1", listen: Self.coordinator, initializes: true),
-          stop: stop
-        )
-      }
-    )
+    let peers = (1...count).map {
+      CoordinatorPeer(name: "coordinator-\($0)", address: NetworkAddress(host: "10.0.0.\($0)", port: 7400))
+    }
+    coordinators = peers.map(\.address)
+    for peer in peers {
+      let coordinator = world.node(peer.name, host: peer.address.host)
+      coordinator.wallOffsetMicroseconds = workload.wallOffsets[0]
+      servers.append(
+        SimulatedProcess(world, coordinator, ledger) { near, stop in
+          var settings = CoordinatorSettings(name: peer.name, listen: peer.address, initializes: true)
+          if count > 1 { settings.peers = peers }
+          try await Coordinator.run(near, settings, stop: stop)
+        }
+      )
+    }
     for number in 1...workload.workers {
       let name = "worker-\(number)"
       let host = "10.0.1.\(number)"
@@ -144,7 +149,7 @@ final class SimulatedCluster: Sendable {
       var settings = WorkerSettings(
         name: name,
         listen: NetworkAddress(host: host, port: 7500),
-        coordinators: [Self.coordinator],
+        coordinators: coordinators,
         initializes: true
       )
       workload.tune(&settings)

@@ -80,8 +80,9 @@ public struct OpenedJournal: Sendable {
     }
   }
   private func isAlive(_ record: GroupScan.Record, _ file: UInt64) -> Bool {
-    guard record.isIntact, let at = index.firstIndex(of: record.shard, record.position),
-      let place = index.places[record.shard]?[at]
+    // A cut has no body, so it begins where the body of the record behind it does.
+    guard record.isIntact, record.kind != EntryKind.cut.rawValue,
+      let at = index.firstIndex(of: record.shard, record.position), let place = index.places[record.shard]?[at]
     else { return false }
     return place.file == file && place.body == record.body.lowerBound
   }

@@ -31,6 +31,7 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case layout = 9
   /// Expiry of raw slices, or of buckets below a level's floor.
   case retentionDrop = 10
+  /// Rows that are gone from here on.
   case delete = 11
   case tenantDelete = 12
   /// The tables and rollups of the shard's group from here on.
@@ -44,10 +45,10 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   /// Whether this version writes and understands the kind.
   public var isImplemented: Bool {
     switch self {
-    case .epochStart, .batch, .stage, .decide, .commit, .abort, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
+    case .epochStart, .batch, .stage, .decide, .commit, .abort, .delete, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
       .schemaBarrier, .keyExpiry, .cut:
       true
-    case .delete, .tenantDelete, .digestProbe: false
+    case .tenantDelete, .digestProbe: false
     }
   }
 }

@@ -15,6 +15,7 @@
 //   Drops          := varint count, each u64 file, varint section
 //   SchemaBarrier  := varint count, Table…, varint count, Rollup… (CatalogFormat), by rising id; the version is the header's
 //   KeyExpiry      := i64 through log time
+//   Delete         := Deletion (Deletion.swift)
 // Stage, Decide, Commit and Abort: StatementEntryFormat.swift.
 public import Bytes
 public import Columns
@@ -134,6 +135,8 @@ public enum EntryBody: Sendable {
   case commit(StatementID)
   /// What the statement staged here is gone.
   case abort(Abort)
+  /// Rows that are gone from here on.
+  case delete(Deletion)
 
   /// The entry's kind.
   public var kind: EntryKind {
@@ -150,6 +153,7 @@ public enum EntryBody: Sendable {
     case .decide: .decide
     case .commit: .commit
     case .abort: .abort
+    case .delete: .delete
     }
   }
 }
@@ -206,6 +210,7 @@ public enum LogEntryFormat {
     case .decide(let decide): encode(decide, into: &out)
     case .commit(let statement): encode(statement, into: &out)
     case .abort(let abort): encode(abort, into: &out)
+    case .delete(let deletion): deletion.encode(into: &out)
     }
     return out.finish()
   }
@@ -327,7 +332,8 @@ public enum LogEntryFormat {
       case .decide: body = .decide(try decodeDecide(&reader))
       case .commit: body = .commit(try decodeStatement(&reader))
       case .abort: body = .abort(try decodeAbort(&reader))
-      case .delete, .tenantDelete, .digestProbe, .cut:
+      case .delete: body = .delete(try Deletion.decode(&reader))
+      case .tenantDelete, .digestProbe, .cut:
         throw DecodingFailure(.unknown, at: 0, "log entry kind \(entry.kind) (\(entry.kind.rawValue)) is reserved")
       }
       try reader.expectEnd()

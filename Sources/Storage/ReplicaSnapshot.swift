@@ -2,7 +2,7 @@
 //
 // The receiver fetches the files by their records, verifies each, and makes the manifest its own in one rename; entries above the
 // checkpoint follow from the sender's journal. A crash in between leaves what the receiver had before.
-import Bytes
+public import Bytes
 public import Capabilities
 public import Model
 
@@ -33,6 +33,11 @@ extension ShardStore {
       return ReplicaSnapshot(position: contents.checkpoint.position, manifest: ManifestFormat.encode(contents.whole), files: files)
     }
   }
+  /// The bytes of one of the shard's files, when it is the one with that hash.
+  public func image(of number: UInt64, hash: Hash128) async throws -> FileImage? {
+    guard let file = files[number], file.hash == hash else { return nil }
+    do { return try await disk.map(path(file)) } catch let failure as DiskFailure where failure.kind == .notFound { return nil }
+  }
   /// Makes a copy from a snapshot's manifest: `fetch` writes each file durably under the path it is given. Replaces what the directory held
   /// of the shard; its entries in the journal must have been voided (`LogEntry.cut`) before. Throws XX001 when bytes do not verify.
   public static func install(
@@ -40,6 +45,7 @@ extension ShardStore {
     clock: any Clock,
     cluster: ClusterID,
     shard: ShardID,
+    replica: ReplicaID = ReplicaID(0),
     manifest bytes: [UInt8],
     fetch: (FileRecord, _ path: String) async throws -> Void
   ) async throws -> ShardStore {
@@ -60,8 +66,17 @@ extension ShardStore {
     }
     // Opened under the new contents before these count: what does not verify replaces nothing.
     let manifest = try await Manifest.prepared(disk: disk, cluster: cluster, shard: shard, contents: contents)
-    let store = ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, manifest: manifest)
-    for (_, file) in contents.files.sorted(by: { $0.key < $1.key }) { store.add(file, try await store.open(file)) }
+    let store = ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, replica: replica, manifest: manifest)
+    for (_, file) in contents.files.sorted(by: { $0.key < $1.key }) {
+      do { store.add(file, try await store.open(file)) } catch let error as TallyError where error.status == .dataDamaged {
+        guard present.contains(ManifestFormat.segmentName(file)) else { throw error }
+        // What lay under the name was another file, or rotten.
+        try await Quarantine.put(disk: disk, clock: clock, shard: shard, path: store.path(file))
+        try await fetch(file, store.path(file))
+        store.add(file, try await store.open(file))
+      }
+    }
+    if replica.rawValue > 0 { try await ReplicaFile.write(replica, of: shard, disk) }
     try await manifest.replace()
     try await store.finishRecovery()
     return store

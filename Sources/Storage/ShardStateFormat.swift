@@ -5,6 +5,7 @@
 //     varint count, i64 floor…, u64 rows consumed, u64 rows failed
 //   · varint count, tables by rising id: u64 id, u64 rows logged · varint count, relations by rising id: u64 id, i64 before,
 //     i64 log time · u64 next file · u64 flushed through · statements (StatementTable.swift)
+//   · varint count, tables by rising id: u64 id, deleted rows of sections (Deletion.swift)
 package import Bytes
 import Model
 
@@ -45,6 +46,11 @@ package enum ShardStateFormat {
     out.u64(state.nextFile)
     out.u64(state.flushedThrough.rawValue)
     state.statements.encode(into: &out)
+    out.count(state.deleted.count)
+    for (table, sections) in state.deleted.sorted(by: { $0.key < $1.key }) {
+      out.u64(table.rawValue)
+      Deletion.encode(sections.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, into: &out)
+    }
   }
   package static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardState {
     let found = try reader.u8()
@@ -79,7 +85,13 @@ package enum ShardStateFormat {
     }
     state.nextFile = try reader.u64()
     state.flushedThrough = LogPosition(try reader.u64())
-    if found >= 2 { state.statements = try StatementTable.decode(&reader) }
+    if found >= 2 {
+      state.statements = try StatementTable.decode(&reader)
+      for _ in 0..<(try reader.count(max: LogEntryFormat.relationsMax, "tables with deleted rows")) {
+        let table = TableID(try reader.u64())
+        for (reference, rows) in try Deletion.decodeSections(&reader) { state.deleted[table, default: [:]][reference] = rows }
+      }
+    }
     return state
   }
 }

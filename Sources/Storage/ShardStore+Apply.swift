@@ -31,6 +31,27 @@ extension PreparedRows {
     let types = rollup.storedColumns.map(\.type)
     return try states(of: try runs.map { try BatchFormat.decode($0, types: types) }, rollup: rollup)
   }
+  /// What applying an entry of another replica needs, made ahead. A pure function, for Compute. `.none` where the schema does not know the
+  /// relation (a barrier before the entry brings it) and for entries without rows.
+  public static func decoded(_ entry: LogEntry, schema: ShardSchema) throws -> PreparedRows {
+    switch entry.kind {
+    case .batch:
+      guard let table = schema.table(try LogEntryFormat.batchRecord(of: entry).table), entry.catalogVersion == schema.version else {
+        return .none
+      }
+      return .rows(try LogEntryFormat.batch(of: entry, types: table.columns.map(\.type)))
+    case .rollupCommit, .backfillCommit:
+      let (rollup, runs): (TableID, [[UInt8]])
+      switch try LogEntryFormat.decode(entry) {
+      case .rollupCommit(let delta): (rollup, runs) = (delta.rollup, delta.runs)
+      case .backfillCommit(let delta): (rollup, runs) = (delta.rollup, delta.runs)
+      default: return .none
+      }
+      guard let definition = schema.rollup(rollup), entry.catalogVersion == schema.version else { return .none }
+      return try states(encoded: runs, rollup: definition)
+    default: return .none
+    }
+  }
 }
 
 extension ShardStore {
@@ -77,6 +98,9 @@ extension ShardStore {
       try applied.advance(entry, body)
       adoptSchema()
     case .commit(let statement): try apply(entry, commit: statement, rows)
+    case .delete(let deletion):
+      try applied.advance(entry, body)
+      hide(deletion)
     case .epochStart, .keyExpiry, .stage, .decide, .abort: try applied.advance(entry, body)
     }
   }

@@ -157,10 +157,20 @@ extension ShardStore {
     let entry = pending[Int(position.rawValue - applied.position.rawValue) - 1].entry
     return (entry.epoch, entry.chain)
   }
-  /// Entries that are appended and not applied, above `position`, in order.
-  public func unapplied(above position: LogPosition) -> [LogEntry] {
-    pending.lazy.map(\.entry).filter { $0.position > position }
+  /// Entries that are appended and not applied, above `position`, in order: about `limit` bytes of them, one at least when there is one.
+  /// `position` is not below the applied one.
+  public func unapplied(above position: LogPosition, bytes limit: Int = .max) -> [LogEntry] {
+    guard position >= applied.position else { return [] }
+    var (taken, bytes): ([LogEntry], Int) = ([], 0)
+    for next in pending.dropFirst(Int(position.rawValue - applied.position.rawValue)) {
+      bytes += next.entry.body.count
+      if bytes > limit, !taken.isEmpty { break }
+      taken.append(next.entry)
+    }
+    return taken
   }
+  /// Bytes of entries that are appended and not applied.
+  public var unappliedBytes: Int { pending.reduce(0) { $0 + $1.entry.body.count } }
   /// Notes that entries up to `position` are committed and applies them, in order, up to the first that waits for files
   /// (`needsFiles`). An error means that the log holds something that does not decode: the shard must stop.
   public func commit(through position: LogPosition) throws {

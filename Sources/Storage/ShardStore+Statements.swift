@@ -35,7 +35,8 @@ extension ShardStore {
     if case .rows(let record, _) = stage.content, let position = try duplicate(record, in: stage.statement) {
       return .duplicate(position == LogPosition(0) ? nil : position)
     }
-    let rows = (known?.rows ?? 0) + stage.content.rows
+    // What deletes rows adds none: bytes bound it.
+    let rows = (known?.rows ?? 0) + (stage.content.isDeletion ? 0 : stage.content.rows)
     let bytes = head.statements.openBytes + stage.content.bytes
     guard rows <= Self.stagedRowsMax, bytes <= Self.stagedBytesMax else {
       throw Self.tooLarge(stage.statement, "\(rows) rows of it, \(bytes) bytes of all open statements on shard \(shard)")
@@ -81,6 +82,7 @@ extension ShardStore {
     }
     try applied.advance(entry, .commit(id))
     for (piece, batch) in zip(statement.pieces, batches) {
+      if case .deletion(let deletion) = piece.stage.content { hide(deletion) }
       guard case .rows(let record, _) = piece.stage.content, let batch, relations[record.table] != nil else { continue }
       relations[record.table]?.memtable.append(batch, at: entry.position)
       lastBatch[record.table] = entry.position

@@ -29,6 +29,8 @@ public final class ShardStore {
   }
   /// The shard.
   public let shard: ShardID
+  /// Which of the shard's copies this is; 0 where an older version made it.
+  public internal(set) var replica: ReplicaID
   /// State after the last entry that was committed.
   public internal(set) var applied: ShardState
   /// State after the last entry that was appended.
@@ -66,7 +68,8 @@ public final class ShardStore {
   var isChangingLayout = false
   var layoutWaiters: [Promise<Void>] = []
 
-  init(disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID, manifest: Manifest) {
+  init(disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID, replica: ReplicaID, manifest: Manifest) {
+    self.replica = replica
     self.disk = disk
     self.clock = clock
     self.cluster = cluster
@@ -84,15 +87,22 @@ public final class ShardStore {
       relations[layout.id] = Relation(layout: layout, memtable: MemTable(layout: layout))
     }
   }
-  /// Creates an empty replica: its directory and manifest are durable when this returns.
+  /// Creates an empty replica: its directory, name and manifest are durable when this returns.
   public static func create(
     disk: any Disk,
     clock: any Clock,
     cluster: ClusterID,
-    shard: ShardID
+    shard: ShardID,
+    replica: ReplicaID = ReplicaID(0)
   ) async throws -> ShardStore {
     let manifest = try await Manifest.create(disk: disk, cluster: cluster, shard: shard)
-    return ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, manifest: manifest)
+    if replica.rawValue > 0 { try await ReplicaFile.write(replica, of: shard, disk) }
+    return ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, replica: replica, manifest: manifest)
+  }
+  /// Gives this replica another name: a copy that was replaced in the shard's record goes on under a new one.
+  public func rename(_ replica: ReplicaID) async throws {
+    try await ReplicaFile.write(replica, of: shard, disk)
+    self.replica = replica
   }
   var directory: String { ManifestFormat.directory(shard) }
   func path(_ file: FileRecord) -> String { directory + "/" + ManifestFormat.segmentName(file) }
@@ -107,7 +117,8 @@ public final class ShardStore {
       layout: relation.layout,
       position: applied.position,
       chunks: relation.memtable.snapshot(),
-      sections: relation.sections.map(\.section)
+      sections: relation.sections.map(\.section),
+      deleted: deletedRows(relation.sections, of: relation.layout.id)
     )
   }
   /// How far a rollup has come, as readers see it.

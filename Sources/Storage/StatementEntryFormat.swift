@@ -2,7 +2,7 @@
 //
 //   Statement := u64 session, u64 number
 //   Stage     := Statement, u64 done below, u64 deciding shard, varint ordinal, u8 content (0 nothing | 1 rows: as a Batch entry from its
-//                table on, to the end of the body)
+//                table on, to the end of the body | 2 rows that will be gone: Deletion)
 //   Decide    := Statement, varint count, participants by rising shard: u64 shard, u64 rows
 //   Commit    := Statement
 //   Abort     := Statement, u64 done below
@@ -18,11 +18,27 @@ public enum StagedContent: Equatable, Sendable {
   case nothing
   /// Rows, with the batch as it was sent.
   case rows(BatchRecord, encoded: [UInt8])
+  /// Rows that will be gone.
+  case deletion(Deletion)
 
-  /// Rows it will add.
-  public var rows: Int { if case .rows(let record, _) = self { record.rows } else { 0 } }
+  /// Rows it will add or delete.
+  public var rows: Int {
+    switch self {
+    case .nothing: 0
+    case .rows(let record, _): record.rows
+    case .deletion(let deletion): deletion.count
+    }
+  }
   /// Bytes it keeps in memory until the statement ends.
-  public var bytes: Int { if case .rows(_, let encoded) = self { encoded.count } else { 0 } }
+  public var bytes: Int {
+    switch self {
+    case .nothing: 0
+    case .rows(_, let encoded): encoded.count
+    case .deletion(let deletion): deletion.bytes
+    }
+  }
+  /// Whether it deletes rows.
+  public var isDeletion: Bool { if case .deletion = self { true } else { false } }
   /// The key that its rows take effect under.
   public var key: BatchKey? { if case .rows(let record, _) = self { record.key } else { nil } }
 }
@@ -105,13 +121,17 @@ extension LogEntryFormat {
     out.u64(stage.doneBelow)
     out.u64(stage.decider.rawValue)
     out.count(stage.ordinal)
-    guard case .rows(let record, let encoded) = stage.content else {
-      out.u8(0)
-      return out.finish()
+    switch stage.content {
+    case .nothing: out.u8(0)
+    case .rows(let record, let encoded):
+      out.u8(1)
+      encode(record, into: &out)
+      return joined(out.snapshot(), encoded)
+    case .deletion(let deletion):
+      out.u8(2)
+      deletion.encode(into: &out)
     }
-    out.u8(1)
-    encode(record, into: &out)
-    return joined(out.snapshot(), encoded)
+    return out.finish()
   }
   static func decodeStage(_ reader: inout ByteReader) throws(DecodingFailure) -> Stage {
     Stage(
@@ -127,6 +147,7 @@ extension LogEntryFormat {
     switch form {
     case 0: return .nothing
     case 1: return .rows(try decodeBatchRecord(&reader), encoded: try reader.bytes(reader.remaining))
+    case 2: return .deletion(try Deletion.decode(&reader))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "content \(form) of a stage")
     }
   }

@@ -97,6 +97,10 @@ public struct StatementTable: Equatable, Sendable {
   private var heldKeys: [HeldKey: StatementID] = [:]
   /// Bytes that open statements keep in memory.
   public private(set) var openBytes = 0
+  /// Whether an open statement will delete rows.
+  var hasDeletions: Bool {
+    open.values.contains { $0.pieces.contains { if case .deletion = $0.stage.content { true } else { false } } }
+  }
 
   /// An empty table.
   public init() {}

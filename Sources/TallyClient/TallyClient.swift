@@ -166,9 +166,10 @@ public final class TallyClient: Sendable {
   /// Throws what cannot heal.
   private func reach(_ end: Instant) async throws -> TallyError? {
     var reason = TallyError(.unavailable, "no coordinator was tried")
-    for address in map.coordinators {
+    for address in map.coordinatorsInTurn {
       do {
         _ = try await map.pool.connection(to: address, deadline: end)
+        map.prefer(address)
         return nil
       } catch let error as TallyError
         where error.status == .unavailable || error.status == .timedOut

@@ -9,6 +9,7 @@
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
+//                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
 //                stageRows → staged · decideStatement, endStatement, askStatement → statementAnswer
@@ -63,6 +64,11 @@ public enum Message: Sendable, Equatable {
   case replicaManifest(ReplicaManifest)
   case fetchFile(FetchFile)
   case filePiece(FilePiece)
+  case raft(RaftEnvelope)
+  case joinGroup(JoinGroup)
+  case joinedGroup(JoinedGroup)
+  case readIndex(ReadIndex)
+  case readIndexReply(ReadIndexReply)
   case stageRows(StageRows)
   case staged(Staged)
   case decideStatement(DecideStatement)
@@ -103,6 +109,11 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest: 28
     case .fetchFile: 29
     case .filePiece: 30
+    case .raft: 40
+    case .joinGroup: 41
+    case .joinedGroup: 42
+    case .readIndex: 43
+    case .readIndexReply: 44
     case .stageRows: 48
     case .staged: 49
     case .decideStatement: 50
@@ -144,6 +155,11 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest(let content): content
     case .fetchFile(let content): content
     case .filePiece(let content): content
+    case .raft(let content): content
+    case .joinGroup(let content): content
+    case .joinedGroup(let content): content
+    case .readIndex(let content): content
+    case .readIndexReply(let content): content
     case .stageRows(let content): content
     case .staged(let content): content
     case .decideStatement(let content): content
@@ -237,6 +253,11 @@ public enum MessageFormat {
     case 28: message = .replicaManifest(try ReplicaManifest.decode(&reader, body: body))
     case 29: message = .fetchFile(try FetchFile.decode(&reader, body: body))
     case 30: message = .filePiece(try FilePiece.decode(&reader, body: body))
+    case 40: message = .raft(try RaftEnvelope.decode(&reader, body: body))
+    case 41: message = .joinGroup(try JoinGroup.decode(&reader, body: body))
+    case 42: message = .joinedGroup(try JoinedGroup.decode(&reader, body: body))
+    case 43: message = .readIndex(try ReadIndex.decode(&reader, body: body))
+    case 44: message = .readIndexReply(try ReadIndexReply.decode(&reader, body: body))
     case 48: message = .stageRows(try StageRows.decode(&reader, body: body))
     case 49: message = .staged(try Staged.decode(&reader, body: body))
     case 50: message = .decideStatement(try DecideStatement.decode(&reader, body: body))

@@ -10,17 +10,20 @@ let addressBytesMax = 300
 
 /// Where a shard's log stands on a worker.
 ///
-/// Bytes: shard · epoch · last position.
+/// Bytes: shard · replica · epoch · last position.
 public struct ShardPosition: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
+  /// Which of its copies; 0 = an older version made it.
+  public var replica: ReplicaID
   /// Of its last EpochStart.
   public var epoch: Epoch
   /// Of its last entry.
   public var last: LogPosition
   /// Makes a position.
-  public init(shard: ShardID, epoch: Epoch, last: LogPosition) {
+  public init(shard: ShardID, replica: ReplicaID = ReplicaID(0), epoch: Epoch, last: LogPosition) {
     self.shard = shard
+    self.replica = replica
     self.epoch = epoch
     self.last = last
   }
@@ -69,6 +72,7 @@ public struct Register: MessageContent {
     out.count(shards.count)
     for shard in shards {
       out.id(shard.shard)
+      out.id(shard.replica)
       out.id(shard.epoch)
       out.id(shard.last)
     }
@@ -85,7 +89,7 @@ public struct Register: MessageContent {
       node: try reader.id(),
       previous: try reader.id(),
       shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
-        ShardPosition(shard: try reader.id(), epoch: try reader.id(), last: try reader.id())
+        ShardPosition(shard: try reader.id(), replica: try reader.id(), epoch: try reader.id(), last: try reader.id())
       }
     )
   }
@@ -326,23 +330,29 @@ public struct Done: MessageContent {
 public struct CatalogChanged: MessageContent {
   /// Its version.
   public var version: CatalogVersion
+  /// The answer waits until every shard led by the worker serves under it.
+  public var waits: Bool
   /// The catalog.
   public var catalog: [UInt8]
   /// Makes the message.
-  public init(version: CatalogVersion, catalog: [UInt8]) {
+  public init(version: CatalogVersion, waits: Bool, catalog: [UInt8]) {
     self.version = version
+    self.waits = waits
     self.catalog = catalog
   }
   /// The catalog.
   public var body: [UInt8] { catalog }
   /// Appends the fields.
-  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public func encode(into out: inout ByteWriter) {
+    out.id(version)
+    out.u8(waits ? 1 : 0)
+  }
   /// Reads the fields.
   public static func decode(
     _ reader: inout ByteReader,
     body: [UInt8]
   ) throws(DecodingFailure) -> CatalogChanged {
-    CatalogChanged(version: try reader.id(), catalog: body)
+    CatalogChanged(version: try reader.id(), waits: try reader.bool(), catalog: body)
   }
 }
 

@@ -4,7 +4,8 @@ public import Model
 
 /// Primary to copy: entries behind a place of the log, and how far the log is committed. Without entries it asks how far the copy is.
 ///
-/// Bytes: shard · epoch · replica · u64 previous position · u64 its epoch · its chain · commit · body = entries (Storage.EntryStream).
+/// Bytes: shard · epoch · replica · u64 previous position · u64 its epoch · its chain · commit · bool needsCheckpoint
+/// · body = entries (Storage.EntryStream).
 public struct Append: MessageContent {
   /// The shard.
   public var shard: ShardID
@@ -20,6 +21,8 @@ public struct Append: MessageContent {
   public var previousChain: Hash128
   /// Entries up to here are committed.
   public var commit: LogPosition
+  /// The primary has no entries any more that follow the copy's: the copy begins again from a checkpoint.
+  public var needsCheckpoint: Bool
   /// Entries, as Storage encodes them.
   public var entries: [UInt8]
   /// Makes the message.
@@ -31,8 +34,10 @@ public struct Append: MessageContent {
     previousEpoch: Epoch,
     previousChain: Hash128,
     commit: LogPosition,
+    needsCheckpoint: Bool = false,
     entries: [UInt8]
   ) {
+    self.needsCheckpoint = needsCheckpoint
     self.shard = shard
     self.epoch = epoch
     self.replica = replica
@@ -53,6 +58,7 @@ public struct Append: MessageContent {
     out.id(previousEpoch)
     out.hash(previousChain)
     out.id(commit)
+    out.u8(needsCheckpoint ? 1 : 0)
   }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Append {
@@ -64,6 +70,7 @@ public struct Append: MessageContent {
       previousEpoch: try reader.id(),
       previousChain: try reader.hash(),
       commit: try reader.id(),
+      needsCheckpoint: try reader.bool(),
       entries: body
     )
   }
@@ -81,7 +88,7 @@ public struct Appended: MessageContent {
     case mismatch = 2
     /// A later epoch was promised: the sender is not the primary any more.
     case rejected = 3
-    /// The copy is not there, or cannot take entries: it needs a snapshot.
+    /// The copy is not there, is damaged, or begins again from a checkpoint: it takes no entries.
     case empty = 4
   }
   /// Outcome.
@@ -94,7 +101,7 @@ public struct Appended: MessageContent {
   public var incarnation: Incarnation
   /// Entries up to here are applied, so they equal every other copy's.
   public var applied: LogPosition
-  /// The copy's log is on disk up to here.
+  /// When it matches, the copy's log is on disk and equal up to here; when it does not, its log ends here.
   public var durable: LogPosition
   /// Makes the message.
   public init(

@@ -7,6 +7,7 @@ import Capabilities
 import Columns
 import Model
 import RPC
+import Replication
 import Storage
 import Wire
 
@@ -15,12 +16,12 @@ extension Worker {
   static let memoryTimeout = Duration.seconds(20)
 
   func ingest(_ request: Ingest, deadline: Instant) async throws -> Ingested {
-    _ = try serving(request.shard, request.epoch)
+    _ = try writable(request.shard, request.epoch)
     if catalog.version < request.version { try await require(request.version) }
     try await waitForMemory(deadline)
     try await journal.reserve(request.batch.count)
     // Everything may have changed while this waited.
-    let host = try serving(request.shard, request.epoch)
+    let host = try writable(request.shard, request.epoch)
     guard let table = host.store.head.schema.table(request.table) else {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
@@ -34,13 +35,26 @@ extension Worker {
       lastIngest = surroundings.clock.now
       try await host.settle(appended)
       host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
-      return Ingested(position: appended.position, copies: 1, isDuplicate: false, rows: UInt64(batch.count))
+      return Ingested(position: appended.position, copies: host.copies, isDuplicate: false, rows: UInt64(batch.count))
     case .duplicate(let position):
       if let position { try await host.settle(position) }
-      return Ingested(position: position ?? LogPosition(0), copies: 1, isDuplicate: true, rows: UInt64(batch.count))
+      return Ingested(position: position ?? LogPosition(0), copies: host.copies, isDuplicate: true, rows: UInt64(batch.count))
     }
   }
 
+  /// The shard's host, when it may take rows: enough copies are in sync.
+  func writable(_ shard: ShardID, _ epoch: Epoch) throws(TallyError) -> ShardHost {
+    let host = try serving(shard, epoch)
+    if let primary = host.primary, primary.copyCount < primary.leastInSync {
+      throw TallyError(
+        .unavailable,
+        "shard \(shard) has \(primary.copyCount) of the \(primary.leastInSync) copies that must be in sync",
+        hint: "start the workers that are down; the batch can be repeated",
+        node: settings.name
+      )
+    }
+    return host
+  }
   /// Decodes a batch and checks what the log must be able to rely on: types, NOT NULL, and that every row belongs to the shard.
   func checked(_ bytes: [UInt8], _ table: TableSchema, _ host: ShardHost) throws -> Batch {
     guard bytes.count <= Limits.batchBytesMax else {
@@ -68,13 +82,13 @@ extension Worker {
 
   /// Waits while memtables are over their bound.
   func waitForMemory(_ deadline: Instant) async throws {
-    guard memtableBytes > settings.memtableBytesMax else { return }
+    guard memoryTaken > settings.memtableBytesMax else { return }
     let limit = min(deadline, surroundings.clock.now + Self.memoryTimeout)
-    while memtableBytes > settings.memtableBytesMax {
+    while memoryTaken > settings.memtableBytesMax {
       guard surroundings.clock.now < limit else {
         throw TallyError(
           .overloaded,
-          "memtables hold \(memtableBytes) of \(settings.memory) bytes of memory",
+          "rows in memory hold \(memoryTaken) of \(settings.memory) bytes of memory",
           hint: "repeat the batch later",
           node: settings.name
         )

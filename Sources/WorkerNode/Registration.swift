@@ -1,6 +1,4 @@
-// Registration.swift — a worker and its coordinators: registration, heartbeats, and taking in a new catalog.
-//
-// A new catalog reaches a shard as a SchemaBarrier in its log; a new epoch as an EpochStart. Both are appended here.
+// Registration.swift — a worker and its coordinators: registration, heartbeats, fetching a newer catalog, what it reports.
 import Bytes
 import Capabilities
 import Model
@@ -60,12 +58,16 @@ extension Worker {
     }
   }
 
-  /// Asks a coordinator, trying the others when one cannot be reached.
+  /// Asks a coordinator, trying the others when one cannot be reached; the one that answered last is asked first.
   func askCoordinator(_ request: Message, timeout: Duration = .seconds(5)) async throws -> Message {
     var failure = TallyError(.unavailable, "no coordinator is known")
-    for coordinator in settings.coordinators {
+    let (all, first) = (settings.coordinators, answeringCoordinator)
+    for at in all.indices {
+      let turn = (first + at) % all.count
       do {
-        return try await pool.call(request, to: coordinator, deadline: surroundings.clock.now + timeout)
+        let reply = try await pool.call(request, to: all[turn], deadline: surroundings.clock.now + timeout)
+        answeringCoordinator = turn
+        return reply
       } catch let error as TallyError where error.isRetryable { failure = error }
     }
     throw failure
@@ -133,69 +135,6 @@ extension Worker {
     }
   }
 
-  /// Takes in a newer catalog: shards that are new here, epochs, schema barriers. One at a time; older ones are ignored.
-  func adopt(_ next: CatalogSnapshot) async throws {
-    while isAdopting {
-      let turn = Promise<Void>()
-      adoptionWaiters.append(turn)
-      try await turn.value
-    }
-    guard next.version > catalog.version else { return }
-    isAdopting = true
-    defer {
-      isAdopting = false
-      let waiters = adoptionWaiters
-      adoptionWaiters = []
-      for waiter in waiters { waiter.fulfil(()) }
-    }
-    try await bring(next)
-    catalog = next
-  }
-
-  /// Brings the first catalog's shards to service.
-  func establish() async throws { try await bring(catalog) }
-
-  private func bring(_ next: CatalogSnapshot) async throws {
-    let me = identity.value.node
-    for record in next.shards where record.primary == me && refused[record.id] == nil {
-      let host: ShardHost
-      if let known = hosts[record.id] {
-        host = known
-      } else {
-        host = ShardHost(
-          try await ShardStore.create(
-            disk: surroundings.disk,
-            clock: surroundings.clock,
-            cluster: identity.value.cluster,
-            shard: record.id
-          ),
-          journal,
-          surroundings.compute
-        )
-        hosts[record.id] = host
-      }
-      var appended: [ShardHost.Appended] = []
-      if host.servingEpoch != record.epoch {
-        appended.append(try host.beginEpoch(record.epoch, me))
-      }
-      let schema = ShardSchema(of: record.group, in: next)
-      if !schema.describesTheSame(as: host.store.head.schema) {
-        appended.append(try host.append(.schemaBarrier(schema)))
-      }
-      do { for entry in appended { try await host.settle(entry) } } catch let error as TallyError where error.status == .dataDamaged {
-        // What its journal holds cannot be applied: the others serve.
-        surroundings.log.error("shard-refused", ("shard", record.id.description), ("reason", "\(error)"))
-        refused[record.id] = "\(error)"
-        hosts[record.id] = nil
-        continue
-      }
-      // Only now: until its EpochStart is durable and applied, a primary serves nothing.
-      host.servingEpoch = record.epoch
-      host.shardRange = record.lower...record.upper
-    }
-    for (id, host) in hosts where next.shard(id)?.primary != me { host.servingEpoch = nil }
-  }
-
   /// What this worker has and uses.
   func load() async -> NodeLoad {
     var free: UInt64 = 0
@@ -213,6 +152,8 @@ extension Worker {
   }
   /// Bytes of all memtables.
   var memtableBytes: Int { hosts.values.reduce(0) { $0 + $1.store.memtableBytes } }
+  /// Bytes of all memtables and of entries that are not committed yet.
+  var memoryTaken: Int { hosts.values.reduce(0) { $0 + $1.store.memtableBytes + $1.store.unappliedBytes } }
 
   /// How each shard is.
   func shardReports() -> [ShardReport] {
@@ -227,7 +168,7 @@ extension Worker {
           shard: host.id,
           epoch: host.servingEpoch ?? Epoch(0),
           last: host.store.head.position,
-          committed: state.position,
+          committed: max(state.position, host.store.committed),
           rows: state.schema.tables.reduce(0) { $0 + (state.rowsLogged[$1.id] ?? 0) },
           segmentBytes: host.store.fileBytes,
           memtableBytes: UInt64(host.store.memtableBytes),
@@ -242,9 +183,4 @@ extension Worker {
         return report
       }
   }
-}
-
-extension ShardSchema {
-  /// Equal but for the catalog version, which grows with changes elsewhere too.
-  func describesTheSame(as other: ShardSchema) -> Bool { tables == other.tables && rollups == other.rollups }
 }

@@ -1,12 +1,15 @@
-// ShardHost.swift — one shard on its worker: its store, the epoch it serves in, and what the roller needs to know of recent batches.
+// ShardHost.swift — one copy of a shard on its worker: its store, its role, and what the roller needs to know of recent batches.
 //
 // Confined to the worker's actor. An append advances the log's head and hands the entry to the journal in one step, so the order
-// of positions is the order in the journal. With one copy an entry is committed when it is durable; entries are applied in order, and
-// those that an earlier start left unapplied once the shard's next epoch has begun.
+// of positions is the order in the journal. On the primary an entry is committed when every in-sync copy has it on disk (PrimaryCore says
+// so); on another copy when the primary says so. Committed entries are applied in order; whoever waits for one is told then, or that the
+// role ended: then the outcome is unknown to this worker and the client repeats its key.
+import Bytes
 import Capabilities
 import Columns
 import Model
 import Planning
+import Replication
 import Storage
 
 /// A shard and its service.
@@ -15,8 +18,20 @@ final class ShardHost: ShardLog {
   let store: ShardStore
   let journal: Journal
   private let compute: any Compute
-  /// The epoch in which this worker serves the shard as its primary; nil while it does not.
+  /// The epoch in which this worker serves the shard as its primary: its first entry is committed, its schema the catalog's. Nil else.
   var servingEpoch: Epoch?
+  /// What this worker knows as the shard's primary; nil while it is not.
+  private(set) var primary: PrimaryCore?
+  /// What it owes to primaries elsewhere.
+  private(set) var copy: CopyCore
+  /// The ways to the other copies; empty unless it is the primary.
+  private(set) var links: [ReplicaID: ReplicaLink] = [:]
+  /// A flow brings it to service.
+  var isSettling = false
+  /// A change of the in-sync set is being asked for.
+  var isProposing = false
+  /// Who waits for an entry to be applied, by rising position.
+  private var waiting: [(position: LogPosition, promise: Promise<Void>)] = []
   /// Hashes of the tenants it holds.
   var shardRange: ClosedRange<UInt64> = 0...UInt64.max
   /// What was found broken in its files; nil while nothing was.
@@ -40,27 +55,84 @@ final class ShardHost: ShardLog {
   private var lastAppended: Appended?
   /// The flow that makes files which committed entries wait for.
   private var makingFiles: Promise<Void>?
+  /// Gets a file from another copy, when it cannot be made here.
+  var fetchFile: ((FileRecord, _ path: String) async throws -> Void)?
 
   init(_ store: ShardStore, _ journal: Journal, _ compute: any Compute) {
     self.store = store
     self.journal = journal
     self.compute = compute
     id = store.shard
+    copy = CopyCore(promised: store.head.epoch)
+  }
+
+  // MARK: Roles
+
+  /// Begins an epoch as the record appoints this copy; the entry that begins it is the first that it commits.
+  func lead(_ record: ShardRecord, _ me: NodeID, leastInSync: Int) throws(TallyError) -> Appended {
+    stepDown()
+    let entry = try store.beginEpoch(record.epoch, node: me)
+    _ = copy.hear(record.epoch)
+    primary = PrimaryCore(record, me: store.replica, start: entry.position, committed: store.committed, leastInSync: leastInSync)
+    link()
+    return hand(over: entry)
+  }
+  /// Takes in another record of the epoch it leads.
+  func learn(_ record: ShardRecord, leastInSync: Int) {
+    primary?.learn(record, leastInSync: leastInSync)
+    link()
+  }
+  /// Makes the ways to the present copies, and ends those to others.
+  private func link() {
+    let others = primary?.others ?? []
+    for (replica, link) in links where !others.contains(link.record) {
+      link.bell.finish()
+      journal.unpin(id, for: replica.rawValue)
+      links[replica] = nil
+    }
+    for other in others where links[other.id] == nil { links[other.id] = ReplicaLink(other) }
+  }
+  /// Ends its role as primary, if it has it. What was not committed is for the next primary to keep or cut.
+  func stepDown() {
+    servingEpoch = nil
+    guard primary != nil else { return }
+    primary = nil
+    link()
+    recent = []
+    let waiting = waiting
+    self.waiting = []
+    for waiter in waiting { waiter.promise.fail(roleEnded) }
+  }
+  private var roleEnded: TallyError {
+    TallyError(.unknownOutcome, "shard \(id) has another primary now", hint: "repeat the batch with the same key")
+  }
+  /// Copies that have what is committed here.
+  var copies: UInt8 { UInt8(clamping: primary?.copyCount ?? 0) }
+  /// Hears of an epoch from its primary elsewhere.
+  func hear(_ epoch: Epoch) { if copy.hear(epoch) { stepDown() } }
+  /// A copy's log equals this one's up to a position.
+  func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition) {
+    primary?.noteMatch(replica, incarnation, position)
+  }
+  /// The proposal that takes a copy in, see PrimaryCore.
+  func addition(of replica: ReplicaID) -> InSyncProposal? { primary?.addition(of: replica) }
+  /// An addition was refused for good.
+  func forgetAddition() { primary?.forgetAddition() }
+  /// This log's place at a position that is not below what is applied.
+  func place(at position: LogPosition) -> LogPlace? {
+    store.place(at: position).map { LogPlace(position: position, epoch: $0.epoch, chain: $0.chain) }
   }
 
   /// An entry that was handed to the journal.
   struct Appended {
     let position: LogPosition
+    let epoch: Epoch
     let durable: Promise<JournalPlace>
   }
 
   /// Appends an entry at the head. Throws, without a change, when it does not fit the head's state.
   func append(_ body: EntryBody, rows: PreparedRows = .none) throws(TallyError) -> Appended {
     hand(over: try store.append(body, rows: rows))
-  }
-  /// Begins an epoch.
-  func beginEpoch(_ epoch: Epoch, _ node: NodeID) throws(TallyError) -> Appended {
-    hand(over: try store.beginEpoch(epoch, node: node))
   }
   /// What offering a batch gave.
   enum BatchOutcome {
@@ -77,30 +149,76 @@ final class ShardHost: ShardLog {
     }
   }
   func hand(over entry: LogEntry) -> Appended {
-    let appended = Appended(position: entry.position, durable: journal.enqueue([JournalRecord(shard: id, entry: entry)]))
+    let appended = Appended(
+      position: entry.position,
+      epoch: entry.epoch,
+      durable: journal.enqueue([JournalRecord(shard: id, entry: entry)])
+    )
     lastAppended = appended
+    for link in links.values { link.ring() }
     return appended
   }
-  /// Waits until an entry that somebody else appended is durable and applied; fails with the journal, which a waiting position would not.
+  /// Takes entries of the primary over, in one step: what differs is cut away first. Wait for
+  /// `taken` before they are acknowledged.
+  func take(_ entries: [(entry: LogEntry, rows: PreparedRows)], of epoch: Epoch) throws(TallyError) {
+    var records: [JournalRecord] = []
+    // Also when an entry is refused: the journal follows the head in every case.
+    defer {
+      if let last = records.last {
+        lastAppended = Appended(position: last.entry.position, epoch: epoch, durable: journal.enqueue(records))
+      }
+    }
+    for (entry, rows) in entries where entry.position > store.applied.position {
+      if let known = place(at: entry.position) {
+        if known.epoch == entry.epoch && known.chain == entry.chain { continue }
+        try store.cut(above: LogPosition(entry.position.rawValue - 1))
+        records.append(JournalRecord(shard: id, entry: .cut(from: entry.position, epoch: epoch)))
+      }
+      try store.accept(entry, rows: rows)
+      records.append(JournalRecord(shard: id, entry: entry))
+    }
+  }
+  /// Settled once everything that was handed to the journal is on disk; nil when nothing was.
+  var taken: Promise<JournalPlace>? { lastAppended?.durable }
+  /// Waits until an entry that somebody else appended is applied; fails with the journal, or when the role ends.
   func settle(_ position: LogPosition) async throws {
-    guard position > store.applied.position, let last = lastAppended else { return }
+    guard position > store.applied.position else { return }
+    guard let last = lastAppended, let epoch = primary?.epoch else { throw roleEnded }
     // What was handed over last is durable after everything before it.
     _ = try await last.durable.value
-    try await commit(through: position)
+    try await settle(position, epoch)
   }
-  /// Waits until an entry is durable and applied.
+  /// Waits until an entry is committed and applied.
   func settle(_ appended: Appended) async throws {
     _ = try await appended.durable.value
-    try await commit(through: appended.position)
+    try await settle(appended.position, appended.epoch)
   }
-  /// Appends an entry and waits until it is durable and applied.
+  private func settle(_ position: LogPosition, _ epoch: Epoch) async throws {
+    guard primary?.epoch == epoch else { throw roleEnded }
+    primary?.noteDurable(position)
+    try await advance()
+    // Applied in this epoch: nothing of it was cut meanwhile.
+    guard primary?.epoch == epoch else { throw roleEnded }
+    if store.applied.position >= position { return }
+    let promise = Promise<Void>()
+    let at = waiting.lastIndex { $0.position <= position }.map { $0 + 1 } ?? 0
+    waiting.insert((position, promise), at: at)
+    try await promise.value
+  }
+  /// Appends an entry and waits until it is committed and applied.
   func write(_ body: EntryBody) async throws -> LogEntry {
     let entry = try store.append(body)
     try await settle(hand(over: entry))
     return entry
   }
-  /// Applies entries up to a position that is committed, making the files they name where these are not there.
-  private func commit(through position: LogPosition) async throws {
+  /// Applies what the primary's core says is committed.
+  func advance() async throws {
+    guard let committed = primary?.committed else { return }
+    try await apply(through: committed)
+  }
+  /// Applies entries up to a position that is committed, making the files they name where these are not there, and tells who waits.
+  func apply(through position: LogPosition) async throws {
+    defer { tell() }
     try store.commit(through: position)
     while store.applied.position < position {
       if let running = makingFiles {
@@ -111,7 +229,7 @@ final class ShardHost: ShardLog {
       makingFiles = promise
       defer { makingFiles = nil }
       do {
-        try await store.makeFiles(journal: journal, compute: compute)
+        try await store.makeFiles(journal: journal, compute: compute, fetch: fetchFile)
         promise.fulfil(())
       } catch {
         promise.fail(error)
@@ -123,6 +241,13 @@ final class ShardHost: ShardLog {
   func noteRecent(_ position: LogPosition, rows: Int) {
     if !store.head.schema.rollups.isEmpty { recent.append((position, rows)) }
   }
+  private func tell() {
+    let count = waiting.firstIndex { $0.position > store.applied.position } ?? waiting.count
+    if count == 0 { return }
+    let told = waiting[..<count]
+    waiting.removeFirst(count)
+    for waiter in told { waiter.promise.fulfil(()) }
+  }
   /// Notes that its files are damaged.
   func noteDamage(_ what: String) { damage = damage ?? what }
   /// Notes a batch that was applied.
@@ -130,6 +255,8 @@ final class ShardHost: ShardLog {
     if unrolledSince[table] == nil { unrolledSince[table] = now }
     if unflushedSince == nil { unflushedSince = now }
   }
+  /// Notes that rows of another primary came into memory.
+  func noteTaken(now: Instant) { if unflushedSince == nil { unflushedSince = now } }
   /// Notes that a rollup of the table moved on.
   func noteRolled(_ rollup: RollupDefinition, now: Instant) {
     let lowest = store.applied.rollups.values.map(\.watermark).min() ?? LogPosition(0)

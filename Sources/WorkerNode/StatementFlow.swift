@@ -28,12 +28,12 @@ extension Worker {
 
   /// Stages rows, or opens the statement; durable when this returns.
   func stage(_ request: StageRows, deadline: Instant) async throws -> Staged {
-    _ = try serving(request.shard, request.epoch)
+    _ = try writable(request.shard, request.epoch)
     if catalog.version < request.version { try await require(request.version) }
     try await waitForMemory(deadline)
     try await journal.reserve(request.body.count)
     // Everything may have changed while this waited.
-    let host = try serving(request.shard, request.epoch)
+    let host = try writable(request.shard, request.epoch)
     let content = try content(request, host)
     let staged = orderedHosts.reduce(0) { $0 + $1.store.head.statements.openBytes }
     guard staged + content.bytes <= settings.memory / 8 else {
@@ -229,7 +229,7 @@ extension Worker {
         ("shard", shard.description),
         ("reason", error.message)
       )
-      if error.status == .staleCatalog || error.status == .notPrimary { try await refreshCatalog() }
+      if error.status == .staleCatalog || error.status == .notPrimary { try await lookForCatalog() }
     } catch let failure as DecodingFailure { noteDamage(host, failure) }
   }
   /// Has the other shards of a decided statement commit it.
@@ -277,8 +277,8 @@ extension Worker {
     return answer.outcome
   }
   /// A newer catalog, if a coordinator can be asked.
-  private func refreshCatalog() async throws {
-    do { try await fetchCatalog() } catch let error as TallyError where error.isRetryable {
+  private func lookForCatalog() async throws {
+    do { try await refreshCatalog() } catch let error as TallyError where error.isRetryable {
       surroundings.log.info("catalog-not-fetched", ("reason", error.message))
     }
   }

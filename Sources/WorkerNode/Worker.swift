@@ -1,12 +1,14 @@
 // Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
 //
-// The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators, catalog), IngestFlow, QueryFlow,
-// StatementFlow, RollupFlow, LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's appends and applied state: ShardHost.
+// The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
+// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
+// LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
 import Model
 public import RPC
+import Replication
 public import Storage
 internal import Synchronization
 public import Wire
@@ -80,6 +82,16 @@ public actor Worker: RPCResponder {
   var refused: [ShardID: String]
   /// When a batch was last appended.
   var lastIngest: Instant
+  /// Work that flows begin and nobody waits for; each is carried by `keepDuties` and ends by itself.
+  private let duties = BoundedQueue<Duty>(capacity: 1 << 20)
+  /// A request for a newer catalog that is under way.
+  var catalogRequest: Promise<Void>?
+  /// Shards whose copy here begins again.
+  var catchingUp: Set<ShardID> = []
+  /// Checkpoints that other copies fetch from here.
+  var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
+  /// Which coordinator of the list answered last.
+  var answeringCoordinator = 0
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
@@ -91,7 +103,6 @@ public actor Worker: RPCResponder {
     pool: ConnectionPool,
     identity: IdentityCell,
     catalog: CatalogSnapshot,
-    stores: [ShardStore],
     refused: [ShardID: String]
   ) {
     self.surroundings = surroundings
@@ -102,7 +113,52 @@ public actor Worker: RPCResponder {
     self.catalog = catalog
     self.refused = refused
     lastIngest = surroundings.clock.now
-    for store in stores { hosts[store.shard] = ShardHost(store, journal, surroundings.compute) }
+  }
+  /// Takes over the copies that were found on this node's disk.
+  func open(_ stores: [ShardStore]) { for store in stores { hosts[store.shard] = makeHost(store) } }
+  /// A host whose files come from the primary when they cannot be made here.
+  func makeHost(_ store: ShardStore) -> ShardHost {
+    let host = ShardHost(store, journal, surroundings.compute)
+    let shard = store.shard
+    host.fetchFile = { [weak self] file, path in
+      guard let self else { throw CancellationError() }
+      try await self.fetchFromPrimary(file, of: shard, to: path)
+    }
+    return host
+  }
+  private func fetchFromPrimary(_ file: FileRecord, of shard: ShardID, to path: String) async throws {
+    guard let record = catalog.shard(shard), record.primary != identity.value.node,
+      let address = catalog.node(record.primary).flatMap({ NetworkAddress($0.address) })
+    else {
+      throw TallyError(.dataDamaged, "file \(path) cannot be made from the shard's rows", hint: "Restore the shard from a copy.")
+    }
+    surroundings.log.warning(
+      "file-fetched",
+      ("shard", shard.description),
+      ("file", path),
+      ("reason", "it could not be made from the same rows")
+    )
+    try await fetch(file, of: shard, from: address, to: path)
+  }
+
+  // MARK: Duties
+
+  /// Work that nobody waits for.
+  struct Duty: Sendable { let run: @Sendable (Worker) async throws -> Void }
+  /// Has work done beside the flows; an error of it ends the node.
+  func perform(_ work: @escaping @Sendable (Worker) async throws -> Void) {
+    invariant(duties.trySend(Duty(run: work)), "more duties than shards and copies can have")
+  }
+  /// Carries duties until cancelled; then every role ends, so that nobody waits for a commit any more.
+  func keepDuties() async throws {
+    try await withThrowingDiscardingTaskGroup { group in
+      do {
+        while let duty = try await duties.receive() { group.addTask { try await duty.run(self) } }
+      } catch {
+        for host in orderedHosts { host.stepDown() }
+        throw error
+      }
+    }
   }
 
   /// Runs a worker until `stop` is settled, or until another process registers under its name.
@@ -222,7 +278,7 @@ public actor Worker: RPCResponder {
       surroundings.log.info("verified")
     }
     let positions = stores.map {
-      ShardPosition(shard: $0.shard, epoch: $0.head.epoch, last: $0.head.position)
+      ShardPosition(shard: $0.shard, replica: $0.replica, epoch: $0.head.epoch, last: $0.head.position)
     }
     if registered == nil {
       registered = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, positions)
@@ -245,9 +301,9 @@ public actor Worker: RPCResponder {
       pool: pool,
       identity: cell,
       catalog: try decodeCatalog(registered.catalog),
-      stores: stores,
       refused: refused
     )
+    await worker.open(stores)
     let server = RPCServer(
       identity: { cell.value },
       responder: worker,
@@ -258,9 +314,12 @@ public actor Worker: RPCResponder {
       group.addTask { try await journal.run() }
       // The first heartbeat confirms the incarnation; nothing is appended before it.
       try await worker.firstBeat()
+      group.addTask { try await worker.keepDuties() }
+      group.addTask { try await worker.keepReplicating() }
+      // Other copies are asked here before this one leads: they may be waiting for it.
+      group.addTask { await server.serve(listener) }
       try await worker.establish()
       serving.fulfil(())
-      group.addTask { await server.serve(listener) }
       surroundings.log.info(
         "ready",
         ("role", "worker"),
@@ -301,7 +360,11 @@ public actor Worker: RPCResponder {
     case .execute(let execute): try await self.execute(execute, call)
     case .catalogChanged(let change):
       try await adopt(try Self.decodeCatalog(change.catalog))
+      if change.waits { try await untilServing(call.deadline) }
       try await call.reply(.done(Done(version: catalog.version)))
+    case .append(let append): try await self.append(append, call)
+    case .fetchReplica(let fetch): try await call.reply(.replicaManifest(try await offer(fetch)))
+    case .fetchFile(let fetch): try await call.reply(.filePiece(try await piece(fetch)))
     case .refreshShards(let refresh):
       try await self.refresh(refresh)
       try await call.reply(.done(Done(version: catalog.version)))

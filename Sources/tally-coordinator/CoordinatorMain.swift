@@ -9,21 +9,48 @@ import NodeRuntime
   static let configuration = CommandConfiguration(
     commandName: "tally-coordinator",
     abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
-    discussion: "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN.",
+    discussion: """
+      Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_PEERS, TALLY_COPIES,
+      TALLY_DEAD_AFTER.
+      """,
     version: "tally-coordinator 0.1.0"
   )
   @Option(help: "Name of this node, for example coordinator-1.") var name: String = setting("TALLY_NAME") ?? "coordinator-1"
   @Option(help: "Data directory.") var data: String?
   @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
     setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
-  @Flag(name: .customLong("init"), help: "Makes a new cluster in an empty data directory.") var initializes = false
+  @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
+    setting("TALLY_COPIES") ?? "auto"
+  @Option(help: "Seconds after which a worker that is down is dead: its copies are made elsewhere.") var deadAfter: String =
+    setting("TALLY_DEAD_AFTER") ?? "600"
+  @Flag(name: .customLong("init"), help: "Makes a new cluster in an empty data directory, or joins the one of --peers.")
+  var initializes = false
+  @Option(
+    help: ArgumentHelp(
+      "All coordinators, this one included, as name=host:port,…; the same list everywhere. Also TALLY_PEERS.",
+      discussion: "The first one founds the cluster, the others join it. Without it this coordinator is alone."
+    )
+  )
+  var peers: String = setting("TALLY_PEERS") ?? ""
   @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")
   var allowVolatile = false
 
   func run() throws {
     guard let data = data ?? setting("TALLY_DATA") else { throw ValidationError("--data (or TALLY_DATA) is missing") }
     var settings = CoordinatorSettings(name: name, listen: try loopback(listen), initializes: initializes)
+    settings.peers = try peers.split(separator: ",").map { text in
+      guard let peer = CoordinatorPeer(String(text)) else { throw ValidationError("\"\(text)\" is not of the form name=host:port") }
+      return peer
+    }
     settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
+    guard let number = copies == "auto" ? 0 : Int(copies).flatMap({ (1...5).contains($0) ? $0 : nil }) else {
+      throw ValidationError("--copies \"\(copies)\" is neither auto nor a number from 1 to 5")
+    }
+    settings.copies = number
+    guard let seconds = Int(deadAfter), (1...86_400_000).contains(seconds) else {
+      throw ValidationError("--dead-after \"\(deadAfter)\" is not a number of seconds")
+    }
+    settings.deadAfter = .seconds(seconds)
     let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
       try await Coordinator.run(surroundings, settings, stop: stop)
     }

@@ -24,19 +24,20 @@ struct ClusterCommand: AsyncParsableCommand {
       abstract: "Starts a cluster and returns when it serves; it stays in the background."
     )
     @OptionGroup var place: Place
+    @Option(help: "Number of coordinators: 1, 3 or 5.") var coordinators = 1
     @Option(help: "Number of workers.") var workers = 3
-    @Option(help: "Copies of every shard. Only 1 in this version.") var copies: Int?
-    @Option(help: "First port: coordinator at P, workers at P+100, P+101, …") var portBase: UInt16 =
+    @Option(help: "Copies of every shard, 1 to 5. Default: 1 with one worker, 2 with more.") var copies: Int?
+    @Option(help: "First port: coordinators at P, P+10, …, workers at P+100, P+101, …") var portBase: UInt16 =
       7400
     @Option(help: "Memory budget of a worker, for example 512MiB or 2GiB.") var memory = "1GiB"
     @Option(help: "Seconds to wait for the cluster.") var timeout = 60.0
     @Flag(help: "Prints one JSON object.") var json = false
 
     func validate() throws {
+      if ![1, 3, 5].contains(coordinators) { throw ValidationError("--coordinators must be 1, 3 or 5") }
       if workers < 1 || workers > 64 { throw ValidationError("--workers must be between 1 and 64") }
-      if let copies, copies != 1 {
-        throw ValidationError("--copies \(copies): this version keeps one copy a shard")
-      }
+      if let copies, !(1...5).contains(copies) { throw ValidationError("--copies must be between 1 and 5") }
+      if let copies, copies > workers { throw ValidationError("--copies \(copies) needs as many workers, not \(workers)") }
       if portBase < 1024 || portBase > 65000 {
         throw ValidationError("--port-base must be between 1024 and 65000")
       }
@@ -46,9 +47,10 @@ struct ClusterCommand: AsyncParsableCommand {
         let started = Date()
         let layout = ClusterLayout(
           directory: place.absolute,
+          coordinators: coordinators,
           workers: workers,
           portBase: portBase,
-          settings: ["memory": memory]
+          settings: ["memory": memory, "copies": copies.map(String.init) ?? "auto"]
         )
         let cluster = LocalCluster(layout)
         try cluster.up(timeout: timeout)
@@ -128,20 +130,18 @@ struct ClusterCommand: AsyncParsableCommand {
   }
 }
 
-/// Waits until the coordinator answers and every worker is registered and up.
+/// Waits until a coordinator answers, all coordinators vote and every worker is registered and up.
 private func waitServing(_ layout: ClusterLayout, timeout: Double) async throws {
   let end = Date().addingTimeInterval(timeout)
   while true {
     var reason = ""
     do {
-      let workers = try await TallyClient.with(layout.url) { client in
-        try await client.list(.nodes, deadline: .seconds(5)).textRows().filter {
-          $0.count > 2 && $0[1] == "worker" && $0[2] == "up"
-        }.count
-      }
-      let expected = layout.nodes.filter { !$0.isCoordinator }.count
-      if workers >= expected { return }
-      reason = "\(workers) of \(expected) workers are up"
+      let rows = try await TallyClient.with(layout.url) { client in try await client.list(.nodes, deadline: .seconds(5)).textRows() }
+      let workers = rows.count { $0.count > 2 && $0[1] == "worker" && $0[2] == "up" }
+      let voters = rows.count { $0.count > 11 && $0[2] == "up" && ($0[11] == "leader" || $0[11] == "follower") }
+      let expected = (workers: layout.nodes.count { !$0.isCoordinator }, voters: layout.nodes.count { $0.isCoordinator })
+      if workers >= expected.workers, voters >= expected.voters { return }
+      reason = "\(workers) of \(expected.workers) workers are up, \(voters) of \(expected.voters) coordinators vote"
     } catch { reason = "\(error)" }
     if Date() > end {
       throw LaunchFailure("the cluster does not serve after \(Int(timeout)) s: \(reason)")

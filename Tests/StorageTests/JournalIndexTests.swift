@@ -44,6 +44,29 @@ struct JournalIndexTests {
     #expect(try await again.journal.entries(of: ShardID(1), from: LogPosition(1)).isEmpty)
     #expect(try await again.journal.entries(of: ShardID(3), from: LogPosition(1)).isEmpty)
   }
+  /// A cut and what replaces it travel in one group; the cut has no body, so both begin at the same byte.
+  @Test func aReplayGivesWhatReplacedACutNotTheCut() async throws {
+    let disk = SimulatedDisk(seed: 5)
+    var log = TestLog(1)
+    var expected: [LogEntry] = []
+    try await withRunning(try await openJournal(disk).journal) { journal in
+      for step in 0..<4 {
+        let record = log.next(noise(20, UInt64(step)))
+        _ = try await journal.append([record])
+        if step < 2 { expected.append(record.entry) }
+      }
+      log = TestLog(1)
+      for entry in expected { (log.position, log.chain) = (entry.position, entry.chain) }
+      log.epoch = Epoch(2)
+      let replacement = log.next(noise(30, 9))
+      let cut = LogEntry.cut(from: replacement.entry.position, epoch: Epoch(2))
+      _ = try await journal.append([JournalRecord(shard: ShardID(1), entry: cut), replacement])
+      expected.append(replacement.entry)
+    }
+    var found: [LogEntry] = []
+    try await openJournal(disk).replay(above: [ShardID(1): LogPosition(0)]) { found.append($0.entry) }
+    #expect(found == expected)
+  }
   private func check(_ journal: Journal, _ expected: [ShardID: [LogEntry]]) async throws {
     for (shard, entries) in expected {
       var next = LogPosition(1)

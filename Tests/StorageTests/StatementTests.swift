@@ -273,7 +273,7 @@ struct StatementTests {
     // Version 1 ended before the statements.
     var empty = ByteWriter(capacity: 256)
     ShardStateFormat.encode(ShardState(), into: &empty)
-    var old = Array(empty.finish().dropLast(2))
+    var old = Array(empty.finish().dropLast(3))
     old[0] = 1
     #expect(try old.withReader { reader throws(DecodingFailure) in try ShardStateFormat.decode(&reader) } == ShardState())
   }

@@ -137,7 +137,7 @@ let samples: [Message] = {
           microseconds: 77
         )
       ])
-    ), .catalogChanged(CatalogChanged(version: CatalogVersion(10), catalog: [6])),
+    ), .catalogChanged(CatalogChanged(version: CatalogVersion(10), waits: true, catalog: [6])),
     .refreshShards(RefreshShards(rollup: TableID(9), shards: [ShardID(5), ShardID(6)])),
     .describeShards(DescribeShards(shards: [ShardID(5)])),
     .shardReports(ShardReports(load: load, shards: [report, report])),

@@ -106,6 +106,24 @@ let targets: [FuzzTarget] = [
     attempt { _ = try CommandRecordFormat.decode(bytes) }
     attempt { _ = try CommandRecordFormat.decode(header + bytes) }
   },
+  FuzzTarget(name: "raft-letters") { bytes in
+    // Behind the envelope's front: number, members, address, one letter.
+    attempt {
+      let message = try MessageFormat.decode(head: [40, 8, 9, 3, 104, 58, 49, 1] + bytes, body: [])
+      let (head, body) = MessageFormat.encode(message)
+      let again = try MessageFormat.decode(head: head, body: body)
+      precondition(again == message)
+    }
+  },
+  FuzzTarget(name: "vote-and-members") { bytes in
+    attempt { _ = try VoteFormat.decode(bytes) }
+    attempt {
+      let members = try Members.decode(bytes)
+      let again = try Members.decode(members.encoded())
+      precondition(again == members)
+    }
+    attempt { _ = try SnapshotFormat.decode(bytes, index: 1, term: 1, chain: .zero) }
+  },
   FuzzTarget(name: "log-entry") { bytes in
     guard let first = bytes.first, let kind = EntryKind(rawValue: UInt32(first % 16)), kind.isImplemented else { return }
     let entry = LogEntry(

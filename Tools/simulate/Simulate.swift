@@ -12,6 +12,7 @@ import Simulation
   @Option(help: "Number of seeds to run.") var seeds: UInt64 = 20
   @Option(help: "First seed.") var from: UInt64 = 1
   @Option(help: "Replays this seed and prints its trace.") var seed: UInt64?
+  @Option(help: "Coordinators of every cluster; 1 or 3 as the seed says when not given.") var coordinators: Int?
   @Flag(help: "Runs every seed twice and compares the hashes of all events.") var twice = false
   @Flag(help: "Prints a line for every seed.") var verbose = false
 
@@ -22,9 +23,9 @@ import Simulation
     var failed: [UInt64] = []
     var (virtual, faults, rows, answers) = (0.0, 0, 0, 0)
     for seed in from..<(from + seeds) {
-      var report = ClusterSimulation.run(seed: seed)
+      var report = ClusterSimulation.run(seed: seed, coordinators: coordinators)
       if twice {
-        let second = ClusterSimulation.run(seed: seed)
+        let second = ClusterSimulation.run(seed: seed, coordinators: coordinators)
         if second.eventHash != report.eventHash {
           report.violations.append("two runs differ: event hash \(hexadecimal(report.eventHash)), then \(hexadecimal(second.eventHash))")
         }
@@ -50,7 +51,7 @@ import Simulation
     }
   }
   private func replay(_ seed: UInt64) throws {
-    let report = ClusterSimulation.run(seed: seed)
+    let report = ClusterSimulation.run(seed: seed, coordinators: coordinators)
     for event in report.events {
       let fields = event.fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
       print("\(milliseconds(event.time)) \(event.node) \(event.level) \(event.event) \(fields)")
@@ -61,6 +62,7 @@ import Simulation
   }
   private func line(_ report: ClusterReport) -> String {
     "seed \(report.seed): \(hexadecimal(report.eventHash)), \(Int(report.virtualSeconds)) s, \(report.faults) faults, "
+      + "\(report.leaderships) terms of \(report.coordinators) coordinators, "
       + "\(report.rows) rows, \(report.answers) answers, \(report.refusals) refused, \(report.violations.count) violations"
   }
   private func milliseconds(_ nanoseconds: UInt64) -> String {

@@ -14,9 +14,10 @@ let allowedImports: [String: Set<String>] = [
   "Storage": ["Aggregates", "Capabilities", "Columns", "Model", "Bytes"],
   "Execution": ["Planning", "Storage", "Aggregates", "Columns", "Model", "Bytes"],
   "Consensus": ["Wire", "Model", "Bytes"],
+  "Replication": ["Model", "Bytes"],
   "ClientCore": ["RPC", "Wire", "Capabilities", "Columns", "Model", "Bytes", "CZlib", "CShims"],
   "WorkerNode": [
-    "Execution", "ClientCore", "RPC", "Wire", "Planning", "Storage", "Aggregates", "Capabilities",
+    "Execution", "Replication", "ClientCore", "RPC", "Wire", "Planning", "Storage", "Aggregates", "Capabilities",
     "Columns", "Model", "Bytes",
   ],
   "CoordinatorNode": [

@@ -1,0 +1,146 @@
+// CatchUpFlow.swift — a copy that begins again from its primary's checkpoint, and the primary's side of that.
+//
+// The copy voids its own entries in the journal, installs manifest and files (those it has are not fetched again), and goes on with the
+// entries above the checkpoint, which the primary's journal keeps for it. The primary's files stay readable while a copy fetches them.
+import Bytes
+import Capabilities
+import Model
+import RPC
+import Replication
+import Storage
+import Wire
+
+/// A checkpoint that copies fetch.
+struct OfferedCheckpoint {
+  var snapshot: ReplicaSnapshot
+  var usedAt: Instant
+}
+
+extension Worker {
+  /// Bytes of one piece of a file.
+  static let pieceBytes = 1 << 20
+  /// A checkpoint nobody fetched from for so long is given up.
+  static let offerLifetime = Duration.seconds(60)
+  /// Copies that begin again at the same time.
+  static let catchUpsMax = 2
+
+  // MARK: The copy
+
+  /// Begins again from the primary's checkpoint, unless that is under way.
+  func beginCatchUp(_ shard: ShardID) {
+    guard !catchingUp.contains(shard), catchingUp.count < Self.catchUpsMax else { return }
+    catchingUp.insert(shard)
+    perform { worker in
+      try await worker.catchUp(shard)
+      await worker.endCatchUp(shard)
+    }
+  }
+  private func endCatchUp(_ shard: ShardID) { catchingUp.remove(shard) }
+  private func catchUp(_ shard: ShardID) async throws {
+    let started = surroundings.clock.now
+    do {
+      guard let record = catalog.shard(shard), let mine = record.replica(on: identity.value.node), record.primary != identity.value.node
+      else { return }
+      let isSound = hosts[shard].map { $0.damage == nil && $0.store.replica == mine.id } ?? false
+      if isSound, (record.inSync + record.eligible).contains(mine) {
+        // Never give up a copy that counts: its primary must be mistaken, or a newer record is on its way.
+        throw TallyError(.unavailable, "the copy of shard \(shard) counts and is sound")
+      }
+      guard let primary = catalog.node(record.primary), let address = NetworkAddress(primary.address) else { return }
+      let reply = try await pool.call(
+        .fetchReplica(FetchReplica(shard: shard, epoch: record.epoch, replica: mine.id)),
+        to: address,
+        deadline: surroundings.clock.now + .seconds(30)
+      )
+      guard case .replicaManifest(let offer) = reply else {
+        throw TallyError(.protocolViolation, "\(primary.name) answered a request for a checkpoint with \(reply.name)")
+      }
+      hosts[shard]?.stepDown()
+      hosts[shard] = nil
+      _ = try await journal.append([JournalRecord(shard: shard, entry: .cut(from: LogPosition(1), epoch: record.epoch))])
+      let store = try await ShardStore.install(
+        disk: surroundings.disk,
+        clock: surroundings.clock,
+        cluster: identity.value.cluster,
+        shard: shard,
+        replica: mine.id,
+        manifest: offer.manifest
+      ) { file, path in try await self.fetch(file, of: shard, from: address, to: path) }
+      journal.release(shard, through: store.releasable)
+      // A newer record may have come meanwhile: the next catalog, or the next append, sees to it.
+      hosts[shard] = makeHost(store)
+      refused[shard] = nil
+      surroundings.log.info(
+        "copy-installed",
+        ("shard", shard.description),
+        ("position", offer.position.description),
+        ("bytes", String(store.fileBytes)),
+        ("after", "\(surroundings.clock.now - started)")
+      )
+    } catch let error as TallyError where error.isRetryable || error.status == .dataDamaged || error.status == .invalid {
+      surroundings.log.warning("catch-up-waits", ("shard", shard.description), ("reason", error.message))
+      if hosts[shard] == nil, refused[shard] == nil { refused[shard] = "it is being copied" }
+      try await surroundings.clock.sleep(for: .milliseconds(500))
+    }
+  }
+  /// Fetches a file of the primary and writes it durably.
+  func fetch(_ file: FileRecord, of shard: ShardID, from address: NetworkAddress, to path: String) async throws {
+    var pieces: [[UInt8]] = []
+    var offset: UInt64 = 0
+    while offset < file.bytes {
+      let reply = try await pool.call(
+        .fetchFile(FetchFile(shard: shard, file: file.number, hash: file.hash, offset: offset)),
+        to: address,
+        deadline: surroundings.clock.now + .seconds(10)
+      )
+      guard case .filePiece(let piece) = reply, piece.size == file.bytes, !piece.bytes.isEmpty,
+        piece.bytes.count <= Self.pieceBytes
+      else { throw TallyError(.protocolViolation, "a file of shard \(shard) was answered with \(reply.name)") }
+      pieces.append(piece.bytes)
+      offset += UInt64(piece.bytes.count)
+    }
+    try await surroundings.disk.writeDurably(path, pieces)
+  }
+
+  // MARK: The primary
+
+  /// Offers the shard's checkpoint to a copy.
+  func offer(_ request: FetchReplica) async throws -> ReplicaManifest {
+    guard let host = hosts[request.shard], let primary = host.primary, primary.epoch == request.epoch, primary.isEstablished else {
+      throw TallyError(.notPrimary, "shard \(request.shard) is not led here in epoch \(request.epoch)", node: settings.name)
+    }
+    // Nothing of what follows the checkpoint may be given back from here on.
+    journal.pin(request.shard, above: host.store.releasable, for: request.replica.rawValue)
+    let snapshot = try await host.store.replicaSnapshot()
+    offers[request.shard, default: [:]][request.replica] = OfferedCheckpoint(snapshot: snapshot, usedAt: surroundings.clock.now)
+    return ReplicaManifest(position: snapshot.position, manifest: snapshot.manifest)
+  }
+  /// A piece of a file: of an offered checkpoint, or of the shard as it is.
+  func piece(_ request: FetchFile) async throws -> FilePiece {
+    let now = surroundings.clock.now
+    for (replica, offer) in offers[request.shard] ?? [:] {
+      guard let file = offer.snapshot.files.first(where: { $0.record.number == request.file && $0.record.hash == request.hash }) else {
+        continue
+      }
+      offers[request.shard]?[replica]?.usedAt = now
+      return try Self.piece(of: file.image, at: request.offset)
+    }
+    guard let host = hosts[request.shard], let image = try await host.store.image(of: request.file, hash: request.hash) else {
+      throw TallyError(.unavailable, "file \(request.file) of shard \(request.shard) is not here any more", node: settings.name)
+    }
+    return try Self.piece(of: image, at: request.offset)
+  }
+  private static func piece(of image: FileImage, at offset: UInt64) throws(TallyError) -> FilePiece {
+    let size = image.bytes.count
+    guard offset < UInt64(size) else { throw TallyError(.invalid, "a piece at byte \(offset) of a file of \(size)") }
+    let end = min(size, Int(offset) + pieceBytes)
+    return FilePiece(size: UInt64(size), bytes: [UInt8](image.bytes[Int(offset)..<end]))
+  }
+  /// Gives up offers that nobody uses.
+  func trimOffers(_ now: Instant) {
+    for (shard, known) in offers {
+      let kept = known.filter { now - $0.value.usedAt < Self.offerLifetime }
+      offers[shard] = kept.isEmpty ? nil : kept
+    }
+  }
+}

@@ -1,0 +1,248 @@
+// ReplicationFlow.swift — a primary and the other copies of its shards: sending entries, and changing who counts.
+//
+// One flow a copy, one request under way at a time: what comes together meanwhile travels together. A beat looks after all of them: it
+// rings where a copy has not heard of a commit, was not asked for a while, or failed; it asks the coordinators to take silent copies out of
+// the in-sync set and those that caught up in (protocol.md §2.5, R5, R6). What a copy needs and the journal has given back comes as a
+// checkpoint (CatchUpFlow).
+import Bytes
+import Capabilities
+import Model
+import RPC
+import Replication
+import Storage
+import Wire
+
+/// The way from a primary to one other copy.
+final class ReplicaLink {
+  let record: ReplicaRecord
+  /// Rung when there is something to do.
+  let bell = BoundedQueue<Void>(capacity: 1)
+  /// The last place where the copy's log is known to equal the primary's; nil: it must be asked.
+  var cursor: LogPlace?
+  /// It was told to begin from a checkpoint.
+  var needsCheckpoint = false
+  /// How far it was told the log is committed.
+  var told = LogPosition(0)
+  /// When it was asked last.
+  var askedAt = Instant(nanoseconds: 0)
+  /// When it began to be silent; nil while it answers.
+  var silentSince: Instant?
+  /// It cannot be reached at all, rather than being slow.
+  var isGone = false
+  /// A flow carries it.
+  var isCarried = false
+
+  init(_ record: ReplicaRecord) { self.record = record }
+  func ring() { _ = bell.trySend(()) }
+}
+
+extension Worker {
+  /// Pause between two looks at the copies.
+  static let replicationBeat = Duration.milliseconds(25)
+  /// A copy that heard nothing for so long is asked.
+  static let askInterval = Duration.milliseconds(400)
+  /// How long an answer may take.
+  static let appendTimeout = Duration.seconds(2)
+  /// A silent copy leaves the in-sync set after this time.
+  static let silenceMax = Duration.seconds(1)
+  /// So does one whose node cannot be reached.
+  static let goneMax = Duration.milliseconds(300)
+  /// Bytes of entries in one request.
+  static let appendBytes = 1 << 20
+
+  /// Looks after the copies of all shards led here, until cancelled.
+  func keepReplicating() async throws {
+    while true {
+      try await surroundings.clock.sleep(for: Self.replicationBeat)
+      let now = surroundings.clock.now
+      for host in orderedHosts {
+        guard let primary = host.primary else { continue }
+        for link in host.orderedLinks {
+          if !link.isCarried {
+            link.isCarried = true
+            let (shard, replica, epoch) = (host.id, link.record.id, primary.epoch)
+            perform { try await $0.carry(shard, replica, epoch) }
+          }
+          let isBehind = link.cursor.map { $0.position < host.store.head.position } ?? true
+          let quiet = now - link.askedAt
+          if quiet > Self.askInterval || (quiet > Self.replicationBeat * 2 && (isBehind || link.told < primary.committed)) { link.ring() }
+        }
+        if !host.isProposing, let proposal = proposal(host, primary, now) {
+          host.isProposing = true
+          let shard = host.id
+          perform { try await $0.propose(proposal, shard) }
+        }
+      }
+    }
+  }
+
+  // MARK: Entries
+
+  /// Sends a copy what it lacks until this worker leads the shard no more.
+  private func carry(_ shard: ShardID, _ replica: ReplicaID, _ epoch: Epoch) async throws {
+    guard let host = hosts[shard], host.primary?.epoch == epoch, let link = host.links[replica] else { return }
+    while try await link.bell.receive() != nil {
+      while host.primary?.epoch == epoch, host.links[replica] === link, hosts[shard] === host {
+        do {
+          if try await send(host, link, epoch) == false { break }
+        } catch let error as TallyError where error.isRetryable || error.status == .wrongCluster {
+          link.cursor = nil
+          if link.silentSince == nil { link.silentSince = surroundings.clock.now }
+          link.isGone = error.status == .unavailable
+          break
+        } catch let error as TallyError where error.status == .dataDamaged {
+          noteDamage(host, error)
+          break
+        }
+      }
+    }
+  }
+  /// One request to a copy; true when there is more to send.
+  private func send(_ host: ShardHost, _ link: ReplicaLink, _ epoch: Epoch) async throws -> Bool {
+    guard let address = catalog.node(link.record.node).flatMap({ NetworkAddress($0.address) }) else { return false }
+    let previous = link.cursor ?? host.place(at: host.store.head.position) ?? .applied(LogPosition(0))
+    var entries: [LogEntry] = []
+    if link.cursor != nil, !link.needsCheckpoint {
+      entries = try await host.entries(above: previous.position, bytes: Self.appendBytes)
+      guard let primary = host.primary, primary.epoch == epoch else { return false }
+      if entries.isEmpty, previous.position < host.store.head.position {
+        surroundings.log.info("copy-needs-checkpoint", ("shard", host.id.description), ("copy", link.record.id.description))
+        link.needsCheckpoint = true
+      }
+    }
+    guard let committed = host.primary?.committed else { return false }
+    let last = entries.last.map { LogPlace(position: $0.position, epoch: $0.epoch, chain: $0.chain) } ?? previous
+    link.askedAt = surroundings.clock.now
+    let packed = EntryStream.encode(entries)
+    let reply = try await pool.call(
+      .append(
+        Append(
+          shard: host.id,
+          epoch: epoch,
+          replica: link.record.id,
+          previous: previous.position,
+          previousEpoch: previous.epoch,
+          previousChain: previous.chain,
+          commit: committed,
+          needsCheckpoint: link.needsCheckpoint,
+          entries: entries.isEmpty ? [] : packed
+        )
+      ),
+      to: address,
+      deadline: surroundings.clock.now + Self.appendTimeout
+    )
+    guard case .appended(let answer) = reply else {
+      throw TallyError(.protocolViolation, "node \(link.record.node) answered an append with \(reply.name)")
+    }
+    guard host.primary?.epoch == epoch, host.links[link.record.id] === link, answer.replica == link.record.id else { return false }
+    return try await hear(answer, host, link, previous: previous, last: last, committed: committed)
+  }
+  private func hear(
+    _ answer: Appended,
+    _ host: ShardHost,
+    _ link: ReplicaLink,
+    previous: LogPlace,
+    last: LogPlace,
+    committed: LogPosition
+  ) async throws -> Bool {
+    switch answer.outcome {
+    case .matches:
+      (link.silentSince, link.isGone, link.cursor, link.needsCheckpoint) = (nil, false, last, false)
+      link.told = min(committed, last.position)
+      host.noteMatch(link.record.id, answer.incarnation, min(last.position, answer.durable))
+      if host.primary?.inSync.contains(link.record.id) == true {
+        journal.unpin(host.id, for: link.record.id.rawValue)
+      } else {
+        journal.pin(host.id, above: last.position, for: link.record.id.rawValue)
+      }
+      try await host.advance()
+      return last.position < host.store.head.position
+    case .mismatch:
+      (link.silentSince, link.isGone) = (nil, false)
+      link.cursor = try await start(after: previous, answer, host)
+      return host.primary != nil
+    case .empty:
+      // It answers, but it has nothing: it does not count as being there.
+      if link.silentSince == nil { link.silentSince = surroundings.clock.now }
+      (link.cursor, link.needsCheckpoint) = (nil, false)
+      return false
+    case .rejected:
+      // There is a later epoch, and so another primary, perhaps here.
+      try await fetchCatalog()
+      return false
+    }
+  }
+
+  /// Where to begin with a copy whose log does not have `refused`: at what is applied here, if its log reaches so far; at the end of its log,
+  /// if the journal has that entry; else behind what it has applied, which is equal everywhere.
+  private func start(after refused: LogPlace, _ answer: Appended, _ host: ShardHost) async throws -> LogPlace {
+    let applied = host.store.applied.position
+    let end = min(answer.durable, applied)
+    if end > answer.applied, end < refused.position {
+      if end == applied, let place = host.place(at: applied) { return place }
+      if let entry = try await journal.entries(of: host.id, from: end, bytes: 1).first {
+        return LogPlace(position: entry.position, epoch: entry.epoch, chain: entry.chain)
+      }
+    }
+    return .applied(answer.applied)
+  }
+
+  // MARK: Who counts
+
+  /// A change of the in-sync set that is due: one at a time.
+  private func proposal(_ host: ShardHost, _ primary: PrimaryCore, _ now: Instant) -> InSyncProposal? {
+    for link in host.orderedLinks {
+      let replica = link.record.id
+      if primary.inSync.contains(replica) {
+        let patience = link.isGone ? Self.goneMax : Self.silenceMax
+        guard let since = link.silentSince, now - since > patience, primary.inSync.count > primary.leastInSync else { continue }
+        if let removal = primary.removal(of: replica) { return removal }
+      } else if link.silentSince == nil, link.cursor.map({ $0.position >= primary.committed }) ?? false {
+        if let addition = host.addition(of: replica) { return addition }
+      }
+    }
+    return nil
+  }
+  private func propose(_ proposal: InSyncProposal, _ shard: ShardID) async throws {
+    guard let host = hosts[shard], let epoch = host.primary?.epoch else { return }
+    defer { host.isProposing = false }
+    do {
+      _ = try await askCoordinator(
+        .alterInSync(
+          AlterInSync(
+            shard: shard,
+            epoch: epoch,
+            version: proposal.version,
+            incarnation: identity.value.incarnation,
+            inSync: proposal.inSync,
+            added: proposal.added.map { [NodeIncarnation(node: $0.node, incarnation: $0.incarnation)] } ?? []
+          )
+        )
+      )
+      try await fetchCatalog()
+      surroundings.log.info(
+        "in-sync-set",
+        ("shard", shard.description),
+        ("copies", String(host.primary?.copyCount ?? 0)),
+        ("of", String(1 + host.links.count))
+      )
+    } catch let error as TallyError where error.status == .staleCatalog || error.status == .notPrimary || error.status == .invalid {
+      // Refused for good, whatever else is on its way: the catalog says how it is, and then it is looked at again.
+      do { try await fetchCatalog() } catch let error as TallyError where error.isRetryable { return }
+      if host.primary?.epoch == epoch { host.forgetAddition() }
+    } catch let error as TallyError where error.isRetryable {
+      // It may have been made: an addition counts until the record says more (R6).
+      surroundings.log.warning("in-sync-set-waits", ("shard", shard.description), ("reason", error.message))
+    }
+  }
+}
+
+extension ShardHost {
+  /// Ways to the other copies, by their number.
+  var orderedLinks: [ReplicaLink] { links.sorted { $0.key < $1.key }.map(\.value) }
+  /// Entries of the log behind a position: from memory while they are not applied, else from the journal. Empty when that has given them back.
+  func entries(above position: LogPosition, bytes: Int) async throws -> [LogEntry] {
+    if position >= store.applied.position { return store.unapplied(above: position, bytes: bytes) }
+    return try await journal.entries(of: id, from: position.next, bytes: bytes)
+  }
+}

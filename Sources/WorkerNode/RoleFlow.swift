@@ -1,0 +1,131 @@
+// RoleFlow.swift — taking in a new catalog: which shards have a copy here, which of them this worker leads, and in which epoch.
+//
+// A new epoch reaches a shard as an EpochStart in its log, new tables and rollups as a SchemaBarrier; its primary appends both. A primary
+// serves once the first is committed on all in-sync copies (R3) and the second is in. Nothing here waits for other nodes while a catalog is
+// taken in: the next catalog may be what helps.
+import Bytes
+import Capabilities
+import Model
+import Replication
+import Storage
+import Wire
+
+extension Worker {
+  /// How long a start waits for the shards it leads.
+  static let establishTimeout = Duration.seconds(3)
+
+  /// Takes in a newer catalog. One at a time; older ones are ignored.
+  func adopt(_ next: CatalogSnapshot) async throws {
+    while isAdopting {
+      let turn = Promise<Void>()
+      adoptionWaiters.append(turn)
+      try await turn.value
+    }
+    guard next.version > catalog.version else { return }
+    try await bring(next)
+  }
+  /// Takes in the first catalog, and waits a while for the shards it says this worker leads.
+  func establish() async throws {
+    try await bring(catalog)
+    try await untilServing(surroundings.clock.now + Self.establishTimeout)
+  }
+  /// Waits until every shard led here serves under the present catalog.
+  func untilServing(_ deadline: Instant) async throws {
+    while surroundings.clock.now < deadline, !orderedHosts.allSatisfy({ $0.primary == nil || isSettled($0) }) {
+      try await surroundings.clock.sleep(for: .milliseconds(2))
+    }
+  }
+
+  private func bring(_ next: CatalogSnapshot) async throws {
+    isAdopting = true
+    defer {
+      isAdopting = false
+      let waiters = adoptionWaiters
+      adoptionWaiters = []
+      for waiter in waiters { waiter.fulfil(()) }
+    }
+    let me = identity.value.node
+    for record in next.shards {
+      guard let mine = record.replica(on: me), refused[record.id] == nil, !catchingUp.contains(record.id),
+        let host = try await host(of: record, mine)
+      else { continue }
+      let least = next.group(record.group)?.leastInSync ?? 1
+      if record.primary != me {
+        host.stepDown()
+      } else if host.primary?.epoch == record.epoch {
+        host.learn(record, leastInSync: least)
+      } else if record.epoch > host.copy.promised {
+        // Whoever waits for it settles it.
+        _ = try host.lead(record, me, leastInSync: least)
+      }
+      host.shardRange = record.lower...record.upper
+    }
+    for (id, host) in hosts where next.shard(id)?.replica(on: me) == nil { host.stepDown() }
+    catalog = next
+    for host in orderedHosts where host.primary != nil && !isSettled(host) && !host.isSettling {
+      host.isSettling = true
+      let shard = host.id
+      perform { try await $0.settleRole(shard) }
+    }
+  }
+  /// The copy here, made when the shard is new; nil when it may not be made.
+  private func host(of record: ShardRecord, _ mine: ReplicaRecord) async throws -> ShardHost? {
+    if let known = hosts[record.id] {
+      if known.store.replica != mine.id { try await known.store.rename(mine.id) }
+      return known
+    }
+    guard !record.isBegun || record.learners.contains(mine) else {
+      refused[record.id] = "its data are not on this node any more"
+      surroundings.log.error("shard-refused", ("shard", record.id.description), ("reason", "its data are not on this node any more"))
+      return nil
+    }
+    let host = makeHost(
+      try await ShardStore.create(
+        disk: surroundings.disk,
+        clock: surroundings.clock,
+        cluster: identity.value.cluster,
+        shard: record.id,
+        replica: mine.id
+      )
+    )
+    hosts[record.id] = host
+    return host
+  }
+  private func schema(_ host: ShardHost) -> ShardSchema? {
+    catalog.shard(host.id).map { ShardSchema(of: $0.group, in: catalog) }
+  }
+  private func isSettled(_ host: ShardHost) -> Bool {
+    guard let primary = host.primary, host.servingEpoch == primary.epoch else { return false }
+    return schema(host)?.describesTheSame(as: host.store.applied.schema) ?? true
+  }
+  /// Brings a shard to service: its epoch's first entry, then the catalog's schema, again while the catalog changes.
+  private func settleRole(_ shard: ShardID) async throws {
+    guard let host = hosts[shard] else { return }
+    defer { host.isSettling = false }
+    do {
+      while let primary = host.primary, hosts[shard] === host {
+        try await host.settle(primary.start)
+        if let schema = schema(host), !schema.describesTheSame(as: host.store.head.schema) {
+          _ = try await host.write(.schemaBarrier(schema))
+        }
+        guard host.primary?.epoch == primary.epoch else { continue }
+        // Only now: until its EpochStart is committed and applied, a primary serves nothing.
+        host.servingEpoch = primary.epoch
+        if isSettled(host) { return }
+      }
+    } catch let error as TallyError where error.status == .dataDamaged {
+      // What its journal holds cannot be applied: the others serve.
+      surroundings.log.error("shard-refused", ("shard", shard.description), ("reason", "\(error)"))
+      refused[shard] = "\(error)"
+      host.stepDown()
+      hosts[shard] = nil
+    } catch let error as TallyError where error.isRetryable {
+      surroundings.log.info("role-ended", ("shard", shard.description), ("reason", error.message))
+    }
+  }
+}
+
+extension ShardSchema {
+  /// Equal but for the catalog version, which grows with changes elsewhere too.
+  func describesTheSame(as other: ShardSchema) -> Bool { tables == other.tables && rollups == other.rollups }
+}
