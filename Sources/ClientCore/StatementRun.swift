@@ -102,7 +102,31 @@ public final class StatementRun: Sendable {
         )
       )
     }
-    guard case .staged(let staged) = reply else { throw Self.unexpected(reply, "stageRows") }
+    return try note(reply, shard, "stageRows")
+  }
+  /// Has a shard's primary name the rows that a scan of a table delivers, and stage their deletion; returns how many.
+  public func delete(_ shard: ShardID, table: TableID, fragment: [UInt8]) async throws -> UInt64 {
+    let (id, decider, below) = (id, decider, doneBelow())
+    let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
+      .deleteRows(
+        DeleteRows(
+          shard: shard,
+          epoch: epoch,
+          version: version,
+          statement: id,
+          doneBelow: below,
+          decider: decider,
+          ordinal: 1,
+          table: table,
+          isAlone: false,
+          fragment: fragment
+        )
+      )
+    }
+    return try note(reply, shard, "deleteRows").rows
+  }
+  private func note(_ reply: Message, _ shard: ShardID, _ request: String) throws -> Staged {
+    guard case .staged(let staged) = reply else { throw Self.unexpected(reply, request) }
     if !staged.isDuplicate { state.withLock { $0.rows[shard, default: 0] += staged.rows } }
     return staged
   }

@@ -59,6 +59,10 @@ extension Coordinator {
       let rows = try await self.insert(insert, deadline: call.deadline)
       return ResultEnd(tag: "INSERT 0 \(rows)", rows: UInt64(rows))
     }
+    if case .delete(let delete) = bound {
+      let rows = try await self.delete(delete, deadline: call.deadline)
+      return ResultEnd(tag: delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(rows)", rows: UInt64(rows))
+    }
     if case .insertSelect = bound {
       let rows = try await insertSelected(statement, context, deadline: call.deadline)
       return ResultEnd(tag: "INSERT 0 \(rows)", rows: UInt64(rows))

@@ -57,7 +57,70 @@ extension Coordinator {
 
   /// Writes rows of several shards, all or none; returns how many.
   func write(_ parts: [ShardRows], of table: TableID, deadline: Instant) async throws -> Int {
-    guard let decider = parts.map(\.shard).min() else { return 0 }
+    try await carryOut(on: parts.map(\.shard), deadline: deadline) { run in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for part in parts {
+          group.addTask {
+            for (at, batch) in part.batches.enumerated() {
+              let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
+              try await run.stage(part.shard, ordinal: at + 1, rows)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+  /// Deletes rows, on all shards or on none; returns how many.
+  func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Int {
+    let snapshot = await log.catalog.snapshot
+    guard let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution else { return 0 }
+    let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
+    let shards = all.filter { shard in
+      if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
+    }.map(\.id)
+    let (table, fragment) = (plan.table.id, FragmentFormat.encode(.scan(scan)))
+    if shards.count == 1 { return try await delete(shards[0], table, fragment, deadline: deadline) }
+    return try await carryOut(on: shards, deadline: deadline) { run in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for shard in shards { group.addTask { _ = try await run.delete(shard, table: table, fragment: fragment) } }
+        try await group.waitForAll()
+      }
+    }
+  }
+  /// Deletes rows of one shard. Repeated after a lost answer it deletes what is left: the number may then be too low.
+  private func delete(_ shard: ShardID, _ table: TableID, _ fragment: [UInt8], deadline: Instant) async throws -> Int {
+    let number = beginStatement()
+    defer { openStatements.remove(number) }
+    let (statement, below) = (StatementID(session: statementSession, number: number), statementsDoneBelow)
+    let reply = try await callPrimary(shard, giveUp: deadline) { epoch, version in
+      .deleteRows(
+        DeleteRows(
+          shard: shard,
+          epoch: epoch,
+          version: version,
+          statement: statement,
+          doneBelow: below,
+          decider: shard,
+          ordinal: 1,
+          table: table,
+          isAlone: true,
+          fragment: fragment
+        )
+      )
+    }
+    guard case .staged(let staged) = reply else {
+      throw TallyError(.protocolViolation, "a worker answered a deleteRows request with \(reply.name)")
+    }
+    return Int(staged.rows)
+  }
+  /// Runs a statement over some shards; one that fails is ended apart from the request. Returns the rows it touched.
+  private func carryOut(
+    on shards: [ShardID],
+    deadline: Instant,
+    _ body: @escaping @Sendable (StatementRun) async throws -> Void
+  ) async throws -> Int {
+    guard let decider = shards.min() else { return 0 }
     let number = beginStatement()
     let below = statementsDoneBelow
     let run = StatementRun(
@@ -69,19 +132,7 @@ extension Coordinator {
       deadline: deadline
     )
     do {
-      let rows = try await run.carryOut { run in
-        try await withThrowingTaskGroup(of: Void.self) { group in
-          for part in parts {
-            group.addTask {
-              for (at, batch) in part.batches.enumerated() {
-                let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
-                try await run.stage(part.shard, ordinal: at + 1, rows)
-              }
-            }
-          }
-          try await group.waitForAll()
-        }
-      }
+      let rows = try await run.carryOut(body)
       openStatements.remove(number)
       return Int(rows)
     } catch {

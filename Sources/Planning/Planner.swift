@@ -19,6 +19,7 @@ public func plan(
     let binder = InsertBinder(catalog: catalog, context: context)
     if let query = syntax.query { return .insertSelect(try binder.bind(syntax, query)) }
     return .insert(try binder.bind(syntax))
+  case .delete(let syntax): return .delete(try DeleteBinder(catalog: catalog, context: context).bind(syntax))
   case .select(let select):
     if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
     return .select(try planSelect(select, catalog: catalog, context: context))

@@ -85,6 +85,7 @@ public enum BoundStatement: Sendable {
   case dropRollup([TableID], notices: [String])
   case insert(InsertPlan)
   case insertSelect(InsertSelectPlan)
+  case delete(DeletePlan)
   case select(DistributedPlan)
   case explain(DistributedPlan, analyze: Bool)
   case explainInsert(InsertSelectPlan)

@@ -150,6 +150,8 @@ extension ShardStore {
     applied.statements.hasDeletions || head.statements.hasDeletions
       || pending.contains { if case .delete = $0.body { true } else { false } }
   }
+  /// Whether an open statement will delete rows.
+  public var hasStagedDeletions: Bool { head.statements.hasDeletions || applied.statements.hasDeletions }
   /// Runs `body` with the table's rows, while no flow changes the files: it names rows and appends them. Nil without the table.
   public func naming<R>(_ table: TableID, _ body: (NamedRows) async throws -> R) async throws -> R? {
     while !beginLayoutChange() {

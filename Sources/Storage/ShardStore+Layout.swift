@@ -63,8 +63,8 @@ extension ShardStore {
           return bytes <= Self.mergeBytesMax
         }.sorted { $0.reference < $1.reference }
         // One that lost much of its rows is written anew even alone.
-        let isHollow = best == nil && taken.contains { isHollow($0.reference, $0.section.summary) }
-        guard taken.count > bestCount || isHollow else { continue }
+        let hasHollow = best == nil && taken.contains { isHollow($0.reference, $0.section.summary) }
+        guard taken.count > bestCount || hasHollow else { continue }
         bestCount = max(bestCount, taken.count)
         best = MergePlan(
           identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile),

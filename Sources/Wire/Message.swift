@@ -12,7 +12,7 @@
 //                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
-//                stageRows → staged · decideStatement, endStatement, askStatement → statementAnswer
+//                stageRows, deleteRows → staged · decideStatement, endStatement, askStatement → statementAnswer
 
 public import Bytes
 import Model
@@ -75,6 +75,7 @@ public enum Message: Sendable, Equatable {
   case endStatement(EndStatement)
   case askStatement(AskStatement)
   case statementAnswer(StatementAnswer)
+  case deleteRows(DeleteRows)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -120,6 +121,7 @@ public enum Message: Sendable, Equatable {
     case .endStatement: 51
     case .askStatement: 52
     case .statementAnswer: 53
+    case .deleteRows: 54
     }
   }
   /// What it carries.
@@ -166,6 +168,7 @@ public enum Message: Sendable, Equatable {
     case .endStatement(let content): content
     case .askStatement(let content): content
     case .statementAnswer(let content): content
+    case .deleteRows(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -173,7 +176,7 @@ public enum Message: Sendable, Equatable {
   /// Whether carrying it out may change something: then a lost connection leaves its outcome unknown.
   public var mayChangeState: Bool {
     switch self {
-    case .register, .query, .openProducer, .ingest, .stageRows, .decideStatement, .endStatement: true
+    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement: true
     default: false
     }
   }
@@ -264,6 +267,7 @@ public enum MessageFormat {
     case 51: message = .endStatement(try EndStatement.decode(&reader, body: body))
     case 52: message = .askStatement(try AskStatement.decode(&reader, body: body))
     case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
+    case 54: message = .deleteRows(try DeleteRows.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -112,6 +112,87 @@ public struct StageRows: MessageContent {
   }
 }
 
+/// 54: rows that the statement deletes: the primary names them, once, and stages that. Answered by `staged`.
+///
+/// It first brings the table's rollups up to the rows there are. Alone on one shard it needs no statement: the rows are gone with the answer.
+///
+/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · table · bool alone; body: FragmentFormat of a scan.
+public struct DeleteRows: MessageContent {
+  /// The shard.
+  public var shard: ShardID
+  /// The primary's epoch as the sender knows it.
+  public var epoch: Epoch
+  /// The catalog by which the scan was planned.
+  public var version: CatalogVersion
+  /// The statement.
+  public var statement: StatementID
+  /// All statements of its session with lower numbers have ended.
+  public var doneBelow: UInt64
+  /// The shard that decides.
+  public var decider: ShardID
+  /// Place among the statement's parts of this shard.
+  public var ordinal: Int
+  /// The table.
+  public var table: TableID
+  /// The statement touches no other shard.
+  public var isAlone: Bool
+  /// A scan of the table: the rows it delivers.
+  public var fragment: [UInt8]
+  /// Makes the message.
+  public init(
+    shard: ShardID,
+    epoch: Epoch,
+    version: CatalogVersion,
+    statement: StatementID,
+    doneBelow: UInt64,
+    decider: ShardID,
+    ordinal: Int,
+    table: TableID,
+    isAlone: Bool,
+    fragment: [UInt8]
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.version = version
+    self.statement = statement
+    self.doneBelow = doneBelow
+    self.decider = decider
+    self.ordinal = ordinal
+    self.table = table
+    self.isAlone = isAlone
+    self.fragment = fragment
+  }
+  /// The scan.
+  public var body: [UInt8] { fragment }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.id(version)
+    out.statement(statement)
+    out.varint(doneBelow)
+    out.id(decider)
+    out.count(ordinal)
+    out.id(table)
+    out.bool(isAlone)
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> DeleteRows {
+    DeleteRows(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      version: try reader.id(),
+      statement: try reader.statement(),
+      doneBelow: try reader.varint(),
+      decider: try reader.id(),
+      ordinal: try reader.count(max: 1 << 20, "ordinal of a stage"),
+      table: try reader.id(),
+      isAlone: try reader.bool(),
+      fragment: body
+    )
+  }
+}
+
 /// 49: a part is durable, or its rows are in effect already.
 ///
 /// Bytes: rows · bool duplicate.

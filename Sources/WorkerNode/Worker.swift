@@ -354,6 +354,7 @@ public actor Worker: RPCResponder {
     switch request {
     case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
     case .stageRows(let stage): try await call.reply(.staged(try await self.stage(stage, deadline: call.deadline)))
+    case .deleteRows(let delete): try await call.reply(.staged(try await self.delete(delete)))
     case .decideStatement(let decide): try await call.reply(.statementAnswer(try await self.decide(decide)))
     case .endStatement(let end): try await call.reply(.statementAnswer(try await self.end(end)))
     case .askStatement(let ask): try await call.reply(.statementAnswer(try await answer(ask)))

@@ -50,6 +50,20 @@ private let statementSamples: [Message] = [
     EndStatement(shard: ShardID(5), epoch: Epoch(6), statement: statement, doneBelow: 290, commits: true, rows: 1000)
   ), .askStatement(AskStatement(shard: ShardID(4), epoch: Epoch(6), statement: statement, isWord: true)),
   .statementAnswer(StatementAnswer(.committed)),
+  .deleteRows(
+    DeleteRows(
+      shard: ShardID(5),
+      epoch: Epoch(6),
+      version: CatalogVersion(8),
+      statement: statement,
+      doneBelow: 290,
+      decider: ShardID(4),
+      ordinal: 1,
+      table: TableID(2),
+      isAlone: true,
+      fragment: [1, 2]
+    )
+  ),
 ]
 
 @Test func statementMessagesTravelThereAndBack() throws {
@@ -78,4 +92,5 @@ private let statementSamples: [Message] = [
   #expect(heads[3] == [50, 4, 6, 44, 0xac, 2, 2, 4, 0, 5, 0xe8, 7])
   #expect(heads[4] == [51, 5, 6, 44, 0xac, 2, 0xa2, 2, 1, 0xe8, 7])
   #expect(heads[5] == [52, 4, 6, 44, 0xac, 2, 1] && heads[6] == [53, 2])
+  #expect(heads[7] == [54, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 1, 2, 1])
 }
