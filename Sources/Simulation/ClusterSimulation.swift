@@ -142,7 +142,10 @@ final class ClusterRun: @unchecked Sendable {
       }
       world.fabric.heal()
       try await judge("warm")
+      let writer = self.writer
+      try await administer { client in try await writer.delete(client, count: 3) }
       for server in cluster.servers { server.fail(.power, pause: .milliseconds(50), operations: 0) }
+      try await administer { client in try await writer.delete(client, count: 2) }
       try await judge("after a power cut")
     }
   }

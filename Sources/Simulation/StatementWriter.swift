@@ -25,6 +25,8 @@ final class StatementLedger: Sendable {
     var told: [Told]
     /// Whether each is there, once all was healed.
     var isThere: [Bool]?
+    /// Statements whose rows were deleted.
+    var deleted: Set<Int> = []
   }
   let statements: [[EventRow]]
   private let state: Mutex<State>
@@ -49,11 +51,23 @@ final class StatementLedger: Sendable {
     return zip(statements, isThere).flatMap { $1 ? $0 : [] }
   }
 
+  /// The rows of the next statement that is there and was not deleted; they count as deleted from now on.
+  func deleteNext() -> [EventRow]? {
+    state.withLock { state in
+      guard let number = state.isThere?.indices.first(where: { state.isThere?[$0] == true && !state.deleted.contains($0) }) else { return nil }
+      state.deleted.insert(number)
+      return statements[number]
+    }
+  }
   /// Judges which statements are there; nil while one is there in part. Later calls must find the same.
   func judge(_ ids: Set<Int64>, _ ledger: Ledger, _ what: String) -> Bool {
     let counts = statements.map { rows in rows.count { ids.contains($0.id) } }
     for (rows, count) in zip(statements, counts) where count != 0 && count != rows.count { return false }
-    let isThere = counts.map { $0 > 0 }
+    let deleted = state.withLock { $0.deleted }
+    let isThere = counts.enumerated().map { $1 > 0 || deleted.contains($0) }
+    for number in deleted.sorted() where counts[number] > 0 {
+      ledger.violated("\(what): statement \(number) was deleted and is there")
+    }
     for (number, told) in told.enumerated() {
       if told == .done, !isThere[number] { ledger.violated("\(what): statement \(number) was answered and is not there") }
       if told == .refused, isThere[number] { ledger.violated("\(what): statement \(number) was refused and is there") }
@@ -135,6 +149,17 @@ struct StatementWriter: Sendable {
     let time = row.time.flatMap { ValueText.print(.fixed($0), as: .timestamp) }.map { "'\($0)'" } ?? "NULL"
     let item = row.item.map { "'\($0)'" } ?? "NULL"
     return "(\(row.tenant), \(time), \(row.user.map { "\($0)" } ?? "NULL"), \(item), \(row.id), \(row.value))"
+  }
+
+  /// Deletes the rows of some statements, each by one DELETE over all shards; repeated until it is answered.
+  func delete(_ client: ClusterClient, count: Int) async throws {
+    for _ in 0..<count {
+      guard let rows = statements.deleteNext(), let first = rows.first, let last = rows.last else { return }
+      try await client.persist("DELETE") {
+        _ = try await client.query("DELETE FROM events WHERE id BETWEEN \(first.id) AND \(last.id)", timeout: .seconds(60))
+      }
+      ledger.noteDeleted(rows)
+    }
   }
 
   /// Waits until no statement is open, which must come within half a minute of the last fault, and judges all.
