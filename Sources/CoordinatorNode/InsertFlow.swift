@@ -90,7 +90,11 @@ enum InsertedRows {
     switch column.values {
     case .codes(let codes, let dictionary):
       for (row, code) in codes.enumerated() {
-        if column.isNull(row) { texts.append(UnsafeRawBufferPointer(start: nil, count: 0)) } else { try dictionary.withText(code) { try add($0) } }
+        if column.isNull(row) {
+          texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
+        } else {
+          try dictionary.withText(code) { try add($0) }
+        }
       }
     case .text(let long):
       try long.bytes.withUnsafeBytes { raw in

@@ -116,7 +116,11 @@ struct InsertBinder {
     if found == .unknown {
       // A literal takes the column's type, as it would in VALUES.
       guard case .project(let node) = query, node.expressions[source].constantValue != nil else {
-        throw .sql("42804", "column \"\(column.name)\" is of type \(column.type.name) but expression is of type unknown", position: position)
+        throw .sql(
+          "42804",
+          "column \"\(column.name)\" is of type \(column.type.name) but expression is of type unknown",
+          position: position
+        )
       }
       let value = try Assignment.value(node.expressions[source], binder, name: column.name, type: column.type, position: position)
       return .constant(column.type, value)

@@ -104,15 +104,16 @@ final class ClusterRun: @unchecked Sendable {
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
     }
-    producers = workload.sources.indices.map { at in
-      let name = "producer-\(at + 1)"
-      let random = world.random.fork(name)
-      return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
-        try await ClusterClient.run(near, name, coordinators) { client in
-          try await ClusterRun.produce(at, client, workload, ledger, random)
+    producers =
+      workload.sources.indices.map { at in
+        let name = "producer-\(at + 1)"
+        let random = world.random.fork(name)
+        return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
+          try await ClusterClient.run(near, name, coordinators) { client in
+            try await ClusterRun.produce(at, client, workload, ledger, random)
+          }
         }
-      }
-    } + [writing]
+      } + [writing]
   }
 
   func toTheEnd() async throws {

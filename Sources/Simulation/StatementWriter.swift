@@ -55,7 +55,8 @@ final class StatementLedger: Sendable {
   /// The rows of the next statement that is there and was not deleted; they count as deleted from now on.
   func deleteNext() -> [EventRow]? {
     state.withLock { state in
-      guard let number = state.isThere?.indices.first(where: { state.isThere?[$0] == true && !state.deleted.contains($0) }) else { return nil }
+      let isThere = state.isThere ?? []
+      guard let number = isThere.indices.first(where: { isThere[$0] && !state.deleted.contains($0) }) else { return nil }
       state.deleted.insert(number)
       return statements[number]
     }
@@ -185,9 +186,8 @@ struct StatementWriter: Sendable {
     while let event = try await call.next() {
       guard case .batch(let batch) = event else { continue }
       for row in 0..<batch.count {
-        if case .text(let name) = ClusterClient.cell(batch.columns[0], row), case .integer(let shard) = ClusterClient.cell(batch.columns[1], row) {
-          open.append("\(name) on \(shard)")
-        }
+        let cells = batch.columns.prefix(2).map { ClusterClient.cell($0, row) }
+        if case .text(let name) = cells[0] { open.append("\(name) on \(cells[1].integer ?? -1)") }
       }
     }
     return open

@@ -163,7 +163,8 @@ extension Worker {
       throw TallyError(.notPrimary, "shard \(host.id) is not served here any more", node: settings.name)
     }
     guard host.store.head.statements.open[statement] != nil else { return try await host.settle(host.store.head.position) }
-    let appended = try host.append(commit: statement, rows: rows, count: open.rows)
+    let added = open.pieces.reduce(0) { $0 + ($1.stage.content.isDeletion ? 0 : $1.stage.content.rows) }
+    let appended = try host.append(commit: statement, rows: rows, count: added)
     try await host.settle(appended)
     lastIngest = surroundings.clock.now
     for case .rows(let record, _) in open.pieces.map(\.stage.content) {

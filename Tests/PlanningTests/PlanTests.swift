@@ -72,7 +72,10 @@ private func fixture(_ name: String) throws -> String {
   ("insert into queries (app_id, hits) select 'a', 'x'", "22P02", "invalid input syntax for type integer: \"x\""),
   ("insert into queries (app_id) select latency_ms, ts from queries", "42601", "INSERT has more expressions than target columns"),
   ("insert into queries (app_id, ts) select app_id from queries", "42601", "INSERT has more target columns than expressions"),
-  ("insert into queries (app_id, hits) select app_id, query from queries", "42804", "column \"hits\" is of type integer but expression is of type text"),
+  (
+    "insert into queries (app_id, hits) select app_id, query from queries", "42804",
+    "column \"hits\" is of type integer but expression is of type text"
+  ),
   ("insert into queries (app_id) values (hll_hash_any('x'::text)::bigint)", "42846", "cannot cast type hll_hashval to bigint"),
   ("select create_distributed_table('queries', 'app_id')", "42P16", "table \"queries\" is already distributed"),
   ("select create_distributed_table('loose', 'b')", "42703", "column \"b\" of relation \"loose\" does not exist"),

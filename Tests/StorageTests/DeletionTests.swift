@@ -164,7 +164,8 @@ private func check(_ store: ShardStore, since step: Int, _ at: SourceLocation = 
     for done in 0..<step where Int(row.id / 1000) <= done { #expect(!isDeleted(row, by: done), "row \(row) is there", sourceLocation: at) }
   }
   for row in gone.sorted() {
-    #expect((Int(row.id / 1000)..<9).contains { isDeleted(row, by: $0) }, "row \(row) is gone", sourceLocation: at)
+    // In a second life every step meets all batches.
+    #expect((0..<9).contains { isDeleted(row, by: $0) }, "row \(row) is gone", sourceLocation: at)
   }
   let state = try #require(store.rollupState(rollup.id), sourceLocation: at)
   var rolled: Int64 = 0
