@@ -131,6 +131,7 @@ let package = Package(
     program("tally", "TallyClient", "Launcher"),
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
+    program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),
     program("simulate", path: "Tools/simulate", "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(
@@ -150,6 +151,8 @@ let package = Package(
       "Bytes"
     ),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
+    module("ReplicationModel", path: "Tools/model/ReplicationModel"),
+    program("model", path: "Tools/model", exclude: ["ReplicationModel"], "ReplicationModel"),
     tests("BytesTests", "Bytes"),
     .testTarget(
       name: "ModelTests",
@@ -177,6 +180,7 @@ let package = Package(
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
+    tests("ModelCheckTests", "ReplicationModel"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

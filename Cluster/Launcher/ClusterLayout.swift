@@ -4,6 +4,7 @@
 //   DIR/NAME/                   the node's data directory
 //   DIR/logs/NAME.log           its standard error
 //   DIR/NAME.pid                process id of the last start
+//   DIR/NAME.exit               how the last process ended that this program had started: `status 86`, `signal 9`
 internal import Foundation
 
 /// A node of a local cluster.
@@ -40,9 +41,11 @@ public struct ClusterLayout: Sendable, Equatable {
       }
   }
   /// URL for clients.
-  public var url: String {
-    "tally://" + nodes.filter(\.isCoordinator).map(\.address).joined(separator: ",") + "/tally"
-  }
+  public var url: String { "tally://" + coordinatorAddresses + "/tally" }
+  /// Where the coordinators are reached, separated by commas.
+  var coordinatorAddresses: String { nodes.filter(\.isCoordinator).map(reachedAt).joined(separator: ",") }
+  /// Where others reach a node: its own address, or that of a forwarder in front of it (setting `advertise-NAME`).
+  public func reachedAt(_ node: LocalNode) -> String { settings["advertise-" + node.name] ?? node.address }
   /// The node with that name.
   public func node(_ name: String) throws -> LocalNode {
     guard let node = nodes.first(where: { $0.name == name }) else {
@@ -50,8 +53,11 @@ public struct ClusterLayout: Sendable, Equatable {
     }
     return node
   }
-  func dataDirectory(_ node: LocalNode) -> String { directory + "/" + node.name }
-  func logFile(_ node: LocalNode) -> String { directory + "/logs/" + node.name + ".log" }
+  /// Where a node's data are.
+  public func dataDirectory(_ node: LocalNode) -> String { directory + "/" + node.name }
+  /// Where a node writes its log.
+  public func logFile(_ node: LocalNode) -> String { directory + "/logs/" + node.name + ".log" }
+  func exitFile(_ node: LocalNode) -> String { directory + "/" + node.name + ".exit" }
   func pidFile(_ node: LocalNode) -> String { directory + "/" + node.name + ".pid" }
   static func file(_ directory: String) -> String { directory + "/cluster.conf" }
 
@@ -79,7 +85,8 @@ public struct ClusterLayout: Sendable, Equatable {
     }
     return layout
   }
-  func save() throws {
+  /// Writes cluster.conf: from then on the directory holds this cluster.
+  public func save() throws {
     var text = ""
     for node in nodes { text += "\(node.name) \(node.isCoordinator ? "coordinator" : "worker") \(node.address)\n" }
     for (name, value) in settings.sorted(by: { $0.key < $1.key }) { text += "setting \(name) \(value)\n" }

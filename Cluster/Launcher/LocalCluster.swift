@@ -89,7 +89,10 @@ public struct LocalCluster: Sendable {
     else { return nil }
     // A killed child of ours stays a zombie until it is waited for.
     var status: Int32 = 0
-    if waitpid(pid, &status, WNOHANG) == pid { return nil }
+    if waitpid(pid, &status, WNOHANG) == pid {
+      note(exit: status, of: node)
+      return nil
+    }
     return pid
   }
   /// Sends a signal to a running node.
@@ -98,7 +101,7 @@ public struct LocalCluster: Sendable {
     Glibc.kill(pid, signal)
   }
 
-  private func stop(_ node: LocalNode, timeout: Double) throws {
+  func stop(_ node: LocalNode, timeout: Double) throws {
     guard let pid = processID(node) else { return }
     Glibc.kill(pid, SIGTERM)
     do { try waitGone(node, timeout: timeout) } catch {
@@ -108,7 +111,7 @@ public struct LocalCluster: Sendable {
   }
 
   /// Starts a node's process; gives the size of its log before, where its ready line will be looked for.
-  private func start(_ node: LocalNode) throws -> UInt64 {
+  func start(_ node: LocalNode) throws -> UInt64 {
     let program = binaries + (node.isCoordinator ? "/tally-coordinator" : "/tally-worker")
     guard FileManager.default.isExecutableFile(atPath: program) else {
       throw LaunchFailure("\(program) is not there: build it, or set TALLY_BIN to the directory of the daemons")
@@ -118,11 +121,14 @@ public struct LocalCluster: Sendable {
     ]
     let coordinators = layout.nodes.filter(\.isCoordinator)
     if node.isCoordinator {
-      if coordinators.count > 1 { arguments += ["--peers", coordinators.map { "\($0.name)=\($0.address)" }.joined(separator: ",")] }
+      if coordinators.count > 1 {
+        arguments += ["--peers", coordinators.map { "\($0.name)=\(layout.reachedAt($0))" }.joined(separator: ",")]
+      }
       if let copies = layout.settings["copies"] { arguments += ["--copies", copies] }
       if let seconds = layout.settings["dead-after"] { arguments += ["--dead-after", seconds] }
     } else {
-      arguments += ["--coordinators", coordinators.map(\.address).joined(separator: ",")]
+      arguments += ["--coordinators", layout.coordinatorAddresses]
+      if layout.reachedAt(node) != node.address { arguments += ["--advertise", layout.reachedAt(node)] }
       if let memory = layout.settings["memory"] { arguments += ["--memory", memory] }
     }
     if !FileManager.default.fileExists(atPath: layout.dataDirectory(node) + "/IDENTITY") { arguments += ["--init"] }
@@ -161,7 +167,7 @@ public struct LocalCluster: Sendable {
     return pid
   }
 
-  private func waitReady(_ node: LocalNode, after mark: UInt64, timeout: Double) throws {
+  func waitReady(_ node: LocalNode, after mark: UInt64, timeout: Double) throws {
     let end = Date().addingTimeInterval(timeout)
     while Date() < end {
       let text = tail(layout.logFile(node), from: mark)
@@ -173,20 +179,20 @@ public struct LocalCluster: Sendable {
     }
     throw LaunchFailure("\(node.name) is not ready after \(Int(timeout)) s; see \(layout.logFile(node))")
   }
-  private func waitGone(_ node: LocalNode, timeout: Double) throws {
+  func waitGone(_ node: LocalNode, timeout: Double) throws {
     let end = Date().addingTimeInterval(timeout)
     while processID(node) != nil {
       if Date() > end { throw LaunchFailure("\(node.name) still runs after \(Int(timeout)) s") }
       usleep(5_000)
     }
   }
-  private func tail(_ path: String, from mark: UInt64) -> String {
+  func tail(_ path: String, from mark: UInt64) -> String {
     guard let file = FileHandle(forReadingAtPath: path) else { return "" }
     defer { file.closeFile() }
     file.seek(toFileOffset: mark)
     return String(decoding: file.readDataToEndOfFile(), as: UTF8.self)
   }
-  private func lastLines(_ text: String, _ count: Int) -> String {
+  func lastLines(_ text: String, _ count: Int) -> String {
     text.split(separator: "\n").suffix(count).map { "  " + $0 }.joined(separator: "\n")
   }
 }

@@ -1,11 +1,11 @@
 // StatementRun.swift — runs one statement over several shards: opens it where it will be decided, stages, decides, commits (DESIGN §7).
 //
 // A coordinator runs INSERT this way, a client a load that is to be stored whole or not at all. Who stops in between leaves nothing: the
-// deciding shard aborts what it has not decided, and its decision is carried out without the runner. Requests are repeated while failures can
-// pass; each may be.
+// deciding shard aborts what it has not decided, and its decision is carried out without the runner. Requests are repeated while failures
+// can pass; each may be.
 //
-// Order, on which all or nothing rests: every Stage is durable before Decide is sent; a Commit goes out only after the decision was answered,
-// to the deciding shard last; an Abort goes to the deciding shard first, whose answer says whether it came too late.
+// Order, on which all or nothing rests: every Stage is durable before Decide is sent; a Commit goes out only after the decision was
+// answered, to the deciding shard last; an Abort goes to the deciding shard first, whose answer says whether it came too late.
 
 import Bytes
 public import Capabilities

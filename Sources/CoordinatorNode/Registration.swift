@@ -68,11 +68,16 @@ extension Coordinator {
     }
     if await log.catalog.unconfirmed[beat.node] != nil { _ = try await log.propose(.confirmNode(beat.node, beat.incarnation)) }
     fleet.hear(beat, at: surroundings.clock.now)
+    if beat.isLeaving { await order() }
     return HeartbeatReply(version: snapshot.version)
   }
 
   /// The catalog, unless the asker has it.
-  func catalogReply(_ request: FetchCatalog) async -> CatalogReply {
+  func catalogReply(_ request: FetchCatalog) async throws -> CatalogReply {
+    // A coordinator that has just started may have applied nothing of its log yet: it has no catalog, not an empty one.
+    guard await log.catalog.snapshot.cluster != .none else {
+      throw TallyError(.unavailable, "this coordinator has no catalog yet")
+    }
     let catalog = await catalogBytes()
     return CatalogReply(version: catalog.version, catalog: request.known == catalog.version ? [] : catalog.bytes)
   }

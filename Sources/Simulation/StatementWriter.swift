@@ -1,9 +1,9 @@
 // StatementWriter.swift — a client that inserts rows of several tenants in one statement each, and the judge of what they come to.
 //
-// Laws: a statement that was answered is there whole, one that was refused is not there at all, one whose answer was lost is there whole or
-// not at all, on all shards, once every node was up for a while; and what it came to stays. A shard shows its part of a statement whole or
-// not at all at any time: the parts are batches of the ledger. Statements have no key and are never repeated. In the end some are deleted
-// again: their rows are gone from all shards for good, and the rollup goes on counting them.
+// Laws: a statement that was answered is there whole, one that was refused is not there at all, one whose answer was lost is there whole
+// or not at all, on all shards, once every node was up for a while; and what it came to stays. A shard shows its part of a statement
+// whole or not at all at any time: the parts are batches of the ledger. Statements have no key and are never repeated. In the end some
+// are deleted again: their rows are gone from all shards for good, and the rollup goes on counting them.
 import Bytes
 import Capabilities
 import ClientCore

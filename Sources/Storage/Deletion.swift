@@ -1,11 +1,12 @@
 // Deletion.swift — the rows that a DELETE or TRUNCATE names: in sections by their place there, in memory by their number.
 //
-//   Deletion := u64 table, u64 through, varint count, sections by file and section: u64 file, varint section, RowSet; RowSet of the memtable
+//   Deletion := u64 table, u64 through, varint count, sections by file and section: u64 file, varint section, RowSet; RowSet of the
+//   memtable
 //
 // The primary evaluates the condition once; replay evaluates nothing. Rows in memory are numbered in log order from the first above
-// `flushedThrough`, which every replica has at the same applied position. So that both numbers mean the same rows when the entry is applied as
-// when they were named, no file of the shard changes in between: the flow that names rows has the right to change the files until its entry
-// is appended, and flushes, merges and expiry wait while a deletion is appended or staged and not applied.
+// `flushedThrough`, which every replica has at the same applied position. So that both numbers mean the same rows when the entry is
+// applied as when they were named, no file of the shard changes in between: the flow that names rows has the right to change the files
+// until its entry is appended, and flushes, merges and expiry wait while a deletion is appended or staged and not applied.
 //
 // No named row has a position above `through`, and every rollup of the table has taken in all rows up to there: what rollups hold never
 // changes by a deletion.
@@ -81,8 +82,8 @@ public struct NamedRows: Sendable {
   let snapshot: TableSnapshot
   let references: [SectionReference]
 
-  /// Names the rows up to `through` for which `matching` gives their places in a batch of `columns`; nil stands for all of the batch. Throws
-  /// what `matching` throws, `DecodingFailure` on damaged bytes.
+  /// Names the rows up to `through` for which `matching` gives their places in a batch of `columns`; nil stands for all of the batch.
+  /// Throws what `matching` throws, `DecodingFailure` on damaged bytes.
   public func name(
     columns: [Int],
     through: LogPosition,
@@ -171,6 +172,16 @@ extension ShardStore {
       through = min(through, state.watermark)
     }
     return through
+  }
+  /// Throws when a deletion names rows in memory that are not there.
+  func checkNamed(_ deletion: Deletion, _ entry: LogEntry) throws(TallyError) {
+    guard let relation = relations[deletion.table], let last = deletion.memory.ranges.last else { return }
+    guard last.upperBound <= relation.memtable.rows else {
+      throw TallyError(
+        .dataDamaged,
+        "entry \(entry.position) of shard \(shard) deletes row \(last.upperBound) of \(relation.memtable.rows) in memory"
+      )
+    }
   }
   /// Hides the rows in memory; those in files follow from the applied state.
   func hide(_ deletion: Deletion) { relations[deletion.table]?.memtable.delete(deletion.memory) }

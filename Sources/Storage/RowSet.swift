@@ -8,6 +8,9 @@ public struct RowSet: Equatable, Sendable {
   /// Rising, apart from each other, none empty.
   public private(set) var ranges: [Range<Int>] = []
 
+  /// No row has a number from here on.
+  static let rowsMax = 1 << 40
+
   /// An empty set.
   public init() {}
   /// Some rows, rising.
@@ -94,9 +97,11 @@ public struct RowSet: Equatable, Sendable {
     let count = try reader.count(max: 1 << 30, "ranges of rows")
     guard count <= reader.remaining / 2 else { throw DecodingFailure(.truncated, at: reader.position, "\(count) ranges of rows") }
     for at in 0..<count {
-      let gap = try reader.count(max: 1 << 40, "rows between ranges")
-      let length = try reader.count(max: 1 << 40, "rows of a range")
-      guard length > 0, gap > 0 || at == 0 else { throw DecodingFailure(.malformed, at: reader.position, "ranges of rows that touch") }
+      let gap = try reader.count(max: rowsMax, "rows between ranges")
+      let length = try reader.count(max: rowsMax, "rows of a range")
+      guard length > 0, gap > 0 || at == 0, end + gap + length <= rowsMax else {
+        throw DecodingFailure(.malformed, at: reader.position, "ranges of rows that touch, or go too far")
+      }
       set.ranges.append(end + gap..<end + gap + length)
       end += gap + length
     }

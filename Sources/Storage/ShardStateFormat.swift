@@ -1,7 +1,8 @@
 // ShardStateFormat.swift — bytes of a shard's state: the checkpoint in its manifest.
 //
-//   u8 version (2; 1 ends before the statements) · u64 position · u64 epoch · chain · i64 log time · u64 catalog version · schema (as in SchemaBarrier)
-//   · dedup table (DedupTable.swift) · varint count, rollups by rising id: u64 id, u64 watermark, u64 cut, i64 covered from,
+//   u8 version (2; 1 ends before the statements) · u64 position · u64 epoch · chain · i64 log time · u64 catalog version · schema (as in
+//   SchemaBarrier) · dedup table (DedupTable.swift) · varint count, rollups by rising id: u64 id, u64 watermark, u64 cut, i64 covered
+//   from,
 //     varint count, i64 floor…, u64 rows consumed, u64 rows failed
 //   · varint count, tables by rising id: u64 id, u64 rows logged · varint count, relations by rising id: u64 id, i64 before,
 //     i64 log time · u64 next file · u64 flushed through · statements (StatementTable.swift)

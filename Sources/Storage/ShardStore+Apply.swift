@@ -99,6 +99,7 @@ extension ShardStore {
       adoptSchema()
     case .commit(let statement): try apply(entry, commit: statement, rows)
     case .delete(let deletion):
+      try checkNamed(deletion, entry)
       try applied.advance(entry, body)
       hide(deletion)
     case .epochStart, .keyExpiry, .stage, .decide, .abort: try applied.advance(entry, body)

@@ -22,8 +22,8 @@ extension ShardStore {
   /// Bytes that all open statements may keep in memory on one shard.
   public static let stagedBytesMax = 64 << 20
 
-  /// Checks a Stage against the head of the log and appends it, in one step. Throws 40001 when the statement has ended, 53200 when it is too
-  /// large to be held, KeyConflict and KeyExpired.
+  /// Checks a Stage against the head of the log and appends it, in one step. Throws 40001 when the statement has ended, 53200 when it is
+  /// too large to be held, KeyConflict and KeyExpired.
   public func appendStage(_ stage: Stage) throws(TallyError) -> StageAdmission {
     let known = head.statements.open[stage.statement]
     if let piece = known?.piece(stage.ordinal) {
@@ -80,6 +80,7 @@ extension ShardStore {
     guard case .staged(let batches) = prepared, batches.count == statement.pieces.count else {
       fatalError("rows of another statement at a Commit of \(id)")
     }
+    for case .deletion(let deletion) in statement.pieces.map(\.stage.content) { try checkNamed(deletion, entry) }
     try applied.advance(entry, .commit(id))
     for (piece, batch) in zip(statement.pieces, batches) {
       if case .deletion(let deletion) = piece.stage.content { hide(deletion) }

@@ -10,9 +10,10 @@
 // Ended statements are remembered, so that a Stage that was on its way for long does not open one again: per session those from `forgotten
 // below` on, at most `window`; what is below and not open has ended. Sessions are forgotten by KeyExpiry entries, as producers' are.
 //
-// Checkpoint: varint count, open statements by rising id: Statement, u64 decider, i64 begun, varint stages: u64 position, varint bytes, Stage
-//   (its entry's body); u8 decided (0, 1), [participants] · varint count, sessions by rising id: u64 session, i64 last log time, u64 forgotten
-//   below, varint count, rising: u64 number, u8 committed (0, 1)
+// Checkpoint: varint count, open statements by rising id: Statement, u64 decider, i64 begun, varint stages: u64 position, varint bytes,
+// Stage
+//   (its entry's body); u8 decided (0, 1), [participants] · varint count, sessions by rising id: u64 session, i64 last log time, u64
+//   forgotten below, varint count, rising: u64 number, u8 committed (0, 1)
 import Bytes
 public import Model
 

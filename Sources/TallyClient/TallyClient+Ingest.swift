@@ -17,6 +17,7 @@ extension TallyClient {
   /// - batchRows: rows of a chunk. A producer that is known keeps its first.
   /// - again: store the rows anew although the producer is known.
   /// - patience: how long an outage may last before the ingest fails.
+  /// - acknowledged: told the number of each batch, from 0, as soon as it is durable; batches may overtake each other.
   ///
   /// Throws the error of `body`, or the one that ended the delivery. Rows appended before may be stored then; running the same named
   /// producer again completes them.
@@ -27,6 +28,7 @@ extension TallyClient {
     batchRows: Int = 5000,
     again: Bool = false,
     patience: Duration = .seconds(120),
+    acknowledged: (@Sendable (_ batch: Int) -> Void)? = nil,
     _ body: (IngestSink) async throws -> Void
   ) async throws -> IngestSummary {
     guard batchRows > 0 && batchRows <= Limits.batchRowsMax else {
@@ -83,7 +85,7 @@ extension TallyClient {
     )
     let sink = IngestSink(plan, batchRows: Int(session.chunkBytes))
     try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask(executorPreference: loop) { try await self.deliver(sink, producer) }
+      group.addTask(executorPreference: loop) { try await self.deliver(sink, producer, acknowledged) }
       do {
         try await body(sink)
         try await sink.finish()
@@ -102,7 +104,11 @@ extension TallyClient {
     return summary
   }
 
-  private func deliver(_ sink: IngestSink, _ producer: Producer) async throws {
+  private func deliver(
+    _ sink: IngestSink,
+    _ producer: Producer,
+    _ acknowledged: (@Sendable (Int) -> Void)?
+  ) async throws {
     let compute = surroundings.compute
     let width = min(producer.chunksInFlightMax, 2 * compute.width + 4)
     let plan = sink.plan
@@ -119,6 +125,7 @@ extension TallyClient {
           group.addTask {
             let (batches, hash) = try await compute.attempt { try plan.build(chunk) }
             try await producer.deliver(chunk: chunk.number, contentHash: hash, batches: batches)
+            acknowledged?(chunk.number)
           }
         }
         try await group.waitForAll()

@@ -8,8 +8,8 @@ public import Model
 
 /// 48: a part of a statement; invisible until the statement is committed. Answered by `staged`.
 ///
-/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · bool rows, [table · bool keyed, [BatchKey] ·
-/// u64, u64 content hash]; body: BatchFormat when there are rows.
+/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · bool rows, [table · bool keyed,
+/// [BatchKey] · u64, u64 content hash]; body: BatchFormat when there are rows.
 public struct StageRows: MessageContent {
   /// What is staged.
   public struct Rows: Sendable, Equatable {
@@ -114,9 +114,11 @@ public struct StageRows: MessageContent {
 
 /// 54: rows that the statement deletes: the primary names them, once, and stages that. Answered by `staged`.
 ///
-/// It first brings the table's rollups up to the rows there are. Alone on one shard it needs no statement: the rows are gone with the answer.
+/// It first brings the table's rollups up to the rows there are. Alone on one shard it needs no statement: the rows are gone with the
+/// answer.
 ///
-/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · table · bool alone; body: FragmentFormat of a scan.
+/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · table · bool alone; body: FragmentFormat
+/// of a scan.
 public struct DeleteRows: MessageContent {
   /// The shard.
   public var shard: ShardID

@@ -1,7 +1,7 @@
 // DeleteFlow.swift — DELETE and TRUNCATE at a primary: roll up, name the rows once, append what was named.
 //
-// Rollups count every row ever committed: so they take the rows in first, and the head refuses a deletion of rows they have not. Which rows
-// are named, and what keeps their names true until the entry is applied: Storage/Deletion.
+// Rollups count every row ever committed: so they take the rows in first, and the head refuses a deletion of rows they have not. Which
+// rows are named, and what keeps their names true until the entry is applied: Storage/Deletion.
 import Bytes
 import Capabilities
 import Execution

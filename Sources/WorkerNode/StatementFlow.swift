@@ -3,9 +3,9 @@
 // The deciding shard's log says what a statement comes to: the first Decide or Abort there wins. It commits last, so that while the
 // statement is open there some shard may still have to be told. Every answer waits until what it says is durable.
 //
-// In doubt is a statement of which nothing was heard for a while: who runs it sends word to the deciding shard while it stages. Another shard
-// in doubt asks the deciding one, whose primary aborts the statement if it is in doubt about it too and has not decided, or has never heard
-// of it. The deciding shard in doubt aborts, or, after the decision, commits the others and then itself.
+// In doubt is a statement of which nothing was heard for a while: who runs it sends word to the deciding shard while it stages. Another
+// shard in doubt asks the deciding one, whose primary aborts the statement if it is in doubt about it too and has not decided, or has
+// never heard of it. The deciding shard in doubt aborts, or, after the decision, commits the others and then itself.
 import Bytes
 import Capabilities
 import Columns

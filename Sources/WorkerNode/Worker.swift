@@ -19,6 +19,8 @@ public struct WorkerSettings: Sendable {
   public var name: String
   /// Where it listens.
   public var listen: NetworkAddress
+  /// Where others reach it, when that is another address (a forwarder's); nil: where it listens.
+  public var advertised: NetworkAddress?
   /// Whom it registers with.
   public var coordinators: [NetworkAddress]
   /// Joins a cluster with an empty data directory.
@@ -88,10 +90,14 @@ public actor Worker: RPCResponder {
   var catalogRequest: Promise<Void>?
   /// Shards whose copy here begins again.
   var catchingUp: Set<ShardID> = []
+  /// Shards whose first, empty copy is being made here.
+  var beingMade: Set<ShardID> = []
   /// Checkpoints that other copies fetch from here.
   var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
   /// Which coordinator of the list answered last.
   var answeringCoordinator = 0
+  /// It was told to end.
+  var isLeaving = false
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
@@ -230,12 +236,13 @@ public actor Worker: RPCResponder {
     serving: Promise<Void>,
     stop: Promise<Int32>
   ) async throws {
+    let reachedAt = settings.advertised ?? listener.address
     let previous = try await IncarnationFile.read(surroundings.disk)
     var identity = found
     var registered: Registered?
     if identity == nil {
       // Without an identity there is nothing to recover; the cluster gives one.
-      let reply = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, [])
+      let reply = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, [])
       identity = DataDirectory.Identity(cluster: reply.cluster, node: reply.node, name: settings.name, role: .worker)
       registered = reply
     }
@@ -281,7 +288,7 @@ public actor Worker: RPCResponder {
       ShardPosition(shard: $0.shard, replica: $0.replica, epoch: $0.head.epoch, last: $0.head.position)
     }
     if registered == nil {
-      registered = try await register(surroundings, settings, pool, cell, previous: previous, listener.address, positions)
+      registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions)
     }
     guard let registered else { return }
     try await IncarnationFile.write(registered.incarnation, surroundings.disk)
@@ -337,6 +344,7 @@ public actor Worker: RPCResponder {
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
+        try await worker.leave()
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
         journal.close()
         throw CancellationError()

@@ -10,13 +10,14 @@ import WorkerNode
     commandName: "tally-worker",
     abstract: "A Tally worker: stores shards, rolls them up, answers fragments of queries.",
     discussion:
-      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_COORDINATORS, TALLY_MEMORY, TALLY_FLUSH_AFTER.",
+      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_ADVERTISE, TALLY_COORDINATORS, TALLY_MEMORY, TALLY_FLUSH_AFTER.",
     version: "tally-worker 0.1.0"
   )
   @Option(help: "Name of this node, for example worker-1.") var name: String = setting("TALLY_NAME") ?? "worker-1"
   @Option(help: "Data directory.") var data: String?
   @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
     setting("TALLY_LISTEN") ?? "127.0.0.1:7500"
+  @Option(help: "Address under which others reach this node, when it is not the one it listens on (a forwarder's).") var advertise: String?
   @Option(help: "Coordinators, host:port separated by commas.") var coordinators: String = setting("TALLY_COORDINATORS") ?? "127.0.0.1:7400"
   @Option(help: "Memory budget, for example 512MiB or 2GiB.") var memory: String = setting("TALLY_MEMORY") ?? "1GiB"
   @Option(help: "Seconds after which rows in memory are written to files at the latest.") var flushAfter: String =
@@ -39,6 +40,7 @@ import WorkerNode
       initializes: initializes,
       memory: try bytes(memory)
     )
+    if let advertise = advertise ?? setting("TALLY_ADVERTISE") { settings.advertised = try loopback(advertise) }
     guard let seconds = Int(flushAfter), (1...86_400).contains(seconds) else {
       throw ValidationError("--flush-after \"\(flushAfter)\" is not a number of seconds from 1 to 86400")
     }

@@ -84,7 +84,8 @@ private func rows(_ batch: Int) -> [EventRow] {
 /// Step `batch` of the life deletes this tenant's rows of all batches so far; 9 and 10 delete nothing and everything.
 private func isDeleted(_ row: EventRow, by step: Int) -> Bool { step == 8 ? row.id < 4000 : row.tenant == Int64(step) }
 
-/// Batches and deletions in turn. What was done is read back from the log's state, so that a life goes on where a crash ended the one before.
+/// Batches and deletions in turn. What was done is read back from the log's state, so that a life goes on where a crash ended the one
+/// before.
 private func life(_ near: Surroundings, epoch: UInt64) async throws {
   let opened = try await openJournal(near.disk, smallJournal(32 << 10))
   let journal = opened.journal

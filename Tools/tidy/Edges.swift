@@ -32,6 +32,7 @@ let allowedImports: [String: Set<String>] = [
   "TallyClient": [
     "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes", "RPC",
   ],
+  "ReplicationModel": [],
 ]
 
 /// Modules that may touch the machine: clocks, files, sockets, threads, unstructured tasks.
