@@ -51,7 +51,7 @@ private func onlySelect(_ text: String) throws -> PlainSelectSyntax {
   ("select 1 union select 2", "UNION is not supported", 8),
   ("select 1 intersect select 2", "INTERSECT is not supported", 8),
   ("update t set a = 1", "UPDATE is not supported", 1),
-  (" delete from t using u", "DELETE … USING is not supported", 21),
+  (" delete from t using u", "DELETE … USING is not supported", 22),
   ("delete from t returning a", "RETURNING is not supported", 25),
   ("truncate t, u", "TRUNCATE of several tables is not supported", 10),
   ("create index on t (a)", "CREATE INDEX is not supported", 1),
