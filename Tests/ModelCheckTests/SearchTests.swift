@@ -6,12 +6,12 @@ import Testing
   func wholeProtocol() {
     let runs: [(Bounds, states: Int)] = [
       (Bounds(copies: 2, minimum: 1, elections: 2, values: 1, wipes: 0, crashes: 1, proposals: 1), 5404),
-      (Bounds(copies: 2, minimum: 1, elections: 2), 169_254),
-      (Bounds(copies: 2, minimum: 2, elections: 2), 153_587),
-      (Bounds(copies: 2, minimum: 1, elections: 3), 705_517),
-      (Bounds(copies: 3, minimum: 2, elections: 1), 613_924),
-      (Bounds(copies: 3, minimum: 1, elections: 1), 644_520),
-      (Bounds(copies: 3, minimum: 2, elections: 2, values: 1, wipes: 1, crashes: 1, proposals: 1), 171_282),
+      (Bounds(copies: 2, minimum: 1, elections: 2), 189_507),
+      (Bounds(copies: 2, minimum: 2, elections: 2), 175_778),
+      (Bounds(copies: 2, minimum: 1, elections: 3), 795_986),
+      (Bounds(copies: 3, minimum: 2, elections: 1), 763_036),
+      (Bounds(copies: 3, minimum: 1, elections: 1), 755_021),
+      (Bounds(copies: 3, minimum: 2, elections: 2, values: 1, wipes: 1, crashes: 1, proposals: 1), 216_498),
     ]
     for (bounds, states) in runs {
       let found = Search.run(Rules(bounds))

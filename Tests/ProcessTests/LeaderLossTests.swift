@@ -43,9 +43,8 @@ import Testing
     let start = ContinuousClock.now
     while true {
       do {
-        let coordinators = try await client.list(.nodes, deadline: .seconds(3)).textRows().filter {
-          $0[1] == "coordinator" && $0[2] == "up"
-        }
+        let nodes = try await client.list(.nodes, deadline: .seconds(3)).textRows()
+        let coordinators = nodes.filter { $0[1] == "coordinator" && $0[2] == "up" }
         if coordinators.count == 3, let leader = coordinators.first(where: { $0[11] == "leader" }) { return leader[0] ?? "" }
       } catch { if seconds(since: start) > 30 { throw error } }
       guard seconds(since: start) < 30 else { throw LaunchFailure("not all coordinators are up after 30 s") }
