@@ -1,8 +1,8 @@
 // Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
-// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, QueryFlow, RollupFlow, LayoutFlow (flush,
-// compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
+// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
+// LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -344,6 +344,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepRolling() }
       group.addTask { try await worker.keepLayout() }
       group.addTask { try await worker.keepScrubbing() }
+      group.addTask { try await worker.keepResolving() }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
@@ -364,6 +365,11 @@ public actor Worker: RPCResponder {
   public func respond(to request: Message, call: ServerCall) async throws {
     switch request {
     case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
+    case .stageRows(let stage): try await call.reply(.staged(try await self.stage(stage, deadline: call.deadline)))
+    case .deleteRows(let delete): try await call.reply(.staged(try await self.delete(delete)))
+    case .decideStatement(let decide): try await call.reply(.statementAnswer(try await self.decide(decide)))
+    case .endStatement(let end): try await call.reply(.statementAnswer(try await self.end(end)))
+    case .askStatement(let ask): try await call.reply(.statementAnswer(try await answer(ask)))
     case .execute(let execute): try await self.execute(execute, call)
     case .catalogChanged(let change):
       try await adopt(try Self.decodeCatalog(change.catalog))
