@@ -178,7 +178,7 @@ let package = Package(
     tests("ReplicationTests", "Replication"),
     tests("SimulationTests", "Simulation"),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
-    tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus"),
+    tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ModelCheckTests", "ReplicationModel"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),

@@ -25,8 +25,8 @@ public final class ClusterMap: Sendable {
   let clock: any Clock
   let random: any Random
   private let state = Mutex(State())
-  /// Longest time one coordinator may take over a catalog.
-  private static let fetchTimeout = Duration.seconds(5)
+  /// Longest time one coordinator may take over a catalog before the next is asked.
+  private static let fetchTimeout = Duration.seconds(2)
 
   /// Makes an empty map; `coordinators` are tried in turn.
   public init(
@@ -51,6 +51,11 @@ public final class ClusterMap: Sendable {
   public func prefer(_ coordinator: NetworkAddress) {
     guard let at = coordinators.firstIndex(of: coordinator) else { return }
     state.withLock { $0.preferred = at }
+  }
+  /// Asks another than this coordinator first from now on: it did not answer.
+  func turn(from coordinator: NetworkAddress) {
+    guard let at = coordinators.firstIndex(of: coordinator) else { return }
+    state.withLock { if $0.preferred == at { $0.preferred = (at + 1) % coordinators.count } }
   }
   /// The catalog known now, if any.
   public var known: RequestRouting? { state.withLock { $0.routing } }
@@ -104,10 +109,13 @@ public final class ClusterMap: Sendable {
   }
   private func fetch(_ deadline: Instant) async throws -> RequestRouting {
     let version = known?.catalog.version ?? CatalogVersion(0)
-    let reply = try await call(
-      .fetchCatalog(FetchCatalog(known: version)),
-      deadline: min(deadline, clock.now + Self.fetchTimeout)
-    )
+    let clock = clock
+    let reply = try await onCoordinator(deadline, mayRepeat: true) { connection in
+      try await connection.call(
+        .fetchCatalog(FetchCatalog(known: version)),
+        deadline: min(deadline, clock.now + Self.fetchTimeout)
+      )
+    }
     guard case .catalogReply(let content) = reply else {
       throw Self.unexpected(reply, "fetchCatalog")
     }
@@ -146,8 +154,15 @@ public final class ClusterMap: Sendable {
       try await connection.openStream(request, deadline: deadline)
     }
   }
+  /// Likewise, and tells which coordinator it was.
+  func ask(_ request: Message, deadline: Instant) async throws -> (stream: MessageStream, coordinator: NetworkAddress) {
+    try await onCoordinator(deadline) { connection in
+      (try await connection.openStream(request, deadline: deadline), connection.address)
+    }
+  }
   private func onCoordinator<R: Sendable>(
     _ deadline: Instant,
+    mayRepeat: Bool = false,
     _ body: (RPCConnection) async throws -> R
   ) async throws -> R {
     let first = state.withLock { $0.preferred }
@@ -161,9 +176,12 @@ public final class ClusterMap: Sendable {
         state.withLock { $0.preferred = at }
         return result
       } catch let error as TallyError
-        where error.status == .unavailable || error.status == .notPrimary
+        where error.status == .unavailable || error.status == .notPrimary || (mayRepeat && error.status == .timedOut)
       {
         last = error
+      } catch let error as TallyError where error.status == .timedOut || error.status == .unknownOutcome {
+        turn(from: coordinators[at])
+        throw error
       }
     }
     throw last ?? TallyError(.unavailable, "no coordinator can be reached")

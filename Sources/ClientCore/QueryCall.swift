@@ -27,9 +27,14 @@ public final class QueryCall: AsyncSequence {
   /// The elements.
   public typealias Element = QueryEvent
   private let stream: MessageStream
+  private let map: ClusterMap
+  private let coordinator: NetworkAddress
   private var types: [DataType] = []
 
-  private init(_ stream: MessageStream) { self.stream = stream }
+  private init(_ asked: (stream: MessageStream, coordinator: NetworkAddress), _ map: ClusterMap) {
+    (stream, coordinator) = asked
+    self.map = map
+  }
 
   /// Sends SQL text to a coordinator.
   public static func open(
@@ -43,7 +48,7 @@ public final class QueryCall: AsyncSequence {
         "the SQL text has \(query.sql.utf8.count) bytes, over the limit of \(Limits.sqlBytesMax)"
       ) as TallyError
     }
-    return QueryCall(try await map.openStream(.query(query), deadline: deadline))
+    return QueryCall(try await map.ask(.query(query), deadline: deadline), map)
   }
   /// Asks a coordinator for one of its lists.
   public static func list(
@@ -51,12 +56,18 @@ public final class QueryCall: AsyncSequence {
     map: ClusterMap,
     deadline: Instant = .distantFuture
   ) async throws -> QueryCall {
-    QueryCall(try await map.openStream(.list(ListRequest(kind)), deadline: deadline))
+    QueryCall(try await map.ask(.list(ListRequest(kind)), deadline: deadline), map)
   }
 
   /// The next step; nil after the last statement's end.
   public func next() async throws -> QueryEvent? {
-    guard let message = try await stream.next() else { return nil }
+    let next: Message?
+    do { next = try await stream.next() } catch let error as TallyError where error.isRetryable {
+      // Whether it is gone or hangs: the next request is another's.
+      map.turn(from: coordinator)
+      throw error
+    }
+    guard let message = next else { return nil }
     switch message {
     case .resultHeader(let header):
       types = header.columns.map(\.type)

@@ -68,6 +68,14 @@ public struct RaftWrite: Sendable {
   public var records: [CommandRecord]
   /// Their chains.
   public var chains: [Hash128]
+  /// Makes a write.
+  public init(number: UInt64, hardState: HardState?, snapshot: RaftSnapshot?, records: [CommandRecord], chains: [Hash128]) {
+    self.number = number
+    self.hardState = hardState
+    self.snapshot = snapshot
+    self.records = records
+    self.chains = chains
+  }
 }
 
 /// What a member wants done.

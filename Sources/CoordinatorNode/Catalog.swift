@@ -258,8 +258,8 @@ struct Catalog: Sendable {
           epoch: Epoch(1),
           version: 1,
           primary: nodes[0],
-          inSync: [newReplica(on: nodes[0])],
-          learners: nodes.dropFirst().map { newReplica(on: $0) }
+          // Empty logs are equal.
+          inSync: nodes.map { newReplica(on: $0) }
         )
       )
       ids.append(ShardID(nextShard))

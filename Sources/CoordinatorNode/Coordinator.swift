@@ -168,11 +168,14 @@ public actor Coordinator: RPCResponder {
     _ pool: ConnectionPool,
     _ address: NetworkAddress
   ) async throws -> Coordinator {
-    var entry = GroupEntry(
-      cluster: found?.cluster ?? .none,
-      origin: .founding(name: settings.name, address: address.description)
-    )
-    if found == nil { entry = try await enter(surroundings, settings, pool, address) }
+    let entry: GroupEntry
+    if let found,
+      let origin = try await GroupDisk.origin(surroundings, cluster: found.cluster, name: settings.name, address: address.description)
+    {
+      entry = GroupEntry(cluster: found.cluster, origin: origin)
+    } else {
+      entry = try await enter(surroundings, settings, pool, address, known: found?.cluster)
+    }
     try await DataDirectory.adopt(
       disk: surroundings.disk,
       found: found,

@@ -34,6 +34,16 @@ struct GroupDisk {
     var log: RaftLog
   }
 
+  /// How a directory that was someone's before came to the group; nil when it got no further than its identity.
+  static func origin(_ surroundings: Surroundings, cluster: ClusterID, name: String, address: String) async throws -> GroupOrigin? {
+    let founding = GroupOrigin.founding(name: name, address: address)
+    do {
+      if try await surroundings.disk.list("meta").contains(where: { "meta/" + $0.name == logPath }) { return founding }
+    } catch let failure as DiskFailure where failure.kind == .notFound { return nil }
+    guard let voted = try await member(surroundings.disk, cluster: cluster) else { return nil }
+    // Only a founder has a term before it has a log.
+    return voted.hard.term > 0 ? founding : .joining(voted.member)
+  }
   /// The member that a directory is; nil before it is one.
   static func member(_ disk: any Disk, cluster: ClusterID) async throws -> (member: MemberID, hard: HardState)? {
     let bytes: [UInt8]
@@ -57,6 +67,8 @@ struct GroupDisk {
     var bytes: [UInt8]?
     do { bytes = try await disk.readAll(logPath) } catch let failure as DiskFailure where failure.kind == .notFound {}
     let voted = try await member(disk, cluster: cluster)
+    // What a process that was killed wrote may be read and yet not be durable; from here on it counts as durable.
+    try await disk.syncDirectory("meta")
     if let bytes {
       let contents: CommandRecordFormat.Contents
       do { contents = try CommandRecordFormat.decode(bytes) } catch { throw damaged("the catalog's log \(logPath) is damaged: \(error)") }
@@ -96,6 +108,7 @@ struct GroupDisk {
     } catch { throw damaged("the catalog's log \(logPath) cannot be read: \(error)") }
     guard hard.term >= log.lastTerm else { throw damaged("the vote file is of term \(hard.term), the log of term \(log.lastTerm)") }
     var opened = GroupDisk(surroundings, cluster, member, try await surroundings.disk.open(logPath, .readWrite), UInt64(size))
+    try await opened.file.sync()
     if contents.validBytes < size {
       surroundings.log.warning(
         "catalog-tail-cut",

@@ -10,6 +10,7 @@ import Consensus
 import Model
 import RPC
 import Storage
+internal import Synchronization
 import Wire
 
 /// A coordinator of the list that all are given.
@@ -46,19 +47,20 @@ extension Coordinator {
 
   // MARK: Beginning
 
-  /// Founds or joins the group that an empty data directory shall belong to.
+  /// Founds or joins the group that an empty data directory shall belong to; `known` when an earlier start got as far as the cluster.
   static func enter(
     _ surroundings: Surroundings,
     _ settings: CoordinatorSettings,
     _ pool: ConnectionPool,
-    _ address: NetworkAddress
+    _ address: NetworkAddress,
+    known: ClusterID?
   ) async throws -> GroupEntry {
     let others = settings.peers.filter { $0.name != settings.name }
     let isFounder = settings.peers.first.map { $0.name == settings.name } ?? true
     // The founder's lost disk must not make a second cluster beside the one the others have.
     let isNew = isFounder ? try await !hasCluster(others, pool, surroundings.clock) : false
     if isNew {
-      let cluster = ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
+      let cluster = known ?? ClusterID(high: surroundings.random.next(), low: surroundings.random.next())
       return GroupEntry(cluster: cluster, origin: .founding(name: settings.name, address: address.description))
     }
     let member = GroupDisk.draw(surroundings)
@@ -74,6 +76,9 @@ extension Coordinator {
         )
         guard case .joinedGroup(let joined) = reply else {
           throw TallyError(.protocolViolation, "\(peer.name) answered a join request with \(reply.name)")
+        }
+        guard known == nil || known == joined.cluster else {
+          throw TallyError(.wrongCluster, "the data directory belongs to another cluster than \(peer.name), \(joined.cluster)")
         }
         return GroupEntry(cluster: joined.cluster, origin: .joining(member))
       } catch let error as TallyError where error.isRetryable {
@@ -120,8 +125,9 @@ extension Coordinator {
     let member = standing.members.member(request.member)
     if let old = standing.members.all.first(where: { $0.name == request.name && $0.id != request.member }) {
       guard !standing.heard.contains(old.id) else {
+        // Perhaps it has just ended, and will be silent in a moment.
         throw TallyError(
-          .wrongCluster,
+          .unavailable,
           "coordinator \"\(request.name)\" is up with another data directory than the one that asks to join",
           hint: "give each coordinator a name of its own; a lost disk is replaced once the old process has ended"
         )
@@ -250,11 +256,12 @@ extension Coordinator {
         reason = TallyError(.notPrimary, "coordinator \(leader.name) at \(leader.address) leads, not \(settings.name)", node: leader.name)
         if call.peer.role == .coordinator { throw reason }
         if let target = NetworkAddress(leader.address) {
-          var isAnswered = false
+          let errand = Errand()
           do {
-            try await pass(request, to: target, call, isStream: isStream, &isAnswered)
+            try await pass(request, to: target, of: leader.id, call, isStream: isStream, errand)
             return true
-          } catch let error as TallyError where (error.status == .notPrimary || error.status == .unavailable) && !isAnswered {
+          } catch let error as TallyError where error.status == .notPrimary || error.status == .unavailable {
+            if errand.isAnswered { throw error }
             reason = error
           }
         }
@@ -263,22 +270,41 @@ extension Coordinator {
       try await clock.sleep(for: .milliseconds(20))
     }
   }
+  /// Passes a request and its answers on; gives up when another leads meanwhile, because the old leader may never answer.
   private func pass(
     _ request: Message,
     to target: NetworkAddress,
+    of leader: MemberID,
     _ call: ServerCall,
     isStream: Bool,
-    _ isAnswered: inout Bool
+    _ errand: Errand
   ) async throws {
-    guard isStream else {
-      let reply = try await pool.call(request, to: target, deadline: call.deadline)
-      isAnswered = true
-      return try await call.reply(reply)
-    }
-    let stream = try await pool.openStream(request, to: target, deadline: call.deadline)
-    while let message = try await stream.next() {
-      isAnswered = true
-      try await call.send(message)
+    let (pool, log, clock) = (pool, log, surroundings.clock)
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        guard isStream else {
+          let reply = try await pool.call(request, to: target, deadline: call.deadline)
+          errand.isAnswered = true
+          try await call.reply(reply)
+          return true
+        }
+        let stream = try await pool.openStream(request, to: target, deadline: call.deadline)
+        while let message = try await stream.next() {
+          errand.isAnswered = true
+          try await call.send(message)
+        }
+        return true
+      }
+      group.addTask {
+        while true {
+          try await clock.sleep(for: .milliseconds(50))
+          if let other = await log.standing.leader, other.id != leader { return false }
+        }
+      }
+      defer { group.cancelAll() }
+      guard try await group.next() == true else {
+        throw TallyError(request.mayChangeState ? .unknownOutcome : .unavailable, "the coordinator at \(target) stopped leading meanwhile")
+      }
     }
   }
 
@@ -343,6 +369,16 @@ extension Coordinator {
       throw TallyError(.protocolViolation, "\(leader.name) answered a read index request with \(reply.name)")
     }
     return answer.index
+  }
+}
+
+/// What became of a request that was passed on.
+private final class Errand: Sendable {
+  private let state = Mutex(false)
+  /// Whether something of the answer came: then it cannot be asked for again.
+  var isAnswered: Bool {
+    get { state.withLock { $0 } }
+    set { state.withLock { $0 = newValue } }
   }
 }
 

@@ -111,10 +111,11 @@ public struct PrimaryCore: Sendable {
     guard replica != me, inSync.contains(replica), adding == nil else { return nil }
     return InSyncProposal(version: version, inSync: inSync.subtracting([replica]).sorted(), added: nil)
   }
-  /// The proposal that takes a copy into the in-sync set, once it has every committed entry; it counts from now on.
+  /// The proposal that takes a copy into the in-sync set, once it has every committed entry; it counts from now on. Before this epoch is
+  /// established nobody knows exactly what is committed, but nothing of it lies above the epoch's first entry.
   public mutating func addition(of replica: ReplicaID) -> InSyncProposal? {
-    guard let copy = copies[replica], !inSync.contains(replica), adding == nil || adding == replica, isEstablished,
-      copy.match >= committed, copy.incarnation.rawValue > 0
+    guard let copy = copies[replica], !inSync.contains(replica), adding == nil || adding == replica,
+      copy.match >= max(committed, start), copy.incarnation.rawValue > 0
     else { return nil }
     adding = replica
     return InSyncProposal(

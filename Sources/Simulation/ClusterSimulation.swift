@@ -75,15 +75,16 @@ public enum ClusterSimulation {
 /// The flows of one run.
 final class ClusterRun: @unchecked Sendable {
   // Safe: touched by the simulation's thread only.
-  private let world: SimulatedWorld
-  private let workload: Workload
-  private let ledger: Ledger
-  private let cluster: SimulatedCluster
+  let world: SimulatedWorld
+  let workload: Workload
+  let ledger: Ledger
+  let cluster: SimulatedCluster
   private let producers: [SimulatedProcess]
   private let office: SimulatedNode
   private let desk: SimulatedNode
+  let auditor: SimulatedNode
   private(set) var faults = 0
-  private var isReading = true
+  private(set) var isReading = true
 
   init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int) {
     self.world = world
@@ -92,6 +93,7 @@ final class ClusterRun: @unchecked Sendable {
     cluster = SimulatedCluster(world, workload, ledger, coordinators: coordinators)
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
+    auditor = world.node("auditor", host: "10.0.2.3")
     let coordinators = cluster.coordinators
     producers = workload.sources.indices.map { at in
       let name = "producer-\(at + 1)"
@@ -133,6 +135,7 @@ final class ClusterRun: @unchecked Sendable {
       }
       world.fabric.heal()
       try await judge("warm")
+      try await judgeEveryCopy()
       for server in cluster.servers { server.fail(.power, pause: .milliseconds(50), operations: 0) }
       try await judge("after a power cut")
     }
@@ -158,7 +161,7 @@ final class ClusterRun: @unchecked Sendable {
     ledger.hasRollup = true
   }
   /// Compares everything with the rows, once the rollup is said to be complete.
-  private func judge(_ what: String) async throws {
+  func judge(_ what: String) async throws {
     let ledger = self.ledger
     let truth = RollupTruth(ledger.rows)
     note("judging", what)
@@ -252,15 +255,26 @@ final class ClusterRun: @unchecked Sendable {
       if !isReading { return }
       faults += 1
       let kind = NodeFault.allCases[Int(random.next(below: UInt64(NodeFault.allCases.count)))]
-      let pause = Duration.milliseconds(Int64(random.next(below: 2500)))
+      // Now and then long enough that everybody gives the node up.
+      let pause = Duration.milliseconds(Int64(random.next(below: random.chance(percent: 20) ? 12_000 : 2500)))
       let (operations, at, other) = (random.next(in: 1...30), random.next(), random.next())
       if workload.hasLinkFaults && random.chance(percent: 30) {
         let hosts = targets.map(\.node.host)
         let (a, b) = (hosts[Int(at % UInt64(hosts.count))], cluster.hosts[Int(other % UInt64(cluster.hosts.count))])
         if a == b { continue }
         note("link-fault", "\(a) \(b)")
-        if random.chance(percent: 50) {
+        if random.chance(percent: 40) {
           world.fabric.reset(a, b)
+        } else if random.chance(percent: 40) {
+          // Nobody reaches it, or only its words are lost.
+          let others = hosts.filter { $0 != b }
+          if random.chance(percent: 50) {
+            world.fabric.partition([[b], others])
+          } else {
+            for other in others { world.fabric.cut(from: b, to: other) }
+          }
+          try await world.clock.sleep(for: pause)
+          world.fabric.heal()
         } else {
           world.fabric.partition([[a], [b]])
           try await world.clock.sleep(for: pause * 2)
@@ -273,12 +287,16 @@ final class ClusterRun: @unchecked Sendable {
       let target = number < 3 * cluster.servers.count ? cluster.servers[number / 3] : producers[number - 3 * cluster.servers.count]
       if target.isFinished || !target.node.isUp { continue }
       let isClient = number >= 3 * cluster.servers.count
+      if !isClient, operations > 26, cluster.workers.contains(where: { $0 === target }) {
+        try await wipe(target)
+        continue
+      }
       note("node-fault", "\(target.node.name) \(kind)")
       target.fail(isClient && kind != .power ? .kill : kind, pause: pause, operations: operations)
       try await world.clock.sleep(for: pause)
     }
   }
-  private func note(_ event: String, _ what: String) {
+  func note(_ event: String, _ what: String) {
     world.log.append(
       SimulatedEventLog.Event(
         time: world.executor.now,

@@ -34,6 +34,8 @@ final class SimulatedProcess: @unchecked Sendable {
   private var isStopping = false
   private(set) var isFinished = false
   private var pause = Duration.zero
+  /// It is not started again while this is set.
+  var isHeldDown = false
   /// Times it was made to end.
   private(set) var faults = 0
 
@@ -77,6 +79,7 @@ final class SimulatedProcess: @unchecked Sendable {
       if isFinished { return }
       node.kill(losingPower: false)
       try await world.clock.sleep(for: max(pause, .milliseconds(1)))
+      while isHeldDown && !isFinished { try await world.clock.sleep(for: .milliseconds(10)) }
       world.executor.note("starting-again")
     }
   }
@@ -160,6 +163,8 @@ final class SimulatedCluster: Sendable {
     }
     self.servers = servers
   }
+  /// The workers.
+  var workers: ArraySlice<SimulatedProcess> { servers[coordinators.count...] }
   /// The servers' hosts.
   var hosts: [String] { servers.map(\.node.host) }
   /// Returns once every worker has registered.

@@ -110,6 +110,7 @@ public final class SimulatedNode: @unchecked Sendable {
 
   private unowned let world: SimulatedWorld
   private let random: SeededGenerator
+  private let capacity: UInt64
   private var lifeline: Lifeline
   private var owned: OwnedExecutor
   private var tasks: [(task: Task<Void, Never>, end: Promise<Bool>)] = []
@@ -128,6 +129,7 @@ public final class SimulatedNode: @unchecked Sendable {
     self.random = random
     lifeline = Lifeline(node: name, world.executor)
     owned = OwnedExecutor(world.executor, number: 0)
+    self.capacity = capacity
     disk = SimulatedDisk(DiskTree(), random.fork("disk"), capacity, nil, nil)
     lifeline.die()
     owned.die()
@@ -205,6 +207,14 @@ public final class SimulatedNode: @unchecked Sendable {
   private var wasPowerLost = false
   /// Cuts the machine's power.
   public func crash() { kill(losingPower: true) }
+  /// Gives the machine, which is down, an empty disk.
+  public func wipe() {
+    invariant(!isUp, "\(name) is up")
+    world.executor.note("wipe", owned.number)
+    wipes += 1
+    disk = SimulatedDisk(DiskTree(), random.fork("disk \(wipes)"), capacity, nil, nil)
+  }
+  private var wipes = 0
   /// Starts the machine again with what survived on its disk; flows are started by the caller.
   public func restart() {
     invariant(!isUp, "\(name) is up")

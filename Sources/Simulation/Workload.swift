@@ -36,6 +36,8 @@ struct Workload: Sendable {
   static let june: Int64 = 20_605 * day
 
   let workers: Int
+  /// Copies asked for; 0 = as many as the number of workers suggests.
+  let copies: Int
   let shards: Int
   let tenants: Int
   let moment: RollupMoment
@@ -49,11 +51,14 @@ struct Workload: Sendable {
   /// Longest time between two faults.
   let faultGap: Duration
   let hasLinkFaults: Bool
+  /// Every copy is read at the end.
+  let readsEveryCopy: Bool
   let wallOffsets: [Int64]
   private let tuning: [UInt64]
 
   init(_ random: SeededGenerator) {
-    workers = 1 + Int(random.next(below: 3))
+    copies = [0, 0, 0, 1, 2, 3, 3][Int(random.next(below: 7))]
+    workers = max(copies, 1) + Int(random.next(below: copies == 3 ? 2 : 3))
     shards = 1 + Int(random.next(below: 6))
     tenants = 2 + Int(random.next(below: 10))
     moment = RollupMoment.allCases[Int(random.next(below: 3))]
@@ -62,8 +67,9 @@ struct Workload: Sendable {
     faults = 4 + Int(random.next(below: 12))
     faultGap = .milliseconds(Int64(random.next(in: 200...2000)))
     hasLinkFaults = random.chance(percent: 40)
+    readsEveryCopy = random.chance(percent: 50)
     let skews = random.chance(percent: 30)
-    wallOffsets = (0..<4).map { _ in
+    wallOffsets = (0..<6).map { _ in
       skews ? Int64(random.next(below: 7200)) * Self.second - 3600 * Self.second : 0
     }
     tuning = (0..<8).map { _ in random.next() }
@@ -122,7 +128,9 @@ struct Workload: Sendable {
 
   static let createTable =
     "CREATE TABLE events (tenant bigint, ts timestamp, user_id bigint, item text, id bigint, value bigint)"
-  var distribute: String { "SELECT create_distributed_table('events', 'tenant', shard_count => \(shards))" }
+  var distribute: String { "SELECT create_distributed_table('events', 'tenant', shard_count => \(shards), copies => \(copies))" }
+  /// Copies that every shard has when all is well.
+  var copiesInSync: Int { copies > 0 ? copies : min(2, workers) }
   static let createRollup = """
     CREATE MATERIALIZED VIEW IF NOT EXISTS activity WITH (rollup, levels = '5 minutes, 1 day, 1 month') AS
     SELECT tenant, time_bucket(ts) AS bucket, count(*) AS n, sum(value) AS total, min(value) AS lowest,

@@ -28,7 +28,7 @@ extension Worker {
 
   /// Begins again from the primary's checkpoint, unless that is under way.
   func beginCatchUp(_ shard: ShardID) {
-    guard !catchingUp.contains(shard), catchingUp.count < Self.catchUpsMax else { return }
+    guard !catchingUp.contains(shard), !beingMade.contains(shard), catchingUp.count < Self.catchUpsMax else { return }
     catchingUp.insert(shard)
     perform { worker in
       try await worker.catchUp(shard)

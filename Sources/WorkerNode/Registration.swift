@@ -85,7 +85,9 @@ extension Worker {
           load: await load(),
           shards: shardReports()
         )
-      )
+      ),
+      // A coordinator that hangs must not make this worker seem dead to the others.
+      timeout: .seconds(1)
     )
     guard case .heartbeatReply(let answer) = reply else {
       throw TallyError(.protocolViolation, "a coordinator answered a heartbeat with \(reply.name)")

@@ -197,7 +197,7 @@ extension Worker {
         let patience = link.isGone ? Self.goneMax : Self.silenceMax
         guard let since = link.silentSince, now - since > patience, primary.inSync.count > primary.leastInSync else { continue }
         if let removal = primary.removal(of: replica) { return removal }
-      } else if link.silentSince == nil, link.cursor.map({ $0.position >= primary.committed }) ?? false {
+      } else if link.silentSince == nil, link.cursor.map({ $0.position >= max(primary.committed, primary.start) }) ?? false {
         if let addition = host.addition(of: replica) { return addition }
       }
     }

@@ -79,6 +79,8 @@ extension Worker {
       surroundings.log.error("shard-refused", ("shard", record.id.description), ("reason", "its data are not on this node any more"))
       return nil
     }
+    beingMade.insert(record.id)
+    defer { beingMade.remove(record.id) }
     let host = makeHost(
       try await ShardStore.create(
         disk: surroundings.disk,

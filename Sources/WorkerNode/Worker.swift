@@ -90,6 +90,8 @@ public actor Worker: RPCResponder {
   var catalogRequest: Promise<Void>?
   /// Shards whose copy here begins again.
   var catchingUp: Set<ShardID> = []
+  /// Shards whose first, empty copy is being made here.
+  var beingMade: Set<ShardID> = []
   /// Checkpoints that other copies fetch from here.
   var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
   /// Which coordinator of the list answered last.

@@ -13,11 +13,13 @@ final class RunningCluster: Sendable {
   let directory: String
   let portBase: UInt16
   let workers: Int
-  var url: String { "tally://127.0.0.1:\(portBase)/tally" }
+  let coordinators: Int
+  var url: String { "tally://" + (0..<coordinators).map { "127.0.0.1:\(Int(portBase) + 10 * $0)" }.joined(separator: ",") + "/tally" }
 
   /// `settings` are TALLY_… variables of the nodes it starts.
-  init(workers: Int = 3, memory: String = "1GiB", settings: [String: String] = [:]) throws {
+  init(workers: Int = 3, coordinators: Int = 1, memory: String = "1GiB", settings: [String: String] = [:]) throws {
     self.workers = workers
+    self.coordinators = coordinators
     var tries = 0
     while true {
       let base = nextPort.withLock { port in
@@ -27,7 +29,10 @@ final class RunningCluster: Sendable {
       let place = NSTemporaryDirectory() + "tally-test-\(getpid())-\(base)"
       let outcome = try CommandLineTool.run(
         "tally",
-        ["cluster", "up", "--workers", "\(workers)", "--dir", place, "--port-base", "\(base)", "--memory", memory, "--json"],
+        [
+          "cluster", "up", "--workers", "\(workers)", "--coordinators", "\(coordinators)", "--dir", place, "--port-base", "\(base)",
+          "--memory", memory, "--json",
+        ],
         environment: settings
       )
       if outcome.status == 0 {

@@ -86,6 +86,17 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   #expect(primary.committed == at(12))
 }
 
+@Test func aCopyIsTakenInBeforeTheEpochIsEstablishedOnceItHasItsFirstEntry() {
+  var primary = core(record([a], learners: [b]), least: 2)
+  primary.noteDurable(at(10))
+  primary.noteMatch(b.id, life, at(9))
+  #expect(primary.addition(of: b.id) == nil, "what it lacks may be committed")
+  primary.noteMatch(b.id, life, at(10))
+  #expect(primary.addition(of: b.id)?.inSync == [a.id, b.id] && !primary.isEstablished)
+  primary.learn(record([a, b], version: 2), leastInSync: 2)
+  #expect(primary.isEstablished)
+}
+
 @Test func olderRecordsAndOtherEpochsChangeNothing() {
   var primary = core(record([a, b], version: 4))
   primary.learn(record([a], version: 3), leastInSync: 1)

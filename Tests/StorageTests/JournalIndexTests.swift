@@ -49,7 +49,8 @@ struct JournalIndexTests {
     let disk = SimulatedDisk(seed: 5)
     var log = TestLog(1)
     var expected: [LogEntry] = []
-    try await withRunning(try await openJournal(disk).journal) { journal in
+    let journal = try await openJournal(disk).journal
+    try await withRunning(journal) {
       for step in 0..<4 {
         let record = log.next(noise(20, UInt64(step)))
         _ = try await journal.append([record])

@@ -14,6 +14,7 @@ import Simulation
   @Option(help: "Replays this seed and prints its trace.") var seed: UInt64?
   @Option(help: "Coordinators of every cluster; 1 or 3 as the seed says when not given.") var coordinators: Int?
   @Flag(help: "Runs every seed twice and compares the hashes of all events.") var twice = false
+  @Option(help: "Virtual seconds after which a run has hung.") var limit = 1800
   @Flag(help: "Prints a line for every seed.") var verbose = false
 
   func run() throws {
@@ -23,9 +24,9 @@ import Simulation
     var failed: [UInt64] = []
     var (virtual, faults, rows, answers) = (0.0, 0, 0, 0)
     for seed in from..<(from + seeds) {
-      var report = ClusterSimulation.run(seed: seed, coordinators: coordinators)
+      var report = ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))
       if twice {
-        let second = ClusterSimulation.run(seed: seed, coordinators: coordinators)
+        let second = ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))
         if second.eventHash != report.eventHash {
           report.violations.append("two runs differ: event hash \(hexadecimal(report.eventHash)), then \(hexadecimal(second.eventHash))")
         }
@@ -51,7 +52,7 @@ import Simulation
     }
   }
   private func replay(_ seed: UInt64) throws {
-    let report = ClusterSimulation.run(seed: seed, coordinators: coordinators)
+    let report = ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))
     for event in report.events {
       let fields = event.fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
       print("\(milliseconds(event.time)) \(event.node) \(event.level) \(event.event) \(fields)")
