@@ -78,7 +78,9 @@ struct ChaosRun {
     while !run.isStopping {
       _ = try await run.withClient("chaos-watch") { client in
         while !run.isStopping {
-          do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError where error.isRetryable {
+          do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError
+            where error.isRetryable
+          {
             run.figures.count("lists refused")
           }
           try await Task.sleep(for: .milliseconds(200))
