@@ -130,6 +130,8 @@ actor CatalogLog {
       current: Set(members.filter { core.match($0) ?? 0 >= core.commit })
     )
   }
+  /// Whether this coordinator is the only one and decides: then nobody can know more than it does.
+  var decidesAlone: Bool { isAlone && core.isEstablished }
   /// Whether there is no other coordinator.
   var isAlone: Bool { core.log.members.all.count == 1 && core.log.members.member(core.id) != nil }
   /// Settled when leadership begins or ends, here or elsewhere; read `isLeader` then. It fails when the log ends.

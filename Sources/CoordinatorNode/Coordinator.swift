@@ -60,6 +60,8 @@ public actor Coordinator: RPCResponder {
   var fleet = Fleet()
   /// From when on this coordinator, leading, may call a worker gone.
   var orderSince: Instant?
+  /// When a primary was replaced last.
+  var lastElection: Instant?
   /// Workers that are down, and since when.
   var deadSince: [NodeID: Instant] = [:]
   /// Rung when workers should hear of a new catalog at once.
@@ -219,13 +221,29 @@ public actor Coordinator: RPCResponder {
     }
   }
 
-  /// Answers one request.
-  public func respond(to request: Message, call: ServerCall) async throws {
+  /// Answers what only coordinators ask each other; false when it is something else.
+  private func answerMember(_ request: Message, _ call: ServerCall) async throws -> Bool {
+    switch request {
+    case .raft, .readIndex, .joinGroup:
+      guard call.peer.role == .coordinator else {
+        throw TallyError(.protocolViolation, "\(request.name) requests are between coordinators")
+      }
+    default: return false
+    }
     switch request {
     case .raft(let envelope):
       try await log.receive(envelope)
-      return try await call.reply(.done(Done(version: CatalogVersion(0))))
-    case .readIndex: return try await call.reply(.readIndexReply(ReadIndexReply(index: try await log.readIndex())))
+      try await call.reply(.done(Done(version: CatalogVersion(0))))
+    case .readIndex: try await call.reply(.readIndexReply(ReadIndexReply(index: try await log.readIndex())))
+    default: return false
+    }
+    return true
+  }
+
+  /// Answers one request.
+  public func respond(to request: Message, call: ServerCall) async throws {
+    if try await answerMember(request, call) { return }
+    switch request {
     case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync:
       if try await passOn(request, call, isStream: false) { return }
     case .list: if try await passOn(request, call, isStream: true) { return }

@@ -59,7 +59,7 @@ extension Coordinator {
       choice = plan.colocation == .none ? .separate : .standard
       try await untilFleetKnown()
       let now = surroundings.clock.now
-      placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isUp($0, at: now) }
+      placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isStaying($0, at: now) }
     }
     _ = try await log.propose(.distributeTable(plan.table, key: plan.key, group: choice, placement: placement, copies: copies))
     try await broadcast()

@@ -14,6 +14,8 @@ extension Coordinator {
   static let orderInterval = Duration.milliseconds(50)
   /// Pause between two looks at the copies.
   static let copiesInterval = Duration.seconds(1)
+  /// After an election primaries stay where they are for so long.
+  static let spreadPause = Duration.seconds(10)
   /// A node that was told nothing else is given so long to be reached.
   static let probeTimeout = Duration.milliseconds(100)
   /// How long a worker may take to take in a catalog that is pushed to it.
@@ -81,18 +83,19 @@ extension Coordinator {
         copiesSeen = now
         await holdConnections(await log.catalog.snapshot, now)
         await tendCopies()
+        await spreadPrimaries()
       }
     }
   }
 
   /// Appoints primaries where one is gone and a copy may lead.
-  private func order() async {
+  func order() async {
     guard await log.isLeader, let from = orderSince, surroundings.clock.now > from else { return }
     let snapshot = await log.catalog.snapshot
     let now = surroundings.clock.now
     var primaries: [NodeID: Int] = [:]
     for shard in snapshot.shards { primaries[shard.primary, default: 0] += 1 }
-    let alive = snapshot.nodes.filter { $0.role == .worker && fleet.isUp($0.id, at: now) }.map(\.id)
+    let alive = snapshot.nodes.filter { $0.role == .worker && fleet.isStaying($0.id, at: now) }.map(\.id)
     for shard in snapshot.shards where needsPrimary(shard, now) {
       guard let chosen = candidate(for: shard, alive, primaries) else { continue }
       do {
@@ -100,6 +103,7 @@ extension Coordinator {
         _ = publishBell.trySend(())
         primaries[shard.primary, default: 0] -= 1
         primaries[chosen.node, default: 0] += 1
+        lastElection = surroundings.clock.now
         surroundings.log.warning(
           "primary-elected",
           ("shard", shard.id.description),
@@ -114,10 +118,10 @@ extension Coordinator {
       } catch { return }
     }
   }
-  /// Its primary is down, has lost its copy, or says that it is damaged, while another copy counts.
+  /// Its primary is down or about to end, has lost its copy, or says that it is damaged, while another copy counts.
   private func needsPrimary(_ shard: ShardRecord, _ now: Instant) -> Bool {
     guard (shard.inSync + shard.eligible).contains(where: { $0.node != shard.primary }) else { return false }
-    if !fleet.isUp(shard.primary, at: now) || !shard.inSync.contains(where: { $0.node == shard.primary }) { return true }
+    if !fleet.isStaying(shard.primary, at: now) || !shard.inSync.contains(where: { $0.node == shard.primary }) { return true }
     guard let report = fleet.report(shard) else { return false }
     return !report.damage.isEmpty && report.epoch == Epoch(0)
   }
@@ -158,7 +162,7 @@ extension Coordinator {
         let wanted = Placement.copies(snapshot.group(shard.group)?.copies ?? 1, workers: workers.count)
         let living = shard.replicas.filter { !isDead($0.node) }
         if living.count < wanted {
-          let free = workers.map(\.id).filter { node in fleet.isUp(node, at: now) && shard.replica(on: node) == nil }
+          let free = workers.map(\.id).filter { node in fleet.isStaying(node, at: now) && shard.replica(on: node) == nil }
           guard fleet.isUp(shard.primary, at: now), let node = free.min(by: { (load[$0] ?? 0, $0) < (load[$1] ?? 0, $1) }) else { continue }
           _ = try await log.propose(.addLearner(shard.id, version: shard.version, node))
           _ = publishBell.trySend(())
@@ -179,6 +183,35 @@ extension Coordinator {
   func noteBegun(_ snapshot: CatalogSnapshot) async throws {
     let begun = snapshot.shards.filter { !$0.isBegun && (fleet.report($0)?.last.rawValue ?? 0) > 0 }.map(\.id)
     if !begun.isEmpty { _ = try await log.propose(.beginShards(begun)) }
+  }
+
+  /// Moves the lead of one shard to the worker that leads the fewest, when all copies are in sync and nothing happened for a while: after
+  /// a failure or a restart of all nodes the work is spread again, a shard a second.
+  private func spreadPrimaries() async {
+    let snapshot = await log.catalog.snapshot
+    let now = surroundings.clock.now
+    if let last = lastElection, now - last < Self.spreadPause { return }
+    let alive = snapshot.nodes.filter { $0.role == .worker && fleet.isStaying($0.id, at: now) }.map(\.id)
+    var led = Dictionary(uniqueKeysWithValues: alive.map { ($0, 0) })
+    for shard in snapshot.shards { led[shard.primary]? += 1 }
+    for shard in snapshot.shards {
+      guard shard.inSync.count > 1, shard.inSync.count == shard.replicas.count, shard.inSync.allSatisfy({ alive.contains($0.node) }),
+        let mine = led[shard.primary],
+        let chosen = shard.inSync.filter({ $0.node != shard.primary }).min(by: { (led[$0.node] ?? 0, $0.id) < (led[$1.node] ?? 0, $1.id) }),
+        let theirs = led[chosen.node], mine > theirs + 1
+      else { continue }
+      do {
+        _ = try await log.propose(.elect(shard.id, version: shard.version, chosen.id, alive: alive))
+        _ = publishBell.trySend(())
+        surroundings.log.info(
+          "primary-moved",
+          ("shard", shard.id.description),
+          ("primary", snapshot.node(chosen.node)?.name ?? chosen.node.description),
+          ("before", snapshot.node(shard.primary)?.name ?? shard.primary.description)
+        )
+      } catch { surroundings.log.info("move-void", ("shard", shard.id.description), ("reason", "\(error)")) }
+      return
+    }
   }
 
   // MARK: Publishing

@@ -10,6 +10,8 @@ struct Fleet: Sendable {
   /// What is known of a worker.
   struct Worker: Sendable {
     var heardAt: Instant
+    /// It is about to end.
+    var isLeaving = false
     var incarnation: Incarnation
     var version: CatalogVersion
     var load: NodeLoad
@@ -23,6 +25,7 @@ struct Fleet: Sendable {
   mutating func hear(_ beat: Heartbeat, at now: Instant) {
     workers[beat.node] = Worker(
       heardAt: now,
+      isLeaving: beat.isLeaving,
       incarnation: beat.incarnation,
       version: beat.version,
       load: beat.load,
@@ -40,6 +43,8 @@ struct Fleet: Sendable {
     guard let worker = workers[node] else { return false }
     return now - worker.heardAt < Self.silence
   }
+  /// Whether a worker may be given something: it is up and stays.
+  func isStaying(_ node: NodeID, at now: Instant) -> Bool { isUp(node, at: now) && workers[node]?.isLeaving == false }
   /// The last report of a shard by its primary.
   func report(_ shard: ShardRecord) -> ShardReport? { report(shard, by: shard.primary) }
   /// The last report of a shard by a worker.

@@ -198,10 +198,8 @@ extension Coordinator {
         )
       )
     )
-    if case .producer(let record, _) = outcome {
-      statementSession = record.session
-      nextStatement = 0
-    }
+    // Numbers of statements go on: some of an earlier session may still be under way.
+    if case .producer(let record, _) = outcome { statementSession = record.session }
   }
   /// Promotes learners that have caught up, when the number of voters is odd afterwards.
   func keepGroup() async throws {
@@ -310,7 +308,7 @@ extension Coordinator {
 
   /// Returns once this coordinator's catalog holds everything that was answered before the call (ReadIndex; nothing to do when alone).
   func freshen(until limit: Instant) async throws {
-    if await log.isAlone { return }
+    if await log.decidesAlone { return }
     let clock = surroundings.clock
     while true {
       do {

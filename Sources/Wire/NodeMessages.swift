@@ -192,7 +192,7 @@ public struct NodeLoad: Sendable, Equatable {
 
 /// 3: a worker lives.
 ///
-/// Bytes: node · incarnation · catalog version · NodeLoad · list of ShardReport.
+/// Bytes: node · incarnation · catalog version · bool leaving · NodeLoad · list of ShardReport.
 public struct Heartbeat: MessageContent {
   /// The worker.
   public var node: NodeID
@@ -200,6 +200,8 @@ public struct Heartbeat: MessageContent {
   public var incarnation: Incarnation
   /// The catalog it has.
   public var version: CatalogVersion
+  /// It is about to end: others shall lead its shards.
+  public var isLeaving: Bool
   /// What it has and uses.
   public var load: NodeLoad
   /// Its shards.
@@ -209,9 +211,11 @@ public struct Heartbeat: MessageContent {
     node: NodeID,
     incarnation: Incarnation,
     version: CatalogVersion,
+    isLeaving: Bool = false,
     load: NodeLoad,
     shards: [ShardReport]
   ) {
+    self.isLeaving = isLeaving
     self.node = node
     self.incarnation = incarnation
     self.version = version
@@ -223,6 +227,7 @@ public struct Heartbeat: MessageContent {
     out.id(node)
     out.id(incarnation)
     out.id(version)
+    out.u8(isLeaving ? 1 : 0)
     load.encode(into: &out)
     ShardReport.encode(shards, into: &out)
   }
@@ -235,6 +240,7 @@ public struct Heartbeat: MessageContent {
       node: try reader.id(),
       incarnation: try reader.id(),
       version: try reader.id(),
+      isLeaving: try reader.bool(),
       load: try NodeLoad.decode(&reader),
       shards: try ShardReport.decode(&reader)
     )

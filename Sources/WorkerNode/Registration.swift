@@ -82,6 +82,7 @@ extension Worker {
           node: identity.node,
           incarnation: identity.incarnation,
           version: catalog.version,
+          isLeaving: isLeaving,
           load: await load(),
           shards: shardReports()
         )

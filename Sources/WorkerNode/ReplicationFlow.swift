@@ -173,8 +173,8 @@ extension Worker {
     }
   }
 
-  /// Where to begin with a copy whose log does not have `refused`: at what is applied here, if its log reaches so far; at the end of its log,
-  /// if the journal has that entry; else behind what it has applied, which is equal everywhere.
+  /// Where to begin with a copy whose log does not have `refused`: at what is applied here, if its log reaches so far; at the
+  /// end of its log, if the journal has that entry; else behind what it has applied, which is equal everywhere.
   private func start(after refused: LogPlace, _ answer: Appended, _ host: ShardHost) async throws -> LogPlace {
     let applied = host.store.applied.position
     let end = min(answer.durable, applied)
@@ -240,7 +240,8 @@ extension Worker {
 extension ShardHost {
   /// Ways to the other copies, by their number.
   var orderedLinks: [ReplicaLink] { links.sorted { $0.key < $1.key }.map(\.value) }
-  /// Entries of the log behind a position: from memory while they are not applied, else from the journal. Empty when that has given them back.
+  /// Entries of the log behind a position: from memory while they are not applied, else from the journal. Empty when that
+  /// has given them back.
   func entries(above position: LogPosition, bytes: Int) async throws -> [LogEntry] {
     if position >= store.applied.position { return store.unapplied(above: position, bytes: bytes) }
     return try await journal.entries(of: id, from: position.next, bytes: bytes)

@@ -14,6 +14,9 @@ extension Worker {
   /// How long a start waits for the shards it leads.
   static let establishTimeout = Duration.seconds(3)
 
+  /// How long it waits for others to lead its shards before it ends.
+  static let leaveTimeout = Duration.seconds(3)
+
   /// Takes in a newer catalog. One at a time; older ones are ignored.
   func adopt(_ next: CatalogSnapshot) async throws {
     while isAdopting {
@@ -33,6 +36,22 @@ extension Worker {
   func untilServing(_ deadline: Instant) async throws {
     while surroundings.clock.now < deadline, !orderedHosts.allSatisfy({ $0.primary == nil || isSettled($0) }) {
       try await surroundings.clock.sleep(for: .milliseconds(2))
+    }
+  }
+
+  /// Asks the coordinators to let others lead what is led here, and waits until they do. Shards without another copy that counts stay.
+  func leave() async throws {
+    isLeaving = true
+    let limit = surroundings.clock.now + Self.leaveTimeout
+    var round = 0
+    while surroundings.clock.now < limit, orderedHosts.contains(where: { ($0.primary?.copyCount ?? 0) > 1 }) {
+      if round % 10 == 0 {
+        do { try await beat() } catch let error as TallyError where error.isRetryable {
+          surroundings.log.warning("leaving-unheard", ("reason", error.message))
+        }
+      }
+      round += 1
+      try await surroundings.clock.sleep(for: .milliseconds(10))
     }
   }
 

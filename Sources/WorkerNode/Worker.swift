@@ -96,6 +96,8 @@ public actor Worker: RPCResponder {
   var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
   /// Which coordinator of the list answered last.
   var answeringCoordinator = 0
+  /// It was told to end.
+  var isLeaving = false
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
@@ -341,6 +343,7 @@ public actor Worker: RPCResponder {
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
+        try await worker.leave()
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
         journal.close()
         throw CancellationError()

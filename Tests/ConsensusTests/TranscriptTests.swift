@@ -223,6 +223,31 @@ struct TranscriptTests {
     #expect(script.on(.change(ticket: 4, .promote(MemberID(4)))).first == "ticket 4 is entry 4/2")
     #expect(script.core.log.members.voters.count == 4)
   }
+  @Test func noChangeOfMembersBeforeAnEntryOfTheOwnTermIsCommitted() {
+    // Single-server changes are safe only so (Ongaro, raft-dev, July 2015).
+    var script = Script()
+    _ = script.on(.start, at: 0)
+    _ = script.on(.receive(from: MemberID(2), script.append(1, after: 1, 1, [], commit: 1)), at: 0)
+    _ = script.on(.tick, at: 340)
+    _ = script.on(.receive(from: MemberID(2), .preVoteReply(term: 2, isGranted: true)))
+    _ = script.on(.persisted(1))
+    _ = script.on(.receive(from: MemberID(2), .voteReply(term: 2, isGranted: true)))
+    _ = script.on(.persisted(2))
+    // The list of members itself is committed already.
+    #expect(script.core.role == .leader && script.core.commit == 1)
+    #expect(script.on(.change(ticket: 1, .remove(MemberID(3)))) == ["ticket 1 refused: notYet"])
+    _ = script.on(.receive(from: MemberID(2), script.has(2, term: 2)))
+    #expect(script.on(.change(ticket: 2, .remove(MemberID(3)))).first == "ticket 2 is entry 3/2")
+  }
+  @Test func whatIsBehindTheComparedPlaceIsNotCommittedByAHeartbeat() {
+    var script = Script()
+    _ = script.on(.start, at: 0)
+    _ = script.on(.receive(from: MemberID(2), script.append(2, after: 1, 1, [2, 2])))
+    _ = script.on(.persisted(1))
+    // Another leader has committed three entries, of which only the first was compared with this log.
+    _ = script.on(.receive(from: MemberID(3), script.append(3, after: 1, 1, [], commit: 3)))
+    #expect(script.core.commit == 1 && script.core.log.last == 3)
+  }
   @Test func leadershipIsHandedOver() {
     var script = Script.leading()
     #expect(script.on(.handOver) == ["to 2 take over 2"])

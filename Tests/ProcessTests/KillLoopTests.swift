@@ -28,7 +28,8 @@ import Testing
 
   @Test(.timeLimit(.minutes(10))) func nothingIsLostOrDoubledWhenNodesAreKilled() throws {
     let kills = Int(ProcessInfo.processInfo.environment["TALLY_KILLS"] ?? "") ?? 50
-    let cluster = try RunningCluster(workers: 2)
+    let coordinators = Int(ProcessInfo.processInfo.environment["TALLY_COORDINATORS"] ?? "") ?? 1
+    let cluster = try RunningCluster(workers: 2, coordinators: coordinators)
     try cluster.execute("CREATE TABLE events (tenant bigint, ts timestamp, user_id bigint, item text, value bigint)")
     try cluster.execute("SELECT create_distributed_table('events', 'tenant', shard_count => 6)")
     try cluster.execute(

@@ -14,6 +14,12 @@ enum RegressionSeeds {
     (360, "the same, with the coordinator waiting for a worker without power"),
     (544, "a repeated create_distributed_table"),
   ]
+  /// The same, of clusters with three coordinators.
+  static let ofThree: [(seed: UInt64, found: String)] = [
+    (215, "a vote that a killed process had written was read, but not durable"),
+    (617, "a coordinator that had not got further than its identity founded a second group"),
+    (2607, "a joining coordinator was taken for the process it had been a moment before"),
+  ]
 }
 
 // A debug build takes seconds for a seed; `simulate` in a release build runs ten a second: it is what searches.
@@ -35,6 +41,12 @@ enum RegressionSeeds {
   @Test(arguments: regressions) func seedsThatFoundDefectsStayClean(seed: UInt64) {
     let report = ClusterSimulation.run(seed: seed)
     #expect(report.violations == [])
+  }
+
+  @Test(arguments: RegressionSeeds.ofThree.map(\.seed)) func seedsOfThreeCoordinatorsStayClean(seed: UInt64) {
+    let report = ClusterSimulation.run(seed: seed, coordinators: 3)
+    #expect(report.violations == [])
+    #expect(report.leaderships > 0)
   }
 
   @Test func differentSeedsDoDifferentThings() {

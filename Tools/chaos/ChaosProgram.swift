@@ -30,8 +30,8 @@ import Launcher
     @Option(help: "Clients that send loads.") var clients = 3
     @Option(help: "Kinds of faults, separated by commas.") var faults = "all"
     @Option(help: "Directory of the cluster; it must be empty or not exist.") var dir: String?
-    @Option(help: "First port; forwarders take those 50 above. Default: the first from 8400 on with enough free ones.") var portBase:
-      UInt16?
+    @Option(help: "First port; forwarders take those 50 above. Default: the first from 8400 on with enough free ones.")
+    var portBase: UInt16?
     @Option(help: "Memory budget of a worker.") var memory = "256MiB"
     @Option(help: "Writes the report there as JSON.") var report: String?
     @Flag(help: "Leaves the data and logs in place.") var keep = false

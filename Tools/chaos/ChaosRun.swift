@@ -80,9 +80,7 @@ struct ChaosRun {
         while !run.isStopping {
           do { run.gaps.adopt(try await ShardState.list(client, deadline: .seconds(2))) } catch let error as TallyError
             where error.isRetryable
-          {
-            run.figures.count("lists refused")
-          }
+          { run.figures.count("lists refused") }
           try await Task.sleep(for: .milliseconds(200))
         }
       }

@@ -1,4 +1,5 @@
-// SchemaLoop.swift — makes, fills, looks at and drops small tables and rollups all the time: what was acknowledged stays, what was dropped is gone.
+// SchemaLoop.swift — makes, fills, looks at and drops small tables and rollups all the time: what was acknowledged stays, what
+// was dropped is gone.
 import Synchronization
 import TallyClient
 

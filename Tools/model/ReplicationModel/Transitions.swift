@@ -190,7 +190,8 @@ extension Rules {
     out.append(Successor(step: .commit(UInt8(r), position: UInt8(position)), state: next))
   }
 
-  /// A primary proposes to add a learner that has all that is committed (R6), or to remove a member; one proposal at a time.
+  /// A primary proposes to add a learner that has all that is committed (R6), or to remove a member; one proposal at a time. Before its
+  /// epoch is established it does not know all that is committed, but none of it lies above the epoch's first entry.
   private func propose(_ r: Int, _ state: ShardState, _ out: inout [Successor]) {
     let primary = state.replicas[r]
     guard primary.proposed.isEmpty, state.proposals < bounds.proposals else { return }
@@ -202,8 +203,9 @@ extension Rules {
         next.replicas[r].proposed = primary.inSync.subtracting(ReplicaSet(k))
       } else {
         let learner = state.replicas[k]
-        guard primary.isEstablished, learner.isAlive, !learner.isGone, learner.promised == primary.promised,
-          learner.acknowledged(in: primary.promised) >= primary.commit || drops(.admitCaughtUp)
+        let needed = max(primary.commit, primary.startOfEpoch)
+        guard primary.isEstablished || !asReference, learner.isAlive, !learner.isGone, learner.promised == primary.promised,
+          learner.acknowledged(in: primary.promised) >= needed || (drops(.admitCaughtUp) && primary.isEstablished)
         else { continue }
         next.replicas[r].proposed = primary.inSync.union(ReplicaSet(k))
         next.replicas[r].addition = ReplicaSet(k)
