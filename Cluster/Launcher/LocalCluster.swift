@@ -79,13 +79,12 @@ public struct LocalCluster: Sendable {
     }
     try FileManager.default.removeItem(atPath: layout.directory)
   }
-  /// Process id of a running node.
+  /// Process id of a running node; one that is about to end still runs, because it holds its files until it has ended.
   public func processID(_ node: LocalNode) -> Int32? {
     guard let text = FileManager.default.contents(atPath: layout.pidFile(node)).map({ String(decoding: $0, as: UTF8.self) }),
       let pid = Int32(text.trimmingCharacters(in: .whitespacesAndNewlines)),
       // A number may have been given to another process since: its command line tells.
-      let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline").map({ String(decoding: $0, as: UTF8.self) }),
-      line.contains("tally-"), line.split(separator: "\0").contains(Substring(node.name))
+      let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline").map({ String(decoding: $0, as: UTF8.self) })
     else { return nil }
     // A killed child of ours stays a zombie until it is waited for.
     var status: Int32 = 0
@@ -93,7 +92,15 @@ public struct LocalCluster: Sendable {
       note(exit: status, of: node)
       return nil
     }
-    return pid
+    // A process has no command line for a moment when it begins, and when it ends; a zombie, which somebody else waits for, has none either.
+    if line.isEmpty { return isZombie(pid) ? nil : pid }
+    return line.contains("tally-") && line.split(separator: "\0").contains(Substring(node.name)) ? pid : nil
+  }
+  private func isZombie(_ pid: Int32) -> Bool {
+    guard let text = FileManager.default.contents(atPath: "/proc/\(pid)/stat").map({ String(decoding: $0, as: UTF8.self) }),
+      let end = text.lastIndex(of: ")")
+    else { return true }
+    return text[end...].dropFirst(2).first.map { $0 == "Z" || $0 == "X" } ?? true
   }
   /// Sends a signal to a running node.
   public func signal(_ name: String, _ signal: Int32) throws {

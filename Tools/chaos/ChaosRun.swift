@@ -86,13 +86,19 @@ struct ChaosRun {
       }
     }
   }
+  private func start(_ nodes: [String]) async throws {
+    try await cluster.start(nodes)
+    for node in nodes where try await !cluster.waitReady(node, seconds: 60) {
+      run.ledger.violated("\(node) is not ready 60 s after its start")
+    }
+  }
   /// Undoes every fault and waits until the cluster is whole.
   private func heal() async throws {
     run.say("healing")
     cluster.forwarders?.mendAll()
     cluster.volume?.free()
     for node in cluster.names { cluster.signal(node, SIGCONT) }
-    try await cluster.start(cluster.names)
+    try await start(cluster.names)
     let begin = run.elapsed
     if let missing = try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: Self.healing) {
       run.ledger.violated("not whole \(Int(Self.healing)) s after the last fault: \(missing)")
@@ -121,7 +127,7 @@ struct ChaosRun {
     run.say("all nodes are killed and started")
     let begin = run.elapsed
     try await cluster.kill(cluster.names)
-    try await cluster.start(cluster.names)
+    try await start(cluster.names)
     if let missing = try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: Self.healing) {
       run.ledger.violated("not whole \(Int(Self.healing)) s after all nodes were killed: \(missing)")
     }
@@ -134,7 +140,7 @@ struct ChaosRun {
       run.say("without \(worker)")
       try await cluster.kill([worker])
       try await checks.all("without \(worker)")
-      try await cluster.start([worker])
+      try await start([worker])
       if let missing = try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: Self.healing) {
         run.ledger.violated("not whole \(Int(Self.healing)) s after \(worker) came back: \(missing)")
       }

@@ -34,9 +34,9 @@ extension Nemesis {
     defer { giveBack(guardian) }
     guard try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: 10) == nil else { return }
     begin(kind, "\(kind.rawValue) \(victim)")
-    run.gaps.hit(victims, "kill")
+    run.gaps.hit(victims, "kill, until others serve")
     try await cluster.kill(victims)
-    if try await othersServeAll(without: victim, seconds: 30) {
+    if try await othersServeAll(without: victim, seconds: 8) {
       switch kind {
       case .wipe:
         try await blocking { [cluster] in try cluster.processes.wipe(victim) }

@@ -16,6 +16,7 @@ import ReplicationModel
   @Option(help: ArgumentHelp("Drops a rule of the protocol: one of \(Self.letters).", valueName: "letter")) var drop: String?
   @Flag(help: "Drops each rule in turn; every search must find a violation.") var mutants = false
   @Flag(help: "With --mutants, prints every trace.") var verbose = false
+  @Flag(help: "Takes no copy in before the epoch is established, as the reference model does.") var reference = false
   @Option(help: "Gives up beyond this many states.") var limit = 200_000_000
 
   private static var letters: String { Rule.allCases.map { String($0.rawValue) }.joined(separator: " ") }
@@ -23,7 +24,7 @@ import ReplicationModel
   func run() throws {
     let bounds = try bounds()
     if mutants {
-      let survivors = Rule.allCases.filter { !search(Rules(bounds, dropping: $0), printsTrace: verbose) }
+      let survivors = Rule.allCases.filter { !search(Rules(bounds, dropping: $0, asReference: reference), printsTrace: verbose) }
       guard survivors.isEmpty else {
         print("no violation without: \(survivors.map { String($0.rawValue) }.joined(separator: " "))")
         throw ExitCode(1)
@@ -37,7 +38,7 @@ import ReplicationModel
       }
       dropped = rule
     }
-    if search(Rules(bounds, dropping: dropped), printsTrace: true) { throw ExitCode(1) }
+    if search(Rules(bounds, dropping: dropped, asReference: reference), printsTrace: true) { throw ExitCode(1) }
   }
 
   private func bounds() throws -> Bounds {

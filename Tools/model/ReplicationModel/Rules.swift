@@ -93,12 +93,16 @@ public struct Rules: Sendable {
   public let bounds: Bounds
   /// The rule left out.
   public let dropped: Rule?
+  /// True for the reference's addition rule: a primary takes nobody in before its epoch is established. Ours is wider: it does, once the
+  /// copy has the epoch's first entry.
+  public let asReference: Bool
 
   /// Rules within bounds that a state can hold.
-  public init(_ bounds: Bounds, dropping dropped: Rule? = nil) {
+  public init(_ bounds: Bounds, dropping dropped: Rule? = nil, asReference: Bool = false) {
     precondition(bounds.complaint == nil)
     self.bounds = bounds
     self.dropped = dropped
+    self.asReference = asReference
   }
 
   func drops(_ rule: Rule) -> Bool { dropped == rule }

@@ -204,7 +204,7 @@ extension Rules {
       } else {
         let learner = state.replicas[k]
         let needed = max(primary.commit, primary.startOfEpoch)
-        guard learner.isAlive, !learner.isGone, learner.promised == primary.promised,
+        guard primary.isEstablished || !asReference, learner.isAlive, !learner.isGone, learner.promised == primary.promised,
           learner.acknowledged(in: primary.promised) >= needed || (drops(.admitCaughtUp) && primary.isEstablished)
         else { continue }
         next.replicas[r].proposed = primary.inSync.union(ReplicaSet(k))
