@@ -16,6 +16,7 @@ import Foundation
   @Option(help: "Days the events lie on, 1 to 28.") var days = 7
   @Option(help: "Seed of the events.") var seed: UInt64 = 42
   @Option(help: "Workers.") var workers = 2
+  @Option(help: "Copies of every shard.") var copies = 1
   @Option(help: "Memory budget of a worker.") var memory = "1GiB"
   @Option(help: "Directory for the data; made anew. Default: one below the temporary directory.") var dir: String?
   @Option(help: "First port.") var portBase: UInt16 = 17400
@@ -37,6 +38,7 @@ import Foundation
     guard (1...65_000).contains(tenants) else { throw ValidationError("--tenants is 1 to 65000") }
     guard (1...28).contains(days) else { throw ValidationError("--days is 1 to 28") }
     guard (1...64).contains(workers) else { throw ValidationError("--workers is 1 to 64") }
+    guard (1...min(5, workers)).contains(copies) else { throw ValidationError("--copies is 1 to 5, and not above --workers") }
     guard samples >= 1, settle >= 0, querySeconds > 0 else { throw ValidationError("--samples, --settle, --query-seconds are positive") }
     for part in list(only) where !Self.parts.contains(part) { throw ValidationError("--only takes \(Self.parts.joined(separator: ","))") }
     for peer in list(peers) where !Self.systems.contains(peer) { throw ValidationError("--peers takes duckdb,postgres") }
@@ -50,6 +52,7 @@ import Foundation
     try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
     var report = Report(header: [
       ("events", "\(rows), \(tenants) tenants, \(days) days, seed \(seed)"), ("workers", "\(workers) with \(memory)"),
+      ("copies", "\(copies)"),
       ("processors", "\(ProcessInfo.processInfo.activeProcessorCount)"), ("load average before", ProcessorTime.loadAverage()),
     ])
     do {
@@ -155,7 +158,7 @@ import Foundation
     _ drawn: [Int],
     _ body: (TallyMeasures) async throws -> Void
   ) async throws {
-    let run = try ClusterRun(directory: directory, workers: workers, portBase: portBase, memory: memory)
+    let run = try ClusterRun(directory: directory, workers: workers, copies: copies, portBase: portBase, memory: memory)
     let measures = TallyMeasures(run: run, answers: answers, csv: csv, drawn: drawn, secondsPerQuery: querySeconds)
     do { try await body(measures) } catch {
       try run.stop()

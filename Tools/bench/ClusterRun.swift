@@ -10,10 +10,15 @@ final class ClusterRun {
   var url: String { cluster.layout.url }
 
   /// Starts one coordinator and the workers in a new directory.
-  init(directory: String, workers: Int, portBase: UInt16, memory: String) throws {
+  init(directory: String, workers: Int, copies: Int, portBase: UInt16, memory: String) throws {
     self.memory = memory
     cluster = LocalCluster(
-      ClusterLayout(directory: directory, workers: workers, portBase: portBase, settings: ["memory": memory])
+      ClusterLayout(
+        directory: directory,
+        workers: workers,
+        portBase: portBase,
+        settings: ["memory": memory, "copies": String(copies)]
+      )
     )
     try cluster.up()
   }
