@@ -100,7 +100,9 @@ public struct LocalCluster: Sendable {
     guard let text = FileManager.default.contents(atPath: "/proc/\(pid)/stat").map({ String(decoding: $0, as: UTF8.self) }),
       let end = text.lastIndex(of: ")")
     else { return true }
-    return text[end...].dropFirst(2).first.map { $0 == "Z" || $0 == "X" } ?? true
+    guard text[end...].dropFirst(2).first.map({ $0 == "Z" || $0 == "X" }) ?? true else { return false }
+    // Its first thread may be dead while others still hold its files.
+    do { return try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").count <= 1 } catch { return true }
   }
   /// Sends a signal to a running node.
   public func signal(_ name: String, _ signal: Int32) throws {

@@ -40,8 +40,12 @@ public struct Delivered: Sendable, Equatable {
   public var rowsDuplicate: UInt64 = 0
   /// Tries beyond the first.
   public var retries: UInt64 = 0
-  /// Nothing yet.
-  public init() {}
+  /// Nothing yet, or what is told.
+  public init(rowsDurable: UInt64 = 0, rowsDuplicate: UInt64 = 0, retries: UInt64 = 0) {
+    self.rowsDurable = rowsDurable
+    self.rowsDuplicate = rowsDuplicate
+    self.retries = retries
+  }
   /// Adds another chunk's.
   public static func += (a: inout Delivered, b: Delivered) {
     a.rowsDurable += b.rowsDurable

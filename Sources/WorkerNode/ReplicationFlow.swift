@@ -61,6 +61,12 @@ extension Worker {
       let now = surroundings.clock.now
       for host in orderedHosts {
         guard let primary = host.primary else { continue }
+        if primary.committed > host.store.committed, !host.isAdvancing {
+          // A record that came in let it commit, and no copy answers that would have it applied.
+          host.isAdvancing = true
+          let shard = host.id
+          perform { try await $0.advance(shard) }
+        }
         for link in host.orderedLinks {
           if !link.isCarried {
             link.isCarried = true
@@ -83,6 +89,11 @@ extension Worker {
     }
   }
 
+  private func advance(_ shard: ShardID) async throws {
+    guard let host = hosts[shard] else { return }
+    defer { host.isAdvancing = false }
+    do { try await host.advance() } catch let error as TallyError where error.status == .dataDamaged { noteDamage(host, error) }
+  }
   /// Says how far a copy is that does not count.
   private func report(_ link: ReplicaLink, _ host: ShardHost, _ now: Instant) {
     if link.reportedAt.nanoseconds > 0 {

@@ -28,6 +28,8 @@ final class ShardHost: ShardLog {
   private(set) var links: [ReplicaID: ReplicaLink] = [:]
   /// A flow brings it to service.
   var isSettling = false
+  /// A flow applies what is committed.
+  var isAdvancing = false
   /// A change of the in-sync set is being asked for.
   var isProposing = false
   /// Who waits for an entry to be applied, by rising position.
