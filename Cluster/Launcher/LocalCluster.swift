@@ -92,7 +92,7 @@ public struct LocalCluster: Sendable {
       note(exit: status, of: node)
       return nil
     }
-    // A process has no command line for a moment when it begins, and when it ends; a zombie, which somebody else waits for, has none either.
+    // A process has no command line for a moment when it begins and when it ends; a zombie that others wait for has none.
     if line.isEmpty { return isZombie(pid) ? nil : pid }
     return line.contains("tally-") && line.split(separator: "\0").contains(Substring(node.name)) ? pid : nil
   }
