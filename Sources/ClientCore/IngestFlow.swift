@@ -29,7 +29,7 @@ public struct IngestFlow: Sendable {
 
   /// What a chunk came to.
   private enum ChunkEnd: Sendable {
-    case delivered(rows: UInt64, rejects: [CSVReject])
+    case delivered(Delivered, rejects: [CSVReject])
     /// An earlier chunk failed first.
     case held
     case failed(chunk: Int, IngestFailure)
@@ -168,11 +168,59 @@ public struct IngestFlow: Sendable {
       map: map,
       options: request.producer
     )
+    guard request.isAtomic else {
+      return try await carry(request, building, reader, waiting, atEnd, producer, nil, &report, progress)
+    }
+    let load = try await AtomicLoad.begin(
+      table,
+      shards,
+      session: session.session,
+      stride: building.stride,
+      map: map,
+      options: request.producer
+    )
+    do {
+      _ = try await load.run.carryOut { _ in
+        try await carry(request, building, reader, waiting, atEnd, producer, load, &report, progress)
+        // A wrong row or a chunk that could not be staged: nothing is stored.
+        if report.failure != nil { throw CancellationError() }
+      }
+    } catch {
+      report.rowsDurable = 0
+      if !Task.isCancelled, !load.run.mayBeDecided { try await load.run.abandon() }
+      if report.failure == nil {
+        let isOpen = (error as? TallyError)?.status == .unknownOutcome
+        report.failure = IngestFailure(
+          error: TallyError(ofLoad: error),
+          line: nil,
+          column: nil,
+          acknowledged: isOpen ? "all rows of the file or none; repeat the load to know" : ""
+        )
+      }
+      if report.failure?.acknowledged.isEmpty ?? false { report.failure?.acknowledged = "no row of the file is stored by this load" }
+    }
+  }
+
+  /// Reads, builds and delivers all chunks: to the shards, or into the statement of a load that is stored whole.
+  private func carry(
+    _ request: IngestRequest,
+    _ building: ChunkBuilding,
+    _ reader: ChunkReader,
+    _ first: [CSVChunk],
+    _ isRead: Bool,
+    _ producer: Producer,
+    _ whole: AtomicLoad?,
+    _ report: inout IngestReport,
+    _ progress: @escaping @Sendable (IngestProgress) -> Void
+  ) async throws {
+    var (waiting, atEnd) = (first, isRead)
     var rejectFile: RejectFile?
     if let path = request.rejectPath { rejectFile = try await RejectFile.create(path, disk: disk) }
     let rejects = rejectFile
-    let width = min(producer.chunksInFlightMax, 2 * compute.width + 4)
+    let width = whole == nil ? min(producer.chunksInFlightMax, 2 * compute.width + 4) : 2 * compute.width + 4
 
+    var staged = Delivered()
+    var chunksRead = 0
     var ends: [ChunkEnd] = []
     var state = IngestProgress(bytesRead: 0, bytesTotal: reader.size, rowsAcknowledged: 0)
     var rejected: [CSVReject] = []
@@ -182,8 +230,9 @@ public struct IngestFlow: Sendable {
       func note(_ end: ChunkEnd) {
         inFlight -= 1
         switch end {
-        case .delivered(let rows, let found):
-          state.rowsAcknowledged += rows
+        case .delivered(let delivered, let found):
+          staged += delivered
+          state.rowsAcknowledged += delivered.rowsDurable + delivered.rowsDuplicate
           report.rowsRejected += UInt64(found.count)
           rejected += found.prefix(10)
           rejected.sort { $0.line < $1.line }
@@ -197,7 +246,7 @@ public struct IngestFlow: Sendable {
       reading: while ends.isEmpty {
         for chunk in waiting {
           // `doneBelow` bounds how far ahead of the oldest unacknowledged chunk this may run.
-          while inFlight >= width || chunk.number - producer.doneBelow >= producer.chunksInFlightMax {
+          while inFlight >= width || (whole == nil && chunk.number - producer.doneBelow >= producer.chunksInFlightMax) {
             guard let end = try await group.next() else { break }
             note(end)
             if !ends.isEmpty { break reading }
@@ -205,6 +254,7 @@ public struct IngestFlow: Sendable {
           let (before, mine) = (previous, Promise<Bool>())
           previous = mine
           inFlight += 1
+          chunksRead += 1
           group.addTask {
             await carry(
               chunk,
@@ -212,6 +262,7 @@ public struct IngestFlow: Sendable {
               mine,
               building,
               producer,
+              whole,
               rejects,
               isRejecting: request.rejectPath != nil
             )
@@ -230,18 +281,18 @@ public struct IngestFlow: Sendable {
       while let end = try await group.next() { note(end) }
     }
     if let rejectFile { try await rejectFile.close() }
-    let total = producer.total
+    let total = whole == nil ? producer.total : staged
     report.rowsDurable = total.rowsDurable
     report.rowsDuplicate = total.rowsDuplicate
     report.retries = total.retries
-    report.chunks = producer.doneBelow
+    report.chunks = whole == nil ? producer.doneBelow : chunksRead
     report.bytesRead = reader.bytesRead
     report.firstRejects = rejected
     let first = ends.compactMap { end -> (Int, IngestFailure)? in
       if case .failed(let chunk, let failure) = end { (chunk, failure) } else { nil }
     }.min { $0.0 < $1.0 }
     if var failure = first?.1 {
-      failure.acknowledged = Self.stored(report) + failure.acknowledged
+      failure.acknowledged = whole == nil ? Self.stored(report) + failure.acknowledged : ""
       report.failure = failure
     } else if let readFailure {
       throw readFailure
@@ -255,6 +306,7 @@ public struct IngestFlow: Sendable {
     _ mine: Promise<Bool>,
     _ building: ChunkBuilding,
     _ producer: Producer,
+    _ whole: AtomicLoad?,
     _ rejectFile: RejectFile?,
     isRejecting: Bool
   ) async -> ChunkEnd {
@@ -290,16 +342,15 @@ public struct IngestFlow: Sendable {
       try await rejectFile?.append(built.rejects)
       mine.fulfil(true)
       do {
-        let delivered = try await producer.deliver(
-          chunk: chunk.number,
-          contentHash: hash,
-          batches: built.batches
-        )
-        return .delivered(
-          rows: delivered.rowsDurable + delivered.rowsDuplicate,
-          rejects: built.rejects
-        )
+        let delivered =
+          if let whole {
+            try await whole.stage(chunk: chunk.number, contentHash: hash, batches: built.batches)
+          } else {
+            try await producer.deliver(chunk: chunk.number, contentHash: hash, batches: built.batches)
+          }
+        return .delivered(delivered, rejects: built.rejects)
       } catch {
+        if whole != nil { return fails(error) }
         return fails(
           error,
           note: "; rows of the part that begins on line \(chunk.firstLine) may be stored as well"

@@ -20,6 +20,8 @@ public struct IngestRequest: Sendable {
   public var source: String?
   /// Load anew although a source of that name was loaded before.
   public var again = false
+  /// The file is one statement: stored whole or not at all.
+  public var isAtomic = false
   /// File for wrong rows (CSV: line, column, SQLSTATE, reason, record), below the disk's root; written anew.
   ///
   /// Nil: the first wrong row ends the load.

@@ -122,6 +122,14 @@ public enum BatchFormat {
     for type in types { decoded.append(try decodeColumn(&reader, type, rows)) }
     return Batch(count: rows, columns: decoded)
   }
+  /// Columns of an encoded batch, without decoding it.
+  public static func columnCount(_ bytes: [UInt8]) throws(DecodingFailure) -> Int {
+    try bytes.withReader { reader throws(DecodingFailure) in
+      _ = try reader.slice(5)
+      _ = try reader.count(max: Limits.batchRowsMax, "rows of a batch")
+      return try reader.count(max: Limits.columnsMax, "columns of a batch")
+    }
+  }
   /// Decodes a batch that fills the bytes exactly.
   public static func decode(_ bytes: [UInt8], types: [DataType]) throws(DecodingFailure) -> Batch {
     try bytes.withReader { reader throws(DecodingFailure) in

@@ -1,9 +1,10 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
 // The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
-// InsertFlow, Registration (workers), FailoverFlow (who leads, who copies), Listings. It holds no table data.
+// InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies), Listings. It holds no table data.
 import Bytes
 public import Capabilities
+import ClientCore
 import Columns
 import Model
 public import RPC
@@ -80,6 +81,8 @@ public actor Coordinator: RPCResponder {
   var statementSession = SessionID(0)
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
+  /// Statements over several shards that failed and have not ended everywhere.
+  let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
 
   init(
     _ surroundings: Surroundings,
@@ -205,6 +208,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepOrder() }
       group.addTask { try await self.keepWatch() }
       group.addTask { try await self.keepPublishing() }
+      group.addTask { try await self.keepEnding() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }

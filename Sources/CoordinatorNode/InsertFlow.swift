@@ -1,6 +1,7 @@
-// InsertFlow.swift — INSERT … VALUES of one tenant: one batch to one shard, once.
+// InsertFlow.swift — INSERT … VALUES and INSERT … SELECT: rows of one batch go to their shard at once, others are staged.
 //
-// The statement gets a key of this coordinator's own session, so that repeating it after a lost answer cannot write it twice.
+// A batch of one shard gets a key of this coordinator's own session, so that repeating it after a lost answer cannot write it twice.
+// Rows of several shards, or more than a batch holds, are a statement of their own (StatementFlow): all or nothing.
 import Bytes
 import Capabilities
 import Columns
@@ -10,53 +11,99 @@ import RPC
 import Wire
 
 extension Coordinator {
-  /// Inserts rows; returns how many. The rows are durable then.
+  /// Inserts rows of values; returns how many. The rows are durable then.
   func insert(_ plan: InsertPlan, deadline: Instant) async throws -> Int {
-    guard let shard = plan.shard else { return 0 }
-    guard plan.rows.count <= Limits.batchRowsMax else {
-      throw TallyError.sql(
-        "54000",
-        "INSERT of \(plan.rows.count) rows",
-        hint: "insert at most \(Limits.batchRowsMax) rows a statement, or use tally ingest"
-      )
-    }
-    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
-      throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
-    }
+    if plan.rows.isEmpty { return 0 }
+    try Self.checkInsertable(plan.table)
     let batch = Batch(
       count: plan.rows.count,
       columns: plan.table.columns.indices.map { at in ColumnVector(plan.table.columns[at].type, values: plan.rows.map { $0[at] }) }
     )
-    let bytes = BatchFormat.encode(batch)
+    return try await insert([batch], plan.table, deadline: deadline)
+  }
+  /// Inserts what a query gives, once all of it is here; returns how many rows.
+  func insert(_ plan: InsertSelectPlan, _ rows: [Batch], deadline: Instant) async throws -> Int {
+    try Self.checkInsertable(plan.table)
+    let table = plan.table
+    let ready = try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
+    return try await insert(ready, table, deadline: deadline)
+  }
+  private static func checkInsertable(_ table: TableSchema) throws {
+    for column in table.columns where column.type.layout == .hll || column.type.layout == .topn {
+      throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
+    }
+  }
+  private func insert(_ batches: [Batch], _ table: TableSchema, deadline: Instant) async throws -> Int {
+    let snapshot = await log.catalog.snapshot
+    let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
+    guard let first = parts.first else { return 0 }
+    if parts.count == 1, first.batches.count == 1 {
+      return try await insert(first.batches[0].bytes, first.shard, table.id, deadline: deadline)
+    }
+    return try await write(parts, of: table.id, deadline: deadline)
+  }
+  private func insert(_ bytes: [UInt8], _ shard: ShardID, _ table: TableID, deadline: Instant) async throws -> Int {
     let hash = Murmur3.hash(bytes)
-    let sequence = nextStatement
-    nextStatement += 1
-    openStatements.insert(sequence)
+    let sequence = beginStatement()
     defer { openStatements.remove(sequence) }
-    let key = BatchKey(session: statementSession, sequence: sequence, doneBelow: openStatements.min() ?? sequence)
-    let (table, pool) = (plan.table.id, pool)
-    let answer = try await untilServed(deadline) { snapshot in
-      guard let record = snapshot.shard(shard), let node = snapshot.node(record.primary), let address = NetworkAddress(node.address)
-      else { throw TallyError(.unavailable, "shard \(shard) has no primary") }
-      return try await pool.call(
-        .ingest(
-          Ingest(
-            shard: shard,
-            epoch: record.epoch,
-            version: snapshot.version,
-            table: table,
-            key: key,
-            contentHash: hash,
-            batch: bytes
-          )
-        ),
-        to: address,
-        deadline: deadline
+    let key = BatchKey(session: statementSession, sequence: sequence, doneBelow: statementsDoneBelow)
+    let answer = try await callPrimary(shard, giveUp: deadline) { epoch, version in
+      .ingest(
+        Ingest(shard: shard, epoch: epoch, version: version, table: table, key: key, contentHash: hash, batch: bytes)
       )
     }
     guard case .ingested(let done) = answer else {
       throw TallyError(.protocolViolation, "a worker answered an ingest request with \(answer.name)")
     }
     return Int(done.rows)
+  }
+}
+
+/// Rows of a query on their way into a table.
+enum InsertedRows {
+  /// The rows with what the plan left to be done: texts cut to varchar(n), whose columns come as text. Throws 22001 and 23502.
+  static func checked(_ rows: Batch, _ table: TableSchema) throws -> Batch {
+    var columns = rows.columns
+    for (at, column) in table.columns.enumerated() {
+      if case .varchar(let limit) = column.type, limit > 0, columns[at].type != column.type {
+        columns[at] = try cut(columns[at], to: column.type, limit)
+      } else if columns[at].type != column.type {
+        columns[at] = ColumnVector(column.type, columns[at].values, validity: columns[at].validity)
+      }
+      if column.isNotNull, columns[at].validity != nil, (0..<rows.count).contains(where: { columns[at].isNull($0) }) {
+        throw TallyError.sql(
+          "23502",
+          "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
+        )
+      }
+      // The same rows with and without a bitmap of nothing but ones are the same bytes.
+      if column.isNotNull { columns[at] = ColumnVector(column.type, columns[at].values) }
+    }
+    return Batch(count: rows.count, columns: columns)
+  }
+  private static func cut(_ column: ColumnVector, to type: DataType, _ limit: UInt32) throws -> ColumnVector {
+    var texts = TextColumn()
+    func add(_ bytes: UnsafeRawBufferPointer) throws {
+      let text = try ValueText.cut(String(decoding: bytes, as: UTF8.self), limit)
+      Array(text.utf8).withUnsafeBytes { texts.append($0) }
+    }
+    switch column.values {
+    case .codes(let codes, let dictionary):
+      for (row, code) in codes.enumerated() {
+        if column.isNull(row) {
+          texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
+        } else {
+          try dictionary.withText(code) { try add($0) }
+        }
+      }
+    case .text(let long):
+      try long.bytes.withUnsafeBytes { raw in
+        for row in 0..<long.count {
+          try add(UnsafeRawBufferPointer(rebasing: raw[Int(long.offsets[row])..<Int(long.offsets[row + 1])]))
+        }
+      }
+    default: throw TallyError(.internalError, "a text of another layout")
+    }
+    return ColumnVector(type, .text(texts), validity: column.validity)
   }
 }

@@ -60,7 +60,29 @@ extension Listing {
     case .tables: tables(catalog, fleet)
     case .rollups: rollups(catalog, fleet)
     case .status: status(catalog, fleet, group, now)
+    case .statements: statements(catalog, fleet)
     }
+  }
+
+  /// Statements over several shards that have not ended, a row for each of their shards.
+  private static func statements(_ catalog: CatalogSnapshot, _ fleet: Fleet) -> Listing {
+    var out = Listing([
+      ("statement", .text), ("shard", .bigint), ("decides", .bigint), ("state", .text), ("rows", .bigint), ("bytes", .bigint),
+      ("age_seconds", .bigint),
+    ])
+    let found = catalog.shards.flatMap { shard in (fleet.report(shard)?.statements ?? []).map { (shard.id, $0) } }
+    for (shard, report) in found.sorted(by: { ($0.1.statement, $0.0) < ($1.1.statement, $1.0) }) {
+      out.add(
+        .text("\(report.statement)"),
+        .number(Int64(shard.rawValue)),
+        .number(Int64(report.decider.rawValue)),
+        .text(report.isDecided ? "decided" : "open"),
+        .number(Int64(clamping: report.rows)),
+        .number(Int64(clamping: report.bytes)),
+        .number(Int64(clamping: report.ageMicroseconds / 1_000_000))
+      )
+    }
+    return out
   }
 
   private static func nodes(
@@ -216,6 +238,8 @@ extension Listing {
       guard let damage = fleet.report(shard)?.damage, !damage.isEmpty else { continue }
       out.add(.text("damaged shard \(shard.id)"), .text("\(catalog.node(shard.primary)?.name ?? "?"): \(damage)"))
     }
+    let open = Set(catalog.shards.flatMap { (fleet.report($0)?.statements ?? []).map(\.statement) })
+    if !open.isEmpty { out.add(.text("open statements"), .text("\(open.count)")) }
     out.add(.text("tables"), .text("\(catalog.tables.count)"))
     out.add(.text("rollups"), .text("\(catalog.rollups.count)"))
     return out

@@ -59,6 +59,14 @@ extension Coordinator {
       let rows = try await self.insert(insert, deadline: call.deadline)
       return ResultEnd(tag: "INSERT 0 \(rows)", rows: UInt64(rows))
     }
+    if case .delete(let delete) = bound {
+      let rows = try await self.delete(delete, deadline: call.deadline)
+      return ResultEnd(tag: delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(rows)", rows: UInt64(rows))
+    }
+    if case .insertSelect = bound {
+      let rows = try await insertSelected(statement, context, deadline: call.deadline)
+      return ResultEnd(tag: "INSERT 0 \(rows)", rows: UInt64(rows))
+    }
     let deadline = call.deadline
     let answer = try await untilServed(deadline) { snapshot in
       try await self.evaluate(try plan(statement, catalog: snapshot, context: context), snapshot, deadline: deadline)
@@ -69,6 +77,17 @@ extension Coordinator {
     var statistics = answer.statistics
     statistics.totalMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
     return ResultEnd(tag: "SELECT \(rows)", rows: rows, notices: answer.notices, statistics: statistics)
+  }
+
+  /// Carries out INSERT … SELECT: reads all of it, then writes.
+  private func insertSelected(_ statement: ParsedStatement, _ context: PlanningContext, deadline: Instant) async throws -> Int {
+    let (insert, rows) = try await untilServed(deadline) { snapshot in
+      guard case .insertSelect(let insert) = try plan(statement, catalog: snapshot, context: context) else {
+        throw TallyError(.internalError, "a statement changed its kind while it was planned again")
+      }
+      return (insert, try await self.select(insert.select, snapshot, deadline: deadline).batches)
+    }
+    return try await self.insert(insert, rows, deadline: deadline)
   }
 
   /// Evaluates SELECT or EXPLAIN under one catalog version.
@@ -84,19 +103,17 @@ extension Coordinator {
       let answer = analyze ? try await select(plan, snapshot, deadline: deadline) : nil
       var lines = Explain.lines(plan, catalog: snapshot)
       if let answer { lines += runtimeLines(answer, surroundings.clock.now - started) }
-      var listing = Listing([("QUERY PLAN", .text)])
-      for line in lines { listing.add(.text(line)) }
-      return QueryAnswer(
-        columns: listing.columns,
-        batches: [listing.batch()],
-        notices: [],
-        statistics: answer?.statistics ?? QueryStatistics(),
-        shards: []
-      )
+      return explanation(lines, answer?.statistics ?? QueryStatistics())
+    case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), QueryStatistics())
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
     }
   }
 
+  private func explanation(_ lines: [String], _ statistics: QueryStatistics) -> QueryAnswer {
+    var listing = Listing([("QUERY PLAN", .text)])
+    for line in lines { listing.add(.text(line)) }
+    return QueryAnswer(columns: listing.columns, batches: [listing.batch()], notices: [], statistics: statistics, shards: [])
+  }
   private func runtimeLines(_ answer: QueryAnswer, _ total: Duration) -> [String] {
     let s = answer.statistics
     let slowest = answer.shards.map(\.microseconds).max() ?? 0

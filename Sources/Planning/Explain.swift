@@ -17,6 +17,11 @@ public enum Explain {
     lines.append(contentsOf: plan.notices.map { "Notice: \($0)" })
     return lines
   }
+  /// The lines of INSERT … SELECT.
+  public static func lines(_ plan: InsertSelectPlan, catalog: CatalogSnapshot) -> [String] {
+    ["Insert into \(plan.table.name): rows through the coordinator, within a query's memory, all or nothing"]
+      + lines(plan.select, catalog: catalog).map { "  " + $0 }
+  }
   /// The lines of one plan, for tests and logs.
   public static func lines(_ plan: PlanNode, catalog: CatalogSnapshot) -> [String] {
     var lines: [String] = []

@@ -1,4 +1,4 @@
-// InsertBinder.swift — INSERT … VALUES: whole rows of values, defaults filled in, checked, hashed. Also DEFAULT expressions.
+// InsertBinder.swift — INSERT: whole rows of values, or a query's rows cast and filled up with defaults. Also DEFAULT expressions.
 public import Model
 import SQL
 
@@ -68,37 +68,15 @@ struct InsertBinder {
   let context: PlanningContext
 
   func bind(_ syntax: InsertSyntax) throws(TallyError) -> InsertPlan {
-    guard let table = catalog.table(named: syntax.table.name) else {
-      if catalog.rollup(named: syntax.table.name) != nil {
-        throw .sql("42809", "cannot insert into rollup \"\(syntax.table.name)\"", position: syntax.table.position)
-      }
-      throw .sql("42P01", "relation \"\(syntax.table.name)\" does not exist", position: syntax.table.position)
-    }
-    guard case .distributed(let key, let group) = table.distribution else {
-      throw Relations.notDistributed(table, syntax.table.position)
-    }
+    let (table, key) = try table(syntax)
     let targets = try self.targets(syntax, table)
-    var defaults: [Value] = []
-    for column in table.columns { defaults.append(try DefaultValue.value(of: column, context: context)) }
-    var plan = InsertPlan(table: table, rows: [], hashes: [], shard: nil)
+    let defaults = try defaults(table)
+    var plan = InsertPlan(table: table, rows: [])
     for written in syntax.rows {
       guard written.count == syntax.rows[0].count else {
         throw .sql("42601", "VALUES lists must all be the same length", position: written.first??.position)
       }
-      guard written.count <= targets.count else {
-        throw .sql(
-          "42601",
-          "INSERT has more expressions than target columns",
-          position: written[targets.count]?.position
-        )
-      }
-      guard written.count == targets.count || syntax.columns == nil else {
-        throw .sql(
-          "42601",
-          "INSERT has more target columns than expressions",
-          position: syntax.columns?[written.count].position
-        )
-      }
+      try checkCount(written.count, targets, syntax, position: written.count > targets.count ? written[targets.count]?.position : nil)
       var row = defaults
       for (target, expression) in zip(targets, written) {
         guard let expression else { continue }
@@ -114,14 +92,77 @@ struct InsertBinder {
         )
       }
       try check(row, table, key)
-      guard let hash = TenantHash.hash(row[key]) else {
-        throw TallyError(.internalError, "a tenant key has no hash")
-      }
       plan.rows.append(row)
-      plan.hashes.append(hash)
     }
-    plan.shard = try shard(plan.hashes, group, syntax.table.position)
     return plan
+  }
+  /// INSERT … SELECT: the query under a projection that gives every column of the table.
+  func bind(_ syntax: InsertSyntax, _ query: SelectSyntax) throws(TallyError) -> InsertSelectPlan {
+    let (table, _) = try table(syntax)
+    let targets = try self.targets(syntax, table)
+    let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true)
+    try checkCount(bound.columns.count, targets, syntax, position: syntax.table.position)
+    let defaults = try defaults(table)
+    var expressions = zip(table.columns, defaults).map { Expression.constant($0.type, $1) }
+    for (source, target) in targets.prefix(bound.columns.count).enumerated() {
+      expressions[target] = try assigned(source, of: bound, to: table.columns[target], syntax.table.position)
+    }
+    let projected = PlanNode.project(ProjectNode(input: bound, expressions: expressions, names: table.columns.map(\.name)))
+    return InsertSelectPlan(table: table, select: try distribute(projected, catalog: catalog, context: context))
+  }
+  private func assigned(_ source: Int, of query: PlanNode, to column: Column, _ position: Int) throws(TallyError) -> Expression {
+    let binder = ExpressionBinder(scope: .empty, context: context)
+    let found = query.columns[source].type
+    if found == .unknown {
+      // A literal takes the column's type, as it would in VALUES.
+      guard case .project(let node) = query, node.expressions[source].constantValue != nil else {
+        throw .sql(
+          "42804",
+          "column \"\(column.name)\" is of type \(column.type.name) but expression is of type unknown",
+          position: position
+        )
+      }
+      let value = try Assignment.value(node.expressions[source], binder, name: column.name, type: column.type, position: position)
+      return .constant(column.type, value)
+    }
+    let expression = Expression.column(source, found)
+    // An assignment to varchar(n) cuts blanks only: left to whoever has the rows.
+    let isCut = if case .varchar(let limit) = column.type { limit > 0 && found != column.type } else { false }
+    let type = isCut ? DataType.text : column.type
+    if found == type { return expression }
+    guard let needed = Casts.context(from: found, to: type), needed <= .assignment else {
+      throw .sql(
+        "42804",
+        "column \"\(column.name)\" is of type \(column.type.name) but expression is of type \(found.name)",
+        hint: "You will need to rewrite or cast the expression.",
+        position: position
+      )
+    }
+    return try binder.coerce(expression, to: type, at: position, .assignment)
+  }
+
+  private func table(_ syntax: InsertSyntax) throws(TallyError) -> (TableSchema, key: Int) {
+    guard let table = catalog.table(named: syntax.table.name) else {
+      if catalog.rollup(named: syntax.table.name) != nil {
+        throw .sql("42809", "cannot insert into rollup \"\(syntax.table.name)\"", position: syntax.table.position)
+      }
+      throw .sql("42P01", "relation \"\(syntax.table.name)\" does not exist", position: syntax.table.position)
+    }
+    guard case .distributed(let key, _) = table.distribution else {
+      throw Relations.notDistributed(table, syntax.table.position)
+    }
+    return (table, key)
+  }
+  private func defaults(_ table: TableSchema) throws(TallyError) -> [Value] {
+    var defaults: [Value] = []
+    for column in table.columns { defaults.append(try DefaultValue.value(of: column, context: context)) }
+    return defaults
+  }
+  private func checkCount(_ count: Int, _ targets: [Int], _ syntax: InsertSyntax, position: Int?) throws(TallyError) {
+    if count > targets.count { throw .sql("42601", "INSERT has more expressions than target columns", position: position) }
+    if count < targets.count, let columns = syntax.columns {
+      throw .sql("42601", "INSERT has more target columns than expressions", position: columns[count].position)
+    }
   }
 
   private func targets(_ syntax: InsertSyntax, _ table: TableSchema) throws(TallyError) -> [Int] {
@@ -150,25 +191,5 @@ struct InsertBinder {
         detail: index == key && !column.isNotNull ? "It is the tenant key." : nil
       )
     }
-  }
-  /// The one shard of all rows.
-  private func shard(_ hashes: [UInt64], _ group: GroupID, _ position: Int) throws(TallyError) -> ShardID? {
-    let shards = catalog.shards.filter { $0.group == group }
-    var found: ShardID?
-    for hash in hashes {
-      guard let shard = shards.first(where: { $0.lower <= hash && hash <= $0.upper }) else {
-        throw TallyError(.staleCatalog, "no shard holds hash \(hash)")
-      }
-      guard found == nil || found == shard.id else {
-        throw .sql(
-          "0A000",
-          "INSERT of rows for several shards is not supported",
-          hint: "Insert the rows of one tenant at a time, or load them with tally ingest.",
-          position: position
-        )
-      }
-      found = shard.id
-    }
-    return found
   }
 }

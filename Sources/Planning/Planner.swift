@@ -15,12 +15,19 @@ public func plan(
   case .createRollup(let syntax):
     return .createRollup(try RollupBinder(catalog: catalog, context: context).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
-  case .insert(let syntax): return .insert(try InsertBinder(catalog: catalog, context: context).bind(syntax))
+  case .insert(let syntax):
+    let binder = InsertBinder(catalog: catalog, context: context)
+    if let query = syntax.query { return .insertSelect(try binder.bind(syntax, query)) }
+    return .insert(try binder.bind(syntax))
+  case .delete(let syntax): return .delete(try DeleteBinder(catalog: catalog, context: context).bind(syntax))
   case .select(let select):
     if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
     return .select(try planSelect(select, catalog: catalog, context: context))
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
+  case .explainInsert(let syntax):
+    guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
+    return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
   }
 }
 
@@ -29,7 +36,15 @@ func planSelect(
   catalog: CatalogSnapshot,
   context: PlanningContext
 ) throws(TallyError) -> DistributedPlan {
-  let bound = try SelectBinder(catalog: catalog, context: context).query(select)
+  try distribute(try SelectBinder(catalog: catalog, context: context).query(select), catalog: catalog, context: context)
+}
+
+/// Spreads a bound query.
+func distribute(
+  _ bound: PlanNode,
+  catalog: CatalogSnapshot,
+  context: PlanningContext
+) throws(TallyError) -> DistributedPlan {
   let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
   var plan = try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
   plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: context.now)

@@ -59,16 +59,20 @@ public struct CreateRollupPlan: Sendable {
   public var ifNotExists: Bool
 }
 
-/// INSERT … VALUES: whole rows of one shard.
+/// INSERT … VALUES: whole rows.
 public struct InsertPlan: Sendable {
   /// The table.
   public var table: TableSchema
   /// A value for every column of the table, checked and cast.
   public var rows: [[Value]]
-  /// Hash of each row's tenant key.
-  public var hashes: [UInt64]
-  /// The shard that holds them all; nil when there are no rows.
-  public var shard: ShardID?
+}
+
+/// INSERT … SELECT.
+public struct InsertSelectPlan: Sendable {
+  /// The table.
+  public var table: TableSchema
+  /// Gives a column for every column of the table, cast to its type; those of type varchar(n) may come as text.
+  public var select: DistributedPlan
 }
 
 /// A statement, planned.
@@ -80,6 +84,9 @@ public enum BoundStatement: Sendable {
   case createRollup(CreateRollupPlan)
   case dropRollup([TableID], notices: [String])
   case insert(InsertPlan)
+  case insertSelect(InsertSelectPlan)
+  case delete(DeletePlan)
   case select(DistributedPlan)
   case explain(DistributedPlan, analyze: Bool)
+  case explainInsert(InsertSelectPlan)
 }

@@ -1,4 +1,4 @@
-// SyntaxBuilder+Definitions.swift — CREATE TABLE, CREATE MATERIALIZED VIEW and INSERT.
+// SyntaxBuilder+Definitions.swift — CREATE TABLE, CREATE MATERIALIZED VIEW, INSERT, DELETE and TRUNCATE.
 import Model
 
 extension SyntaxBuilder {
@@ -169,6 +169,26 @@ extension SyntaxBuilder {
     return trimmed(start, end)
   }
 
+  func delete(_ body: Int) throws(TallyError) -> DeleteSyntax {
+    try refuse(body, [("usingClause", "DELETE … USING is"), ("returningList", "RETURNING is"), ("withClause", "WITH is")])
+    guard let relation = child(body, "relation") else { throw damaged(body) }
+    var condition: ExpressionSyntax?
+    if let node = child(body, "whereClause") { condition = try expression(node, depth: 0) }
+    return DeleteSyntax(
+      table: try relationName(relation),
+      alias: child(relation, "alias").flatMap { text($0, "aliasname") },
+      condition: condition,
+      isTruncate: false
+    )
+  }
+  func truncate(_ body: Int) throws(TallyError) -> DeleteSyntax {
+    let relations = tape.elements(child(body, "relations"))
+    guard let first = relations.first, let (_, relation) = tape.tagged(first) else { throw damaged(body) }
+    if relations.count > 1 { throw unsupported("TRUNCATE of several tables is", relation) }
+    if flag(body, "restart_seqs") { throw unsupported("RESTART IDENTITY is", relation) }
+    if text(body, "behavior") == "DROP_CASCADE" { throw unsupported("CASCADE is", relation) }
+    return DeleteSyntax(table: try relationName(relation), alias: nil, condition: nil, isTruncate: true)
+  }
   func insert(_ body: Int) throws(TallyError) -> InsertSyntax {
     try refuse(
       body,
@@ -197,7 +217,7 @@ extension SyntaxBuilder {
       tape.matches(tag, "SelectStmt")
     else { throw unsupported("INSERT … DEFAULT VALUES is", relation) }
     guard let lists = child(query, "valuesLists") else {
-      throw unsupported("INSERT … SELECT is", query, hint: "Rollups do this by themselves: CREATE MATERIALIZED VIEW … WITH (rollup).")
+      return InsertSyntax(table: table, columns: columns, rows: [], query: try select(query, depth: 0))
     }
     try refuse(
       query,

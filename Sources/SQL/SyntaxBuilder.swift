@@ -123,6 +123,8 @@ struct SyntaxBuilder {
     case "CreateTableAsStmt": return .createRollup(try createRollup(body))
     case "DropStmt": return try drop(body, start: start)
     case "InsertStmt": return .insert(try insert(body))
+    case "DeleteStmt": return .delete(try delete(body))
+    case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
     case let other:
       let (name, hint) = Self.statementName(other)
@@ -135,8 +137,6 @@ struct SyntaxBuilder {
     switch tag {
     case "UpdateStmt":
       return ("UPDATE", "Tables are append-only; rollups of corrected events come from new rows.")
-    case "DeleteStmt": return ("DELETE", "Raw rows expire by the table's option keep.")
-    case "TruncateStmt": return ("TRUNCATE", "Drop and create the table.")
     case "CopyStmt": return ("COPY", "Load files with: tally ingest FILE --table NAME")
     case "AlterTableStmt": return ("ALTER TABLE", nil)
     case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
@@ -214,8 +214,12 @@ struct SyntaxBuilder {
       }
     }
     guard let query = child(body, "query"), let (tag, inner) = tape.tagged(query) else { throw damaged(body) }
+    if tape.matches(tag, "InsertStmt"), !analyze {
+      let insert = try insert(inner)
+      if insert.query != nil { return .explainInsert(insert) }
+    }
     guard tape.matches(tag, "SelectStmt") else {
-      throw .sql("0A000", "EXPLAIN of anything but SELECT is not supported", position: position(inner))
+      throw .sql("0A000", "EXPLAIN of anything but SELECT and INSERT … SELECT is not supported", position: position(inner))
     }
     return .explain(try select(inner, depth: 0), analyze: analyze)
   }

@@ -19,8 +19,11 @@ public enum Statement: Sendable {
   case createRollup(CreateRollupSyntax)
   case dropRollup(DropSyntax)
   case insert(InsertSyntax)
+  case delete(DeleteSyntax)
   case select(SelectSyntax)
   case explain(SelectSyntax, analyze: Bool)
+  /// EXPLAIN of INSERT … SELECT.
+  case explainInsert(InsertSyntax)
 }
 
 /// A name with its place.
@@ -96,7 +99,7 @@ public struct CreateRollupSyntax: Sendable {
   public var selectText: String
 }
 
-/// INSERT … VALUES.
+/// INSERT … VALUES or INSERT … SELECT.
 public struct InsertSyntax: Sendable {
   /// The table.
   public var table: NameSyntax
@@ -104,6 +107,20 @@ public struct InsertSyntax: Sendable {
   public var columns: [NameSyntax]?
   /// Rows; nil stands for DEFAULT.
   public var rows: [[ExpressionSyntax?]]
+  /// The query that gives them instead.
+  public var query: SelectSyntax?
+}
+
+/// DELETE FROM … [WHERE …] or TRUNCATE.
+public struct DeleteSyntax: Sendable {
+  /// The table.
+  public var table: NameSyntax
+  /// Its alias.
+  public var alias: String?
+  /// WHERE.
+  public var condition: ExpressionSyntax?
+  /// TRUNCATE.
+  public var isTruncate: Bool
 }
 
 /// A query: one SELECT or UNION ALL of several, with what applies to the whole.
@@ -130,6 +147,13 @@ public struct SelectSyntax: Sendable {
   public var limit: ExpressionSyntax?
   /// OFFSET.
   public var offset: ExpressionSyntax?
+  /// Puts a query together.
+  public init(body: Body, orderBy: [SortKey], limit: ExpressionSyntax? = nil, offset: ExpressionSyntax? = nil) {
+    self.body = body
+    self.orderBy = orderBy
+    self.limit = limit
+    self.offset = offset
+  }
 }
 
 /// SELECT … FROM … WHERE … GROUP BY … HAVING.
@@ -140,6 +164,11 @@ public struct PlainSelectSyntax: Sendable {
     public var alias: String?
     /// What to compute.
     public var expression: ExpressionSyntax
+    /// Puts an item together.
+    public init(alias: String?, expression: ExpressionSyntax) {
+      self.alias = alias
+      self.expression = expression
+    }
   }
   /// DISTINCT.
   public var isDistinct: Bool
@@ -153,6 +182,22 @@ public struct PlainSelectSyntax: Sendable {
   public var groupBy: [ExpressionSyntax]
   /// HAVING.
   public var having: ExpressionSyntax?
+  /// Puts a SELECT together.
+  public init(
+    isDistinct: Bool,
+    items: [Item],
+    from: FromSyntax?,
+    condition: ExpressionSyntax?,
+    groupBy: [ExpressionSyntax],
+    having: ExpressionSyntax?
+  ) {
+    self.isDistinct = isDistinct
+    self.items = items
+    self.from = from
+    self.condition = condition
+    self.groupBy = groupBy
+    self.having = having
+  }
 }
 
 /// The one FROM item.
@@ -167,6 +212,11 @@ public struct ExpressionSyntax: Sendable {
   public var kind: Kind
   /// In characters from 1.
   public var position: Int
+  /// Makes an expression.
+  public init(kind: Kind, position: Int) {
+    self.kind = kind
+    self.position = position
+  }
 
   /// Kinds of expressions.
   public indirect enum Kind: Sendable {

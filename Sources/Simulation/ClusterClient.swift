@@ -72,7 +72,7 @@ final class ClusterClient: Sendable {
     near.log.record(.debug, "answered", [("rows", "\(rows.count)")])
     return rows
   }
-  private static func cell(_ column: ColumnVector, _ row: Int) -> Cell {
+  static func cell(_ column: ColumnVector, _ row: Int) -> Cell {
     if column.isNull(row) { return .null }
     func text(_ bytes: [UInt8], _ offsets: [UInt32], _ at: Int) -> Cell {
       .text(String(decoding: bytes[Int(offsets[at])..<Int(offsets[at + 1])], as: UTF8.self))

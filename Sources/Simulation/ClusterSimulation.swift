@@ -1,6 +1,7 @@
 // ClusterSimulation.swift — one seed: the real coordinator, worker and client flows through ingest, rollup and query under faults.
 //
-// Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a reader asks all the time and judges
+// Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a writer inserts into several shards at once
+// (StatementWriter); a reader asks all the time and judges
 // each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
 // rollup are compared with the rows: once warm, once after every machine lost its power. The same seed gives the same event hash.
 import Bytes
@@ -41,7 +42,8 @@ public enum ClusterSimulation {
   public static func run(seed: UInt64, coordinators: Int? = nil, limit: Duration = .seconds(1800)) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
     let workload = Workload(world.random.fork("workload"))
-    let ledger = Ledger(workload.sources.flatMap { $0.flatMap { $0 } }.sorted { $0.id < $1.id })
+    let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 }
+    let ledger = Ledger(rows.sorted { $0.id < $1.id })
     let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
     let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn)
     var report = ClusterReport(seed: seed)
@@ -80,6 +82,7 @@ final class ClusterRun: @unchecked Sendable {
   let ledger: Ledger
   let cluster: SimulatedCluster
   private let producers: [SimulatedProcess]
+  private let writer: StatementWriter
   private let office: SimulatedNode
   private let desk: SimulatedNode
   let auditor: SimulatedNode
@@ -95,15 +98,22 @@ final class ClusterRun: @unchecked Sendable {
     desk = world.node("reader", host: "10.0.2.2")
     auditor = world.node("auditor", host: "10.0.2.3")
     let coordinators = cluster.coordinators
-    producers = workload.sources.indices.map { at in
-      let name = "producer-\(at + 1)"
-      let random = world.random.fork(name)
-      return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
-        try await ClusterClient.run(near, name, coordinators) { client in
-          try await ClusterRun.produce(at, client, workload, ledger, random)
-        }
-      }
+    let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
+    self.writer = writer
+    let pace = world.random.fork("writer")
+    let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
+      try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
     }
+    producers =
+      workload.sources.indices.map { at in
+        let name = "producer-\(at + 1)"
+        let random = world.random.fork(name)
+        return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
+          try await ClusterClient.run(near, name, coordinators) { client in
+            try await ClusterRun.produce(at, client, workload, ledger, random)
+          }
+        }
+      } + [writing]
   }
 
   func toTheEnd() async throws {
@@ -135,8 +145,11 @@ final class ClusterRun: @unchecked Sendable {
       }
       world.fabric.heal()
       try await judge("warm")
+      let writer = self.writer
+      try await administer { client in try await writer.delete(client, count: 3) }
       try await judgeEveryCopy()
       for server in cluster.servers { server.fail(.power, pause: .milliseconds(50), operations: 0) }
+      try await administer { client in try await writer.delete(client, count: 2) }
       try await judge("after a power cut")
     }
   }
@@ -151,8 +164,8 @@ final class ClusterRun: @unchecked Sendable {
     let threshold: Int
     switch workload.moment {
     case .before: threshold = 0
-    case .midway: threshold = ledger.rows.count / 2
-    case .after: threshold = ledger.rows.count
+    case .midway: threshold = workload.sourceRows / 2
+    case .after: threshold = workload.sourceRows
     }
     while ledger.known.acknowledged < threshold { try await world.clock.sleep(for: .milliseconds(20)) }
     try await administer { client in
@@ -162,14 +175,16 @@ final class ClusterRun: @unchecked Sendable {
   }
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
-    let ledger = self.ledger
-    let truth = RollupTruth(ledger.rows)
+    let (ledger, writer, sources) = (self.ledger, self.writer, workload.sources)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
+      try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }
+      let rows = sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere
+      let truth = RollupTruth(rows, known: ledger.rows)
       try await client.persist("comparison, \(what)") { try await truth.check(client, ledger, what) }
     }
   }

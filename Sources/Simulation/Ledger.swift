@@ -27,6 +27,7 @@ final class Ledger: Sendable {
     var answers = 0
     var refusals = 0
     var hasRollup = false
+    var deleted: Set<Int64> = []
   }
   /// All rows of the workload by number, from 1.
   let rows: [EventRow]
@@ -72,6 +73,9 @@ final class Ledger: Sendable {
       }
     }
   }
+  /// Rows that a DELETE took, once it was answered.
+  var deleted: Set<Int64> { state.withLock { $0.deleted } }
+  func noteDeleted(_ rows: [EventRow]) { state.withLock { $0.deleted.formUnion(rows.map(\.id)) } }
   func answered() { state.withLock { $0.answers += 1 } }
   func refused() { state.withLock { $0.refusals += 1 } }
   /// Notes that a law was broken.
@@ -93,17 +97,18 @@ final class Ledger: Sendable {
   }
   /// Judges the numbers of the rows that a read found.
   func check(ids: [Int64], tenant: Int64?, since before: Known, _ what: String) {
-    let now = known
+    let (now, deleted) = (known, deleted)
     var found = [Int](repeating: 0, count: rows.count + 1)
     for id in ids {
       guard id >= 1, id <= rows.count else { return violated("\(what): row \(id) was never made") }
       found[Int(id)] += 1
       if !now.isSent[Int(id)] { return violated("\(what): row \(id) was never sent") }
+      if deleted.contains(id) { return violated("\(what): row \(id) was deleted and is there") }
       if found[Int(id)] > 1 { return violated("\(what): row \(id) is there \(found[Int(id)]) times") }
       if let tenant, rows[Int(id) - 1].tenant != tenant { return violated("\(what): row \(id) belongs to another tenant") }
     }
     for row in rows where before.isAcknowledged[Int(row.id)] && (tenant == nil || row.tenant == tenant) {
-      if found[Int(row.id)] == 0 {
+      if found[Int(row.id)] == 0, !deleted.contains(row.id) {
         let lost = rows.count { before.isAcknowledged[Int($0.id)] && found[Int($0.id)] == 0 && (tenant == nil || $0.tenant == tenant) }
         return violated("\(what): acknowledged row \(row.id) of tenant \(row.tenant) is not there (\(lost) such rows)")
       }

@@ -43,6 +43,8 @@ struct Workload: Sendable {
   let moment: RollupMoment
   /// Rows of each producer's chunks.
   let sources: [[[EventRow]]]
+  /// Rows of statements over several tenants.
+  let statements: [[EventRow]]
   /// Chunks that a producer has under way at once.
   let width: Int
   /// Longest pause of a producer between two chunks.
@@ -106,7 +108,28 @@ struct Workload: Sendable {
       sources.append(list)
     }
     self.sources = sources
+    var statements: [[EventRow]] = []
+    for _ in 0..<(20 + random.next(below: 100)) {
+      statements.append(
+        (0...Int(random.next(below: 12))).map { _ in
+          id += 1
+          let offset = Int64(random.next(below: span))
+          return EventRow(
+            id: id,
+            tenant: Int64(random.next(below: tenantCount)),
+            time: random.chance(percent: 5) ? nil : Self.firstDay + offset,
+            user: Int64(random.next(below: users)),
+            item: random.chance(percent: 5) ? nil : "item \(random.next(below: 20))",
+            value: Int64(random.next(below: 1000)) - 50
+          )
+        }
+      )
+    }
+    self.statements = statements
   }
+
+  /// Rows of all producers.
+  var sourceRows: Int { sources.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } } }
 
   /// Makes a worker small enough that a few thousand rows rotate its journal and fill, flush and merge its shards.
   func tune(_ settings: inout WorkerSettings) {

@@ -25,13 +25,17 @@ public enum Compaction {
     for chunk in chunks {
       let range = chunk.rows(through: after)..<max(chunk.rows(through: after), chunk.rows(through: through))
       guard !range.isEmpty else { continue }
-      batches.append(chunk.batch(columns: all, rows: range, types: layout.types))
+      let taken = chunk.batch(columns: all, rows: range, types: layout.types)
+      let rest = chunk.deleted?.part(range)?.rest(of: 0..<range.count)
+      var own: [UInt64] = []
       var start = range.lowerBound
       for border in chunk.borders where Int(border.end) > start {
         let end = min(Int(border.end), range.upperBound)
-        if end > start { positions.append(contentsOf: repeatElement(border.position.rawValue, count: end - start)) }
+        if end > start { own.append(contentsOf: repeatElement(border.position.rawValue, count: end - start)) }
         start = max(start, end)
       }
+      batches.append(rest.map { taken.gather($0) } ?? taken)
+      positions.append(contentsOf: rest.map { $0.map { own[Int($0)] } } ?? own)
     }
     guard let low = positions.first, let high = positions.last else { return nil }
     if layout.isState {
@@ -62,6 +66,7 @@ public enum Compaction {
   public static func merge(
     _ sections: [SegmentSection],
     layout: RelationLayout,
+    deleted: [ObjectIdentifier: RowSet] = [:],
     dropPositions: Bool,
     pruning: TopNPruning = .none,
     floor: Int64? = nil
@@ -73,16 +78,23 @@ public enum Compaction {
     }
     guard let first = sections.first else { return nil }
     let high = sections.reduce(first.summary.high) { max($0, $1.summary.high) }
-    let batches = try sections.map { try rows(of: $0, layout) }
+    let batches = try sections.map { try rows(of: $0, layout, deleted[ObjectIdentifier($0)]) }
     if layout.isState {
       return try states(batches, layout, low: first.summary.low, high: high, pruning: pruning, floor: floor)
     }
     var positions: [UInt64] = []
     if sections.allSatisfy(\.summary.hasPositions) {
       for section in sections {
-        for block in 0..<section.blockCount { positions.append(contentsOf: try section.positions(ofBlock: block) ?? []) }
+        let gone = deleted[ObjectIdentifier(section)]
+        for block in 0..<section.blockCount {
+          let stored = try section.positions(ofBlock: block) ?? []
+          let rows = section.rows(ofBlock: block)
+          let rest = gone?.part(rows)?.rest(of: 0..<rows.count)
+          positions.append(contentsOf: rest.map { $0.map { stored[Int($0)] } } ?? stored)
+        }
       }
     }
+    guard batches.contains(where: { $0.count > 0 }) else { return nil }
     return SectionInput(
       layout: layout,
       rows: Batch.concatenate(batches, types: layout.types),
@@ -114,14 +126,16 @@ public enum Compaction {
     return SectionInput(layout: layout, rows: merged, low: low, high: high, order: .sorted(.unsliced))
   }
   /// All rows of a section, in its order; columns the relation gained later are NULL.
-  private static func rows(of section: SegmentSection, _ layout: RelationLayout) throws -> Batch {
+  private static func rows(of section: SegmentSection, _ layout: RelationLayout, _ deleted: RowSet?) throws -> Batch {
     let stored = Array(0..<min(section.types.count, layout.columns.count))
     var blocks: [Batch] = []
     for block in 0..<section.blockCount {
       let count = section.rows(ofBlock: block).count
       var columns = try section.readBlock(block, columns: stored)
       for column in layout.columns[stored.count...] { columns.append(ColumnVector.nulls(column.type, count: count)) }
-      blocks.append(Batch(count: count, columns: columns))
+      let all = Batch(count: count, columns: columns)
+      let rest = deleted?.part(section.rows(ofBlock: block))?.rest(of: 0..<count)
+      blocks.append(rest.map { all.gather($0) } ?? all)
     }
     return Batch.concatenate(blocks, types: layout.types)
   }

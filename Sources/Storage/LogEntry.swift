@@ -15,9 +15,13 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case epochStart = 1
   /// Rows of one table, as the client sent them.
   case batch = 2
+  /// A part of a statement over several shards, invisible until its Commit.
   case stage = 3
+  /// A statement takes effect; only in its deciding shard.
   case decide = 4
+  /// What a statement staged here is there from this entry on.
   case commit = 5
+  /// What a statement staged here is gone.
   case abort = 6
   /// A delta of a rollup and its new watermark.
   case rollupCommit = 7
@@ -27,6 +31,7 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case layout = 9
   /// Expiry of raw slices, or of buckets below a level's floor.
   case retentionDrop = 10
+  /// Rows that are gone from here on.
   case delete = 11
   case tenantDelete = 12
   /// The tables and rollups of the shard's group from here on.
@@ -40,9 +45,10 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   /// Whether this version writes and understands the kind.
   public var isImplemented: Bool {
     switch self {
-    case .epochStart, .batch, .rollupCommit, .backfillCommit, .layout, .retentionDrop, .schemaBarrier, .keyExpiry, .cut:
+    case .epochStart, .batch, .stage, .decide, .commit, .abort, .delete, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
+      .schemaBarrier, .keyExpiry, .cut:
       true
-    case .stage, .decide, .commit, .abort, .delete, .tenantDelete, .digestProbe: false
+    case .tenantDelete, .digestProbe: false
     }
   }
 }

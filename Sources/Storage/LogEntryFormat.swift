@@ -15,6 +15,8 @@
 //   Drops          := varint count, each u64 file, varint section
 //   SchemaBarrier  := varint count, Table…, varint count, Rollup… (CatalogFormat), by rising id; the version is the header's
 //   KeyExpiry      := i64 through log time
+//   Delete         := Deletion (Deletion.swift)
+// Stage, Decide, Commit and Abort: StatementEntryFormat.swift.
 public import Bytes
 public import Columns
 public import Model
@@ -111,82 +113,6 @@ public struct BackfillCommit: Equatable, Sendable {
   }
 }
 
-/// One section of one segment file of the shard.
-public struct SectionReference: Hashable, Comparable, Sendable {
-  /// Number of the file.
-  public var file: UInt64
-  /// Place of the section in it.
-  public var section: Int
-  /// Names a section.
-  public init(file: UInt64, section: Int) {
-    self.file = file
-    self.section = section
-  }
-  /// By file, then section.
-  public static func < (a: SectionReference, b: SectionReference) -> Bool { (a.file, a.section) < (b.file, b.section) }
-}
-
-/// A segment file as log and manifest name it.
-public struct FileRecord: Equatable, Sendable {
-  /// Number within the shard; never reused.
-  public var number: UInt64
-  /// Size.
-  public var bytes: UInt64
-  /// Content hash.
-  public var hash: Hash128
-  /// What is in it.
-  public var sections: [SectionSummary]
-  /// Makes a record.
-  public init(number: UInt64, bytes: UInt64, hash: Hash128, sections: [SectionSummary]) {
-    self.number = number
-    self.bytes = bytes
-    self.hash = hash
-    self.sections = sections
-  }
-}
-
-/// Files that take the place of log rows or of sections.
-public struct LayoutChange: Equatable, Sendable {
-  /// Where the files' rows come from.
-  public enum Source: Equatable, Sendable {
-    /// All rows above one position up to and including another.
-    case log(after: LogPosition, through: LogPosition)
-    /// The dropped sections; states below the floor were left out.
-    case sections(floor: Int64?)
-  }
-  /// Source.
-  public var source: Source
-  /// TopN states of buckets that ended at or before this time (microseconds) were cut to their counters, others to three times as many.
-  public var settledBefore: Int64
-  /// New files.
-  public var files: [FileRecord]
-  /// Sections that they replace.
-  public var drops: [SectionReference]
-  /// Makes a change.
-  public init(source: Source, settledBefore: Int64, files: [FileRecord], drops: [SectionReference]) {
-    self.source = source
-    self.settledBefore = settledBefore
-    self.files = files
-    self.drops = drops
-  }
-}
-
-/// Expiry: of raw sections, or of a level below a new floor.
-public struct RetentionDrop: Equatable, Sendable {
-  /// Raw table, or a rollup's level.
-  public var relation: TableID
-  /// In units of the time column. Raw: everything dropped is older. Level: its new floor.
-  public var before: Int64
-  /// Sections that go; all their rows are older than `before`.
-  public var drops: [SectionReference]
-  /// Makes a drop.
-  public init(relation: TableID, before: Int64, drops: [SectionReference]) {
-    self.relation = relation
-    self.before = before
-    self.drops = drops
-  }
-}
-
 /// An entry's content by kind.
 public enum EntryBody: Sendable {
   /// The node that begins the epoch.
@@ -201,6 +127,16 @@ public enum EntryBody: Sendable {
   case schemaBarrier(ShardSchema)
   /// Sessions whose last batch has this or an earlier log time are forgotten.
   case keyExpiry(through: Int64)
+  /// A part of a statement, invisible until its Commit.
+  case stage(Stage)
+  /// The statement takes effect; only in the log of its deciding shard.
+  case decide(Decide)
+  /// What the statement staged here is there from this position on.
+  case commit(StatementID)
+  /// What the statement staged here is gone.
+  case abort(Abort)
+  /// Rows that are gone from here on.
+  case delete(Deletion)
 
   /// The entry's kind.
   public var kind: EntryKind {
@@ -213,6 +149,11 @@ public enum EntryBody: Sendable {
     case .retentionDrop: .retentionDrop
     case .schemaBarrier: .schemaBarrier
     case .keyExpiry: .keyExpiry
+    case .stage: .stage
+    case .decide: .decide
+    case .commit: .commit
+    case .abort: .abort
+    case .delete: .delete
     }
   }
 }
@@ -230,22 +171,8 @@ public enum LogEntryFormat {
     switch body {
     case .epochStart(let node): out.u64(node.rawValue)
     case .batch(let record, let encoded):
-      out.u64(record.table.rawValue)
-      out.count(record.rows)
-      out.hash(record.contentHash)
-      out.bool(record.key != nil)
-      if let key = record.key {
-        out.u64(key.session.rawValue)
-        out.u64(key.sequence)
-        out.u64(key.doneBelow)
-      }
-      let head = out.snapshot()
-      return [UInt8](unsafeUninitializedCapacity: head.count + encoded.count) { target, written in
-        let raw = UnsafeMutableRawBufferPointer(target)
-        raw.copyBytes(from: head)
-        UnsafeMutableRawBufferPointer(rebasing: raw[head.count...]).copyBytes(from: encoded)
-        written = head.count + encoded.count
-      }
+      encode(record, into: &out)
+      return joined(out.snapshot(), encoded)
     case .rollupCommit(let delta):
       out.u64(delta.rollup.rawValue)
       out.u64(delta.from.rawValue)
@@ -279,8 +206,33 @@ public enum LogEntryFormat {
       encode(drops: drop.drops, into: &out)
     case .schemaBarrier(let schema): encode(schema, into: &out)
     case .keyExpiry(let through): out.i64(through)
+    case .stage(let stage): return encode(stage)
+    case .decide(let decide): encode(decide, into: &out)
+    case .commit(let statement): encode(statement, into: &out)
+    case .abort(let abort): encode(abort, into: &out)
+    case .delete(let deletion): deletion.encode(into: &out)
     }
     return out.finish()
+  }
+  /// A head and rows in one buffer: rows are copied once.
+  static func joined(_ head: [UInt8], _ rows: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: head.count + rows.count) { target, written in
+      let raw = UnsafeMutableRawBufferPointer(target)
+      raw.copyBytes(from: head)
+      UnsafeMutableRawBufferPointer(rebasing: raw[head.count...]).copyBytes(from: rows)
+      written = head.count + rows.count
+    }
+  }
+  static func encode(_ record: BatchRecord, into out: inout ByteWriter) {
+    out.u64(record.table.rawValue)
+    out.count(record.rows)
+    out.hash(record.contentHash)
+    out.bool(record.key != nil)
+    if let key = record.key {
+      out.u64(key.session.rawValue)
+      out.u64(key.sequence)
+      out.u64(key.doneBelow)
+    }
   }
   private static func encodedCapacity(_ body: EntryBody) -> Int {
     switch body {
@@ -376,7 +328,12 @@ public enum LogEntryFormat {
         )
       case .schemaBarrier: body = .schemaBarrier(try decodeSchema(&reader, version: entry.catalogVersion))
       case .keyExpiry: body = .keyExpiry(through: try reader.i64())
-      case .stage, .decide, .commit, .abort, .delete, .tenantDelete, .digestProbe, .cut:
+      case .stage: body = .stage(try decodeStage(&reader))
+      case .decide: body = .decide(try decodeDecide(&reader))
+      case .commit: body = .commit(try decodeStatement(&reader))
+      case .abort: body = .abort(try decodeAbort(&reader))
+      case .delete: body = .delete(try Deletion.decode(&reader))
+      case .tenantDelete, .digestProbe, .cut:
         throw DecodingFailure(.unknown, at: 0, "log entry kind \(entry.kind) (\(entry.kind.rawValue)) is reserved")
       }
       try reader.expectEnd()

@@ -62,6 +62,8 @@ public struct MemChunk: Sendable {
   let stored: [Stored]
   let borderBuffer: RowBuffer<RowBorder>
   let borderRange: Range<Int>
+  /// Deleted rows, counted from the chunk's first.
+  var deleted: RowSet?
   /// Number of rows.
   public let count: Int
   /// Position of the first row.

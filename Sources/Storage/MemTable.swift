@@ -18,6 +18,8 @@ public final class MemTable {
   private var sealed: [MemChunk] = []
   private var sealedBytes: [Int] = []
   private var open: ChunkBuilder?
+  /// Deleted rows, numbered from the first row.
+  private var deleted = RowSet()
   /// Bytes the rows take, for the memory budget.
   public private(set) var bytes = 0
   /// Number of rows.
@@ -69,12 +71,25 @@ public final class MemTable {
   /// The rows so far, in log order; unaffected by what happens to the memtable later.
   public func snapshot() -> [MemChunk] {
     if let builder = open, builder.count >= Self.snapshotSealRows { seal() }
-    guard let builder = open else { return sealed }
-    return sealed + [builder.chunk()]
+    var chunks = sealed
+    if let builder = open { chunks.append(builder.chunk()) }
+    guard !deleted.isEmpty else { return chunks }
+    var first = 0
+    for at in chunks.indices {
+      chunks[at].deleted = deleted.part(first..<first + chunks[at].count)
+      first += chunks[at].count
+    }
+    return chunks
+  }
+  /// Hides rows, numbered from the first row in memory.
+  func delete(_ rows: RowSet) {
+    if let last = rows.ranges.last { invariant(last.upperBound <= self.rows, "deleted rows up to \(last.upperBound) of \(self.rows)") }
+    deleted.formUnion(rows)
   }
   /// Forgets the rows at or below `position`, after they became durable elsewhere.
   public func cut(upTo position: LogPosition) {
     if let low = open?.low, low <= position { seal() }
+    let before = rows
     var kept: [MemChunk] = []
     var keptBytes: [Int] = []
     for (chunk, size) in zip(sealed, sealedBytes) {
@@ -89,6 +104,10 @@ public final class MemTable {
       }
     }
     (sealed, sealedBytes) = (kept, keptBytes)
+    // Deleted rows were at or below `position`: no deletion comes between what a flush takes and its entry.
+    let gone = deleted.ranges.last.map { $0.upperBound <= before - rows } ?? true
+    invariant(gone, "deleted rows above a cut")
+    deleted = RowSet()
   }
   /// Forgets everything.
   public func removeAll() {

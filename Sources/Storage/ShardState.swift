@@ -61,10 +61,14 @@ public struct ShardState: Equatable, Sendable {
   public internal(set) var schema = ShardSchema()
   /// Keys that took effect.
   public internal(set) var dedup = DedupTable()
+  /// Statements over several shards.
+  public internal(set) var statements = StatementTable()
   /// By rollup.
   public internal(set) var rollups: [TableID: RollupState] = [:]
   /// Rows ever logged, by raw table.
   public internal(set) var rowsLogged: [TableID: UInt64] = [:]
+  /// Deleted rows of live sections, by table.
+  var deleted: [TableID: [SectionReference: RowSet]] = [:]
   /// By raw table or level.
   var retention: [TableID: RetentionState] = [:]
   /// Number of the next segment file.
@@ -106,10 +110,10 @@ public struct ShardState: Equatable, Sendable {
         )
       }
     case .batch(let record, _):
-      guard schema.table(record.table) != nil else {
-        throw TallyError(.staleCatalog, "table \(record.table) is not in this shard's schema (version \(schema.version))")
-      }
+      try requireTable(record.table)
+    case .layout: try requireFilesToChange()
     case .retentionDrop(let drop):
+      try requireFilesToChange()
       if let known = retention[drop.relation], drop.before < known.before {
         throw TallyError(.internalError, "expiry of relation \(drop.relation) moves backwards")
       }
@@ -117,7 +121,33 @@ public struct ShardState: Equatable, Sendable {
       guard schema.version >= self.schema.version else {
         throw TallyError(.staleCatalog, "the shard has schema version \(self.schema.version), not \(schema.version)")
       }
-    case .epochStart, .layout, .keyExpiry: break
+    case .stage(let stage):
+      try statements.check(body)
+      switch stage.content {
+      case .nothing: break
+      case .rows(let record, _): try requireTable(record.table)
+      case .deletion(let deletion): try check(deletion)
+      }
+    case .delete(let deletion): try check(deletion)
+    case .decide, .commit, .abort: try statements.check(body)
+    case .epochStart, .keyExpiry: break
+    }
+  }
+  private func check(_ deletion: Deletion) throws(TallyError) {
+    try requireTable(deletion.table)
+    for rollup in schema.rollups(of: deletion.table) {
+      guard let state = rollups[rollup.id], state.isBackfilled, state.watermark >= deletion.through else {
+        throw TallyError(.unavailable, "rollup \(rollup.name) has not taken in the rows that shall be deleted")
+      }
+    }
+  }
+  /// What a deletion names are places in files, which stay as they are until it is applied.
+  private func requireFilesToChange() throws(TallyError) {
+    if statements.hasDeletions { throw TallyError(.unavailable, "rows of the shard's files are being deleted") }
+  }
+  private func requireTable(_ table: TableID) throws(TallyError) {
+    guard schema.table(table) != nil else {
+      throw TallyError(.staleCatalog, "table \(table) is not in this shard's schema (version \(schema.version))")
     }
   }
   private static func gone(_ rollup: TableID) -> TallyError {
@@ -155,12 +185,41 @@ public struct ShardState: Equatable, Sendable {
     case .layout(let change):
       for file in change.files { nextFile = max(nextFile, file.number + 1) }
       if case .log(_, let through) = change.source { flushedThrough = max(flushedThrough, through) }
+      forgetDeleted(change.drops)
     case .retentionDrop(let drop):
+      forgetDeleted(drop.drops)
       retention[drop.relation] = RetentionState(before: drop.before, logTime: entry.logTime)
       if let (rollup, level) = schema.level(drop.relation) { rollups[rollup.id]?.floors[level] = drop.before }
     case .schemaBarrier(let schema): adopt(schema)
-    case .keyExpiry(let through): dedup.expire(through: through)
+    case .keyExpiry(let through):
+      dedup.expire(through: through)
+      statements.expire(through: through)
+    case .stage(let stage): statements.stage(stage, entry)
+    case .delete(let deletion): hide(deletion)
+    case .decide(let decide): statements.decide(decide, entry)
+    case .commit(let statement): takeEffect(statements.end(statement, isCommitted: true, entry), entry)
+    case .abort(let abort): statements.end(abort.statement, isCommitted: false, doneBelow: abort.doneBelow, entry)
     }
+  }
+  /// A statement's rows are there from its Commit entry on, and so are their keys.
+  private mutating func takeEffect(_ statement: OpenStatement?, _ commit: EntryMark) {
+    for piece in statement?.pieces ?? [] {
+      if case .deletion(let deletion) = piece.stage.content { hide(deletion) }
+      // Without its table, which was dropped meanwhile, there is nothing to add to.
+      guard case .rows(let record, _) = piece.stage.content, schema.table(record.table) != nil else { continue }
+      rowsLogged[record.table, default: 0] += UInt64(record.rows)
+      if let key = record.key {
+        dedup.record(key, contentHash: record.contentHash, at: commit.position, logTime: commit.logTime)
+      }
+    }
+  }
+  private mutating func hide(_ deletion: Deletion) {
+    if schema.table(deletion.table) == nil { return }
+    for (reference, rows) in deletion.sections { deleted[deletion.table, default: [:]][reference, default: RowSet()].formUnion(rows) }
+  }
+  private mutating func forgetDeleted(_ drops: [SectionReference]) {
+    for table in deleted.keys { for drop in drops { deleted[table]?[drop] = nil } }
+    deleted = deleted.filter { !$0.value.isEmpty }
   }
   private mutating func adopt(_ schema: ShardSchema) {
     self.schema = schema
@@ -180,5 +239,6 @@ public struct ShardState: Equatable, Sendable {
     let relations = Set(schema.layouts.map(\.id))
     rowsLogged = rowsLogged.filter { tables.contains($0.key) }
     retention = retention.filter { relations.contains($0.key) }
+    deleted = deleted.filter { tables.contains($0.key) }
   }
 }

@@ -1,15 +1,17 @@
 // ShardStateFormat.swift — bytes of a shard's state: the checkpoint in its manifest.
 //
-//   u8 version (1) · u64 position · u64 epoch · chain · i64 log time · u64 catalog version · schema (as in SchemaBarrier)
-//   · dedup table (DedupTable.swift) · varint count, rollups by rising id: u64 id, u64 watermark, u64 cut, i64 covered from,
+//   u8 version (2; 1 ends before the statements) · u64 position · u64 epoch · chain · i64 log time · u64 catalog version · schema (as in
+//   SchemaBarrier) · dedup table (DedupTable.swift) · varint count, rollups by rising id: u64 id, u64 watermark, u64 cut, i64 covered
+//   from,
 //     varint count, i64 floor…, u64 rows consumed, u64 rows failed
 //   · varint count, tables by rising id: u64 id, u64 rows logged · varint count, relations by rising id: u64 id, i64 before,
-//     i64 log time · u64 next file · u64 flushed through
+//     i64 log time · u64 next file · u64 flushed through · statements (StatementTable.swift)
+//   · varint count, tables by rising id: u64 id, deleted rows of sections (Deletion.swift)
 package import Bytes
 import Model
 
 package enum ShardStateFormat {
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
 
   package static func encode(_ state: ShardState, into out: inout ByteWriter) {
     out.u8(version)
@@ -44,10 +46,16 @@ package enum ShardStateFormat {
     }
     out.u64(state.nextFile)
     out.u64(state.flushedThrough.rawValue)
+    state.statements.encode(into: &out)
+    out.count(state.deleted.count)
+    for (table, sections) in state.deleted.sorted(by: { $0.key < $1.key }) {
+      out.u64(table.rawValue)
+      Deletion.encode(sections.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, into: &out)
+    }
   }
   package static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardState {
     let found = try reader.u8()
-    guard found == version else { throw DecodingFailure(.unknown, at: reader.position - 1, "shard state version \(found)") }
+    guard (1...version).contains(found) else { throw DecodingFailure(.unknown, at: reader.position - 1, "shard state version \(found)") }
     var state = ShardState()
     state.position = LogPosition(try reader.u64())
     state.epoch = Epoch(try reader.u64())
@@ -78,6 +86,13 @@ package enum ShardStateFormat {
     }
     state.nextFile = try reader.u64()
     state.flushedThrough = LogPosition(try reader.u64())
+    if found >= 2 {
+      state.statements = try StatementTable.decode(&reader)
+      for _ in 0..<(try reader.count(max: LogEntryFormat.relationsMax, "tables with deleted rows")) {
+        let table = TableID(try reader.u64())
+        for (reference, rows) in try Deletion.decodeSections(&reader) { state.deleted[table, default: [:]][reference] = rows }
+      }
+    }
     return state
   }
 }

@@ -59,6 +59,7 @@ extension ShardStore {
   func apply(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws {
     try change(entry, body, rows)
     steps.append((EntryMark(entry), body.withoutRuns))
+    if case .stage(let stage) = body { stepBytes += stage.content.bytes }
     if case .layout(let change) = body, case .log(_, let through) = change.source { moveCheckpoint(to: through) }
   }
   private func change(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws {
@@ -96,7 +97,12 @@ extension ShardStore {
     case .schemaBarrier:
       try applied.advance(entry, body)
       adoptSchema()
-    case .epochStart, .keyExpiry: try applied.advance(entry, body)
+    case .commit(let statement): try apply(entry, commit: statement, rows)
+    case .delete(let deletion):
+      try checkNamed(deletion, entry)
+      try applied.advance(entry, body)
+      hide(deletion)
+    case .epochStart, .keyExpiry, .stage, .decide, .abort: try applied.advance(entry, body)
     }
   }
   private func apply(
@@ -163,6 +169,7 @@ extension ShardStore {
     var done = 0
     while done < steps.count, steps[done].mark.position <= through {
       if steps[done].mark.position > state.position { state.step(steps[done].mark, steps[done].body) }
+      if case .stage(let stage) = steps[done].body { stepBytes -= stage.content.bytes }
       done += 1
     }
     invariant(state.position == through, "no steps from \(state.position) to \(through) of shard \(shard)")

@@ -100,6 +100,7 @@ extension ShardStore {
         layout: relation.layout,
         references: inputs.map(\.reference),
         sections: inputs.map(\.section),
+        deleted: deletedRows(inputs, of: relation.layout.id),
         dropPositions: !first.hasPositions,
         floor: floor,
         settledBefore: change.settledBefore

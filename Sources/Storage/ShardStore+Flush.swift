@@ -86,11 +86,13 @@ extension ShardStore {
   public func flush(_ log: any ShardLog, compute: any Compute) async throws -> Bool {
     guard beginLayoutChange() else { return false }
     defer { endLayoutChange() }
+    if isDeleting { return false }
     guard let plan = planFlush() else {
       // No row is in memory, so the state as it is now is what the files hold.
       if applied.position == releasable { return false }
       checkpoint = applied
       steps = []
+      stepBytes = 0
       try await persist(log.journal)
       return true
     }

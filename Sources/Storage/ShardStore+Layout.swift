@@ -12,6 +12,7 @@ public struct MergePlan: Sendable {
   let layout: RelationLayout
   let references: [SectionReference]
   let sections: [SegmentSection]
+  let deleted: [ObjectIdentifier: RowSet]
   let dropPositions: Bool
   let floor: Int64?
   let settledBefore: Int64
@@ -24,6 +25,7 @@ public struct MergePlan: Sendable {
         try Compaction.merge(
           sections,
           layout: layout,
+          deleted: deleted,
           dropPositions: dropPositions,
           pruning: layout.pruning(settledBefore: settledBefore),
           floor: floor
@@ -40,6 +42,7 @@ extension ShardStore {
 
   /// The most useful merge; nil when none is due. `fully` merges whatever has two sections.
   public func planMerge(fully: Bool = false) -> MergePlan? {
+    if isDeleting { return nil }
     var best: MergePlan?
     var bestCount = fully ? 1 : Self.mergeFanIn - 1
     for relation in relations.values.sorted(by: { $0.layout.id < $1.layout.id }) {
@@ -59,13 +62,16 @@ extension ShardStore {
           bytes += $0.section.summary.bytes
           return bytes <= Self.mergeBytesMax
         }.sorted { $0.reference < $1.reference }
-        guard taken.count > bestCount else { continue }
-        bestCount = taken.count
+        // One that lost much of its rows is written anew even alone.
+        let hasHollow = best == nil && taken.contains { isHollow($0.reference, $0.section.summary) }
+        guard taken.count > bestCount || hasHollow else { continue }
+        bestCount = max(bestCount, taken.count)
         best = MergePlan(
           identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile),
           layout: relation.layout,
           references: taken.map(\.reference),
           sections: taken.map(\.section),
+          deleted: deletedRows(taken, of: relation.layout.id),
           dropPositions: key.side != Self.undecided,
           floor: floor(of: relation.layout),
           settledBefore: applied.logTime - RelationLayout.settlingTime
@@ -73,6 +79,20 @@ extension ShardStore {
       }
     }
     return best
+  }
+  /// Whether a third of a section's rows are deleted.
+  private func isHollow(_ reference: SectionReference, _ summary: SectionSummary) -> Bool {
+    applied.deleted[summary.relation]?[reference].map { $0.count * 3 >= summary.rows } ?? false
+  }
+  /// Deleted rows of a table's sections, as readers and merges need them.
+  func deletedRows(
+    _ sections: [(reference: SectionReference, section: SegmentSection)],
+    of table: TableID
+  ) -> [ObjectIdentifier: RowSet] {
+    guard let known = applied.deleted[table] else { return [:] }
+    var deleted: [ObjectIdentifier: RowSet] = [:]
+    for (reference, section) in sections { deleted[ObjectIdentifier(section)] = known[reference] }
+    return deleted
   }
   private struct MergeClass: Hashable, Comparable {
     var slice: DaySlice

@@ -25,6 +25,8 @@ public enum PreparedRows: Sendable {
   case rows(Batch)
   /// Runs of a RollupCommit or BackfillCommit, by level.
   case states([[Batch]])
+  /// What a Commit brings: the rows of each of its statement's Stages, by ordinal; nil for those without rows or table.
+  case staged([Batch?])
 }
 
 extension ShardStore {
@@ -69,26 +71,33 @@ extension ShardStore {
     encoded: [UInt8],
     rows: Batch? = nil
   ) throws(TallyError) -> BatchAdmission {
-    if let key = record.key {
-      switch head.dedup.check(key, contentHash: record.contentHash) {
-      case .new: break
-      case .duplicate(let position): return .duplicate(position)
-      case .conflict:
-        throw TallyError(
-          .keyConflict,
-          "batch \(key.sequence) of session \(key.session) was sent before with other content",
-          hint: "Use a new key for new content."
-        )
-      case .expired:
-        throw TallyError(
-          .keyExpired,
-          "batch \(key.sequence) of session \(key.session) is too old to tell whether it took effect"
-        )
-      }
-    }
+    if let position = try duplicate(record) { return .duplicate(position == LogPosition(0) ? nil : position) }
     return .appended(
       try append(.batch(record, encoded: encoded), epoch: head.epoch, rows: rows.map { .rows($0) } ?? .none)
     )
+  }
+  /// Checks a key against the head of the log: nil when the batch is new or has none, 0 when it took effect at a place no longer known.
+  /// Throws KeyConflict and KeyExpired; Unavailable while an open statement other than `statement` holds the key.
+  func duplicate(_ record: BatchRecord, in statement: StatementID? = nil) throws(TallyError) -> LogPosition? {
+    guard let key = record.key else { return nil }
+    if let holder = head.statements.holder(of: key), holder != statement {
+      throw TallyError(.unavailable, "batch \(key.sequence) of session \(key.session) waits for statement \(holder), which is not decided")
+    }
+    switch head.dedup.check(key, contentHash: record.contentHash) {
+    case .new: return nil
+    case .duplicate(let position): return position ?? LogPosition(0)
+    case .conflict:
+      throw TallyError(
+        .keyConflict,
+        "batch \(key.sequence) of session \(key.session) was sent before with other content",
+        hint: "Use a new key for new content."
+      )
+    case .expired:
+      throw TallyError(
+        .keyExpired,
+        "batch \(key.sequence) of session \(key.session) is too old to tell whether it took effect"
+      )
+    }
   }
   private func append(_ body: EntryBody, epoch: Epoch, rows: PreparedRows) throws(TallyError) -> LogEntry {
     guard epoch.rawValue > 0 else {

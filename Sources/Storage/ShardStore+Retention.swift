@@ -20,6 +20,7 @@ extension ShardStore {
   public func expire(_ log: any ShardLog) async throws -> [RetentionDrop] {
     guard beginLayoutChange() else { return [] }
     defer { endLayoutChange() }
+    if isDeleting { return [] }
     let due = retentionDue()
     for drop in due { _ = try await log.write(.retentionDrop(drop)) }
     if !due.isEmpty { try await persist(log.journal) }

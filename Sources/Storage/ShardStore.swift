@@ -1,6 +1,6 @@
 // ShardStore.swift — one replica of a shard on one node: its log's head, its applied state, memtables, files and manifest.
 //
-// Confined to one actor (the worker's). Aspects: +Log (append, accept, cut, commit), +Apply (what entries do), +Flush, +Layout
+// Confined to one actor (the worker's). Aspects: +Log (append, accept, cut, commit), +Apply (what entries do), +Statements, +Flush, +Layout
 // (merging sections, installing files, manifest edits), +Files (files of other replicas' entries), +Retention, Recovery.swift.
 // Reads go through snapshots, which are Sendable and live as long as somebody holds them: files may be unlinked meanwhile.
 //
@@ -62,6 +62,8 @@ public final class ShardStore {
   var checkpoint: ShardState?
   /// Entries applied since, without rows and runs: they give the state at any position a Layout entry names.
   var steps: [(mark: EntryMark, body: EntryBody)] = []
+  /// What the Stages among them keep in memory.
+  var stepBytes = 0
   /// One flow at a time changes the files.
   var isChangingLayout = false
   var layoutWaiters: [Promise<Void>] = []
@@ -115,13 +117,17 @@ public final class ShardStore {
       layout: relation.layout,
       position: applied.position,
       chunks: relation.memtable.snapshot(),
-      sections: relation.sections.map(\.section)
+      sections: relation.sections.map(\.section),
+      deleted: deletedRows(relation.sections, of: relation.layout.id)
     )
   }
   /// How far a rollup has come, as readers see it.
   public func rollupState(_ rollup: TableID) -> RollupState? { applied.rollups[rollup] }
   /// Bytes of rows in memory, and of what the next checkpoint is made from.
-  public var memtableBytes: Int { relations.values.reduce(0) { $0 + $1.memtable.bytes } + steps.count * Self.stepBytes }
+  public var memtableBytes: Int {
+    // Open statements' rows are mostly those of the steps: the same memory.
+    relations.values.reduce(0) { $0 + $1.memtable.bytes } + steps.count * Self.stepBytes + max(stepBytes, applied.statements.openBytes)
+  }
   /// About what an entry costs until a flush.
   static let stepBytes = 224
   /// Rows in memory.

@@ -45,6 +45,8 @@ public struct TableSnapshot: Sendable {
   public var chunks: [MemChunk]
   /// Rows in files.
   public var sections: [SegmentSection]
+  /// Deleted rows of sections; those in memory are noted in their chunks.
+  var deleted: [ObjectIdentifier: RowSet] = [:]
   /// Makes a snapshot.
   public init(layout: RelationLayout, position: LogPosition, chunks: [MemChunk], sections: [SegmentSection]) {
     self.layout = layout
@@ -52,7 +54,17 @@ public struct TableSnapshot: Sendable {
     self.chunks = chunks
     self.sections = sections
   }
-  /// Number of rows at or below the position, without reading any; an upper bound while files reach above it.
+  init(
+    layout: RelationLayout,
+    position: LogPosition,
+    chunks: [MemChunk],
+    sections: [SegmentSection],
+    deleted: [ObjectIdentifier: RowSet]
+  ) {
+    self.init(layout: layout, position: position, chunks: chunks, sections: sections)
+    self.deleted = deleted
+  }
+  /// Number of rows at or below the position, without reading any; an upper bound while files reach above it or rows are deleted.
   public var rowCount: Int {
     sections.reduce(0) { $0 + $1.summary.rows } + chunks.reduce(0) { $0 + $1.rows(through: position) }
   }
@@ -122,7 +134,7 @@ public struct TableSnapshot: Sendable {
       morselRows: max(1, morselRows)
     )
     switch unit {
-    case .blocks(let section, let range): try scan.read(section, range, body)
+    case .blocks(let section, let range): try scan.read(section, range, deleted: deleted[ObjectIdentifier(section)], body)
     case .chunk(let chunk): try scan.read(chunk, body)
     }
     return scan.counts

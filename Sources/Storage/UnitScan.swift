@@ -38,16 +38,20 @@ struct UnitScan {
     var start = range.lowerBound
     while start < range.upperBound {
       let end = min(start + morselRows, range.upperBound)
-      counts.rowsRead += end - start
-      counts.bytes += (end - start) * columns.count * 8
-      try body(chunk.batch(columns: columns, rows: start..<end, types: layout.types))
+      let batch = chunk.batch(columns: columns, rows: start..<end, types: layout.types)
+      let rest = chunk.deleted?.part(start..<end)?.rest(of: 0..<end - start)
       start = end
+      if let rest, rest.isEmpty { continue }
+      let kept = rest.map { batch.gather($0) } ?? batch
+      counts.rowsRead += kept.count
+      counts.bytes += kept.count * columns.count * 8
+      try body(kept)
     }
   }
 
   // MARK: Files
 
-  mutating func read(_ section: SegmentSection, _ blocks: Range<Int>, _ body: (Batch) throws -> Void) throws {
+  mutating func read(_ section: SegmentSection, _ blocks: Range<Int>, deleted: RowSet?, _ body: (Batch) throws -> Void) throws {
     let summary = section.summary
     let cuts = summary.low <= after || summary.high > through
     if summary.high <= after || summary.low > through {
@@ -68,7 +72,7 @@ struct UnitScan {
         counts.blocksSkipped += 1
         continue
       }
-      try read(section, block, cutting: cuts, body)
+      try read(section, block, cutting: cuts, deleted: deleted?.part(section.rows(ofBlock: block)), body)
     }
   }
   /// Blocks that conditions on the first sort key leave, by binary search.
@@ -87,6 +91,7 @@ struct UnitScan {
     _ section: SegmentSection,
     _ block: Int,
     cutting: Bool,
+    deleted: RowSet?,
     _ body: (Batch) throws -> Void
   ) throws {
     let all = 0..<section.rows(ofBlock: block).count
@@ -113,6 +118,15 @@ struct UnitScan {
     if cutting, let positions = try section.positions(ofBlock: block) {
       let kept = range.filter { positions[$0] > after.rawValue && positions[$0] <= through.rawValue }
       if kept.count < range.count { picked = kept.map { UInt32($0) } }
+    }
+    if let deleted, deleted.part(range) != nil {
+      let left = deleted.rest(of: range)
+      if let before = picked {
+        let alive = Set(left)
+        picked = before.filter { alive.contains($0) }
+      } else {
+        picked = left
+      }
     }
     if let picked, picked.isEmpty { return }
     var vectors: [ColumnVector] = []

@@ -24,6 +24,8 @@ public struct FileLoad: Sendable {
   public var source: String?
   /// Load anew although a source of that name was loaded before.
   public var again = false
+  /// The file is one statement: stored whole or not at all.
+  public var isAtomic = false
   /// Absolute path of a file for wrong rows; it is written anew.
   ///
   /// Nil: the first wrong row ends the load.
@@ -44,6 +46,7 @@ public struct FileLoad: Sendable {
     request.format = CSVFormat(delimiter: delimiter, nullText: Array(nullText.utf8))
     request.source = source ?? file
     request.again = again
+    request.isAtomic = isAtomic
     if let rejectFile { request.rejectPath = try Self.belowRoot(rejectFile) }
     request.producer.patience = patience
     return request

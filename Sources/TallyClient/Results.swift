@@ -82,6 +82,7 @@ public enum ListKind: Sendable, CaseIterable {
   case tables
   case rollups
   case status
+  case statements
   var requested: ListRequest.Kind {
     switch self {
     case .nodes: .nodes
@@ -89,6 +90,7 @@ public enum ListKind: Sendable, CaseIterable {
     case .tables: .tables
     case .rollups: .rollups
     case .status: .status
+    case .statements: .statements
     }
   }
 }

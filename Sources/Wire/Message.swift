@@ -12,6 +12,7 @@
 //                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
+//                stageRows, deleteRows → staged · decideStatement, endStatement, askStatement → statementAnswer
 
 public import Bytes
 import Model
@@ -68,6 +69,13 @@ public enum Message: Sendable, Equatable {
   case joinedGroup(JoinedGroup)
   case readIndex(ReadIndex)
   case readIndexReply(ReadIndexReply)
+  case stageRows(StageRows)
+  case staged(Staged)
+  case decideStatement(DecideStatement)
+  case endStatement(EndStatement)
+  case askStatement(AskStatement)
+  case statementAnswer(StatementAnswer)
+  case deleteRows(DeleteRows)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -107,6 +115,13 @@ public enum Message: Sendable, Equatable {
     case .joinedGroup: 42
     case .readIndex: 43
     case .readIndexReply: 44
+    case .stageRows: 48
+    case .staged: 49
+    case .decideStatement: 50
+    case .endStatement: 51
+    case .askStatement: 52
+    case .statementAnswer: 53
+    case .deleteRows: 54
     }
   }
   /// What it carries.
@@ -147,6 +162,13 @@ public enum Message: Sendable, Equatable {
     case .joinedGroup(let content): content
     case .readIndex(let content): content
     case .readIndexReply(let content): content
+    case .stageRows(let content): content
+    case .staged(let content): content
+    case .decideStatement(let content): content
+    case .endStatement(let content): content
+    case .askStatement(let content): content
+    case .statementAnswer(let content): content
+    case .deleteRows(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -154,7 +176,7 @@ public enum Message: Sendable, Equatable {
   /// Whether carrying it out may change something: then a lost connection leaves its outcome unknown.
   public var mayChangeState: Bool {
     switch self {
-    case .register, .query, .openProducer, .ingest: true
+    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement: true
     default: false
     }
   }
@@ -239,6 +261,13 @@ public enum MessageFormat {
     case 42: message = .joinedGroup(try JoinedGroup.decode(&reader, body: body))
     case 43: message = .readIndex(try ReadIndex.decode(&reader, body: body))
     case 44: message = .readIndexReply(try ReadIndexReply.decode(&reader, body: body))
+    case 48: message = .stageRows(try StageRows.decode(&reader, body: body))
+    case 49: message = .staged(try Staged.decode(&reader, body: body))
+    case 50: message = .decideStatement(try DecideStatement.decode(&reader, body: body))
+    case 51: message = .endStatement(try EndStatement.decode(&reader, body: body))
+    case 52: message = .askStatement(try AskStatement.decode(&reader, body: body))
+    case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
+    case 54: message = .deleteRows(try DeleteRows.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -257,6 +257,7 @@ public struct ListRequest: MessageContent {
     case tables = 3
     case rollups = 4
     case status = 5
+    case statements = 6
   }
   /// Which list.
   public var kind: Kind

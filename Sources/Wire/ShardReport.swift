@@ -22,7 +22,8 @@ public struct RollupProgress: Sendable, Equatable {
 
 /// How a shard is.
 ///
-/// Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress.
+/// Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress · string damage ·
+/// list of StatementReport.
 public struct ShardReport: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -42,6 +43,8 @@ public struct ShardReport: Sendable, Equatable {
   public var rollups: [RollupProgress]
   /// What is broken in its files; empty = nothing known.
   public var damage: String
+  /// Statements over several shards that have not ended here.
+  public var statements: [StatementReport] = []
   /// Makes a report.
   public init(
     shard: ShardID,
@@ -81,11 +84,12 @@ public struct ShardReport: Sendable, Equatable {
         out.varint(rollup.lagMicroseconds)
       }
       out.string(report.damage)
+      StatementReport.encode(report.statements, into: &out)
     }
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
     try reader.list(max: shardListMax, "shard reports") { reader throws(DecodingFailure) in
-      ShardReport(
+      var report = ShardReport(
         shard: try reader.id(),
         epoch: try reader.id(),
         last: try reader.id(),
@@ -102,6 +106,8 @@ public struct ShardReport: Sendable, Equatable {
         },
         damage: try reader.string()
       )
+      report.statements = try StatementReport.decode(&reader)
+      return report
     }
   }
 }

@@ -77,7 +77,7 @@ extension Worker {
         ("bytes", String(store.fileBytes)),
         ("after", "\(surroundings.clock.now - started)")
       )
-    } catch let error as TallyError where error.isRetryable || error.status == .dataDamaged || error.status == .invalid {
+    } catch let error as TallyError where error.status != .internalError {
       surroundings.log.warning("catch-up-waits", ("shard", shard.description), ("reason", error.message))
       if hosts[shard] == nil, refused[shard] == nil { refused[shard] = "it is being copied" }
       try await surroundings.clock.sleep(for: .milliseconds(500))

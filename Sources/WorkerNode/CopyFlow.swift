@@ -86,7 +86,10 @@ extension Worker {
   }
   /// Asks for a newer catalog, at most one request at a time for all who ask.
   func refreshCatalog() async throws {
-    if let running = catalogRequest { return try await running.value }
+    while let running = catalogRequest {
+      // Who asked may have been cancelled; that is not this one's answer.
+      do { return try await running.value } catch is CancellationError { try Task.checkCancellation() }
+    }
     let promise = Promise<Void>()
     catalogRequest = promise
     defer { catalogRequest = nil }

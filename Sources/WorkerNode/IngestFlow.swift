@@ -25,7 +25,7 @@ extension Worker {
     guard let table = host.store.head.schema.table(request.table) else {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
-    let batch = try batch(request, table, host)
+    let batch = try checked(request.batch, table, host)
     let key = request.key.map {
       Storage.BatchKey(session: $0.session, sequence: $0.sequence, doneBelow: $0.doneBelow)
     }
@@ -43,7 +43,7 @@ extension Worker {
   }
 
   /// The shard's host, when it may take rows: enough copies are in sync.
-  private func writable(_ shard: ShardID, _ epoch: Epoch) throws(TallyError) -> ShardHost {
+  func writable(_ shard: ShardID, _ epoch: Epoch) throws(TallyError) -> ShardHost {
     let host = try serving(shard, epoch)
     if let primary = host.primary, primary.copyCount < primary.leastInSync {
       throw TallyError(
@@ -56,11 +56,11 @@ extension Worker {
     return host
   }
   /// Decodes a batch and checks what the log must be able to rely on: types, NOT NULL, and that every row belongs to the shard.
-  private func batch(_ request: Ingest, _ table: TableSchema, _ host: ShardHost) throws -> Batch {
-    guard request.batch.count <= Limits.batchBytesMax else {
-      throw TallyError(.invalid, "a batch of \(request.batch.count) bytes", sqlState: "54000")
+  func checked(_ bytes: [UInt8], _ table: TableSchema, _ host: ShardHost) throws -> Batch {
+    guard bytes.count <= Limits.batchBytesMax else {
+      throw TallyError(.invalid, "a batch of \(bytes.count) bytes", sqlState: "54000")
     }
-    let batch = try BatchFormat.decode(request.batch, types: table.columns.map(\.type))
+    let batch = try BatchFormat.decode(bytes, types: table.columns.map(\.type))
     for (column, vector) in zip(table.columns, batch.columns) where column.isNotNull && vector.validity != nil {
       throw TallyError.sql(
         "23502",
@@ -81,7 +81,7 @@ extension Worker {
   }
 
   /// Waits while memtables are over their bound.
-  private func waitForMemory(_ deadline: Instant) async throws {
+  func waitForMemory(_ deadline: Instant) async throws {
     guard memoryTaken > settings.memtableBytesMax else { return }
     let limit = min(deadline, surroundings.clock.now + Self.memoryTimeout)
     while memoryTaken > settings.memtableBytesMax {

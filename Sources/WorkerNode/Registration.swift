@@ -167,7 +167,7 @@ extension Worker {
     return broken
       + orderedHosts.map { host in
         let state = host.store.applied
-        return ShardReport(
+        var report = ShardReport(
           shard: host.id,
           epoch: host.servingEpoch ?? Epoch(0),
           last: host.store.head.position,
@@ -182,6 +182,8 @@ extension Worker {
           },
           damage: host.damage ?? ""
         )
+        report.statements = statementReports(host)
+        return report
       }
   }
 }

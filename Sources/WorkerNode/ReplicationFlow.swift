@@ -29,6 +29,8 @@ final class ReplicaLink {
   var silentSince: Instant?
   /// It cannot be reached at all, rather than being slow.
   var isGone = false
+  /// When it was last said that it is behind.
+  var reportedAt = Instant(nanoseconds: 0)
   /// A flow carries it.
   var isCarried = false
 
@@ -47,6 +49,8 @@ extension Worker {
   static let silenceMax = Duration.seconds(1)
   /// So does one whose node cannot be reached.
   static let goneMax = Duration.milliseconds(300)
+  /// A copy that does not count is told of so often.
+  static let reportInterval = Duration.seconds(10)
   /// Bytes of entries in one request.
   static let appendBytes = 1 << 20
 
@@ -63,6 +67,9 @@ extension Worker {
             let (shard, replica, epoch) = (host.id, link.record.id, primary.epoch)
             perform { try await $0.carry(shard, replica, epoch) }
           }
+          if !primary.inSync.contains(link.record.id), now - link.reportedAt > Self.reportInterval {
+            report(link, host, now)
+          }
           let isBehind = link.cursor.map { $0.position < host.store.head.position } ?? true
           let quiet = now - link.askedAt
           if quiet > Self.askInterval || (quiet > Self.replicationBeat * 2 && (isBehind || link.told < primary.committed)) { link.ring() }
@@ -76,6 +83,24 @@ extension Worker {
     }
   }
 
+  /// Says how far a copy is that does not count.
+  private func report(_ link: ReplicaLink, _ host: ShardHost, _ now: Instant) {
+    if link.reportedAt.nanoseconds > 0 {
+      surroundings.log.info(
+        "copy-behind",
+        ("shard", host.id.description),
+        ("copy", link.record.id.description),
+        ("node", catalog.node(link.record.node)?.name ?? link.record.node.description),
+        ("position", link.cursor.map { $0.position.description } ?? "unknown"),
+        ("of", host.store.head.position.description),
+        ("silent", link.silentSince.map { "\(now - $0)" } ?? "no"),
+        ("asked", "\(now - link.askedAt)"),
+        ("proposing", host.isProposing ? "yes" : "no")
+      )
+    }
+    link.reportedAt = now
+  }
+
   // MARK: Entries
 
   /// Sends a copy what it lacks until this worker leads the shard no more.
@@ -85,13 +110,14 @@ extension Worker {
       while host.primary?.epoch == epoch, host.links[replica] === link, hosts[shard] === host {
         do {
           if try await send(host, link, epoch) == false { break }
-        } catch let error as TallyError where error.isRetryable || error.status == .wrongCluster {
+        } catch let error as TallyError where error.status == .dataDamaged && error.node == nil {
+          noteDamage(host, error)
+          break
+        } catch let error as TallyError {
+          if !error.isRetryable { surroundings.log.warning("copy-refuses", ("shard", shard.description), ("reason", "\(error)")) }
           link.cursor = nil
           if link.silentSince == nil { link.silentSince = surroundings.clock.now }
           link.isGone = error.status == .unavailable
-          break
-        } catch let error as TallyError where error.status == .dataDamaged {
-          noteDamage(host, error)
           break
         }
       }
@@ -230,7 +256,7 @@ extension Worker {
       // Refused for good, whatever else is on its way: the catalog says how it is, and then it is looked at again.
       do { try await fetchCatalog() } catch let error as TallyError where error.isRetryable { return }
       if host.primary?.epoch == epoch { host.forgetAddition() }
-    } catch let error as TallyError where error.isRetryable {
+    } catch let error as TallyError where error.status != .internalError {
       // It may have been made: an addition counts until the record says more (R6).
       surroundings.log.warning("in-sync-set-waits", ("shard", shard.description), ("reason", error.message))
     }

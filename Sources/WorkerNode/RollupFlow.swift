@@ -52,7 +52,7 @@ extension Worker {
   }
 
   /// Rolls up one chunk of each rollup of a shard; true when more is left. Failures that time heals are noted and left to the next round.
-  private func roll(_ id: ShardID) async throws -> Bool {
+  func roll(_ id: ShardID) async throws -> Bool {
     guard let host = hosts[id], let epoch = host.servingEpoch, !host.isRolling, host.damage == nil else { return false }
     host.isRolling = true
     defer { host.isRolling = false }
@@ -117,7 +117,8 @@ extension Worker {
 
   /// Takes in one slice of the rows that were there before the rollup, newest first.
   private func backfill(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws {
-    guard let state = host.store.applied.rollups[rollup.id], !state.isBackfilled,
+    // Rows that are being deleted are counted wholly or not at all.
+    guard !host.store.hasStagedDeletions, let state = host.store.applied.rollups[rollup.id], !state.isBackfilled,
       let rollupView = try view(of: host).rollups[rollup.id]
     else { return }
     let (cut, to, rows) = (state.cut, state.coveredFrom, settings.rollRows)

@@ -42,6 +42,8 @@ final class ShardHost: ShardLog {
   var unflushedSince: Instant?
   /// When the oldest rows that some rollup has not taken in were applied, by table.
   private var unrolledSince: [TableID: Instant] = [:]
+  /// When something was last heard of an open statement's runner.
+  var statementWords: [StatementID: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
   var backfillSlices: [TableID: BackfillSlices] = [:]
   /// Decoded once a rollup.
@@ -142,11 +144,11 @@ final class ShardHost: ShardLog {
     switch try store.appendBatch(record, encoded: encoded, rows: rows) {
     case .duplicate(let position): return .duplicate(position)
     case .appended(let entry):
-      if !store.head.schema.rollups.isEmpty { recent.append((entry.position, record.rows)) }
+      noteRecent(entry.position, rows: record.rows)
       return .appended(hand(over: entry))
     }
   }
-  private func hand(over entry: LogEntry) -> Appended {
+  func hand(over entry: LogEntry) -> Appended {
     let appended = Appended(
       position: entry.position,
       epoch: entry.epoch,
@@ -234,6 +236,10 @@ final class ShardHost: ShardLog {
         throw error
       }
     }
+  }
+  /// Notes rows that rollups will have to take in.
+  func noteRecent(_ position: LogPosition, rows: Int) {
+    if !store.head.schema.rollups.isEmpty { recent.append((position, rows)) }
   }
   private func tell() {
     let count = waiting.firstIndex { $0.position > store.applied.position } ?? waiting.count

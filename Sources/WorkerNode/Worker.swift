@@ -1,8 +1,8 @@
 // Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
-// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, QueryFlow, RollupFlow, LayoutFlow (flush,
-// compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
+// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
+// LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -155,14 +155,18 @@ public actor Worker: RPCResponder {
   func perform(_ work: @escaping @Sendable (Worker) async throws -> Void) {
     invariant(duties.trySend(Duty(run: work)), "more duties than shards and copies can have")
   }
-  /// Carries duties until cancelled; then every role ends, so that nobody waits for a commit any more.
+  /// Carries duties until cancelled or one fails; then every role ends, so that nobody waits for a commit any more.
   func keepDuties() async throws {
     try await withThrowingDiscardingTaskGroup { group in
-      do {
-        while let duty = try await duties.receive() { group.addTask { try await duty.run(self) } }
-      } catch {
-        for host in orderedHosts { host.stepDown() }
-        throw error
+      defer { for host in orderedHosts { host.stepDown() } }
+      while let duty = try await duties.receive() {
+        group.addTask {
+          do { try await duty.run(self) } catch {
+            // Nothing else wakes the flow that receives them.
+            self.duties.finish()
+            throw error
+          }
+        }
       }
     }
   }
@@ -340,6 +344,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepRolling() }
       group.addTask { try await worker.keepLayout() }
       group.addTask { try await worker.keepScrubbing() }
+      group.addTask { try await worker.keepResolving() }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
@@ -360,6 +365,11 @@ public actor Worker: RPCResponder {
   public func respond(to request: Message, call: ServerCall) async throws {
     switch request {
     case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
+    case .stageRows(let stage): try await call.reply(.staged(try await self.stage(stage, deadline: call.deadline)))
+    case .deleteRows(let delete): try await call.reply(.staged(try await self.delete(delete)))
+    case .decideStatement(let decide): try await call.reply(.statementAnswer(try await self.decide(decide)))
+    case .endStatement(let end): try await call.reply(.statementAnswer(try await self.end(end)))
+    case .askStatement(let ask): try await call.reply(.statementAnswer(try await answer(ask)))
     case .execute(let execute): try await self.execute(execute, call)
     case .catalogChanged(let change):
       try await adopt(try Self.decodeCatalog(change.catalog))

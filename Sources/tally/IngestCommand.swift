@@ -29,6 +29,7 @@ struct IngestCommand: AsyncParsableCommand {
   var reject: String?
   @Option(help: "Name by which this load is known again. Default: the file's path.") var source: String?
   @Flag(help: "Loads the rows anew although they were loaded before.") var again = false
+  @Flag(help: "Stores each file whole or not at all; bounded by the workers' memory.") var atomic = false
   @Option(help: "Seconds an outage may last before the load fails.") var patience = 120.0
   @Flag(help: "Prints one JSON object a file, and one of their sum as the last line.") var json =
     false
@@ -86,6 +87,7 @@ struct IngestCommand: AsyncParsableCommand {
     load.rejectFile = reject.map(absolute)
     load.source = source
     load.again = again
+    load.isAtomic = atomic
     load.patience = .seconds(patience)
     return load
   }

@@ -1,4 +1,5 @@
-// ListCommands.swift — `tally status`, `node list`, `shard list`, `table list`, `rollup list|refresh`.
+// ListCommands.swift — `tally status`, `node list`, `shard list`, `table list`, `rollup list|refresh`,
+// `statement list`.
 import ArgumentParser
 import TallyClient
 
@@ -109,5 +110,20 @@ struct RollupCommand: AsyncParsableCommand {
         }
       }
     }
+  }
+}
+
+struct StatementCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "statement",
+    abstract: "Statements over several shards.",
+    subcommands: [List.self]
+  )
+  struct List: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Lists statements that have not ended, a row for each of their shards."
+    )
+    @OptionGroup var options: ListOptions
+    func run() async throws { try await options.show(.statements) }
   }
 }

@@ -143,7 +143,7 @@ import Testing
     )
     #expect(try CommandLineTool.run("tally", ["--url", cluster.url, "sql"]).status == 64)
     #expect(try outcome(cluster, ["status"]).status == 0)
-    for list in ["node", "shard", "table", "rollup"] {
+    for list in ["node", "shard", "table", "rollup", "statement"] {
       #expect(try outcome(cluster, [list, "list"]).status == 0)
     }
     let missing = try outcome(cluster, ["ingest", "/nonexistent/file.csv", "--table", "t"])

@@ -58,7 +58,54 @@ private let bodies: [EntryBody] = [
   .retentionDrop(RetentionDrop(relation: TableID(10), before: 99, drops: [SectionReference(file: 3, section: 1)])),
   .schemaBarrier(Events.schema(4, rollups: [Events.rollup(20, keep: Interval(days: 2))])),
   .keyExpiry(through: 123),
+  .stage(
+    Stage(
+      statement: StatementID(session: SessionID(5), number: 9),
+      doneBelow: 7,
+      decider: ShardID(2),
+      ordinal: 3,
+      content: .rows(
+        BatchRecord(
+          table: TableID(10),
+          rows: 1,
+          contentHash: Hash128(high: 1, low: 2),
+          key: BatchKey(session: SessionID(5), sequence: 6, doneBelow: 3)
+        ),
+        encoded: BatchFormat.encode(eventBatch([EventRow(tenant: 1, time: 2, id: 3)]))
+      )
+    )
+  ),
+  .stage(
+    Stage(statement: StatementID(session: SessionID(5), number: 9), doneBelow: 7, decider: ShardID(2), ordinal: 0, content: .nothing)
+  ),
+  .decide(
+    Decide(
+      statement: StatementID(session: SessionID(5), number: 9),
+      participants: [Participant(shard: ShardID(2), rows: 0), Participant(shard: ShardID(4), rows: 1)]
+    )
+  ),
+  .commit(StatementID(session: SessionID(5), number: 9)),
+  .abort(Abort(statement: StatementID(session: SessionID(5), number: 10), doneBelow: 7)),
+  .delete(sampleDeletion),
+  .stage(
+    Stage(
+      statement: StatementID(session: SessionID(5), number: 9),
+      doneBelow: 7,
+      decider: ShardID(2),
+      ordinal: 1,
+      content: .deletion(sampleDeletion)
+    )
+  ),
 ]
+
+private let sampleDeletion: Deletion = {
+  var deletion = Deletion(table: TableID(10), through: LogPosition(8))
+  deletion.sections = [
+    (SectionReference(file: 3, section: 1), RowSet([0, 1, 2, 900])), (SectionReference(file: 4, section: 0), RowSet([70_000])),
+  ]
+  deletion.memory = RowSet([5, 6])
+  return deletion
+}()
 
 private func entry(_ body: EntryBody) -> LogEntry {
   LogEntry(
@@ -94,6 +141,7 @@ struct LogEntryTests {
       let bytes = LogEntryFormat.encode(body)
       // The rows of a batch are the rest of the body, whatever it is: they are checked when they are decoded.
       if body.kind == .batch { continue }
+      if case .stage(let stage) = body, case .rows = stage.content { continue }
       for count in 0..<bytes.count {
         #expect(throws: DecodingFailure.self) { try LogEntryFormat.decode(rebuilt(body.kind, Array(bytes.prefix(count)))) }
       }
@@ -147,5 +195,8 @@ private let goldenBodies = [
   "30e12993257f8fb20e7e7118973f6e55", "3e8a9907cb70aa4830d007ad6d0a830e", "6e7c634b07314b7b751eb6015c06523c",
   "fd90f0f1ff8eff414d9628847d8fe6bb", "023bb88c68a7be4344d0eba61b73c4de", "8cf3e4ec959269f77e378564159bd67b",
   "b870eebfe95aeac1c48a4a9dae492269", "58079108597e5bced09d6eebca339c11", "a470aa60800305b6a08726eaa0a76ae8",
+  "2d9b15d2a9a93ac32ec2a2cdc3a0db31", "4033692f12ad887da15c1bc6b3d89b07", "a8306ef658a6b128e2d36e7e80a3de91",
+  "6adce96913771cff20dde6fb04b09d72", "9dc155a2ab5dfb0840bfc1459b91d0b1", "6b14fdf2e7d1e9adfd453c5b91572ff5",
+  "f668d73ecf63f4fbf525ce830bea8b98",
 ]
 private let goldenChain = "af0133cd0053bf62c5022254a9430222"

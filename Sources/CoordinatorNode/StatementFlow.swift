@@ -1,0 +1,235 @@
+// StatementFlow.swift — statements that write several shards: numbers, splitting rows by shard, staging, and ending what failed.
+//
+// A number of this coordinator's session is done once its statement has ended on every shard; until then it bounds what shards may forget.
+import Bytes
+import Capabilities
+import ClientCore
+import Columns
+import Model
+import Planning
+import RPC
+import Wire
+
+/// Rows of one shard, cut into batches that fit a frame.
+struct ShardRows: Sendable {
+  var shard: ShardID
+  var batches: [(rows: Int, bytes: [UInt8])]
+}
+
+/// A coordinator's way to shards' primaries.
+struct CoordinatorCalls: PrimaryCalls {
+  let coordinator: Coordinator
+  func call(
+    _ shard: ShardID,
+    giveUp: Instant,
+    _ request: @escaping @Sendable (Epoch, CatalogVersion) -> Message
+  ) async throws -> Message {
+    try await coordinator.callPrimary(shard, giveUp: giveUp, request)
+  }
+}
+
+extension Coordinator {
+  /// Longest that one try of a request to a primary may take.
+  static let primaryTimeout = Duration.seconds(30)
+
+  /// Makes a request to a shard's primary, again while time or a newer shard map can help.
+  func callPrimary(
+    _ shard: ShardID,
+    giveUp: Instant,
+    _ request: @escaping @Sendable (Epoch, CatalogVersion) -> Message
+  ) async throws -> Message {
+    let deadline = min(giveUp, surroundings.clock.now + Self.primaryTimeout)
+    let pool = pool
+    return try await untilServed(deadline) { snapshot in
+      guard let record = snapshot.shard(shard), let node = snapshot.node(record.primary), let address = NetworkAddress(node.address)
+      else { throw TallyError(.unavailable, "shard \(shard) has no primary") }
+      return try await pool.call(request(record.epoch, snapshot.version), to: address, deadline: deadline)
+    }
+  }
+  /// The number of the next statement of this coordinator's session.
+  func beginStatement() -> UInt64 {
+    defer { nextStatement += 1 }
+    openStatements.insert(nextStatement)
+    return nextStatement
+  }
+  /// All lower numbers have ended.
+  var statementsDoneBelow: UInt64 { openStatements.min() ?? nextStatement }
+
+  /// Writes rows of several shards, all or none; returns how many.
+  func write(_ parts: [ShardRows], of table: TableID, deadline: Instant) async throws -> Int {
+    try await carryOut(on: parts.map(\.shard), deadline: deadline) { run in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for part in parts {
+          group.addTask {
+            for (at, batch) in part.batches.enumerated() {
+              let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
+              try await run.stage(part.shard, ordinal: at + 1, rows)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+  /// Deletes rows, on all shards or on none; returns how many.
+  func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Int {
+    let snapshot = await log.catalog.snapshot
+    guard let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution else { return 0 }
+    let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
+    let shards = all.filter { shard in
+      if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
+    }.map(\.id)
+    let (table, fragment) = (plan.table.id, FragmentFormat.encode(.scan(scan)))
+    if shards.count == 1 { return try await delete(shards[0], table, fragment, deadline: deadline) }
+    return try await carryOut(on: shards, deadline: deadline) { run in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for shard in shards { group.addTask { _ = try await run.delete(shard, table: table, fragment: fragment) } }
+        try await group.waitForAll()
+      }
+    }
+  }
+  /// Deletes rows of one shard. Repeated after a lost answer it deletes what is left: the number may then be too low.
+  private func delete(_ shard: ShardID, _ table: TableID, _ fragment: [UInt8], deadline: Instant) async throws -> Int {
+    let number = beginStatement()
+    defer { openStatements.remove(number) }
+    let (statement, below) = (StatementID(session: statementSession, number: number), statementsDoneBelow)
+    let reply = try await callPrimary(shard, giveUp: deadline) { epoch, version in
+      .deleteRows(
+        DeleteRows(
+          shard: shard,
+          epoch: epoch,
+          version: version,
+          statement: statement,
+          doneBelow: below,
+          decider: shard,
+          ordinal: 1,
+          table: table,
+          isAlone: true,
+          fragment: fragment
+        )
+      )
+    }
+    guard case .staged(let staged) = reply else {
+      throw TallyError(.protocolViolation, "a worker answered a deleteRows request with \(reply.name)")
+    }
+    return Int(staged.rows)
+  }
+  /// Runs a statement over some shards; one that fails is ended apart from the request. Returns the rows it touched.
+  private func carryOut(
+    on shards: [ShardID],
+    deadline: Instant,
+    _ body: @escaping @Sendable (StatementRun) async throws -> Void
+  ) async throws -> Int {
+    guard let decider = shards.min() else { return 0 }
+    let number = beginStatement()
+    let below = statementsDoneBelow
+    let run = StatementRun(
+      StatementID(session: statementSession, number: number),
+      decider: decider,
+      doneBelow: { below },
+      calls: CoordinatorCalls(coordinator: self),
+      clock: surroundings.clock,
+      deadline: deadline
+    )
+    do {
+      let rows = try await run.carryOut(body)
+      openStatements.remove(number)
+      return Int(rows)
+    } catch {
+      // Ended apart from this request, which may be cancelled. Should the queue be full, the shards do it by themselves.
+      if !failedStatements.trySend(run) {
+        surroundings.log.warning("statement-left-to-its-shards", ("statement", run.id.description))
+      }
+      throw error
+    }
+  }
+  /// Ends the statements that failed, until cancelled.
+  func keepEnding() async throws {
+    try await withThrowingDiscardingTaskGroup { group in
+      while let run = try await failedStatements.receive() {
+        group.addTask { try await self.end(run) }
+      }
+    }
+  }
+  private func end(_ run: StatementRun) async throws {
+    var pause = Duration.milliseconds(100)
+    while true {
+      do {
+        try await run.abandon()
+        openStatements.remove(run.id.number)
+        return
+      } catch let error as TallyError {
+        surroundings.log.warning("statement-not-ended", ("statement", run.id.description), ("reason", error.message))
+        // What cannot be healed by time is left to the shards, where it is listed.
+        guard error.isRetryable else { return }
+      }
+      try await surroundings.clock.sleep(for: pause)
+      pause = min(pause * 2, .seconds(5))
+    }
+  }
+
+  /// Cuts rows by the shards that hold their tenants. Throws 23502 for a NULL tenant key.
+  static func split(_ batches: [Batch], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws -> [ShardRows] {
+    guard case .distributed(let key, let group) = table.distribution, let ids = snapshot.group(group)?.shards else {
+      throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
+    }
+    let shards = ids.compactMap { snapshot.shard($0) }.sorted { $0.lower < $1.lower }
+    var parts = shards.map { ShardRows(shard: $0.id, batches: []) }
+    for batch in batches {
+      var rows = [[UInt32]](repeating: [], count: shards.count)
+      for (row, hash) in TenantHashes.of(batch.columns[key]).enumerated() {
+        guard let hash else {
+          throw TallyError.sql(
+            "23502",
+            "null value in column \"\(table.columns[key].name)\" of relation \"\(table.name)\" violates not-null constraint"
+          )
+        }
+        let at = shards.firstIndex { $0.lower <= hash && hash <= $0.upper }
+        guard let at else { throw TallyError(.staleCatalog, "no shard holds hash \(hash)") }
+        rows[at].append(UInt32(row))
+      }
+      for (at, own) in rows.enumerated() where !own.isEmpty {
+        cut(own.count == batch.count ? batch : batch.gather(own), into: &parts[at].batches)
+      }
+    }
+    return parts.filter { !$0.batches.isEmpty }
+  }
+  /// Encodes rows in pieces that a frame can carry.
+  private static func cut(_ batch: Batch, into pieces: inout [(rows: Int, bytes: [UInt8])]) {
+    if batch.count <= Limits.batchRowsMax {
+      let bytes = BatchFormat.encode(batch)
+      if bytes.count <= Limits.frameBytesMax / 2 || batch.count == 1 {
+        pieces.append((batch.count, bytes))
+        return
+      }
+    }
+    let middle = batch.count / 2
+    cut(batch.slice(0..<middle), into: &pieces)
+    cut(batch.slice(middle..<batch.count), into: &pieces)
+  }
+}
+
+/// Placement hashes of a tenant key's column.
+enum TenantHashes {
+  /// By row; nil for NULL.
+  static func of(_ column: ColumnVector) -> [UInt64?] {
+    var hashes: [UInt64?] = []
+    hashes.reserveCapacity(column.count)
+    switch column.values {
+    case .fixed(let values): for value in values { hashes.append(StableHash.hash(value)) }
+    case .codes(let codes, let dictionary):
+      let known = (0..<UInt32(dictionary.count)).map { code in dictionary.withText(code) { StableHash.hash($0) } }
+      for code in codes { hashes.append(known.isEmpty ? nil : known[Int(code)]) }
+    case .text(let texts):
+      texts.bytes.withUnsafeBytes { raw in
+        for row in 0..<texts.count {
+          let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
+          hashes.append(StableHash.hash(UnsafeRawBufferPointer(rebasing: raw[range])))
+        }
+      }
+    default: return [UInt64?](repeating: nil, count: column.count)
+    }
+    if column.validity != nil { for row in hashes.indices where column.isNull(row) { hashes[row] = nil } }
+    return hashes
+  }
+}

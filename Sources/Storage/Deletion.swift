@@ -1,0 +1,188 @@
+// Deletion.swift — the rows that a DELETE or TRUNCATE names: in sections by their place there, in memory by their number.
+//
+//   Deletion := u64 table, u64 through, varint count, sections by file and section: u64 file, varint section, RowSet; RowSet of the
+//   memtable
+//
+// The primary evaluates the condition once; replay evaluates nothing. Rows in memory are numbered in log order from the first above
+// `flushedThrough`, which every replica has at the same applied position. So that both numbers mean the same rows when the entry is
+// applied as when they were named, no file of the shard changes in between: the flow that names rows has the right to change the files
+// until its entry is appended, and flushes, merges and expiry wait while a deletion is appended or staged and not applied.
+//
+// No named row has a position above `through`, and every rollup of the table has taken in all rows up to there: what rollups hold never
+// changes by a deletion.
+import Bytes
+import Capabilities
+public import Columns
+public import Model
+
+/// Rows of one table that are deleted.
+public struct Deletion: Equatable, Sendable {
+  /// The table.
+  public var table: TableID
+  /// No row above this position is named.
+  public var through: LogPosition
+  /// Rows in files, by rising section.
+  public internal(set) var sections: [(reference: SectionReference, rows: RowSet)] = []
+  /// Rows in memory.
+  public internal(set) var memory = RowSet()
+  /// Number of rows.
+  public var count: Int { sections.reduce(memory.count) { $0 + $1.rows.count } }
+  /// About what it keeps in memory.
+  public var bytes: Int { sections.reduce(memory.ranges.count) { $0 + $1.rows.ranges.count + 4 } * 16 }
+
+  init(table: TableID, through: LogPosition) {
+    self.table = table
+    self.through = through
+  }
+  /// Field by field.
+  public static func == (a: Deletion, b: Deletion) -> Bool {
+    a.table == b.table && a.through == b.through && a.memory == b.memory
+      && a.sections.elementsEqual(b.sections) { $0.reference == $1.reference && $0.rows == $1.rows }
+  }
+
+  func encode(into out: inout ByteWriter) {
+    out.u64(table.rawValue)
+    out.u64(through.rawValue)
+    Self.encode(sections, into: &out)
+    memory.encode(into: &out)
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> Deletion {
+    var deletion = Deletion(table: TableID(try reader.u64()), through: LogPosition(try reader.u64()))
+    deletion.sections = try decodeSections(&reader)
+    deletion.memory = try RowSet.decode(&reader)
+    return deletion
+  }
+  static func encode(_ sections: [(reference: SectionReference, rows: RowSet)], into out: inout ByteWriter) {
+    out.count(sections.count)
+    for (reference, rows) in sections {
+      out.u64(reference.file)
+      out.count(reference.section)
+      rows.encode(into: &out)
+    }
+  }
+  static func decodeSections(_ reader: inout ByteReader) throws(DecodingFailure) -> [(reference: SectionReference, rows: RowSet)] {
+    var sections: [(reference: SectionReference, rows: RowSet)] = []
+    for _ in 0..<(try reader.count(max: LogEntryFormat.sectionsMax, "sections with deleted rows")) {
+      let reference = SectionReference(
+        file: try reader.u64(),
+        section: try reader.count(max: LogEntryFormat.sectionsMax, "number of a section")
+      )
+      guard sections.last.map({ $0.reference < reference }) ?? true else {
+        throw DecodingFailure(.malformed, at: reader.position, "sections with deleted rows out of order")
+      }
+      sections.append((reference, try RowSet.decode(&reader)))
+    }
+    return sections
+  }
+}
+
+/// A table's rows as a deletion names them: frozen, for Compute.
+public struct NamedRows: Sendable {
+  let table: TableID
+  let snapshot: TableSnapshot
+  let references: [SectionReference]
+
+  /// Names the rows up to `through` for which `matching` gives their places in a batch of `columns`; nil stands for all of the batch.
+  /// Throws what `matching` throws, `DecodingFailure` on damaged bytes.
+  public func name(
+    columns: [Int],
+    through: LogPosition,
+    where predicates: [ZonePredicate],
+    matching: (Batch) throws -> [UInt32]?
+  ) throws -> Deletion {
+    var deletion = Deletion(table: table, through: through)
+    for (reference, section) in zip(references, snapshot.sections) where section.summary.low <= through {
+      let gone = snapshot.deleted[ObjectIdentifier(section)]
+      var named = RowSet()
+      for block in 0..<section.blockCount
+      where predicates.allSatisfy({ $0.mayMatch(section.zone(block: block, column: $0.column)) }) {
+        let rows = section.rows(ofBlock: block)
+        var kept = gone?.rest(of: rows).map { Int($0) } ?? Array(rows)
+        if section.summary.high > through {
+          guard let positions = try section.positions(ofBlock: block) else {
+            throw TallyError(.internalError, "a file of relation \(table) with rows above \(through) stores no positions")
+          }
+          kept.removeAll { positions[$0 - rows.lowerBound] > through.rawValue }
+        }
+        if kept.isEmpty { continue }
+        let stored = columns.filter { $0 < section.types.count }
+        var vectors = Dictionary(uniqueKeysWithValues: zip(stored, try section.readBlock(block, columns: stored)))
+        for column in columns where vectors[column] == nil {
+          vectors[column] = .nulls(snapshot.layout.columns[column].type, count: rows.count)
+        }
+        let all = Batch(count: rows.count, columns: columns.compactMap { vectors[$0] })
+        let batch = kept.count == rows.count ? all : all.gather(kept.map { UInt32($0 - rows.lowerBound) })
+        guard let found = try matching(batch) else {
+          for row in kept { named.append(row..<row + 1) }
+          continue
+        }
+        for row in found { named.append(kept[Int(row)]..<kept[Int(row)] + 1) }
+      }
+      if !named.isEmpty { deletion.sections.append((reference, named)) }
+    }
+    deletion.sections.sort { $0.reference < $1.reference }
+    var base = 0
+    for chunk in snapshot.chunks {
+      let end = chunk.rows(through: through)
+      for start in stride(from: 0, to: end, by: 16384) {
+        let rows = start..<min(end, start + 16384)
+        let kept = chunk.deleted?.rest(of: rows) ?? rows.map { UInt32($0) }
+        if kept.isEmpty { continue }
+        let all = chunk.batch(columns: columns, rows: rows, types: snapshot.layout.types)
+        let batch = kept.count == rows.count ? all : all.gather(kept.map { $0 - UInt32(rows.lowerBound) })
+        guard let found = try matching(batch) else {
+          for row in kept { deletion.memory.append(base + Int(row)..<base + Int(row) + 1) }
+          continue
+        }
+        for row in found { deletion.memory.append(base + Int(kept[Int(row)])..<base + Int(kept[Int(row)]) + 1) }
+      }
+      base += chunk.count
+    }
+    return deletion
+  }
+}
+
+extension ShardStore {
+  /// Bytes of one deletion.
+  public static let deletionBytesMax = 32 << 20
+
+  /// Whether a deletion was appended or staged and is not applied: until then no file of the shard changes.
+  var isDeleting: Bool {
+    applied.statements.hasDeletions || head.statements.hasDeletions
+      || pending.contains { if case .delete = $0.body { true } else { false } }
+  }
+  /// Whether an open statement will delete rows.
+  public var hasStagedDeletions: Bool { head.statements.hasDeletions || applied.statements.hasDeletions }
+  /// Runs `body` with the table's rows, while no flow changes the files: it names rows and appends them. Nil without the table.
+  public func naming<R>(_ table: TableID, _ body: (NamedRows) async throws -> R) async throws -> R? {
+    while !beginLayoutChange() {
+      let turn = Promise<Void>()
+      layoutWaiters.append(turn)
+      try await turn.value
+    }
+    defer { endLayoutChange() }
+    guard let relation = relations[table], let snapshot = snapshot(of: table) else { return nil }
+    return try await body(NamedRows(table: table, snapshot: snapshot, references: relation.sections.map(\.reference)))
+  }
+  /// Up to where a table's rows may be deleted: where all its rollups have come. Nil while one is backfilled.
+  public func deletable(_ table: TableID) -> LogPosition? {
+    var through = applied.position
+    for rollup in applied.schema.rollups(of: table) {
+      guard let state = applied.rollups[rollup.id], state.isBackfilled else { return nil }
+      through = min(through, state.watermark)
+    }
+    return through
+  }
+  /// Throws when a deletion names rows in memory that are not there.
+  func checkNamed(_ deletion: Deletion, _ entry: LogEntry) throws(TallyError) {
+    guard let relation = relations[deletion.table], let last = deletion.memory.ranges.last else { return }
+    guard last.upperBound <= relation.memtable.rows else {
+      throw TallyError(
+        .dataDamaged,
+        "entry \(entry.position) of shard \(shard) deletes row \(last.upperBound) of \(relation.memtable.rows) in memory"
+      )
+    }
+  }
+  /// Hides the rows in memory; those in files follow from the applied state.
+  func hide(_ deletion: Deletion) { relations[deletion.table]?.memtable.delete(deletion.memory) }
+}

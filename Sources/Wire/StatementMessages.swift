@@ -1,0 +1,460 @@
+// StatementMessages.swift — statements over several shards: from who runs one, and between its shards, to a shard's primary (DESIGN §7).
+//
+// All name the primary's epoch, and all may be repeated: a repeated request is answered as the first was. `StatementID` is two varints,
+// session and number.
+
+public import Bytes
+public import Model
+
+/// 48: a part of a statement; invisible until the statement is committed. Answered by `staged`.
+///
+/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · bool rows, [table · bool keyed,
+/// [BatchKey] · u64, u64 content hash]; body: BatchFormat when there are rows.
+public struct StageRows: MessageContent {
+  /// What is staged.
+  public struct Rows: Sendable, Equatable {
+    /// The table.
+    public var table: TableID
+    /// It takes effect when the statement does.
+    public var key: BatchKey?
+    /// Of the client's whole batch as sent, before splitting.
+    public var contentHash: Hash128
+    /// The rows, in the table's columns.
+    public var batch: [UInt8]
+    /// Makes rows.
+    public init(table: TableID, key: BatchKey?, contentHash: Hash128, batch: [UInt8]) {
+      self.table = table
+      self.key = key
+      self.contentHash = contentHash
+      self.batch = batch
+    }
+  }
+  /// The shard.
+  public var shard: ShardID
+  /// The primary's epoch as the sender knows it.
+  public var epoch: Epoch
+  /// The catalog by which the rows were made.
+  public var version: CatalogVersion
+  /// The statement.
+  public var statement: StatementID
+  /// All statements of its session with lower numbers have ended.
+  public var doneBelow: UInt64
+  /// The shard that decides.
+  public var decider: ShardID
+  /// Place among the statement's parts of this shard.
+  public var ordinal: Int
+  /// Nil: it only opens the statement there.
+  public var rows: Rows?
+  /// Makes the message.
+  public init(
+    shard: ShardID,
+    epoch: Epoch,
+    version: CatalogVersion,
+    statement: StatementID,
+    doneBelow: UInt64,
+    decider: ShardID,
+    ordinal: Int,
+    rows: Rows?
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.version = version
+    self.statement = statement
+    self.doneBelow = doneBelow
+    self.decider = decider
+    self.ordinal = ordinal
+    self.rows = rows
+  }
+  /// The rows.
+  public var body: [UInt8] { rows?.batch ?? [] }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.id(version)
+    out.statement(statement)
+    out.varint(doneBelow)
+    out.id(decider)
+    out.count(ordinal)
+    out.bool(rows != nil)
+    guard let rows else { return }
+    out.id(rows.table)
+    out.bool(rows.key != nil)
+    if let key = rows.key {
+      out.id(key.session)
+      out.varint(key.sequence)
+      out.varint(key.doneBelow)
+    }
+    out.hash(rows.contentHash)
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> StageRows {
+    var message = StageRows(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      version: try reader.id(),
+      statement: try reader.statement(),
+      doneBelow: try reader.varint(),
+      decider: try reader.id(),
+      ordinal: try reader.count(max: 1 << 20, "ordinal of a stage"),
+      rows: nil
+    )
+    if try reader.bool() {
+      message.rows = Rows(
+        table: try reader.id(),
+        key: try reader.bool()
+          ? BatchKey(session: try reader.id(), sequence: try reader.varint(), doneBelow: try reader.varint()) : nil,
+        contentHash: try reader.hash(),
+        batch: body
+      )
+    }
+    return message
+  }
+}
+
+/// 54: rows that the statement deletes: the primary names them, once, and stages that. Answered by `staged`.
+///
+/// It first brings the table's rollups up to the rows there are. Alone on one shard it needs no statement: the rows are gone with the
+/// answer.
+///
+/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · table · bool alone; body: FragmentFormat
+/// of a scan.
+public struct DeleteRows: MessageContent {
+  /// The shard.
+  public var shard: ShardID
+  /// The primary's epoch as the sender knows it.
+  public var epoch: Epoch
+  /// The catalog by which the scan was planned.
+  public var version: CatalogVersion
+  /// The statement.
+  public var statement: StatementID
+  /// All statements of its session with lower numbers have ended.
+  public var doneBelow: UInt64
+  /// The shard that decides.
+  public var decider: ShardID
+  /// Place among the statement's parts of this shard.
+  public var ordinal: Int
+  /// The table.
+  public var table: TableID
+  /// The statement touches no other shard.
+  public var isAlone: Bool
+  /// A scan of the table: the rows it delivers.
+  public var fragment: [UInt8]
+  /// Makes the message.
+  public init(
+    shard: ShardID,
+    epoch: Epoch,
+    version: CatalogVersion,
+    statement: StatementID,
+    doneBelow: UInt64,
+    decider: ShardID,
+    ordinal: Int,
+    table: TableID,
+    isAlone: Bool,
+    fragment: [UInt8]
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.version = version
+    self.statement = statement
+    self.doneBelow = doneBelow
+    self.decider = decider
+    self.ordinal = ordinal
+    self.table = table
+    self.isAlone = isAlone
+    self.fragment = fragment
+  }
+  /// The scan.
+  public var body: [UInt8] { fragment }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.id(version)
+    out.statement(statement)
+    out.varint(doneBelow)
+    out.id(decider)
+    out.count(ordinal)
+    out.id(table)
+    out.bool(isAlone)
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> DeleteRows {
+    DeleteRows(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      version: try reader.id(),
+      statement: try reader.statement(),
+      doneBelow: try reader.varint(),
+      decider: try reader.id(),
+      ordinal: try reader.count(max: 1 << 20, "ordinal of a stage"),
+      table: try reader.id(),
+      isAlone: try reader.bool(),
+      fragment: body
+    )
+  }
+}
+
+/// 49: a part is durable, or its rows are in effect already.
+///
+/// Bytes: rows · bool duplicate.
+public struct Staged: MessageContent {
+  /// Rows of the part.
+  public var rows: UInt64
+  /// True when its key took effect before: nothing was staged.
+  public var isDuplicate: Bool
+  /// Makes the message.
+  public init(rows: UInt64, isDuplicate: Bool) {
+    self.rows = rows
+    self.isDuplicate = isDuplicate
+  }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.varint(rows)
+    out.bool(isDuplicate)
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Staged {
+    Staged(rows: try reader.varint(), isDuplicate: try reader.bool())
+  }
+}
+
+/// 50: to the deciding shard, after all parts are durable: the statement shall take effect. Answered by `statementAnswer`, which says
+/// whether it does.
+///
+/// Bytes: shard · epoch · statement · list of (shard · rows), rising.
+public struct DecideStatement: MessageContent {
+  /// A shard and its rows.
+  public struct Participant: Sendable, Equatable {
+    /// The shard.
+    public var shard: ShardID
+    /// Rows it staged.
+    public var rows: UInt64
+    /// Makes a participant.
+    public init(shard: ShardID, rows: UInt64) {
+      self.shard = shard
+      self.rows = rows
+    }
+  }
+  /// The deciding shard.
+  public var shard: ShardID
+  /// Its primary's epoch.
+  public var epoch: Epoch
+  /// The statement.
+  public var statement: StatementID
+  /// All its shards.
+  public var participants: [Participant]
+  /// Makes the message.
+  public init(shard: ShardID, epoch: Epoch, statement: StatementID, participants: [Participant]) {
+    self.shard = shard
+    self.epoch = epoch
+    self.statement = statement
+    self.participants = participants
+  }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.statement(statement)
+    out.count(participants.count)
+    for participant in participants {
+      out.id(participant.shard)
+      out.varint(participant.rows)
+    }
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> DecideStatement {
+    let message = DecideStatement(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      statement: try reader.statement(),
+      participants: try reader.list(max: shardListMax, "participants") { reader throws(DecodingFailure) in
+        Participant(shard: try reader.id(), rows: try reader.varint())
+      }
+    )
+    for (a, b) in zip(message.participants, message.participants.dropFirst()) where a.shard >= b.shard {
+      throw DecodingFailure(.malformed, at: reader.position, "participants out of order")
+    }
+    return message
+  }
+}
+
+/// 51: the statement ends on a shard: its rows are there from now on, or gone. Answered by `statementAnswer`, which says which.
+///
+/// A commit needs a decision; the deciding shard commits last. An abort that comes after the decision changes nothing.
+///
+/// Bytes: shard · epoch · statement · done below · bool commits · rows.
+public struct EndStatement: MessageContent {
+  /// The shard.
+  public var shard: ShardID
+  /// Its primary's epoch.
+  public var epoch: Epoch
+  /// The statement.
+  public var statement: StatementID
+  /// All statements of its session with lower numbers have ended.
+  public var doneBelow: UInt64
+  /// False: it has no effect.
+  public var commits: Bool
+  /// Rows staged on the shard, when it commits.
+  public var rows: UInt64
+  /// Makes the message.
+  public init(shard: ShardID, epoch: Epoch, statement: StatementID, doneBelow: UInt64, commits: Bool, rows: UInt64) {
+    self.shard = shard
+    self.epoch = epoch
+    self.statement = statement
+    self.doneBelow = doneBelow
+    self.commits = commits
+    self.rows = rows
+  }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.statement(statement)
+    out.varint(doneBelow)
+    out.bool(commits)
+    out.varint(rows)
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> EndStatement {
+    EndStatement(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      statement: try reader.statement(),
+      doneBelow: try reader.varint(),
+      commits: try reader.bool(),
+      rows: try reader.varint()
+    )
+  }
+}
+
+/// 52: to the deciding shard: what became of the statement? Answered by `statementAnswer`.
+///
+/// From a shard in doubt; or from who runs the statement, to say that it still does.
+///
+/// Bytes: shard · epoch · statement · bool word.
+public struct AskStatement: MessageContent {
+  /// The deciding shard.
+  public var shard: ShardID
+  /// Its primary's epoch.
+  public var epoch: Epoch
+  /// The statement.
+  public var statement: StatementID
+  /// True: it is still being run.
+  public var isWord: Bool
+  /// Makes the message.
+  public init(shard: ShardID, epoch: Epoch, statement: StatementID, isWord: Bool) {
+    self.shard = shard
+    self.epoch = epoch
+    self.statement = statement
+    self.isWord = isWord
+  }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.statement(statement)
+    out.bool(isWord)
+  }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> AskStatement {
+    AskStatement(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      statement: try reader.statement(),
+      isWord: try reader.bool()
+    )
+  }
+}
+
+/// What a shard knows of a statement.
+public enum StatementOutcome: UInt8, Sendable, CaseIterable {
+  /// It is not decided.
+  case open = 1
+  /// It takes effect, or has.
+  case committed = 2
+  /// It has none.
+  case aborted = 3
+}
+
+/// 53: what a shard knows of a statement; durable.
+///
+/// Bytes: u8 outcome.
+public struct StatementAnswer: MessageContent {
+  /// The outcome.
+  public var outcome: StatementOutcome
+  /// Makes the message.
+  public init(_ outcome: StatementOutcome) { self.outcome = outcome }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) { out.u8(outcome.rawValue) }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> StatementAnswer {
+    guard let outcome = StatementOutcome(rawValue: try reader.u8()) else {
+      throw DecodingFailure(.unknown, at: reader.position - 1, "outcome of a statement")
+    }
+    return StatementAnswer(outcome)
+  }
+}
+
+/// An open statement as a shard's report names it.
+///
+/// Bytes: statement · deciding shard · rows · bytes · age in microseconds · bool decided.
+public struct StatementReport: Sendable, Equatable {
+  /// The statement.
+  public var statement: StatementID
+  /// The shard that decides.
+  public var decider: ShardID
+  /// Rows staged on the reporting shard.
+  public var rows: UInt64
+  /// Bytes they take.
+  public var bytes: UInt64
+  /// Since its first part came there.
+  public var ageMicroseconds: UInt64
+  /// Only of the deciding shard: it will take effect.
+  public var isDecided: Bool
+  /// Makes a report.
+  public init(statement: StatementID, decider: ShardID, rows: UInt64, bytes: UInt64, ageMicroseconds: UInt64, isDecided: Bool) {
+    self.statement = statement
+    self.decider = decider
+    self.rows = rows
+    self.bytes = bytes
+    self.ageMicroseconds = ageMicroseconds
+    self.isDecided = isDecided
+  }
+  static func encode(_ reports: [StatementReport], into out: inout ByteWriter) {
+    out.count(reports.count)
+    for report in reports {
+      out.statement(report.statement)
+      out.id(report.decider)
+      out.varint(report.rows)
+      out.varint(report.bytes)
+      out.varint(report.ageMicroseconds)
+      out.bool(report.isDecided)
+    }
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [StatementReport] {
+    try reader.list(max: 1 << 16, "open statements") { reader throws(DecodingFailure) in
+      StatementReport(
+        statement: try reader.statement(),
+        decider: try reader.id(),
+        rows: try reader.varint(),
+        bytes: try reader.varint(),
+        ageMicroseconds: try reader.varint(),
+        isDecided: try reader.bool()
+      )
+    }
+  }
+}
+
+extension ByteWriter {
+  mutating func statement(_ statement: StatementID) {
+    id(statement.session)
+    varint(statement.number)
+  }
+}
+
+extension ByteReader {
+  mutating func statement() throws(DecodingFailure) -> StatementID {
+    StatementID(session: try id(), number: try varint())
+  }
+}

@@ -1,0 +1,77 @@
+// DeleteFlow.swift — DELETE and TRUNCATE at a primary: roll up, name the rows once, append what was named.
+//
+// Rollups count every row ever committed: so they take the rows in first, and the head refuses a deletion of rows they have not. Which
+// rows are named, and what keeps their names true until the entry is applied: Storage/Deletion.
+import Bytes
+import Capabilities
+import Execution
+import Model
+import Planning
+import Storage
+import Wire
+
+extension Worker {
+  /// Names the rows that a scan delivers and deletes them, or stages that; durable when this returns.
+  func delete(_ request: DeleteRows) async throws -> Staged {
+    if catalog.version < request.version { try await require(request.version) }
+    let host = try writable(request.shard, request.epoch)
+    guard case .scan(let scan) = try FragmentFormat.decode(request.fragment), case .table(request.table) = scan.source else {
+      throw TallyError(.protocolViolation, "a deletion that is not of one table's scan", node: settings.name)
+    }
+    host.hear(request.statement, at: surroundings.clock.now)
+    if let piece = host.store.head.statements.open[request.statement]?.piece(request.ordinal) {
+      try await host.settle(piece.position)
+      return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false)
+    }
+    try await rollUp(request.table, host, request.epoch)
+    let named = try await host.store.naming(request.table) { rows -> (count: Int, appended: ShardHost.Appended?) in
+      guard let through = host.store.deletable(request.table) else {
+        throw TallyError(.unavailable, "a rollup of table \(request.table) is being backfilled", node: settings.name)
+      }
+      let deletion = try await surroundings.compute.attempt { try DeletedRows.name(scan, rows, through: through) }
+      guard deletion.bytes <= ShardStore.deletionBytesMax else {
+        throw TallyError.sql(
+          "53200",
+          "the \(deletion.count) rows to delete on shard \(host.id) lie too scattered to be named in one statement",
+          hint: "Delete them in parts, for instance by time."
+        )
+      }
+      _ = try writable(request.shard, request.epoch)
+      if request.isAlone {
+        return (deletion.count, deletion.count == 0 ? nil : try host.append(.delete(deletion)))
+      }
+      let stage = Stage(
+        statement: request.statement,
+        doneBelow: request.doneBelow,
+        decider: request.decider,
+        ordinal: request.ordinal,
+        content: .deletion(deletion)
+      )
+      guard case .appended(let appended) = try host.append(stage) else {
+        throw TallyError(.unavailable, "statement \(request.statement) is being staged already", node: settings.name)
+      }
+      return (deletion.count, appended)
+    }
+    guard let named else {
+      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
+    }
+    if let appended = named.appended { try await host.settle(appended) }
+    return Staged(rows: UInt64(named.count), isDuplicate: false)
+  }
+
+  /// Returns when all rollups of the table hold every row applied before the call.
+  private func rollUp(_ table: TableID, _ host: ShardHost, _ epoch: Epoch) async throws {
+    let target = host.store.lastBatch[table] ?? LogPosition(0)
+    while host.store.deletable(table).map({ $0 < target }) ?? true {
+      if let damage = host.damage {
+        throw TallyError(.dataDamaged, "shard \(host.id) is damaged", detail: damage, hint: "Restore it from a copy.", node: settings.name)
+      }
+      guard host.servingEpoch == epoch else {
+        throw TallyError(.notPrimary, "shard \(host.id) is not served here any more", node: settings.name)
+      }
+      let isBusy = if host.isRolling { true } else { try await !roll(host.id) }
+      if isBusy { try await surroundings.clock.sleep(for: .milliseconds(2)) }
+      try Task.checkCancellation()
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// StatementMessageTests.swift — messages of statements over several shards: there and back, golden bytes, damage.
+
+import Bytes
+import Model
+import Testing
+import Wire
+
+private let statement = StatementID(session: SessionID(44), number: 300)
+private let statementSamples: [Message] = [
+  .stageRows(
+    StageRows(
+      shard: ShardID(5),
+      epoch: Epoch(6),
+      version: CatalogVersion(8),
+      statement: statement,
+      doneBelow: 290,
+      decider: ShardID(4),
+      ordinal: 2,
+      rows: StageRows.Rows(
+        table: TableID(2),
+        key: BatchKey(session: SessionID(44), sequence: 12, doneBelow: 10),
+        contentHash: Hash128(high: 3, low: 4),
+        batch: [1, 2, 3, 4]
+      )
+    )
+  ),
+  .stageRows(
+    StageRows(
+      shard: ShardID(5),
+      epoch: Epoch(6),
+      version: CatalogVersion(8),
+      statement: statement,
+      doneBelow: 290,
+      decider: ShardID(5),
+      ordinal: 0,
+      rows: nil
+    )
+  ), .staged(Staged(rows: 300, isDuplicate: true)),
+  .decideStatement(
+    DecideStatement(
+      shard: ShardID(4),
+      epoch: Epoch(6),
+      statement: statement,
+      participants: [
+        DecideStatement.Participant(shard: ShardID(4), rows: 0), DecideStatement.Participant(shard: ShardID(5), rows: 1000),
+      ]
+    )
+  ),
+  .endStatement(
+    EndStatement(shard: ShardID(5), epoch: Epoch(6), statement: statement, doneBelow: 290, commits: true, rows: 1000)
+  ), .askStatement(AskStatement(shard: ShardID(4), epoch: Epoch(6), statement: statement, isWord: true)),
+  .statementAnswer(StatementAnswer(.committed)),
+  .deleteRows(
+    DeleteRows(
+      shard: ShardID(5),
+      epoch: Epoch(6),
+      version: CatalogVersion(8),
+      statement: statement,
+      doneBelow: 290,
+      decider: ShardID(4),
+      ordinal: 1,
+      table: TableID(2),
+      isAlone: true,
+      fragment: [1, 2]
+    )
+  ),
+]
+
+@Test func statementMessagesTravelThereAndBack() throws {
+  for message in statementSamples {
+    let (head, body) = MessageFormat.encode(message)
+    #expect(try MessageFormat.decode(head: head, body: body) == message)
+    for cut in 0..<head.count {
+      #expect(throws: DecodingFailure.self, "\(message.name) cut at \(cut)") {
+        try MessageFormat.decode(head: Array(head[..<cut]), body: body)
+      }
+    }
+    for bit in 0..<head.count * 8 {
+      var bad = head
+      bad[bit / 8] ^= 1 << UInt8(bit % 8)
+      do { #expect(try MessageFormat.decode(head: bad, body: body) != message) } catch { #expect(!error.message.isEmpty) }
+    }
+  }
+}
+
+@Test func statementMessagesHaveTheirGoldenBytes() {
+  let heads = statementSamples.map { MessageFormat.encode($0).head }
+  #expect(
+    heads[0] == [48, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 2, 1, 2, 1, 44, 12, 10, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]
+  )
+  #expect(heads[1] == [48, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 5, 0, 0] && heads[2] == [49, 0xac, 2, 1])
+  #expect(heads[3] == [50, 4, 6, 44, 0xac, 2, 2, 4, 0, 5, 0xe8, 7])
+  #expect(heads[4] == [51, 5, 6, 44, 0xac, 2, 0xa2, 2, 1, 0xe8, 7])
+  #expect(heads[5] == [52, 4, 6, 44, 0xac, 2, 1] && heads[6] == [53, 2])
+  #expect(heads[7] == [54, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 1, 2, 1])
+}
