@@ -86,14 +86,15 @@ public struct LocalCluster: Sendable {
       // A number may have been given to another process since: its command line tells.
       let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline").map({ String(decoding: $0, as: UTF8.self) })
     else { return nil }
-    // A killed child of ours stays a zombie until it is waited for.
+    // A killed child of ours stays a zombie until it is waited for, and that only succeeds once its last thread has let go of its files.
     var status: Int32 = 0
-    if waitpid(pid, &status, WNOHANG) == pid {
+    let waited = waitpid(pid, &status, WNOHANG)
+    if waited == pid {
       note(exit: status, of: node)
       return nil
     }
-    // A process has no command line for a moment when it begins, and when it ends; nor has a zombie, which somebody else waits for.
-    if line.isEmpty { return isZombie(pid) ? nil : pid }
+    // A process has no command line for a moment when it begins and when it ends; a zombie that others wait for has none.
+    if line.isEmpty { return waited == 0 || !isZombie(pid) ? pid : nil }
     return line.contains("tally-") && line.split(separator: "\0").contains(Substring(node.name)) ? pid : nil
   }
   private func isZombie(_ pid: Int32) -> Bool {
