@@ -126,7 +126,8 @@ extension Worker {
       return try Self.piece(of: file.image, at: request.offset)
     }
     guard let host = hosts[request.shard], let image = try await host.store.image(of: request.file, hash: request.hash) else {
-      throw TallyError(.unavailable, "file \(request.file) of shard \(request.shard) is not here any more", node: settings.name)
+      // Merged or expired meanwhile: who still needs it has to begin from a checkpoint.
+      throw TallyError(.dataDamaged, "file \(request.file) of shard \(request.shard) is not here any more", node: settings.name)
     }
     return try Self.piece(of: image, at: request.offset)
   }

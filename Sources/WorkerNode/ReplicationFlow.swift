@@ -31,6 +31,8 @@ final class ReplicaLink {
   var isGone = false
   /// When it was last said that it is behind.
   var reportedAt = Instant(nanoseconds: 0)
+  /// The journal keeps what it lacks.
+  var isPinned = false
   /// A flow carries it.
   var isCarried = false
 
@@ -49,6 +51,8 @@ extension Worker {
   static let silenceMax = Duration.seconds(1)
   /// So does one whose node cannot be reached.
   static let goneMax = Duration.milliseconds(300)
+  /// The journal keeps for so long what a copy that is away lacks; later it begins from a checkpoint.
+  static let awayMax = Duration.seconds(600)
   /// A copy that does not count is told of so often.
   static let reportInterval = Duration.seconds(10)
   /// Bytes of entries in one request.
@@ -59,6 +63,7 @@ extension Worker {
     while true {
       try await surroundings.clock.sleep(for: Self.replicationBeat)
       let now = surroundings.clock.now
+      let isJournalFull = journal.isOverCap
       for host in orderedHosts {
         guard let primary = host.primary else { continue }
         if primary.committed > host.store.committed, !host.isAdvancing {
@@ -73,6 +78,8 @@ extension Worker {
             let (shard, replica, epoch) = (host.id, link.record.id, primary.epoch)
             perform { try await $0.carry(shard, replica, epoch) }
           }
+          let isAway = link.silentSince.map { now - $0 > Self.awayMax } ?? false
+          pin(link, host, primary, when: !primary.inSync.contains(link.record.id) && !isAway && !isJournalFull)
           if !primary.inSync.contains(link.record.id), now - link.reportedAt > Self.reportInterval {
             report(link, host, now)
           }
@@ -89,6 +96,17 @@ extension Worker {
     }
   }
 
+  /// Has the journal keep, or give back, what a copy lacks.
+  private func pin(_ link: ReplicaLink, _ host: ShardHost, _ primary: PrimaryCore, when isWanted: Bool) {
+    guard isWanted != link.isPinned else { return }
+    link.isPinned = isWanted
+    let replica = link.record.id
+    if isWanted {
+      journal.pin(host.id, above: primary.match(replica), for: replica.rawValue)
+    } else {
+      journal.unpin(host.id, for: replica.rawValue)
+    }
+  }
   private func advance(_ shard: ShardID) async throws {
     guard let host = hosts[shard] else { return }
     defer { host.isAdvancing = false }
@@ -187,11 +205,7 @@ extension Worker {
       (link.silentSince, link.isGone, link.cursor, link.needsCheckpoint) = (nil, false, last, false)
       link.told = min(committed, last.position)
       host.noteMatch(link.record.id, answer.incarnation, min(last.position, answer.durable))
-      if host.primary?.inSync.contains(link.record.id) == true {
-        journal.unpin(host.id, for: link.record.id.rawValue)
-      } else {
-        journal.pin(host.id, above: last.position, for: link.record.id.rawValue)
-      }
+      if link.isPinned { journal.pin(host.id, above: last.position, for: link.record.id.rawValue) }
       try await host.advance()
       return last.position < host.store.head.position
     case .mismatch:
