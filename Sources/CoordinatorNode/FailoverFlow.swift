@@ -64,20 +64,18 @@ extension Coordinator {
 
   /// Looks after shards and copies until cancelled.
   func keepOrder() async throws {
-    var leadsSince: Instant?
     var copiesSeen = surroundings.clock.now
     while true {
       try await surroundings.clock.sleep(for: Self.orderInterval)
       guard await log.isLeader else {
-        leadsSince = nil
+        orderSince = nil
         continue
       }
       let now = surroundings.clock.now
-      let since = leadsSince ?? now
-      leadsSince = since
-      orderSince = since + Fleet.silence
       // Workers are heard of within a heartbeat; before that everybody would seem gone.
-      guard now > since + Fleet.silence else { continue }
+      let since = orderSince ?? now + Fleet.silence
+      orderSince = since
+      guard now > since else { continue }
       await order()
       if now - copiesSeen > Self.copiesInterval {
         copiesSeen = now
@@ -95,7 +93,7 @@ extension Coordinator {
     let now = surroundings.clock.now
     var primaries: [NodeID: Int] = [:]
     for shard in snapshot.shards { primaries[shard.primary, default: 0] += 1 }
-    let alive = snapshot.nodes.filter { $0.role == .worker && fleet.isStaying($0.id, at: now) }.map(\.id)
+    let alive = fleet.staying(snapshot, at: now)
     for shard in snapshot.shards where needsPrimary(shard, now) {
       guard let chosen = candidate(for: shard, alive, primaries) else { continue }
       do {
@@ -127,20 +125,14 @@ extension Coordinator {
   }
   /// The copy that shall lead: in sync before eligible, sound, the longest log, on the node with the fewest primaries.
   private func candidate(for shard: ShardRecord, _ alive: [NodeID], _ primaries: [NodeID: Int]) -> ReplicaRecord? {
-    func rank(_ replica: ReplicaRecord) -> (Int, Int, UInt64, Int, UInt64) {
-      let report = fleet.report(shard, by: replica.node)
-      return (
-        shard.inSync.contains(replica) ? 0 : 1,
-        report?.damage.isEmpty == false ? 1 : 0,
-        UInt64.max - (report?.last.rawValue ?? 0),
-        primaries[replica.node] ?? 0,
-        replica.id.rawValue
-      )
+    func rank(_ replica: ReplicaRecord) -> (Int, UInt64, Int, UInt64) {
+      let last = fleet.report(shard, by: replica.node)?.last.rawValue ?? 0
+      return (shard.inSync.contains(replica) ? 0 : 1, UInt64.max - last, primaries[replica.node] ?? 0, replica.id.rawValue)
     }
-    return (shard.inSync + shard.eligible)
-      .filter { alive.contains($0.node) && fleet.report(shard, by: $0.node)?.damage.isEmpty != false }
-      .filter { $0.node != shard.primary }
-      .min { rank($0) < rank($1) }
+    return (shard.inSync + shard.eligible).filter { replica in
+      replica.node != shard.primary && alive.contains(replica.node)
+        && fleet.report(shard, by: replica.node)?.damage.isEmpty != false
+    }.min { rank($0) < rank($1) }
   }
 
   // MARK: Copies
@@ -191,7 +183,7 @@ extension Coordinator {
     let snapshot = await log.catalog.snapshot
     let now = surroundings.clock.now
     if let last = lastElection, now - last < Self.spreadPause { return }
-    let alive = snapshot.nodes.filter { $0.role == .worker && fleet.isStaying($0.id, at: now) }.map(\.id)
+    let alive = fleet.staying(snapshot, at: now)
     var led = Dictionary(uniqueKeysWithValues: alive.map { ($0, 0) })
     for shard in snapshot.shards { led[shard.primary]? += 1 }
     for shard in snapshot.shards {

@@ -45,6 +45,10 @@ struct Fleet: Sendable {
   }
   /// Whether a worker may be given something: it is up and stays.
   func isStaying(_ node: NodeID, at now: Instant) -> Bool { isUp(node, at: now) && workers[node]?.isLeaving == false }
+  /// The workers that may be given something.
+  func staying(_ catalog: CatalogSnapshot, at now: Instant) -> [NodeID] {
+    catalog.nodes.filter { $0.role == .worker && isStaying($0.id, at: now) }.map(\.id)
+  }
   /// The last report of a shard by its primary.
   func report(_ shard: ShardRecord) -> ShardReport? { report(shard, by: shard.primary) }
   /// The last report of a shard by a worker.

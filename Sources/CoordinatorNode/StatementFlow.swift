@@ -208,28 +208,3 @@ extension Coordinator {
     cut(batch.slice(middle..<batch.count), into: &pieces)
   }
 }
-
-/// Placement hashes of a tenant key's column.
-enum TenantHashes {
-  /// By row; nil for NULL.
-  static func of(_ column: ColumnVector) -> [UInt64?] {
-    var hashes: [UInt64?] = []
-    hashes.reserveCapacity(column.count)
-    switch column.values {
-    case .fixed(let values): for value in values { hashes.append(StableHash.hash(value)) }
-    case .codes(let codes, let dictionary):
-      let known = (0..<UInt32(dictionary.count)).map { code in dictionary.withText(code) { StableHash.hash($0) } }
-      for code in codes { hashes.append(known.isEmpty ? nil : known[Int(code)]) }
-    case .text(let texts):
-      texts.bytes.withUnsafeBytes { raw in
-        for row in 0..<texts.count {
-          let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
-          hashes.append(StableHash.hash(UnsafeRawBufferPointer(rebasing: raw[range])))
-        }
-      }
-    default: return [UInt64?](repeating: nil, count: column.count)
-    }
-    if column.validity != nil { for row in hashes.indices where column.isNull(row) { hashes[row] = nil } }
-    return hashes
-  }
-}

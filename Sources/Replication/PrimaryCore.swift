@@ -68,8 +68,6 @@ public struct PrimaryCore: Sendable {
   public var isEstablished: Bool { committed >= start }
   /// Up to where a copy's log is known to equal this one's.
   public func match(_ replica: ReplicaID) -> LogPosition { copies[replica]?.match ?? LogPosition(0) }
-  /// The lowest position that some other copy still needs entries above.
-  public var lowestMatch: LogPosition? { copies.values.map(\.match).min() }
 
   /// Takes in a newer record of the same epoch; older ones change nothing.
   public mutating func learn(_ record: ShardRecord, leastInSync: Int) {

@@ -136,6 +136,7 @@ extension ShardStore {
     let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
     try head.advance(entry, kept)
     pending.append(Pending(entry: entry, body: kept, rows: rows))
+    unappliedBytes += entry.body.count
   }
   /// Takes back appended entries above `position`. Throws when one of them is applied: then this replica is damaged (rule R7).
   public func cut(above position: LogPosition) throws(TallyError) {
@@ -145,7 +146,10 @@ extension ShardStore {
         "shard \(shard) has applied entry \(applied.position), but its log shall end at \(position)"
       )
     }
-    while let last = pending.last, last.entry.position > position { pending.removeLast() }
+    while let last = pending.last, last.entry.position > position {
+      unappliedBytes -= last.entry.body.count
+      pending.removeLast()
+    }
     head = applied
     for entry in pending { head.step(EntryMark(entry.entry), entry.body) }
     committed = min(committed, head.position)
@@ -169,8 +173,6 @@ extension ShardStore {
     }
     return taken
   }
-  /// Bytes of entries that are appended and not applied.
-  public var unappliedBytes: Int { pending.reduce(0) { $0 + $1.entry.body.count } }
   /// Notes that entries up to `position` are committed and applies them, in order, up to the first that waits for files
   /// (`needsFiles`). An error means that the log holds something that does not decode: the shard must stop.
   public func commit(through position: LogPosition) throws {
@@ -182,6 +184,7 @@ extension ShardStore {
       let next = pending[done]
       if !missingFiles(of: next).isEmpty { return }
       try apply(next.entry, next.body, next.rows)
+      unappliedBytes -= next.entry.body.count
       done += 1
     }
   }

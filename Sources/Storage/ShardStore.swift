@@ -46,6 +46,8 @@ public final class ShardStore {
   let cluster: ClusterID
   let manifest: Manifest
   var pending: [Pending] = []
+  /// Bytes of the bodies in `pending`: asked for with every batch.
+  public internal(set) var unappliedBytes = 0
   var stampedAt: Instant
   var relations: [TableID: Relation] = [:]
   /// Files with a live section.

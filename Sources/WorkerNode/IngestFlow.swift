@@ -70,7 +70,7 @@ extension Worker {
     guard case .distributed(let key, _) = table.distribution else {
       throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
     }
-    guard TenantHash.all(batch.columns[key], isWithin: host.shardRange) else {
+    guard TenantHashes.all(batch.columns[key], areWithin: host.shardRange) else {
       throw TallyError(
         .notPrimary,
         "a batch for shard \(host.id) holds rows of tenants that belong to other shards",
@@ -94,37 +94,6 @@ extension Worker {
         )
       }
       try await surroundings.clock.sleep(for: .milliseconds(10))
-    }
-  }
-}
-
-/// Hashes of tenant keys, as placement sees them.
-enum TenantHash {
-  /// Whether all rows of a key column hash into the range. Texts are hashed once a dictionary entry.
-  static func all(_ column: ColumnVector, isWithin range: ClosedRange<UInt64>) -> Bool {
-    if range.lowerBound == 0 && range.upperBound == .max { return true }
-    switch column.values {
-    case .fixed(let values):
-      return values.withUnsafeBufferPointer { values in
-        var last: Int64?
-        for value in values where value != last {
-          if !range.contains(StableHash.hash(value)) { return false }
-          last = value
-        }
-        return true
-      }
-    case .codes(let codes, let dictionary):
-      let fits = (0..<UInt32(dictionary.count)).map { code in dictionary.withText(code) { range.contains(StableHash.hash($0)) } }
-      return codes.allSatisfy { fits[Int($0)] }
-    case .text(let texts):
-      return texts.bytes.withUnsafeBytes { raw in
-        (0..<texts.count).allSatisfy { row in
-          range.contains(
-            StableHash.hash(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
-          )
-        }
-      }
-    default: return false
     }
   }
 }

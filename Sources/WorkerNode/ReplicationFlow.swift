@@ -64,6 +64,7 @@ extension Worker {
       try await surroundings.clock.sleep(for: Self.replicationBeat)
       let now = surroundings.clock.now
       let isJournalFull = journal.isOverCap
+      trimOffers(now)
       for host in orderedHosts {
         guard let primary = host.primary else { continue }
         if primary.committed > host.store.committed, !host.isAdvancing {
@@ -168,7 +169,6 @@ extension Worker {
     guard let committed = host.primary?.committed else { return false }
     let last = entries.last.map { LogPlace(position: $0.position, epoch: $0.epoch, chain: $0.chain) } ?? previous
     link.askedAt = surroundings.clock.now
-    let packed = EntryStream.encode(entries)
     let reply = try await pool.call(
       .append(
         Append(
@@ -180,7 +180,7 @@ extension Worker {
           previousChain: previous.chain,
           commit: committed,
           needsCheckpoint: link.needsCheckpoint,
-          entries: entries.isEmpty ? [] : packed
+          entries: entries.isEmpty ? [] : EntryStream.encode(entries)
         )
       ),
       to: address,
