@@ -52,6 +52,10 @@ public enum ClusterSimulation {
     report.violations = ledger.violations + report.violations
     if !world.unreleased.isEmpty { report.violations.append("flows never ended on \(world.unreleased.joined(separator: ", "))") }
     report.violations += leaders(world.log.events, &report.leaderships)
+    // Disks keep what they were given here: every copy makes each file from the rows it has (DESIGN §6).
+    for event in world.log.events where event.event == "file-fetched" {
+      report.violations.append("\(event.node) made another file of the same rows: \(event["file"] ?? "?")")
+    }
     report.eventHash = world.eventHash
     report.virtualSeconds = Double(world.executor.now) / 1e9
     report.faults = run.faults

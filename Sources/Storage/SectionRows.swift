@@ -26,7 +26,7 @@ struct PreparedColumn {
     for (rank, code) in order.enumerated() { remap[Int(code)] = UInt32(rank) }
     return ColumnVector(
       column.type,
-      .codes(mapped(codes, remap), dictionary.subset(order)),
+      .codes(mapped(codes, remap, column.validity), dictionary.subset(order)),
       validity: column.validity
     )
   }
@@ -58,7 +58,14 @@ struct PreparedColumn {
     for code in 0..<count where marks[code] { used.append(UInt32(code)) }
     return used
   }
-  static func mapped(_ codes: [UInt32], _ remap: [UInt32]) -> [UInt32] {
+  /// Codes under another dictionary. NULL rows have code 0: what lies under them depends on the chunks that rows came in, and every
+  /// replica writes the same bytes.
+  static func mapped(_ codes: [UInt32], _ remap: [UInt32], _ validity: Bitmap? = nil) -> [UInt32] {
+    var mapped = translated(codes, remap)
+    if let validity { for row in mapped.indices where !validity[row] { mapped[row] = 0 } }
+    return mapped
+  }
+  private static func translated(_ codes: [UInt32], _ remap: [UInt32]) -> [UInt32] {
     codes.withUnsafeBufferPointer { codes in
       remap.withUnsafeBufferPointer { remap in
         [UInt32](unsafeUninitializedCapacity: codes.count) { out, written in
@@ -161,7 +168,7 @@ struct SectionRows {
       for (rank, code) in used.enumerated() { remap[Int(code)] = UInt32(rank) }
       return ColumnVector(
         column.type,
-        .codes(PreparedColumn.mapped(codes, remap), dictionary.subset(used)),
+        .codes(PreparedColumn.mapped(codes, remap, column.validity), dictionary.subset(used)),
         validity: column.validity
       )
     case .topn(var states):

@@ -162,4 +162,17 @@ import Testing
       } catch { continue }
     }
   }
+
+  /// Chunks are cut by memory and restarts, so what lies under a NULL differs between replicas; their files must not.
+  @Test func whatLiesUnderANullIsNotWritten() {
+    let dictionary = TextDictionary(offsets: [0, 1, 2], bytes: Array("ba".utf8))
+    func ranked(_ codes: [UInt32]) -> ColumnVector {
+      PreparedColumn.ranked(ColumnVector(.text, .codes(codes, dictionary), validity: Bitmap(words: [0b1011], count: 4)))
+    }
+    guard case .codes(let a, _) = ranked([0, 1, 0, 1]).values, case .codes(let b, _) = ranked([0, 1, 1, 1]).values else {
+      Issue.record("texts without codes")
+      return
+    }
+    #expect(a == [1, 0, 0, 0] && a == b)
+  }
 }
