@@ -2,7 +2,6 @@
 import Bytes
 import Capabilities
 import Columns
-import Glibc
 import Model
 import Simulation
 import Testing
@@ -36,38 +35,10 @@ struct DeletionTests {
 
   /// Deletions by tenant over files and memory, alone and staged; the rows left are told by a model.
   @Test(arguments: 0..<4) func aCrashAfterAnyOperationLosesNoDeletion(_ part: UInt64) throws {
-    let stride: UInt64 = getenv("TALLY_EXHAUSTIVE") == nil ? 12 : 4
-    var cut = part * stride / 4 + 1
-    var crashes = 0
-    while true {
-      let world = SimulatedWorld(seed: cut)
-      let at = cut
-      let isDone = try world.run { world -> Bool in
-        let node = world.node("worker", host: "10.0.0.1")
-        node.disk.crashAfter(operation: at)
-        var epoch: UInt64 = 1
-        var (crashes, lives) = (0, 0)
-        while lives < 2 {
-          do {
-            let current = epoch
-            try await node.run { near in try await life(near, epoch: current) }
-            (lives, epoch) = (lives + 1, epoch + 1)
-          } catch {
-            #expect(!node.isUp, "crash point \(at), epoch \(epoch): \(error)")
-            if node.isUp { throw error }
-            crashes += 1
-            node.restart()
-            if crashes == 1 { node.disk.crashAfter(operation: node.disk.operations + 1 + at % 23) }
-            epoch += 1
-          }
-        }
-        return crashes == 0
-      }
-      if isDone { break }
-      crashes += 1
-      cut += stride
+    let (operations, crashes) = try CrashPoints(part: part, stride: 12, second: 23).sweep(lives: 2) {
+      { near, epoch in try await life(near, epoch: epoch) }
     }
-    #expect(crashes > 5, "only \(cut) operations")
+    #expect(crashes > 5, "only \(operations) operations")
   }
 }
 

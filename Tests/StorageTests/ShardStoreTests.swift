@@ -2,7 +2,6 @@
 import Bytes
 import Capabilities
 import Columns
-import Glibc
 import Model
 import Simulation
 import Testing
@@ -195,37 +194,10 @@ struct ShardStoreTests {
   /// Crashes after an operation, then once more while recovering or soon after, then lives to the end. Every operation takes four
   /// minutes in a debug build, so that only a part of them is tried unless TALLY_EXHAUSTIVE is set.
   @Test(arguments: 0..<4) func aCrashAfterAnyOperationLosesNothing(_ part: UInt64) throws {
-    let stride: UInt64 = getenv("TALLY_EXHAUSTIVE") == nil ? 37 : 4
-    var cut = part * stride / 4 + 1
-    while true {
-      let world = SimulatedWorld(seed: cut)
+    let (operations, _) = try CrashPoints(part: part, stride: 37, second: 61).sweep {
       let ledger = Ledger()
-      let at = cut
-      let isDone = try world.run { world -> Bool in
-        let node = world.node("worker", host: "10.0.0.1")
-        node.disk.crashAfter(operation: at)
-        var epoch: UInt64 = 1
-        var crashes = 0
-        while true {
-          do {
-            let current = epoch
-            try await node.run { near in try await life(near, ledger, epoch: current) }
-            break
-          } catch {
-            // Nothing but the crash may end a life.
-            #expect(!node.isUp, "crash point \(at), epoch \(epoch): \(error)")
-            if node.isUp { throw error }
-            crashes += 1
-            node.restart()
-            if crashes == 1 { node.disk.crashAfter(operation: node.disk.operations + 1 + at % 61) }
-            epoch += 1
-          }
-        }
-        return crashes == 0
-      }
-      if isDone { break }
-      cut += stride
+      return { near, epoch in try await life(near, ledger, epoch: epoch) }
     }
-    #expect(cut > 100, "only \(cut) operations")
+    #expect(operations > 100, "only \(operations) operations")
   }
 }

@@ -2,7 +2,6 @@
 import Bytes
 import Capabilities
 import Columns
-import Glibc
 import Model
 import Simulation
 import Testing
@@ -139,41 +138,13 @@ private func check(_ stores: [ShardStore], _ known: Known, _ rollup: RollupDefin
 }
 
 struct StatementTests {
+  /// Twice to the end: the second time from what the disk holds.
   @Test(arguments: 0..<4) func aCrashAfterAnyOperationLeavesAllOrNothing(_ part: UInt64) throws {
-    let stride: UInt64 = getenv("TALLY_EXHAUSTIVE") == nil ? 16 : 4
-    var cut = part * stride / 4 + 1
-    var crashes = 0
-    while true {
-      let world = SimulatedWorld(seed: cut)
+    let (operations, crashes) = try CrashPoints(part: part, stride: 16, second: 31).sweep(lives: 2) {
       let known = Shared(Known())
-      let at = cut
-      let isDone = try world.run { world -> Bool in
-        let node = world.node("worker", host: "10.0.0.1")
-        node.disk.crashAfter(operation: at)
-        var epoch: UInt64 = 1
-        var (crashes, lives) = (0, 0)
-        // Twice to the end: the second time from what the disk holds.
-        while lives < 2 {
-          do {
-            let current = epoch
-            try await node.run { near in try await life(near, known, epoch: current) }
-            (lives, epoch) = (lives + 1, epoch + 1)
-          } catch {
-            #expect(!node.isUp, "crash point \(at), epoch \(epoch): \(error)")
-            if node.isUp { throw error }
-            crashes += 1
-            node.restart()
-            if crashes == 1 { node.disk.crashAfter(operation: node.disk.operations + 1 + at % 31) }
-            epoch += 1
-          }
-        }
-        return crashes == 0
-      }
-      if isDone { break }
-      crashes += 1
-      cut += stride
+      return { near, epoch in try await life(near, known, epoch: epoch) }
     }
-    #expect(crashes > 5, "only \(cut) operations")
+    #expect(crashes > 5, "only \(operations) operations")
   }
   @Test func aStageIsKnownAgainAndALateOneIsRefused() async throws {
     let fixture = Fixture()
