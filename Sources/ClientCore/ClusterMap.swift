@@ -16,6 +16,11 @@ public final class ClusterMap: Sendable {
     var routing: RequestRouting?
     var generation: UInt64 = 0
     var refreshing: Promise<Void>?
+    /// Somebody waits at a coordinator for a newer catalog.
+    var isWatching = false
+    /// Rung for those who wait beside, when there is one or nobody asks any more.
+    var bells: [UInt64: BoundedQueue<Void>] = [:]
+    var nextBell: UInt64 = 0
     var preferred = 0
   }
   /// Connections to all nodes.
@@ -27,6 +32,8 @@ public final class ClusterMap: Sendable {
   private let state = Mutex(State())
   /// Longest time one coordinator may take over a catalog before the next is asked.
   private static let fetchTimeout = Duration.seconds(2)
+  /// Longest time a coordinator is asked to wait for a newer catalog at once.
+  private static let watchTime = Duration.milliseconds(500)
 
   /// Makes an empty map; `coordinators` are tried in turn.
   public init(
@@ -107,13 +114,54 @@ public final class ClusterMap: Sendable {
       return try await fetch(deadline)
     }
   }
-  private func fetch(_ deadline: Instant) async throws -> RequestRouting {
+  /// Waits until a catalog newer than `seen` is known, which the coordinators tell as soon as there is one, or for `pause`.
+  ///
+  /// Of those who wait at the same time one asks. Without a coordinator that answers it is a pause.
+  public func awaitNewer(than seen: RequestRouting, atMost pause: Duration) async throws {
+    let end = clock.now + pause
+    while clock.now < end {
+      let bell = BoundedQueue<Void>(capacity: 1)
+      let (isDone, asks, ticket) = state.withLock { state -> (Bool, Bool, UInt64) in
+        if let known = state.routing, known.catalog.version > seen.catalog.version { return (true, false, 0) }
+        if !state.isWatching {
+          state.isWatching = true
+          return (false, true, 0)
+        }
+        state.nextBell += 1
+        state.bells[state.nextBell] = bell
+        return (false, false, state.nextBell)
+      }
+      if isDone { return }
+      if asks { try await watch(until: end) } else {
+        defer { state.withLock { $0.bells[ticket] = nil } }
+        do { _ = try await withDeadline(end, clock) { try await bell.receive() } } catch is DeadlineExceeded { return }
+      }
+    }
+  }
+  private func watch(until end: Instant) async throws {
+    defer {
+      let bells = state.withLock { state in
+        state.isWatching = false
+        return state.bells
+      }
+      for (_, bell) in bells.sorted(by: { $0.key < $1.key }) { _ = bell.trySend(()) }
+    }
+    let (before, asked) = (known?.catalog.version, clock.now)
+    do {
+      _ = try await fetch(end + Self.fetchTimeout, wait: min(Self.watchTime, end - asked))
+      if known?.catalog.version != before { return }
+    } catch let error as TallyError where error.isRetryable {}
+    // Whoever cannot be asked, or answers early, is not asked again at once.
+    let next = min(end, asked + Self.watchTime)
+    if next > clock.now { try await clock.sleep(until: next) }
+  }
+  private func fetch(_ deadline: Instant, wait: Duration = .zero) async throws -> RequestRouting {
     let version = known?.catalog.version ?? CatalogVersion(0)
     let clock = clock
     let reply = try await onCoordinator(deadline, mayRepeat: true) { connection in
       try await connection.call(
-        .fetchCatalog(FetchCatalog(known: version)),
-        deadline: min(deadline, clock.now + Self.fetchTimeout)
+        .fetchCatalog(FetchCatalog(known: version, waitMilliseconds: UInt64((max(0, wait / .milliseconds(1))).rounded(.up)))),
+        deadline: min(deadline, clock.now + wait + Self.fetchTimeout)
       )
     }
     guard case .catalogReply(let content) = reply else {

@@ -60,7 +60,7 @@ let samples: [Message] = {
       )
     ),
     .heartbeatReply(HeartbeatReply(version: CatalogVersion(9))),
-    .fetchCatalog(FetchCatalog(known: CatalogVersion(8))),
+    .fetchCatalog(FetchCatalog(known: CatalogVersion(8), waitMilliseconds: 500)),
     .catalogReply(CatalogReply(version: CatalogVersion(9), catalog: [4, 5])),
     .query(
       QueryRequest(
