@@ -132,7 +132,9 @@ public final class ClusterMap: Sendable {
         return (false, false, state.nextBell)
       }
       if isDone { return }
-      if asks { try await watch(until: end) } else {
+      if asks {
+        try await watch(until: end)
+      } else {
         defer { state.withLock { $0.bells[ticket] = nil } }
         do { _ = try await withDeadline(end, clock) { try await bell.receive() } } catch is DeadlineExceeded { return }
       }
