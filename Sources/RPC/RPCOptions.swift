@@ -25,7 +25,7 @@ public struct RPCOptions: Sendable {
   /// While requests wait for answers a client looks, and pings, this often: a node that is stopped or cut off must not hold them.
   public var busyKeepAlive: Duration = .milliseconds(500)
   /// A client whose requests wait gives the connection up after so long a silence, and the time that `slowestLink` takes for what it sent.
-  public var busySilenceLimit: Duration = .seconds(3)
+  public var busySilenceLimit: Duration = .milliseconds(2500)
   /// Bytes a second below which a link counts as broken.
   public var slowestLink = 128 << 10
   /// First pause after a failed connection; doubles up to `backOffMax`, with jitter.
