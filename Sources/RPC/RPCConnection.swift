@@ -382,7 +382,9 @@ public final class RPCConnection: Sendable {
         pinged = now
       }
       let next = state.withLock { state in
-        state.wakeAt = min(state.deadlines.first, max(lastHeard, pinged) + options.keepAlive)
+        let calls = state.calls
+        let first = state.deadlines.first { calls[$0] != nil }
+        state.wakeAt = min(first, max(lastHeard, pinged) + options.keepAlive)
         return state.wakeAt
       }
       await clock.sleep(until: next, or: alarm)
