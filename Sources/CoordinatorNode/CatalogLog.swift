@@ -140,6 +140,8 @@ actor CatalogLog {
     if let failure { promise.fail(failure) } else { leadershipWaiters.append(promise) }
     return promise
   }
+  /// Returns once this coordinator decides; throws when the log ends.
+  func untilLeading() async throws { while !core.isEstablished { try await nextLeadershipChange().value } }
   /// Returns once the catalog is newer than `version`, or at `deadline`.
   func awaitChange(after version: CatalogVersion, until deadline: Instant) async throws {
     let bell = BoundedQueue<Void>(capacity: 1)
@@ -230,7 +232,7 @@ actor CatalogLog {
   private func step(_ event: RaftEvent) {
     if let failure {
       // The log has ended: whoever asks is told why.
-      for question in questions.values { fail(question, failure) }
+      for question in questions.sorted(by: { $0.key < $1.key }).map(\.value) { fail(question, failure) }
       return questions = [:]
     }
     let effects = core.handle(event, now: surroundings.clock.now.nanoseconds, chance: surroundings.random.next())

@@ -190,7 +190,8 @@ public final class RPCConnection: Sendable {
       }
       let call = ClientCall(stream: state.nextStream, mayChangeState: request.mayChangeState)
       state.nextStream += 1
-      if state.calls.isEmpty { state.busySince = now }
+      let wasIdle = state.calls.isEmpty
+      if wasIdle { state.busySince = now }
       state.calls[call.stream] = call
       let calls = state.calls
       state.deadlines.add(
@@ -199,7 +200,7 @@ public final class RPCConnection: Sendable {
         living: { calls[$0] != nil },
         livingCount: calls.count
       )
-      return (call, deadline < state.wakeAt)
+      return (call, deadline < state.wakeAt || wasIdle && now + options.busyKeepAlive < state.wakeAt)
     }
     if wakes { alarm.notify() }
     let stream = MessageStream(call, self)
@@ -384,10 +385,9 @@ public final class RPCConnection: Sendable {
         pinged = now
       }
       let pingAt = max(waitsSince ?? lastHeard, pinged) + pause
-      // Also when nothing waits: requests that come do not wake this.
-      let look = now + options.busyKeepAlive
       let next = state.withLock { state in
-        state.wakeAt = min(state.deadlines.first, look, pingAt)
+        let calls = state.calls
+        state.wakeAt = min(state.deadlines.first { calls[$0] != nil }, pingAt)
         return state.wakeAt
       }
       await clock.sleep(until: next, or: alarm)

@@ -18,8 +18,8 @@ public struct ClusterReport: Sendable {
   public var eventHash: UInt64 = 0
   /// Virtual time that passed.
   public var virtualSeconds = 0.0
-  /// Nodes ended and links disturbed.
-  public var faults = 0
+  /// Faults that happened, by kind.
+  public var faults: [String: Int] = [:]
   /// Coordinators of the cluster.
   public var coordinators = 1
   /// Terms in which one of them led.
@@ -34,6 +34,8 @@ public struct ClusterReport: Sendable {
   public var violations: [String] = []
   /// Everything the nodes recorded.
   public var events: [SimulatedEventLog.Event] = []
+  /// The report of a seed of which nothing is known yet.
+  public init(seed: UInt64) { self.seed = seed }
 }
 
 /// Runs seeds.
@@ -85,12 +87,13 @@ final class ClusterRun: @unchecked Sendable {
   let workload: Workload
   let ledger: Ledger
   let cluster: SimulatedCluster
-  private let producers: [SimulatedProcess]
+  let producers: [SimulatedProcess]
   private let writer: StatementWriter
   private let office: SimulatedNode
   private let desk: SimulatedNode
   let auditor: SimulatedNode
-  private(set) var faults = 0
+  /// Faults that happened, by kind.
+  private(set) var faults: [String: Int] = [:]
   private(set) var isReading = true
 
   init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int) {
@@ -263,58 +266,7 @@ final class ClusterRun: @unchecked Sendable {
     }
   }
 
-  // MARK: Faults
-
-  private func disturb() async throws {
-    let random = world.random.fork("faults")
-    let targets = cluster.servers + producers
-    for _ in 0..<workload.faults {
-      let gap = random.next(below: UInt64(max(1, workload.faultGap / .milliseconds(1))))
-      try await world.clock.sleep(for: .milliseconds(Int64(gap)))
-      if !isReading { return }
-      faults += 1
-      let kind = NodeFault.allCases[Int(random.next(below: UInt64(NodeFault.allCases.count)))]
-      // Now and then long enough that everybody gives the node up.
-      let pause = Duration.milliseconds(Int64(random.next(below: random.chance(percent: 20) ? 12_000 : 2500)))
-      let (operations, at, other) = (random.next(in: 1...30), random.next(), random.next())
-      if workload.hasLinkFaults && random.chance(percent: 30) {
-        let hosts = targets.map(\.node.host)
-        let (a, b) = (hosts[Int(at % UInt64(hosts.count))], cluster.hosts[Int(other % UInt64(cluster.hosts.count))])
-        if a == b { continue }
-        note("link-fault", "\(a) \(b)")
-        if random.chance(percent: 40) {
-          world.fabric.reset(a, b)
-        } else if random.chance(percent: 40) {
-          // Nobody reaches it, or only its words are lost.
-          let others = hosts.filter { $0 != b }
-          if random.chance(percent: 50) {
-            world.fabric.partition([[b], others])
-          } else {
-            for other in others { world.fabric.cut(from: b, to: other) }
-          }
-          try await world.clock.sleep(for: pause)
-          world.fabric.heal()
-        } else {
-          world.fabric.partition([[a], [b]])
-          try await world.clock.sleep(for: pause * 2)
-          world.fabric.heal()
-        }
-        continue
-      }
-      // Servers three times as often as clients.
-      let number = Int(at % UInt64(3 * cluster.servers.count + producers.count))
-      let target = number < 3 * cluster.servers.count ? cluster.servers[number / 3] : producers[number - 3 * cluster.servers.count]
-      if target.isFinished || !target.node.isUp { continue }
-      let isClient = number >= 3 * cluster.servers.count
-      if !isClient, operations > 26, cluster.workers.contains(where: { $0 === target }) {
-        try await wipe(target)
-        continue
-      }
-      note("node-fault", "\(target.node.name) \(kind)")
-      target.fail(isClient && kind != .power ? .kill : kind, pause: pause, operations: operations)
-      try await world.clock.sleep(for: pause)
-    }
-  }
+  func count(_ fault: String) { faults[fault, default: 0] += 1 }
   func note(_ event: String, _ what: String) {
     world.log.append(
       SimulatedEventLog.Event(

@@ -18,6 +18,7 @@ extension ClusterRun {
     while world.clock.now < limit, isReading {
       if let catalog = try await catalog(), Self.isFree(worker.node.name, catalog) {
         note("wiped", worker.node.name)
+        count("disk lost")
         worker.node.wipe()
         return
       }

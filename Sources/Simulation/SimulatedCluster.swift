@@ -9,15 +9,15 @@ import Model
 import WorkerNode
 
 /// How a process is made to end.
-enum NodeFault: Sendable, CaseIterable {
+enum NodeFault: String, Sendable, CaseIterable {
   /// The machine loses its power.
-  case power
+  case power = "power cut"
   /// SIGKILL.
-  case kill
+  case kill = "SIGKILL"
   /// The machine loses its power in the middle of one of its next operations on the disk.
-  case diskCut
+  case diskCut = "power cut in a disk operation"
   /// SIGTERM.
-  case stop
+  case stop = "SIGTERM"
 }
 
 /// One process that lives through faults.

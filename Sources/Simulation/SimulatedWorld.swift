@@ -29,6 +29,7 @@ public final class SimulatedWorld: @unchecked Sendable {
   private let lifeline: Lifeline
   private var nodes: [SimulatedNode] = []
   private let limit: UInt64
+  private var isBodyDone = false
   fileprivate var nextIncarnation: UInt64 = 0
 
   /// Makes a world that may last for `limit` of virtual time.
@@ -64,10 +65,12 @@ public final class SimulatedWorld: @unchecked Sendable {
     _ body: @escaping @Sendable (SimulatedWorld) async throws -> R
   ) throws -> R {
     let ended = Promise<R>()
+    isBodyDone = false
     let task = Task(executorPreference: executor) { [self] in
       do { ended.fulfil(try await body(self)) } catch { ended.fail(error) }
+      isBodyDone = true
     }
-    let outcome = executor.run(until: limit) { ended.isSettled }
+    let outcome = executor.run(until: limit) { isBodyDone }
     let report = ([lifeline.report] + nodes.map(\.report)).joined(separator: "; ")
     // Whatever the outcome, nothing of the run goes on after it.
     for node in nodes { node.kill(losingPower: false) }

@@ -202,6 +202,12 @@ struct Workload: Sendable {
   }
   /// What stands for a chunk's content in its keys.
   static func contentHash(_ rows: [EventRow]) -> Hash128 {
-    Murmur3.hash(Array(rows.map { "\($0)" }.joined(separator: "\n").utf8))
+    var out = ByteWriter(capacity: 64 * rows.count)
+    for row in rows {
+      for number in [row.id, row.tenant, row.time ?? .min, row.user ?? .min, row.value] { out.i64(number) }
+      out.bool(row.item == nil)
+      out.string(row.item ?? "")
+    }
+    return Murmur3.hash(out.finish())
   }
 }

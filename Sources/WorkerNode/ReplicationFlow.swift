@@ -289,8 +289,6 @@ extension Worker {
 }
 
 extension ShardHost {
-  /// Ways to the other copies, by their number.
-  var orderedLinks: [ReplicaLink] { links.sorted { $0.key < $1.key }.map(\.value) }
   /// Entries of the log behind a position: from memory while they are not applied, else from the journal. Empty when that
   /// has given them back.
   func entries(above position: LogPosition, bytes: Int) async throws -> [LogEntry] {
