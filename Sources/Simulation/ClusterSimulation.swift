@@ -100,7 +100,14 @@ final class ClusterRun: @unchecked Sendable {
     self.world = world
     self.workload = workload
     self.ledger = ledger
-    cluster = SimulatedCluster(world, workload, ledger, coordinators: coordinators)
+    cluster = SimulatedCluster(
+      world,
+      ledger,
+      coordinators: coordinators,
+      workers: workload.workers,
+      wallOffsets: workload.wallOffsets,
+      tune: workload.tune
+    )
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
     auditor = world.node("auditor", host: "10.0.2.3")
