@@ -1,7 +1,7 @@
 // ClusterMap.swift — the catalog as a client or worker knows it, and the coordinators it asks.
 //
-// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the
-// next. Refreshes that are wanted at the same time are made once.
+// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the next, and one that
+// takes long to answer is waited for beside the next (Hedge). Refreshes that are wanted at the same time are made once.
 
 import Bytes
 public import Capabilities
@@ -27,13 +27,15 @@ public final class ClusterMap: Sendable {
   public let pool: ConnectionPool
   /// The coordinators' addresses.
   public let coordinators: [NetworkAddress]
+  /// What this client has written and seen.
+  public let session = ReadSession()
   let clock: any Clock
   let random: any Random
   private let state = Mutex(State())
   /// Longest time one coordinator may take over a catalog before the next is asked.
   private static let fetchTimeout = Duration.seconds(2)
-  /// Longest time a coordinator is asked to wait for a newer catalog at once.
-  private static let watchTime = Duration.milliseconds(500)
+  /// Longest time a coordinator is asked to wait for a newer catalog at once: within `Hedge.patience`.
+  private static let watchTime = Duration.milliseconds(300)
 
   /// Makes an empty map; `coordinators` are tried in turn.
   public init(
@@ -160,12 +162,17 @@ public final class ClusterMap: Sendable {
   private func fetch(_ deadline: Instant, wait: Duration = .zero) async throws -> RequestRouting {
     let version = known?.catalog.version ?? CatalogVersion(0)
     let clock = clock
-    let reply = try await onCoordinator(deadline, mayRepeat: true) { connection in
-      try await connection.call(
-        .fetchCatalog(FetchCatalog(known: version, waitMilliseconds: UInt64((max(0, wait / .milliseconds(1))).rounded(.up)))),
+    let milliseconds = UInt64(max(0, wait / .milliseconds(1)).rounded(.up))
+    let pool = pool
+    // Harmless to repeat: a coordinator that hangs is not waited for alone.
+    let (reply, coordinator) = try await Hedge.first(of: coordinatorsInTurn, clock) { address in
+      try await pool.call(
+        .fetchCatalog(FetchCatalog(known: version, waitMilliseconds: milliseconds)),
+        to: address,
         deadline: min(deadline, clock.now + wait + Self.fetchTimeout)
       )
     }
+    prefer(coordinator)
     guard case .catalogReply(let content) = reply else {
       throw Self.unexpected(reply, "fetchCatalog")
     }
@@ -210,30 +217,44 @@ public final class ClusterMap: Sendable {
       (try await connection.openStream(request, deadline: deadline), connection.address)
     }
   }
+  /// Connects to a coordinator, the one that answered last first; it is asked first from then on.
+  ///
+  /// Throws why the last one cannot be reached.
+  public func connect(deadline: Instant = .distantFuture) async throws -> RPCConnection {
+    try await connect(coordinatorsInTurn, deadline)
+  }
+  private func connect(_ turn: [NetworkAddress], _ deadline: Instant) async throws -> RPCConnection {
+    let pool = pool
+    let (connection, coordinator) = try await Hedge.first(of: turn, clock) { address in
+      try await pool.connection(to: address, deadline: deadline)
+    }
+    prefer(coordinator)
+    return connection
+  }
+  /// Makes a request once to a coordinator that can be reached; to another only when it surely had no effect.
   private func onCoordinator<R: Sendable>(
     _ deadline: Instant,
-    mayRepeat: Bool = false,
     _ body: (RPCConnection) async throws -> R
   ) async throws -> R {
-    let first = state.withLock { $0.preferred }
-    var last: TallyError?
-    for offset in coordinators.indices {
-      let at = (first + offset) % coordinators.count
-      do {
-        let result = try await body(
-          try await pool.connection(to: coordinators[at], deadline: deadline)
-        )
-        state.withLock { $0.preferred = at }
-        return result
-      } catch let error as TallyError
-        where error.status == .unavailable || error.status == .notPrimary || (mayRepeat && error.status == .timedOut)
-      {
-        last = error
-      } catch let error as TallyError where error.status == .timedOut || error.status == .unknownOutcome {
-        turn(from: coordinators[at])
-        throw error
+    var left = coordinatorsInTurn
+    var last = TallyError(.unavailable, "no coordinator can be reached")
+    while !left.isEmpty {
+      let connection: RPCConnection
+      do { connection = try await connect(left, deadline) } catch let error as TallyError where error.isRetryable {
+        // None of those left can be reached; who answered and refused said more.
+        throw left.count == coordinators.count ? error : last
+      }
+      left.removeAll { $0 == connection.address }
+      do { return try await body(connection) } catch let error as TallyError {
+        switch error.status {
+        case .unavailable, .notPrimary: last = error
+        case .timedOut, .unknownOutcome:
+          turn(from: connection.address)
+          throw error
+        default: throw error
+        }
       }
     }
-    throw last ?? TallyError(.unavailable, "no coordinator can be reached")
+    throw last
   }
 }

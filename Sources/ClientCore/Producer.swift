@@ -256,6 +256,7 @@ public final class Producer: Sendable {
       deadline: min(giveUp, map.clock.now + options.tryTimeout)
     )
     guard case .ingested(let ingested) = reply else { throw ClusterMap.unexpected(reply, "ingest") }
+    map.session.note(ShardPoint(shard: batch.shard, point: ingested.point))
     return ingested
   }
   private func routing(_ giveUp: Instant) async throws -> RequestRouting {

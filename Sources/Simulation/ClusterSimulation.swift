@@ -1,7 +1,7 @@
 // ClusterSimulation.swift — one seed: the real coordinator, worker and client flows through ingest, rollup and query under faults.
 //
 // Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a writer inserts into several shards at once
-// (StatementWriter); a reader asks all the time and judges
+// (StatementWriter); readers of each read level ask all the time and judge (SessionReader, StaleReader)
 // each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
 // rollup are compared with the rows: once warm, once after every machine lost its power. The same seed gives the same event hash.
 import Bytes
@@ -91,6 +91,7 @@ final class ClusterRun: @unchecked Sendable {
   private let writer: StatementWriter
   private let office: SimulatedNode
   private let desk: SimulatedNode
+  private let archive: SimulatedNode
   let auditor: SimulatedNode
   /// Faults that happened, by kind.
   private(set) var faults: [String: Int] = [:]
@@ -110,6 +111,7 @@ final class ClusterRun: @unchecked Sendable {
     )
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
+    archive = world.node("stale", host: "10.0.2.4")
     auditor = world.node("auditor", host: "10.0.2.3")
     let coordinators = cluster.coordinators
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
@@ -124,7 +126,9 @@ final class ClusterRun: @unchecked Sendable {
         let random = world.random.fork(name)
         return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
           try await ClusterClient.run(near, name, coordinators) { client in
-            try await ClusterRun.produce(at, client, workload, ledger, random)
+            try await SessionReader.beside(client, workload, ledger, random.fork("session")) { session in
+              try await ClusterRun.produce(at, client, workload, ledger, random, session)
+            }
           }
         }
       } + [writing]
@@ -152,6 +156,9 @@ final class ClusterRun: @unchecked Sendable {
         work.addTask { try await self.createRollup() }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
+        }
+        work.addTask {
+          try await self.archive.run { near in try await ClusterClient.run(near, "stale", self.cluster.coordinators, self.readStale) }
         }
         // Each of them ends; the first error ends the run.
         work.addTask { try await self.untilDelivered() }
@@ -210,7 +217,8 @@ final class ClusterRun: @unchecked Sendable {
     _ client: ClusterClient,
     _ workload: Workload,
     _ ledger: Ledger,
-    _ random: SeededGenerator
+    _ random: SeededGenerator,
+    _ reader: SessionReader
   ) async throws {
     let clock = client.near.clock
     let session = try await Producer.open(
@@ -253,6 +261,7 @@ final class ClusterRun: @unchecked Sendable {
             try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
           }
           ledger.acknowledged(rows)
+          reader.acknowledged(rows)
           if again == 1 {
             let repeated = try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
             if repeated.rowsDurable + repeated.rowsDuplicate != UInt64(rows.count) {
@@ -287,6 +296,11 @@ final class ClusterRun: @unchecked Sendable {
   }
 
   // MARK: Reading
+
+  private func readStale(_ client: ClusterClient) async throws {
+    var reader = StaleReader(workload, ledger, world.random.fork("stale"))
+    try await reader.read(client) { isReading }
+  }
 
   /// Asks and judges until everything was delivered.
   private func read(_ client: ClusterClient) async throws {

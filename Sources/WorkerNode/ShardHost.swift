@@ -34,6 +34,8 @@ final class ShardHost: ShardLog {
   var isAdvancing = false
   /// A change of the in-sync set is being asked for.
   var isProposing = false
+  /// A moment such that everything acknowledged anywhere before it is applied here, as a primary told (CopyReads).
+  var toldFreshAsOf: Instant?
   /// Who waits for an entry to be applied, by rising position.
   private var waiting: [(position: LogPosition, promise: Promise<Void>)] = []
   /// Hashes of the tenants it holds.
@@ -116,8 +118,8 @@ final class ShardHost: ShardLog {
   /// Hears of an epoch from its primary elsewhere.
   func hear(_ epoch: Epoch) { if copy.hear(epoch) { stepDown() } }
   /// A copy's log equals this one's up to a position.
-  func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition) {
-    primary?.noteMatch(replica, incarnation, position)
+  func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition, askedAt: Instant) {
+    primary?.noteMatch(replica, incarnation, position, askedAt: askedAt.nanoseconds)
   }
   /// The proposal that takes a copy in, see PrimaryCore.
   func addition(of replica: ReplicaID) -> InSyncProposal? { primary?.addition(of: replica) }

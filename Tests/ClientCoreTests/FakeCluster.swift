@@ -190,7 +190,7 @@ final class FakeCluster: RPCResponder {
           throw TallyError(.keyConflict, "other content")
         }
         return Ingested(
-          position: LogPosition(1),
+          point: LogPoint(epoch: Epoch(1), position: LogPosition(1)),
           copies: 1,
           isDuplicate: true,
           rows: UInt64(rows.count)
@@ -198,7 +198,7 @@ final class FakeCluster: RPCResponder {
       }
       state.stored[place] = StoredBatch(shard: ingest.shard, hash: ingest.contentHash, rows: rows)
       return Ingested(
-        position: LogPosition(1),
+        point: LogPoint(epoch: Epoch(1), position: LogPosition(1)),
         copies: 1,
         isDuplicate: false,
         rows: UInt64(rows.count)

@@ -45,15 +45,15 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   var primary = core(record([a, b]))
   primary.noteDurable(at(12))
   #expect(primary.committed == at(8))
-  primary.noteMatch(b.id, life, at(11))
+  primary.noteMatch(b.id, life, at(11), askedAt: 0)
   #expect(primary.committed == at(11))
-  primary.noteMatch(b.id, life, at(10))
+  primary.noteMatch(b.id, life, at(10), askedAt: 0)
   #expect(primary.committed == at(11), "what was committed stays so")
 }
 
 @Test func aLearnerDoesNotCountAndARemovalCountsOnceItIsConfirmed() {
   var primary = core(record([a, b], learners: [c]))
-  primary.noteMatch(b.id, life, at(10))
+  primary.noteMatch(b.id, life, at(10), askedAt: 0)
   primary.noteDurable(at(12))
   #expect(primary.committed == at(10))
   let removal = primary.removal(of: b.id)
@@ -66,9 +66,9 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
 @Test func anAdditionCountsFromTheMomentItIsAskedFor() {
   var primary = core(record([a], learners: [b]))
   primary.noteDurable(at(12))
-  primary.noteMatch(b.id, life, at(11))
+  primary.noteMatch(b.id, life, at(11), askedAt: 0)
   #expect(primary.addition(of: b.id) == nil, "it lacks a committed entry (R6)")
-  primary.noteMatch(b.id, life, at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 0)
   let addition = primary.addition(of: b.id)
   #expect(addition?.inSync == [a.id, b.id] && addition?.added?.incarnation == life)
   primary.noteDurable(at(15))
@@ -82,16 +82,16 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   primary.noteDurable(at(12))
   #expect(primary.committed == at(8) && !primary.isEstablished)
   primary.learn(record([a, b], version: 2), leastInSync: 2)
-  primary.noteMatch(b.id, life, at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 0)
   #expect(primary.committed == at(12))
 }
 
 @Test func aCopyIsTakenInBeforeTheEpochIsEstablishedOnceItHasItsFirstEntry() {
   var primary = core(record([a], learners: [b]), least: 2)
   primary.noteDurable(at(10))
-  primary.noteMatch(b.id, life, at(9))
+  primary.noteMatch(b.id, life, at(9), askedAt: 0)
   #expect(primary.addition(of: b.id) == nil, "what it lacks may be committed")
-  primary.noteMatch(b.id, life, at(10))
+  primary.noteMatch(b.id, life, at(10), askedAt: 0)
   #expect(primary.addition(of: b.id)?.inSync == [a.id, b.id] && !primary.isEstablished)
   primary.learn(record([a, b], version: 2), leastInSync: 2)
   #expect(primary.isEstablished)
@@ -107,10 +107,10 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
 @Test func aLaterLifeOfANodeCountsFromWhatItSays() {
   var primary = core(record([a, b]))
   primary.noteDurable(at(20))
-  primary.noteMatch(b.id, life, at(15))
-  primary.noteMatch(b.id, Incarnation(8), at(12))
+  primary.noteMatch(b.id, life, at(15), askedAt: 0)
+  primary.noteMatch(b.id, Incarnation(8), at(12), askedAt: 0)
   #expect(primary.match(b.id) == at(12))
-  primary.noteMatch(b.id, life, at(20))
+  primary.noteMatch(b.id, life, at(20), askedAt: 0)
   #expect(primary.match(b.id) == at(12), "words of an earlier life come late")
   #expect(primary.committed == at(15))
 }
