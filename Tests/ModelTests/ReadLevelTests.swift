@@ -15,7 +15,10 @@ import Testing
 }
 
 @Test func readLevelsThatCannotBeAreRefusedWithAHint() {
-  for text in ["", "newest", "stale", "stale 0s", "stale 5", "stale 5 parsecs", "stale -1s", "stale 25h", "stale 99999999999999999h", "session 5s"] {
+  let wrong = [
+    "", "newest", "stale", "stale 0s", "stale 5", "stale 5 parsecs", "stale -1s", "stale 25h", "stale 99999999999999999h", "session 5s",
+  ]
+  for text in wrong {
     let error = #expect(throws: TallyError.self, "\(text)") { try ReadLevel(text) }
     #expect(error?.sqlState == "22023" && error?.hint == ReadLevel.hint)
   }
