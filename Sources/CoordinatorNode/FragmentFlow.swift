@@ -14,6 +14,8 @@ import Wire
 struct FragmentAnswer: Sendable {
   var batches: [Batch] = []
   var shards: [ShardOutcome] = []
+  /// Shards that its copies could not be asked for.
+  var refused: [ShardRefusal] = []
   /// The workers that answered.
   var nodes: [NodeID] = []
 }
@@ -42,18 +44,24 @@ extension Coordinator {
       let reads: [WorkerRead]
       do { reads = try ReadRouting.assign(open, snapshot, read, failed: failed, isDown: isDown) } catch { throw failure ?? error }
       for (asked, outcome) in try await ask(reads, request) {
+        let refused: [ShardID]
+        let reason: TallyError?
         switch outcome {
         case .success(let part):
           answer.batches += part.batches
           answer.shards += part.shards
-          answer.nodes.append(asked.node.id)
-          let read = Set(asked.shards.map(\.shard))
-          open.removeAll { read.contains($0.id) }
+          if !part.shards.isEmpty { answer.nodes.append(asked.node.id) }
+          let done = Set(part.shards.map(\.shard))
+          open.removeAll { done.contains($0.id) }
+          refused = part.refused.map(\.shard)
+          reason = part.refused.first?.error
         case .failure(let error):
-          // Damage of one copy is no answer while another may only be away.
-          if failure == nil || error.isRetryable { failure = error }
-          for shard in asked.shards { failed.insert(FailedCopy(shard: shard.shard, node: asked.node.id)) }
+          refused = asked.shards.map(\.shard)
+          reason = error
         }
+        for shard in refused { failed.insert(FailedCopy(shard: shard, node: asked.node.id)) }
+        // Damage of one copy is no answer while another may only be away.
+        if let reason, failure == nil || reason.isRetryable { failure = reason }
       }
     }
     return answer
@@ -112,7 +120,11 @@ extension Coordinator {
         switch message {
         case .resultBatch(let result): answer.batches.append(try BatchFormat.decode(result.batch, types: request.types))
         case .executeEnd(let end):
-          answer.shards = end.shards
+          (answer.shards, answer.refused) = (end.shards, end.refused)
+          let named = Set(end.shards.map(\.shard) + end.refused.map(\.shard))
+          guard read.shards.allSatisfy({ named.contains($0.shard) }), request.read != .latest || end.refused.isEmpty else {
+            throw TallyError(.protocolViolation, "\(node.name) answered a fragment for other shards than it was asked for")
+          }
           return answer
         default: throw TallyError(.protocolViolation, "\(node.name) sent a \(message.name) message as a fragment's answer")
         }

@@ -105,14 +105,34 @@ public struct ShardOutcome: Sendable, Equatable {
   }
 }
 
+/// A shard that a copy did not read: another copy may.
+///
+/// Bytes: shard · TallyErrorFormat, texts cut as ErrorFormat does.
+public struct ShardRefusal: Sendable, Equatable {
+  /// The shard.
+  public var shard: ShardID
+  /// Why.
+  public var error: TallyError
+  /// Makes a refusal.
+  public init(shard: ShardID, error: TallyError) {
+    self.shard = shard
+    self.error = error
+  }
+}
+
 /// 19: a fragment is done.
 ///
-/// Bytes: list of ShardOutcome.
+/// Bytes: list of ShardOutcome · list of ShardRefusal.
 public struct ExecuteEnd: MessageContent {
-  /// One for each shard asked.
+  /// One for each shard that was read.
   public var shards: [ShardOutcome]
+  /// With other read levels than `latest`: the shards that were not.
+  public var refused: [ShardRefusal]
   /// Makes the message.
-  public init(shards: [ShardOutcome]) { self.shards = shards }
+  public init(shards: [ShardOutcome], refused: [ShardRefusal] = []) {
+    self.shards = shards
+    self.refused = refused
+  }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.count(shards.count)
@@ -125,6 +145,11 @@ public struct ExecuteEnd: MessageContent {
       out.varint(shard.freshRows)
       out.varint(shard.microseconds)
       out.age(shard.age)
+    }
+    out.count(refused.count)
+    for refusal in refused {
+      out.id(refusal.shard)
+      TallyErrorFormat.encode(ErrorFormat.cut(refusal.error), into: &out)
     }
   }
   /// Reads the fields.
@@ -144,6 +169,9 @@ public struct ExecuteEnd: MessageContent {
           microseconds: try reader.varint(),
           age: try reader.age()
         )
+      },
+      refused: try reader.list(max: shardListMax, "refused shards") { reader throws(DecodingFailure) in
+        ShardRefusal(shard: try reader.id(), error: try TallyErrorFormat.decode(from: &reader))
       }
     )
   }

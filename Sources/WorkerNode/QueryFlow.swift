@@ -15,6 +15,7 @@ extension Worker {
     let plan = try FragmentFormat.decode(request.fragment)
     var views: [ShardReadView] = []
     var seen: [(point: LogPoint, age: Duration?)] = []
+    var refused: [ShardRefusal] = []
     if request.read == .latest {
       if catalog.version < request.version { try await require(request.version) }
       for wanted in request.shards {
@@ -27,10 +28,15 @@ extension Worker {
       // A copy's own log says which tables it has; the coordinators need not be asked.
       let limit = min(call.deadline, surroundings.clock.now + Self.seenTimeout)
       for wanted in request.shards {
-        let (host, age) = try await readable(wanted, request.read, until: limit)
-        views.append(try view(of: host))
-        seen.append((host.appliedPoint, age))
+        do {
+          let (host, age) = try await readable(wanted, request.read, until: limit)
+          views.append(try view(of: host))
+          seen.append((host.appliedPoint, age))
+        } catch let error as TallyError {
+          refused.append(ShardRefusal(shard: wanted.shard, error: error))
+        }
       }
+      if views.isEmpty { return try await call.send(.executeEnd(ExecuteEnd(shards: [], refused: refused)), isLast: true) }
     }
     let started = surroundings.clock.now
     let cancel = CancelFlag()
@@ -61,7 +67,7 @@ extension Worker {
         age: age.map { UInt64(clamping: Int64($0 / .microseconds(1)) + ($0 == .zero ? 0 : 1)) }
       )
     }
-    try await call.send(.executeEnd(ExecuteEnd(shards: outcomes)), isLast: true)
+    try await call.send(.executeEnd(ExecuteEnd(shards: outcomes, refused: refused)), isLast: true)
   }
 
   /// Runs the plan over each shard, as many at once as there are compute threads, and merges what can be merged.

@@ -276,3 +276,42 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
   #expect(try hash(21) == first)
   #expect(try hash(22) != first)
 }
+
+@Test func aCoordinatorThatHangsIsNotWaitedForAlone() throws {
+  try withFakeCluster { cluster, world, client in
+    let clock = client.surroundings.clock
+    world.node("coordinator-0", host: "c0").start { near in
+      // The first of the list: it takes connections and never says a word.
+      let listener = try await near.network.listen(on: NetworkAddress(host: "c0", port: 1))
+      var held: [any Connection] = []
+      while true { held.append(try await listener.accept()) }
+    }
+    try await clock.sleep(for: .milliseconds(1))
+    let began = clock.now
+    _ = try await client.map.current()
+    #expect(clock.now - began < .milliseconds(500))
+    // Who answered is asked first from then on, whatever is asked.
+    let then = clock.now
+    _ = try await client.map.refresh(after: client.map.known)
+    let call = try await QueryCall.open(QueryRequest(sql: "SELECT x"), map: client.map)
+    while try await call.next() != nil {}
+    #expect(clock.now - then < .milliseconds(100))
+  }
+}
+
+@Test func aQueryIsSentOnceAndNotToACoordinatorThatHangs() throws {
+  try withFakeCluster { cluster, world, client in
+    let clock = client.surroundings.clock
+    world.node("coordinator-0", host: "c0").start { near in
+      let listener = try await near.network.listen(on: NetworkAddress(host: "c0", port: 1))
+      var held: [any Connection] = []
+      while true { held.append(try await listener.accept()) }
+    }
+    try await clock.sleep(for: .milliseconds(1))
+    let began = clock.now
+    let call = try await QueryCall.open(QueryRequest(sql: "SELECT x"), map: client.map)
+    while try await call.next() != nil {}
+    #expect(clock.now - began < .milliseconds(500))
+    #expect(cluster.state.withLock { $0.queries } == 1)
+  }
+}

@@ -126,3 +126,34 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   #expect(copy.judge(epoch: Epoch(3), previous: .applied(at(4)), applied: at(5), known: nil) == .accept)
   #expect(copy.hear(Epoch(4)) && !copy.hear(Epoch(3)) && copy.promised == Epoch(4))
 }
+
+@Test func aPrimaryKnowsUntilWhenItHadNoRival() {
+  var primary = core(record([a, b], learners: [c]))
+  primary.noteDurable(at(12))
+  #expect(primary.unrivalled(now: 100) == nil, "not established")
+  primary.noteMatch(b.id, life, at(12), askedAt: 40)
+  #expect(primary.unrivalled(now: 100) == 40, "later the other may have been asked to lead")
+  primary.noteMatch(c.id, life, at(12), askedAt: 90)
+  #expect(primary.unrivalled(now: 100) == 40, "a learner cannot lead")
+  #expect(primary.unrivalled(now: 100, asking: b.id) == 100, "who is asked knows what it promised")
+  primary.noteMatch(b.id, life, at(12), askedAt: 70)
+  primary.noteMatch(b.id, life, at(12), askedAt: 60)
+  #expect(primary.unrivalled(now: 100) == 70)
+  // A copy that is being taken in may lead from then on.
+  #expect(primary.addition(of: c.id) != nil)
+  #expect(primary.unrivalled(now: 100) == 70)
+  var alone = core(record([a]))
+  alone.noteDurable(at(12))
+  #expect(alone.unrivalled(now: 100) == 100)
+}
+
+@Test func anEligibleCopyMayBeARival() {
+  var record = record([a, b])
+  record.eligible = [c]
+  var primary = core(record)
+  primary.noteDurable(at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 50)
+  #expect(primary.unrivalled(now: 100) == nil)
+  primary.noteMatch(c.id, life, at(12), askedAt: 30)
+  #expect(primary.unrivalled(now: 100) == 30)
+}

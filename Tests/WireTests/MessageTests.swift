@@ -134,18 +134,21 @@ let samples: [Message] = {
       )
     ),
     .executeEnd(
-      ExecuteEnd(shards: [
-        ShardOutcome(
-          shard: ShardID(5),
-          point: LogPoint(epoch: Epoch(6), position: LogPosition(301)),
-          rowsRead: 10,
-          blocks: 2,
-          watermark: LogPosition(290),
-          freshRows: 4,
-          microseconds: 77,
-          age: 300
-        )
-      ])
+      ExecuteEnd(
+        shards: [
+          ShardOutcome(
+            shard: ShardID(5),
+            point: LogPoint(epoch: Epoch(6), position: LogPosition(301)),
+            rowsRead: 10,
+            blocks: 2,
+            watermark: LogPosition(290),
+            freshRows: 4,
+            microseconds: 77,
+            age: 300
+          )
+        ],
+        refused: [ShardRefusal(shard: ShardID(6), error: TallyError(.unavailable, "old", node: "w"))]
+      )
     ), .catalogChanged(CatalogChanged(version: CatalogVersion(10), waits: true, catalog: [6])),
     .refreshShards(RefreshShards(rollup: TableID(9), shards: [ShardID(5), ShardID(6)])),
     .describeShards(DescribeShards(shards: [ShardID(5)])),
@@ -211,7 +214,10 @@ let samples: [Message] = {
   )
   #expect(head(17) == [17, 6, 0xad, 2, 1, 1, 0x80, 0x80, 4])
   #expect(head(18) == [18, 1, 5, 6, 0xac, 2, 8, 0x80, 0x80, 0x80, 0x20, 2, 0xc0, 0x96, 0xb1, 2])
-  #expect(head(19) == [19, 1, 5, 6, 0xad, 2, 10, 2, 0xa2, 2, 4, 77, 1, 0xac, 2])
+  #expect(
+    head(19) == [19, 1, 5, 6, 0xad, 2, 10, 2, 0xa2, 2, 4, 77, 1, 0xac, 2, 1, 6, 4, 0] + Array("57P03".utf8) + [3]
+      + Array("old".utf8) + [8, 1, 0x77]
+  )
   #expect(
     head(10) == [10, 8] + Array("SELECT 3".utf8) + [3, 1] + Array("01000".utf8) + [3] + Array("cut".utf8) + [1, 4]
       + Array("none".utf8) + [40, 0, 0, 0, 0xc0, 0x84, 0x3d, 0, 3, 1, 0xe0, 0x92, 0x19, 1, 5, 6, 0xad, 2]
