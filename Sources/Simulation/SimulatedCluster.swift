@@ -36,6 +36,9 @@ final class SimulatedProcess: @unchecked Sendable {
   private var pause = Duration.zero
   /// It is not started again while this is set.
   var isHeldDown = false
+  /// Its disk was put back: the cluster may refuse it.
+  var awaitsRefusal = false { didSet { isRefused = false } }
+  private(set) var isRefused = false
   /// Times it was made to end.
   private(set) var faults = 0
 
@@ -74,7 +77,11 @@ final class SimulatedProcess: @unchecked Sendable {
           if !isStopping && !isFinished { ledger.violated("\(node.name) ended on its own") }
         }
       } catch {
-        if node.isUp && !isFinished { ledger.violated("\(node.name) ended on its own: \(error)") }
+        if awaitsRefusal, (error as? TallyError)?.status == .wrongCluster {
+          isRefused = true
+        } else if node.isUp && !isFinished {
+          ledger.violated("\(node.name) ended on its own: \(error)")
+        }
       }
       if isFinished { return }
       node.kill(losingPower: false)
