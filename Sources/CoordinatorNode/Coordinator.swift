@@ -60,6 +60,8 @@ public actor Coordinator: RPCResponder {
   let log: CatalogLog
   let pool: ConnectionPool
   var fleet = Fleet()
+  /// The time that commands are stamped with.
+  private var catalogTime: CatalogTime
   /// From when on this coordinator, leading, may call a worker gone.
   var orderSince: Instant?
   /// When a primary was replaced last.
@@ -99,6 +101,12 @@ public actor Coordinator: RPCResponder {
     self.cluster = cluster
     self.log = log
     self.pool = pool
+    catalogTime = CatalogTime(now: surroundings.clock.now)
+  }
+  /// The time of a command that is proposed now.
+  func stamp() async -> Int64 {
+    let latest = await log.catalog.latestProducerTime
+    return catalogTime.stamp(wall: surroundings.clock.wallMicroseconds, now: surroundings.clock.now, latest: latest)
   }
 
   /// Runs a coordinator until `stop` is settled.

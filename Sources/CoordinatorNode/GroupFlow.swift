@@ -193,7 +193,7 @@ extension Coordinator {
           name: "statements of \(settings.name)",
           chunkBytes: 0,
           fingerprint: .zero,
-          time: surroundings.clock.wallMicroseconds,
+          time: await stamp(),
           isAnew: true
         )
       )

@@ -105,7 +105,7 @@ extension Coordinator {
           name: "\(table.id)/\(request.name)",
           chunkBytes: request.chunkBytes,
           fingerprint: request.fingerprint,
-          time: surroundings.clock.wallMicroseconds,
+          time: await stamp(),
           isAnew: request.again
         )
       )

@@ -92,7 +92,14 @@ final class ClusterRun: @unchecked Sendable {
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
+  let clerk: SimulatedNode
   let auditor: SimulatedNode
+  /// States of disks that may come back.
+  var images: [String: SimulatedDiskImage] = [:]
+  /// Links whose delay is not their usual one.
+  var slowLinks: Set<String> = []
+  /// Coordinators that got an empty disk.
+  var replacedCoordinators = 0
   /// Faults that happened, by kind.
   private(set) var faults: [String: Int] = [:]
   private(set) var isReading = true
@@ -111,7 +118,8 @@ final class ClusterRun: @unchecked Sendable {
     )
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
-    archive = world.node("stale", host: "10.0.2.4")
+    archive = world.node("stale", host: "10.0.2.5")
+    clerk = world.node("clerk", host: "10.0.2.4")
     auditor = world.node("auditor", host: "10.0.2.3")
     let coordinators = cluster.coordinators
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
@@ -154,6 +162,7 @@ final class ClusterRun: @unchecked Sendable {
         }
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
+        if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -244,9 +253,9 @@ final class ClusterRun: @unchecked Sendable {
         }
         // A source that was begun before the client crashed is delivered from its beginning, quickly.
         let isKnown = rows.allSatisfy { ledger.known.isAcknowledged[Int($0.id)] }
-        let pause = random.next(below: UInt64(max(1, workload.pause / .milliseconds(1))))
+        let pause = workload.pause(random, 0...UInt64(workload.pause / .milliseconds(1)), steps: chunks.count)
         let again = random.next(below: 10)
-        if !isKnown { try await clock.sleep(for: .milliseconds(Int64(pause))) }
+        if !isKnown { try await clock.sleep(for: pause) }
         let batches = try Workload.split(rows, table, routing)
         for (at, batch) in batches.enumerated() { ledger.sending("\(source).\(number).\(at)", batch.rows) }
         let (contentHash, sent) = (Workload.contentHash(rows), batches.map(\.batch))
@@ -302,12 +311,14 @@ final class ClusterRun: @unchecked Sendable {
     try await reader.read(client) { isReading }
   }
 
+  /// Reads of a long run, about.
+  private static let reads = 300
   /// Asks and judges until everything was delivered.
   private func read(_ client: ClusterClient) async throws {
     let random = world.random.fork("reader")
     var seen: [Int64?: Int] = [:]
     while isReading {
-      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 5...200))))
+      try await client.near.clock.sleep(for: workload.pause(random, 5...200, steps: Self.reads))
       let before = ledger.known
       let tenant = random.chance(percent: 40) ? nil : Int64(random.next(below: UInt64(workload.tenants)))
       let level = Workload.levels[Int(random.next(below: 3))].suffix

@@ -40,6 +40,9 @@ final class SimulatedProcess: @unchecked Sendable {
   var mayEnd = false
   /// Times it ended on its own while it might.
   private(set) var ends = 0
+  /// Its disk was put back: the cluster may refuse it.
+  var awaitsRefusal = false { didSet { isRefused = false } }
+  private(set) var isRefused = false
   /// Times it was made to end.
   private(set) var faults = 0
 
@@ -78,7 +81,11 @@ final class SimulatedProcess: @unchecked Sendable {
           if !isStopping && !isFinished { endedAlone("") }
         }
       } catch {
-        if node.isUp && !isFinished { endedAlone(": \(error)") }
+        if awaitsRefusal, (error as? TallyError)?.status == .wrongCluster {
+          isRefused = true
+        } else if node.isUp && !isFinished {
+          endedAlone(": \(error)")
+        }
       }
       if isFinished { return }
       node.kill(losingPower: false)

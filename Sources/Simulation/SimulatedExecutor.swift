@@ -3,7 +3,7 @@
 // Jobs run in the order they were queued; when none is left, time jumps to the earliest timer. Same seed, same trace.
 // Every job, timer and noted event is mixed into a running hash, by which two runs are compared. A job belongs to an
 // owner (a node's incarnation, or none): jobs of a dead owner are not part of the run. They are put aside and run by
-// `unwind`, where the dead node's tasks see every capability fail and release what they hold.
+// `unwind`, where the dead node's tasks see every capability fail and release what they hold. Jobs of a stopped owner wait.
 // What it does not do: draw random numbers (SeededGenerator), deliver messages (SimulatedNetwork), fail disks (SimulatedDisk).
 internal import Bytes
 
@@ -40,6 +40,8 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
     )
     if let owner, owner.isDead {
       dead.append(Job(job: job, owner: owner))
+    } else if let owner, owner.isStopped {
+      owner.held.append(job)
     } else {
       ready.append(Job(job: job, owner: owner))
     }
@@ -92,6 +94,10 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
           }
           if let owner = next.owner, owner.isDead {
             dead.append(next)
+            continue
+          }
+          if let owner = next.owner, owner.isStopped {
+            owner.held.append(next.job)
             continue
           }
           jobs += 1
@@ -205,5 +211,22 @@ final class OwnedExecutor: TaskExecutor, @unchecked Sendable {
     self.number = number
   }
   func enqueue(_ job: consuming ExecutorJob) { executor.append(UnownedJob(job), self) }
-  func die() { isDead = true }
+  func die() {
+    isDead = true
+    isStopped = true
+    resume()
+  }
+
+  /// While it is stopped (SIGSTOP) its jobs wait; its timers' calls become jobs and wait too.
+  private(set) var isStopped = false
+  fileprivate var held: [UnownedJob] = []
+  func stop() { isStopped = true }
+  /// Lets what waited run, in the order it became ready.
+  func resume() {
+    guard isStopped else { return }
+    isStopped = false
+    let jobs = held
+    held = []
+    for job in jobs { executor.append(job, self) }
+  }
 }
