@@ -52,8 +52,8 @@ public enum ClusterSimulation {
     report.violations = ledger.violations + report.violations
     if !world.unreleased.isEmpty { report.violations.append("flows never ended on \(world.unreleased.joined(separator: ", "))") }
     report.violations += leaders(world.log.events, &report.leaderships)
-    // Disks keep what they were given here: every copy makes each file from the rows it has (DESIGN §6).
-    for event in world.log.events where event.event == "file-fetched" {
+    // Disks keep what they were given, but for rotten ones: every copy makes each file from the rows it has (DESIGN §6).
+    for event in world.log.events where event.event == "file-fetched" && !run.rotted.contains(event.node) {
       report.violations.append("\(event.node) made another file of the same rows: \(event["file"] ?? "?")")
     }
     report.eventHash = world.eventHash
@@ -85,6 +85,9 @@ final class ClusterRun: @unchecked Sendable {
   let workload: Workload
   let ledger: Ledger
   let cluster: SimulatedCluster
+  let diskFaults: DiskFaults
+  /// Workers that were given bytes back which they had not written.
+  var rotted: Set<String> = []
   private let producers: [SimulatedProcess]
   private let writer: StatementWriter
   private let office: SimulatedNode
@@ -97,7 +100,8 @@ final class ClusterRun: @unchecked Sendable {
     self.world = world
     self.workload = workload
     self.ledger = ledger
-    cluster = SimulatedCluster(world, workload, ledger, coordinators: coordinators)
+    diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
+    cluster = SimulatedCluster(world, workload, ledger, diskFaults, coordinators: coordinators)
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
     auditor = world.node("auditor", host: "10.0.2.3")
@@ -267,12 +271,17 @@ final class ClusterRun: @unchecked Sendable {
 
   private func disturb() async throws {
     let random = world.random.fork("faults")
+    let disks = world.random.fork("disk faults")
     let targets = cluster.servers + producers
     for _ in 0..<workload.faults {
       let gap = random.next(below: UInt64(max(1, workload.faultGap / .milliseconds(1))))
       try await world.clock.sleep(for: .milliseconds(Int64(gap)))
       if !isReading { return }
       faults += 1
+      if !diskFaults.kinds.isEmpty, disks.chance(percent: 40) {
+        try await strikeDisk(disks)
+        continue
+      }
       let kind = NodeFault.allCases[Int(random.next(below: UInt64(NodeFault.allCases.count)))]
       // Now and then long enough that everybody gives the node up.
       let pause = Duration.milliseconds(Int64(random.next(below: random.chance(percent: 20) ? 12_000 : 2500)))

@@ -36,6 +36,8 @@ final class SimulatedProcess: @unchecked Sendable {
   private var pause = Duration.zero
   /// It is not started again while this is set.
   var isHeldDown = false
+  /// It may end because its disk fails.
+  var excusesDiskFailures = false
   /// Times it was made to end.
   private(set) var faults = 0
 
@@ -74,7 +76,7 @@ final class SimulatedProcess: @unchecked Sendable {
           if !isStopping && !isFinished { ledger.violated("\(node.name) ended on its own") }
         }
       } catch {
-        if node.isUp && !isFinished { ledger.violated("\(node.name) ended on its own: \(error)") }
+        if node.isUp && !isFinished && !(excusesDiskFailures && error is DiskFailure) { ledger.violated("\(node.name) ended on its own: \(error)") }
       }
       if isFinished { return }
       node.kill(losingPower: false)
@@ -124,7 +126,7 @@ final class SimulatedCluster: Sendable {
   /// The coordinators first.
   let servers: [SimulatedProcess]
 
-  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators count: Int) {
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, _ diskFaults: DiskFaults, coordinators count: Int) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
@@ -156,6 +158,7 @@ final class SimulatedCluster: Sendable {
         initializes: true
       )
       workload.tune(&settings)
+      diskFaults.tune(&settings)
       let tuned = settings
       servers.append(
         SimulatedProcess(world, node, ledger) { near, stop in try await Worker.run(near, tuned, stop: stop) }
