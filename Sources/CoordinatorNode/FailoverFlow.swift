@@ -138,6 +138,35 @@ extension Coordinator {
 
   // MARK: Copies
 
+  /// Copies that a worker says are damaged do not count any more where another that counts is sound: each begins again under another number,
+  /// so that nothing it said before is taken for its word, and a sound one leads.
+  func retireDamaged(_ beat: Heartbeat) async throws {
+    guard await log.isLeader else { return }
+    let (snapshot, now) = (await log.catalog.snapshot, surroundings.clock.now)
+    let damaged = snapshot.shards.compactMap { shard -> ReplicaRecord? in
+      let counting = shard.inSync + shard.eligible
+      guard let mine = counting.first(where: { $0.node == beat.node }), fleet.report(shard, by: beat.node)?.damage.isEmpty == false else {
+        return nil
+      }
+      // One that has just registered has not said yet how it is.
+      let isOtherSound = counting.contains { other in
+        other.node != beat.node && fleet.isUp(other.node, at: now) && fleet.report(shard, by: other.node)?.damage.isEmpty == true
+      }
+      return isOtherSound ? mine : nil
+    }
+    if damaged.isEmpty { return }
+    surroundings.log.warning(
+      "copies-damaged",
+      ("worker", snapshot.node(beat.node)?.name ?? beat.node.description),
+      ("copies", String(damaged.count))
+    )
+    do { _ = try await log.propose(.loseReplicas(beat.node, beat.incarnation, damaged.map(\.id))) } catch let error as TallyError
+      where error.status == .staleCatalog
+    { return }
+    _ = publishBell.trySend(())
+    await order()
+  }
+
   /// Gives shards the copies they lack; takes away those on nodes that are dead for good once others have their place.
   private func tendCopies() async {
     let snapshot = await log.catalog.snapshot

@@ -2,7 +2,7 @@
 //
 // Faults come one after another; what they begin may last while the next ones come. Each is counted by its kind when it takes effect, so
 // that a report says what a campaign really did. When everything is delivered, what lasts is ended: stopped nodes go on, links are healed,
-// only wall clocks stay as wrong as they are. Faults of the disk itself are not drawn here.
+// only wall clocks stay as wrong as they are. Disks that fail or rot: DiskFaults.
 import Capabilities
 
 /// Classes of faults; a seed has some of them.
@@ -36,6 +36,7 @@ extension ClusterRun {
   /// Disturbs the cluster until everything was delivered.
   func disturb() async throws {
     let random = world.random.fork("faults")
+    let disks = world.random.fork("disk faults")
     let classes = FaultClasses.all.filter { workload.faultClasses.contains($0) }
     try await withThrowingTaskGroup(of: Void.self) { group in
       var left = workload.faults
@@ -43,6 +44,10 @@ extension ClusterRun {
         left -= 1
         try await rest(.milliseconds(Int64(random.next(below: UInt64(max(1, workload.faultGap / .milliseconds(1)))))))
         if !isReading { break }
+        if !diskFaults.kinds.isEmpty, disks.chance(percent: 40) {
+          try await strikeDisk(disks)
+          continue
+        }
         let fault = Fault(random)
         switch classes[Int(random.next(below: UInt64(classes.count)))] {
         case .links: try await disturbLinks(fault)
@@ -133,7 +138,9 @@ extension ClusterRun {
     note("stopped", "\(process.node.name) for \(time)")
     count("SIGSTOP")
     process.node.stop()
+    lasting += 1
     group.addTask {
+      defer { self.lasting -= 1 }
       try await self.rest(time)
       self.note("goes-on", process.node.name)
       process.node.resume()
@@ -166,7 +173,9 @@ extension ClusterRun {
       count("clogged link")
       world.fabric.cut(from: a, to: b)
       let time = Duration.milliseconds(Int64(fault.random.next(in: 1...5000)))
+      lasting += 1
       group.addTask {
+        defer { self.lasting -= 1 }
         try await self.rest(time)
         self.world.fabric.heal(from: a, to: b)
       }
@@ -177,7 +186,9 @@ extension ClusterRun {
         slowLinks.insert("\(from) \(to)")
         let usual = world.fabric.delay(from: from, to: to)
         world.fabric.setDelay(from: from, to: to, nanoseconds: 0...2 * mean)
+        lasting += 1
         group.addTask {
+          defer { self.lasting -= 1 }
           try await self.rest(fault.pause * 4)
           self.world.fabric.setDelay(from: from, to: to, nanoseconds: usual)
           self.slowLinks.remove("\(from) \(to)")

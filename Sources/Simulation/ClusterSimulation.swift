@@ -54,8 +54,8 @@ public enum ClusterSimulation {
     report.violations = ledger.violations + report.violations
     if !world.unreleased.isEmpty { report.violations.append("flows never ended on \(world.unreleased.joined(separator: ", "))") }
     report.violations += leaders(world.log.events, &report.leaderships)
-    // Disks keep what they were given here: every copy makes each file from the rows it has (DESIGN §6).
-    for event in world.log.events where event.event == "file-fetched" {
+    // Disks keep what they were given, but for rotten ones: every copy makes each file from the rows it has (DESIGN §6).
+    for event in world.log.events where event.event == "file-fetched" && !run.rotted.contains(event.node) {
       report.violations.append("\(event.node) made another file of the same rows: \(event["file"] ?? "?")")
     }
     report.eventHash = world.eventHash
@@ -88,6 +88,11 @@ final class ClusterRun: @unchecked Sendable {
   let ledger: Ledger
   let cluster: SimulatedCluster
   let producers: [SimulatedProcess]
+  let diskFaults: DiskFaults
+  /// Workers that were given bytes back which they had not written.
+  var rotted: Set<String> = []
+  /// Faults that go on while others come.
+  var lasting = 0
   private let writer: StatementWriter
   private let office: SimulatedNode
   private let desk: SimulatedNode
@@ -108,14 +113,18 @@ final class ClusterRun: @unchecked Sendable {
     self.world = world
     self.workload = workload
     self.ledger = ledger
+    let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
+    self.diskFaults = diskFaults
     cluster = SimulatedCluster(
       world,
       ledger,
       coordinators: coordinators,
       workers: workload.workers,
-      wallOffsets: workload.wallOffsets,
-      tune: workload.tune
-    )
+      wallOffsets: workload.wallOffsets
+    ) { settings in
+      workload.tune(&settings)
+      diskFaults.tune(&settings)
+    }
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
     archive = world.node("stale", host: "10.0.2.5")

@@ -76,7 +76,7 @@ extension ClusterRun {
     return catalog.shards.allSatisfy { shard in !(shard.inSync + shard.eligible).contains { $0.node == node.id } }
   }
   /// The catalog as the coordinators have it; nil while none answers.
-  private func catalog() async throws -> CatalogSnapshot? {
+  func catalog() async throws -> CatalogSnapshot? {
     try await auditor.run { near in
       try await ClusterClient.run(near, "auditor", self.cluster.coordinators) { client in
         do { return try await client.map.current(deadline: near.clock.now + .seconds(2)).catalog } catch let error as TallyError

@@ -43,6 +43,8 @@ final class SimulatedProcess: @unchecked Sendable {
   /// Its disk was put back: the cluster may refuse it.
   var awaitsRefusal = false { didSet { isRefused = false } }
   private(set) var isRefused = false
+  /// It may end because its disk fails.
+  var excusesDiskFailures = false
   /// Times it was made to end.
   private(set) var faults = 0
 
@@ -83,7 +85,7 @@ final class SimulatedProcess: @unchecked Sendable {
       } catch {
         if awaitsRefusal, (error as? TallyError)?.status == .wrongCluster {
           isRefused = true
-        } else if node.isUp && !isFinished {
+        } else if node.isUp && !isFinished && !(excusesDiskFailures && error is DiskFailure) {
           endedAlone(": \(error)")
         }
       }

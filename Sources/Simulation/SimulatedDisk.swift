@@ -26,6 +26,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     var readFailures: [UInt64: DiskFailure.Kind] = [:]
     var reads: UInt64 = 0
     var isCrashed = false
+    /// Until when operations take so much longer, in nanoseconds.
+    var slowness: (until: UInt64, by: ClosedRange<UInt64>)?
     var locks: Set<String> = []
   }
   private final class Box: @unchecked Sendable {
@@ -78,6 +80,12 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func failRead(after read: UInt64, _ kind: DiskFailure.Kind) {
     locked { $0.readFailures[$0.reads + read + 1] = kind }
   }
+  /// Has operations that begin within a time take so much longer.
+  func slow(for time: Duration, by extra: ClosedRange<UInt64>) {
+    guard let lifeline else { return }
+    let until = (Instant(nanoseconds: lifeline.now) + time).nanoseconds
+    locked { $0.slowness = (until, extra) }
+  }
   /// Flips bits of a byte of a file, unnoticed.
   public func corrupt(_ path: String, at offset: Int, xor bits: UInt8) throws {
     try locked { try $0.tree.file(path).content[offset] ^= bits }
@@ -104,7 +112,10 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
 
   /// Lets virtual time pass, if there is any.
   func delay(_ range: ClosedRange<UInt64>) async throws {
-    try await lifeline?.pause("disk", random.next(in: range))
+    guard let lifeline else { return }
+    var time = random.next(in: range)
+    if let slowness = locked({ $0.slowness }), lifeline.now < slowness.until { time += random.next(in: slowness.by) }
+    try await lifeline.pause("disk", time)
   }
   /// Reads the tree.
   func look<R>(_ body: (inout State) throws -> R) throws -> R {

@@ -89,6 +89,8 @@ extension Journal {
     } catch let failure as DiskFailure where failure.kind == .notFound {
       // Given back meanwhile.
       return []
+    } catch let failure as DiskFailure where failure.kind == .io {
+      throw TallyError(.dataDamaged, "journal file \(path), from byte \(first.header): \(failure)")
     }
     do {
       return try bytes.withReader { reader throws(DecodingFailure) in

@@ -36,14 +36,18 @@ public enum Recovery {
     for entry in try await disk.list("shards") where entry.isDirectory {
       guard let number = UInt64(entry.name) else { continue }
       let shard = ShardID(number)
-      // Without CURRENT the shard's creation was not finished: nothing was logged for it.
-      guard try await Manifest.exists(disk: disk, shard: shard) else { continue }
       do {
+        // Without CURRENT the shard's creation was not finished: nothing was logged for it.
+        guard try await Manifest.exists(disk: disk, shard: shard) else { continue }
         if let damage = opened.damage(concerning: shard) { throw refusal(shard, damage) }
         let store = try await open(disk, clock, cluster, shard)
         if let verifying { try await check(store, disk, verifying) }
         stores[shard] = store
-      } catch let error as TallyError { failures[shard] = error }
+      } catch let error as TallyError {
+        failures[shard] = error
+      } catch let failure as DiskFailure where failure.kind == .io {
+        failures[shard] = TallyError(.dataDamaged, "shard \(shard) cannot be read", detail: failure.message, hint: "Replace the disk.")
+      }
     }
     for shard in opened.shards where stores[shard] == nil && failures[shard] == nil {
       failures[shard] = TallyError(

@@ -39,10 +39,12 @@ extension ShardStore {
     do { return try await disk.map(path(file)) } catch let failure as DiskFailure where failure.kind == .notFound { return nil }
   }
   /// Makes a copy from a snapshot's manifest: `fetch` writes each file durably under the path it is given. Replaces what the directory held
-  /// of the shard; its entries in the journal must have been voided (`LogEntry.cut`) before. Throws XX001 when bytes do not verify.
+  /// of the shard; its entries in the journal must have been voided (`LogEntry.cut`) before. Every byte is verified, also of files that
+  /// lay there: those that fail go to quarantine/ and are fetched anew. Throws XX001 when fetched bytes do not verify.
   public static func install(
     disk: any Disk,
     clock: any Clock,
+    compute: any Compute,
     cluster: ClusterID,
     shard: ShardID,
     replica: ReplicaID = ReplicaID(0),
@@ -68,12 +70,12 @@ extension ShardStore {
     let manifest = try await Manifest.prepared(disk: disk, cluster: cluster, shard: shard, contents: contents)
     let store = ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, replica: replica, manifest: manifest)
     for (_, file) in contents.files.sorted(by: { $0.key < $1.key }) {
-      do { store.add(file, try await store.open(file)) } catch let error as TallyError where error.status == .dataDamaged {
+      do { store.add(file, try await store.openVerified(file, compute)) } catch let error as TallyError where error.status == .dataDamaged {
         guard present.contains(ManifestFormat.segmentName(file)) else { throw error }
         // What lay under the name was another file, or rotten.
         try await Quarantine.put(disk: disk, clock: clock, shard: shard, path: store.path(file))
         try await fetch(file, store.path(file))
-        store.add(file, try await store.open(file))
+        store.add(file, try await store.openVerified(file, compute))
       }
     }
     if replica.rawValue > 0 { try await ReplicaFile.write(replica, of: shard, disk) }

@@ -1,7 +1,7 @@
 // Scrub.swift — reading everything back from the device and checking it against its hashes (rule D14), one file at a time.
 //
 // What is damaged is reported, never changed: with one copy the rest of the file may be all there is.
-import Bytes
+public import Bytes
 public import Capabilities
 public import Model
 import Synchronization
@@ -24,6 +24,10 @@ public struct ScrubFinding: Sendable, Equatable {
   public var shards: [ShardID]?
   /// What failed.
   public var message: String
+  /// Whether the file is one of the journal.
+  public var isJournal: Bool { journalFile != nil }
+  /// The journal file's number.
+  var journalFile: UInt64? { path.split(separator: "/").last.flatMap { JournalFormat.number(of: String($0)) } }
 }
 
 extension ShardStore {
@@ -33,6 +37,15 @@ extension ShardStore {
   }
 }
 extension Journal {
+  /// The shards whose entries in a damaged file no other file holds yet, with the highest of these.
+  public func concerned(by finding: ScrubFinding) -> [(shard: ShardID, through: LogPosition)] {
+    state.withLock { state in
+      guard let file = state.used.first(where: { $0.number == finding.journalFile }) else { return [] }
+      return file.highest.filter { shard, highest in
+        highest > state.released[shard] ?? LogPosition(0) && finding.shards?.contains(shard) != false
+      }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+  }
   /// Files that are full: nothing is written to them any more.
   public var scrubUnits: [ScrubUnit] {
     state.withLock { state in
@@ -51,12 +64,20 @@ public enum Scrub {
       try await disk.dropCached(unit.path)
       guard let shard = unit.shard else { return try await journalFile(unit, disk, compute) }
       let image = try await disk.map(unit.path)
-      let failure = await compute.run { () -> DecodingFailure? in
-        do throws(DecodingFailure) { try SegmentReader.verify(image: image) } catch { return error }
-        return nil
-      }
+      let failure = await verify(image, compute)
       return failure.map { [ScrubFinding(path: unit.path, shards: [shard], message: "\($0)")] } ?? []
-    } catch let failure as DiskFailure where failure.kind == .notFound { return [] }
+    } catch let failure as DiskFailure where failure.kind == .notFound {
+      return []
+    } catch let failure as DiskFailure where failure.kind == .io {
+      return [ScrubFinding(path: unit.path, shards: unit.shard.map { [$0] }, message: failure.message)]
+    }
+  }
+  /// What is wrong with a segment file; nil when every byte of it verifies.
+  public static func verify(_ image: FileImage, _ compute: any Compute) async -> DecodingFailure? {
+    await compute.run { () -> DecodingFailure? in
+      do throws(DecodingFailure) { try SegmentReader.verify(image: image) } catch { return error }
+      return nil
+    }
   }
   private static func journalFile(_ unit: ScrubUnit, _ disk: any Disk, _ compute: any Compute) async throws -> [ScrubFinding] {
     let bytes = try await disk.readAll(unit.path)

@@ -46,7 +46,7 @@ extension ShardStore {
   ) async throws {
     if try await exists(file) {
       do {
-        staged[file.number] = (file, try await open(file))
+        staged[file.number] = (file, try await openVerified(file, compute))
         return
       } catch let error as TallyError where error.status == .dataDamaged {
         // A rotten file under the right name is made again.
@@ -54,10 +54,14 @@ extension ShardStore {
       }
     }
     if let build = plan(file, change) {
-      let image = try await compute.attempt { try build() }
-      if image.hash == file.hash {
-        _ = try await install(image, number: file.number)
-        return
+      do {
+        let image = try await compute.attempt { try build() }
+        if image.hash == file.hash {
+          _ = try await install(image, number: file.number)
+          return
+        }
+      } catch is DecodingFailure {
+        // What it would be built from is damaged here; the entry drops that, and the new file is had from elsewhere.
       }
     }
     guard let fetch else {
@@ -68,7 +72,7 @@ extension ShardStore {
       )
     }
     try await fetch(file, path(file))
-    staged[file.number] = (file, try await open(file))
+    staged[file.number] = (file, try await openVerified(file, compute))
   }
   private func exists(_ file: FileRecord) async throws -> Bool {
     let name = ManifestFormat.segmentName(file)

@@ -172,6 +172,8 @@ extension ShardStore {
     let image: FileImage
     do { image = try await disk.map(path) } catch let failure as DiskFailure where failure.kind == .notFound {
       throw damaged("missing")
+    } catch let failure as DiskFailure where failure.kind == .io {
+      throw damaged(failure.message)
     }
     do {
       let sections = try SegmentReader.open(
@@ -183,6 +185,14 @@ extension ShardStore {
       else { throw damaged("not the file that was written under this name") }
       return sections
     } catch let failure as DecodingFailure { throw damaged("\(failure)") }
+  }
+  /// Opens a file whose bytes were not made here just now, and checks all of them.
+  func openVerified(_ file: FileRecord, _ compute: any Compute) async throws -> [SegmentSection] {
+    let sections = try await open(file)
+    if let failure = await Scrub.verify(try await disk.map(path(file)), compute) {
+      throw TallyError(.dataDamaged, "segment file \(path(file)): \(failure)", hint: "Restore the file from a copy.")
+    }
+    return sections
   }
   /// Brings the manifest up to what was applied, then gives back what nothing needs: old files and journal.
   func persist(_ journal: Journal) async throws {

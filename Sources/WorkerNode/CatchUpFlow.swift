@@ -41,10 +41,10 @@ extension Worker {
     do {
       guard let record = catalog.shard(shard), let mine = record.replica(on: identity.value.node), record.primary != identity.value.node
       else { return }
-      let isSound = hosts[shard].map { $0.damage == nil && $0.store.replica == mine.id } ?? false
-      if isSound, (record.inSync + record.eligible).contains(mine) {
-        // Never give up a copy that counts: its primary must be mistaken, or a newer record is on its way.
-        throw TallyError(.unavailable, "the copy of shard \(shard) counts and is sound")
+      if (record.inSync + record.eligible).contains(mine) {
+        // Never give up a copy that counts, not even a damaged one: it could be elected meanwhile. It does not count any more once the
+        // coordinators heard of the damage; else its primary is mistaken, or a newer record is on its way.
+        throw TallyError(.unavailable, "the copy of shard \(shard) counts")
       }
       guard let primary = catalog.node(record.primary), let address = NetworkAddress(primary.address) else { return }
       let reply = try await pool.call(
@@ -61,6 +61,7 @@ extension Worker {
       let store = try await ShardStore.install(
         disk: surroundings.disk,
         clock: surroundings.clock,
+        compute: surroundings.compute,
         cluster: identity.value.cluster,
         shard: shard,
         replica: mine.id,
@@ -123,13 +124,22 @@ extension Worker {
         continue
       }
       offers[request.shard]?[replica]?.usedAt = now
+      if request.offset == 0 { try await requireSound(file.image, request) }
       return try Self.piece(of: file.image, at: request.offset)
     }
     guard let host = hosts[request.shard], let image = try await host.store.image(of: request.file, hash: request.hash) else {
       // Merged or expired meanwhile: who still needs it has to begin from a checkpoint.
       throw TallyError(.dataDamaged, "file \(request.file) of shard \(request.shard) is not here any more", node: settings.name)
     }
+    if request.offset == 0 { try await requireSound(image, request) }
     return try Self.piece(of: image, at: request.offset)
+  }
+  /// Damage is found here, where it can be told of, rather than by the copy that would fetch it again and again.
+  private func requireSound(_ image: FileImage, _ request: FetchFile) async throws {
+    guard let failure = await Scrub.verify(image, surroundings.compute) else { return }
+    let error = TallyError(.dataDamaged, "file \(request.file) of shard \(request.shard): \(failure)", node: settings.name)
+    if let host = hosts[request.shard] { noteDamage(host, error) }
+    throw error
   }
   private static func piece(of image: FileImage, at offset: UInt64) throws(TallyError) -> FilePiece {
     let size = image.bytes.count

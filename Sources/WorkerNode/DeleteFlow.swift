@@ -63,9 +63,7 @@ extension Worker {
   private func rollUp(_ table: TableID, _ host: ShardHost, _ epoch: Epoch) async throws {
     let target = host.store.lastBatch[table] ?? LogPosition(0)
     while host.store.deletable(table).map({ $0 < target }) ?? true {
-      if let damage = host.damage {
-        throw TallyError(.dataDamaged, "shard \(host.id) is damaged", detail: damage, hint: "Restore it from a copy.", node: settings.name)
-      }
+      if let damage = host.damage { throw refusal(of: host, for: damage) }
       guard host.servingEpoch == epoch else {
         throw TallyError(.notPrimary, "shard \(host.id) is not served here any more", node: settings.name)
       }

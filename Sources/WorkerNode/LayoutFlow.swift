@@ -15,12 +15,15 @@ extension Worker {
       while try await flushOne() {}
       for host in orderedHosts where host.servingEpoch != nil {
         do {
+          try await leaveDamagedJournal(host)
           while host.damage == nil, try await host.store.merge(host, compute: surroundings.compute) {
             while try await flushOne() {}
           }
           try await expire(host)
         } catch let failure as DecodingFailure {
           noteDamage(host, failure)
+        } catch let error as TallyError where error.status == .dataDamaged {
+          noteDamage(host, error)
         } catch let error as TallyError where error.isRetryable {
           surroundings.log.warning("layout-waits", ("shard", host.id.description), ("reason", error.message))
         }
@@ -48,7 +51,12 @@ extension Worker {
         chosen = serving.first { $0.unflushedSince != nil && $0.store.memtableBytes > settings.quietFlushBytes }
       }
     }
-    guard let host = chosen else { return false }
+    guard let chosen else { return false }
+    return try await flush(chosen)
+  }
+  /// Flushes a shard; false when it has nothing or must wait.
+  func flush(_ host: ShardHost) async throws -> Bool {
+    let now = surroundings.clock.now
     let since = host.unflushedSince
     host.unflushedSince = nil
     do {

@@ -84,13 +84,13 @@ extension Worker {
     )
     if views.count == 1 {
       let view = views[0]
-      let result = try await compute.attempt { try FragmentExecution.execute(plan, view, limits: limits) }
+      let result = try await run(plan, view, limits)
       return (result, [result.counts])
     }
     var results = [FragmentResult?](repeating: nil, count: views.count)
     try await withThrowingTaskGroup(of: (Int, FragmentResult).self) { group in
       for (at, view) in views.enumerated() {
-        group.addTask { (at, try await compute.attempt { try FragmentExecution.execute(plan, view, limits: limits) }) }
+        group.addTask { (at, try await self.run(plan, view, limits)) }
       }
       for try await (at, result) in group { results[at] = result }
     }
@@ -98,6 +98,15 @@ extension Worker {
     let whole = ExecutionLimits(memoryBytes: memory, cancel: cancel)
     let merged = try await compute.attempt { try MergeExecution.mergeShards(plan, parts, limits: whole) }
     return (merged, parts.map(\.counts))
+  }
+
+  /// Runs the plan over one shard. Damage that it meets is noted, and the query told to come again where another copy will serve it.
+  private func run(_ plan: PlanNode, _ view: ShardReadView, _ limits: ExecutionLimits) async throws -> FragmentResult {
+    do {
+      return try await surroundings.compute.attempt { try FragmentExecution.execute(plan, view, limits: limits) }
+    } catch let error as TallyError where error.status == .dataDamaged {
+      throw damaged(view.shard, error)
+    }
   }
 
   /// A shard frozen at its applied position.

@@ -143,7 +143,9 @@ extension Worker {
         do {
           if try await send(host, link, epoch) == false { break }
         } catch let error as TallyError where error.status == .dataDamaged && error.node == nil {
-          noteDamage(host, error)
+          // What the journal cannot give, a checkpoint can.
+          noteDamage(host, error, inJournalThrough: host.store.head.position)
+          link.needsCheckpoint = true
           break
         } catch let error as TallyError {
           if !error.isRetryable { surroundings.log.warning("copy-refuses", ("shard", shard.description), ("reason", "\(error)")) }

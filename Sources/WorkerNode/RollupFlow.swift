@@ -174,9 +174,7 @@ extension Worker {
       }
       let target = host.store.lastBatch[rollup.source] ?? LogPosition(0)
       while let state = host.store.applied.rollups[rollup.id], state.watermark < target || !state.isBackfilled {
-        if let damage = host.damage {
-          throw TallyError(.dataDamaged, "shard \(id) is damaged", detail: damage, hint: "Restore it from a copy.", node: settings.name)
-        }
+        if let damage = host.damage { throw refusal(of: host, for: damage) }
         guard host.servingEpoch != nil else {
           throw TallyError(.notPrimary, "shard \(id) is not served here any more", node: settings.name)
         }

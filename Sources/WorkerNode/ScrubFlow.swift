@@ -49,13 +49,15 @@ extension Worker {
   private func note(_ finding: ScrubFinding) {
     let concerned = finding.shards.map { $0.map(\.description).joined(separator: ",") } ?? "unknown"
     surroundings.log.error("damage-found", ("file", finding.path), ("shards", concerned), ("what", finding.message))
-    // A journal's damage concerns a shard only until its rows are in files.
-    for shard in finding.shards ?? [] { hosts[shard]?.noteDamage("\(finding.path): \(finding.message)") }
-  }
-  /// Notes damage that a flow met in a shard's files: it is shown, and merges and rollups leave the shard alone.
-  func noteDamage(_ host: ShardHost, _ error: any Error) {
-    if host.damage == nil { surroundings.log.error("damage-found", ("shard", host.id.description), ("what", "\(error)")) }
-    host.noteDamage("\(error)")
+    let error = TallyError(.dataDamaged, "\(finding.path): \(finding.message)")
+    if finding.isJournal {
+      // It concerns those whose entries there are in no file yet.
+      for (shard, through) in journal.concerned(by: finding) {
+        if let host = hosts[shard] { noteDamage(host, error, inJournalThrough: through) }
+      }
+    } else {
+      for shard in finding.shards ?? [] { if let host = hosts[shard] { noteDamage(host, error) } }
+    }
   }
 }
 

@@ -42,6 +42,8 @@ final class ShardHost: ShardLog {
   var shardRange: ClosedRange<UInt64> = 0...UInt64.max
   /// What was found broken in its files; nil while nothing was.
   private(set) var damage: String?
+  /// Up to where the rows must be in files for the damage to be over, when it lies in the journal alone.
+  private(set) var journalDamage: LogPosition?
   /// One flow at a time rolls up.
   var isRolling = false
   /// When rows came into memory that no file holds.
@@ -255,8 +257,17 @@ final class ShardHost: ShardLog {
     waiting.removeFirst(count)
     for waiter in told { waiter.promise.fulfil(()) }
   }
-  /// Notes that its files are damaged.
-  func noteDamage(_ what: String) { damage = damage ?? what }
+  /// Notes that its files are damaged, or the journal up to a position.
+  func noteDamage(_ what: String, inJournalThrough through: LogPosition? = nil) {
+    if damage == nil || (journalDamage != nil && through == nil) { (damage, journalDamage) = (what, through) }
+    if let known = journalDamage, let through { journalDamage = max(known, through) }
+  }
+  /// Ends damage of the journal once files hold what lay there; true when it ended.
+  func healJournal() -> Bool {
+    guard let through = journalDamage, store.releasable >= through else { return false }
+    (damage, journalDamage) = (nil, nil)
+    return true
+  }
   /// Notes a batch that was applied.
   func noteBatch(of table: TableID, at position: LogPosition, now: Instant) {
     if unrolledSince[table] == nil { unrolledSince[table] = now }

@@ -190,6 +190,7 @@ struct ReplicaTests {
           _ = try await ShardStore.install(
             disk: copy.disk,
             clock: copy.world.clock,
+            compute: copy.world.compute,
             cluster: testCluster,
             shard: old.shard,
             manifest: snapshot.manifest
@@ -199,6 +200,7 @@ struct ReplicaTests {
         let store = try await ShardStore.install(
           disk: copy.disk,
           clock: copy.world.clock,
+          compute: copy.world.compute,
           cluster: testCluster,
           shard: old.shard,
           manifest: snapshot.manifest
