@@ -188,7 +188,7 @@ struct ProductionShard {
     if defect == .commitsItsOwn {
       for other in copies[r].primary?.others ?? [] {
         let life = incarnation(of: other.node)
-        copies[r].primary?.noteMatch(other.id, life, position)
+        copies[r].primary?.noteMatch(other.id, life, position, askedAt: 0)
       }
     }
     noteCommitted(r)
@@ -243,7 +243,7 @@ struct ProductionShard {
     }
     let answer = (replica: copies[other].id, incarnation: incarnation(of: copies[other].node), position: LogPosition(UInt64(head)))
     copies[r].heard.append(answer)
-    copies[r].primary?.noteMatch(answer.replica, answer.incarnation, answer.position)
+    copies[r].primary?.noteMatch(answer.replica, answer.incarnation, answer.position, askedAt: 0)
     noteCommitted(r)
     let committed = Int(copies[r].primary?.committed.rawValue ?? 0)
     copies[other].applied = max(copies[other].applied, min(committed, copies[other].log.count))
@@ -253,7 +253,7 @@ struct ProductionShard {
   mutating func hearAgain(_ pick: (Int) -> Int) {
     for r in copies.indices where copies[r].primary != nil && !copies[r].heard.isEmpty {
       let answer = copies[r].heard[pick(copies[r].heard.count)]
-      copies[r].primary?.noteMatch(answer.replica, answer.incarnation, answer.position)
+      copies[r].primary?.noteMatch(answer.replica, answer.incarnation, answer.position, askedAt: 0)
     }
   }
 
