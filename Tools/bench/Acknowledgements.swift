@@ -36,10 +36,11 @@ struct Acknowledgements {
         acknowledged: { batch in acknowledged.withLock { $0 = (batch, .now) } }
       ) { sink in
         for batch in 0..<count {
-          for at in 0..<Self.batchRows - 1 { try await sink.append(row: row(((first + batch) * Self.batchRows + at) % events.rows, tenant)) }
+          let (begin, last) = ((first + batch) * Self.batchRows, Self.batchRows - 1)
+          for at in begin..<begin + last { try await sink.append(row: row(at % events.rows, tenant)) }
           // With the last row the batch goes off.
           let sent = ContinuousClock.now
-          try await sink.append(row: row(((first + batch) * Self.batchRows + Self.batchRows - 1) % events.rows, tenant))
+          try await sink.append(row: row((begin + last) % events.rows, tenant))
           while acknowledged.withLock({ $0.batch }) < batch {
             guard ProcessorTime.seconds(since: sent) < 30 else { throw BenchFailure("batch \(batch) was not acknowledged within 30 s") }
             try await Task.sleep(for: .microseconds(50))
@@ -54,8 +55,8 @@ struct Acknowledgements {
   }
   private func row(_ at: Int, _ tenant: Int64?) -> [any TallyEncodable] {
     [
-      tenant ?? events.appIDs[Int(events.tenant[at])], TallyTimestamp(microseconds: Int64(SearchEvents.start + Int(events.second[at])) * 1_000_000), Int64(events.user[at]),
-      events.phrases[Int(events.query[at])], Int32(events.hits[at]),
+      tenant ?? events.appIDs[Int(events.tenant[at])], TallyTimestamp(seconds: Int64(SearchEvents.start + Int(events.second[at]))),
+      Int64(events.user[at]), events.phrases[Int(events.query[at])], Int32(events.hits[at]),
     ]
   }
 }

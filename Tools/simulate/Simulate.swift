@@ -1,4 +1,5 @@
-// Simulate.swift — the program `simulate`: runs seeds of the simulated cluster on all cores, each twice if asked, or replays one with its trace.
+// Simulate.swift — the program `simulate`: runs seeds of the simulated cluster on all cores, each twice if asked, or replays one and
+// prints its trace.
 import ArgumentParser
 import Foundation
 import Simulation
