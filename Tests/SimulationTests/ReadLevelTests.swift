@@ -57,7 +57,9 @@ private func withReadBench(
   let fits = (1...500).lazy.map { Workload(SeededGenerator(seed: $0)) }.first { $0.copies == 2 && $0.workers == 2 && $0.shards > 2 }
   let workload = try #require(fits)
   let (world, ledger) = (SimulatedWorld(seed: seed), Ledger([]))
-  let cluster = SimulatedCluster(world, workload, ledger, coordinators: coordinators)
+  let cluster = SimulatedCluster(world, ledger, coordinators: coordinators, workers: workload.workers) { settings in
+    workload.tune(&settings)
+  }
   try world.run { world in
     try await withThrowingTaskGroup(of: Void.self) { group in
       for server in cluster.servers { group.addTask { try await server.live() } }
