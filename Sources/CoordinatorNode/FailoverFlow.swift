@@ -137,7 +137,7 @@ extension Coordinator {
 
   // MARK: Copies
 
-  /// Copies that a worker says are damaged do not count any more where another that counts is sound: each begins again under another number,
+  /// Copies that a worker says are damaged do not count any more where another that counts is sound: each begins again under a new number,
   /// so that nothing it said before is taken for its word, and a sound one leads.
   func retireDamaged(_ beat: Heartbeat) async throws {
     guard await log.isLeader else { return }

@@ -76,7 +76,8 @@ final class SimulatedProcess: @unchecked Sendable {
           if !isStopping && !isFinished { ledger.violated("\(node.name) ended on its own") }
         }
       } catch {
-        if node.isUp && !isFinished && !(excusesDiskFailures && error is DiskFailure) { ledger.violated("\(node.name) ended on its own: \(error)") }
+        let isExcused = excusesDiskFailures && error is DiskFailure
+        if node.isUp && !isFinished && !isExcused { ledger.violated("\(node.name) ended on its own: \(error)") }
       }
       if isFinished { return }
       node.kill(losingPower: false)
@@ -126,7 +127,13 @@ final class SimulatedCluster: Sendable {
   /// The coordinators first.
   let servers: [SimulatedProcess]
 
-  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, _ diskFaults: DiskFaults, coordinators count: Int) {
+  init(
+    _ world: SimulatedWorld,
+    _ workload: Workload,
+    _ ledger: Ledger,
+    _ diskFaults: DiskFaults,
+    coordinators count: Int
+  ) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
@@ -158,6 +165,7 @@ final class SimulatedCluster: Sendable {
         initializes: true
       )
       workload.tune(&settings)
+      settings.reserveBytes = 64 << 10
       diskFaults.tune(&settings)
       let tuned = settings
       servers.append(
