@@ -176,11 +176,11 @@ let package = Package(
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("ReplicationTests", "Replication"),
-    tests("SimulationTests", "Simulation"),
+    tests("SimulationTests", exclude: ["Scenarios"], "Simulation", "ClientCore", "Wire", "Model", "Capabilities"),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
-    tests("ModelCheckTests", "ReplicationModel"),
+    tests("ModelCheckTests", "ReplicationModel", "Replication", "CoordinatorNode", "Model", "Bytes"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

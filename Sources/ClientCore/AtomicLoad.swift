@@ -32,8 +32,8 @@ struct MapCalls: PrimaryCalls {
           )
         } catch let error as TallyError where error.isRetryable {
           guard let pause = retry.pause(now: map.clock.now, random: map.random) else { throw error }
-          try await map.clock.sleep(for: pause)
-          _ = try await map.refresh(after: routing, deadline: giveUp)
+          try await map.awaitNewer(than: routing, atMost: pause)
+          if map.known?.shard(shard)?.epoch != routing.shard(shard)?.epoch { retry.restart() }
         }
       } catch let error as TallyError where error.isRetryable {
         // No coordinator, or no patience any more.

@@ -1,7 +1,7 @@
 // ClusterMap.swift — the catalog as a client or worker knows it, and the coordinators it asks.
 //
-// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the
-// next. Refreshes that are wanted at the same time are made once.
+// Any coordinator serves. The one that answered last is asked first; one that cannot be reached is followed by the next, and one that
+// takes long to answer is waited for beside the next (Hedge). Refreshes that are wanted at the same time are made once.
 
 import Bytes
 public import Capabilities
@@ -16,17 +16,26 @@ public final class ClusterMap: Sendable {
     var routing: RequestRouting?
     var generation: UInt64 = 0
     var refreshing: Promise<Void>?
+    /// Somebody waits at a coordinator for a newer catalog.
+    var isWatching = false
+    /// Rung for those who wait beside, when there is one or nobody asks any more.
+    var bells: [UInt64: BoundedQueue<Void>] = [:]
+    var nextBell: UInt64 = 0
     var preferred = 0
   }
   /// Connections to all nodes.
   public let pool: ConnectionPool
   /// The coordinators' addresses.
   public let coordinators: [NetworkAddress]
+  /// What this client has written and seen.
+  public let session = ReadSession()
   let clock: any Clock
   let random: any Random
   private let state = Mutex(State())
   /// Longest time one coordinator may take over a catalog before the next is asked.
   private static let fetchTimeout = Duration.seconds(2)
+  /// Longest time a coordinator is asked to wait for a newer catalog at once: within `Hedge.patience`.
+  private static let watchTime = Duration.milliseconds(300)
 
   /// Makes an empty map; `coordinators` are tried in turn.
   public init(
@@ -107,15 +116,63 @@ public final class ClusterMap: Sendable {
       return try await fetch(deadline)
     }
   }
-  private func fetch(_ deadline: Instant) async throws -> RequestRouting {
+  /// Waits until a catalog newer than `seen` is known, which the coordinators tell as soon as there is one, or for `pause`.
+  ///
+  /// Of those who wait at the same time one asks. Without a coordinator that answers it is a pause.
+  public func awaitNewer(than seen: RequestRouting, atMost pause: Duration) async throws {
+    let end = clock.now + pause
+    while clock.now < end {
+      let bell = BoundedQueue<Void>(capacity: 1)
+      let (isDone, asks, ticket) = state.withLock { state -> (Bool, Bool, UInt64) in
+        if let known = state.routing, known.catalog.version > seen.catalog.version { return (true, false, 0) }
+        if !state.isWatching {
+          state.isWatching = true
+          return (false, true, 0)
+        }
+        state.nextBell += 1
+        state.bells[state.nextBell] = bell
+        return (false, false, state.nextBell)
+      }
+      if isDone { return }
+      if asks {
+        try await watch(until: end)
+      } else {
+        defer { state.withLock { $0.bells[ticket] = nil } }
+        do { _ = try await withDeadline(end, clock) { try await bell.receive() } } catch is DeadlineExceeded { return }
+      }
+    }
+  }
+  private func watch(until end: Instant) async throws {
+    defer {
+      let bells = state.withLock { state in
+        state.isWatching = false
+        return state.bells
+      }
+      for (_, bell) in bells.sorted(by: { $0.key < $1.key }) { _ = bell.trySend(()) }
+    }
+    let (before, asked) = (known?.catalog.version, clock.now)
+    do {
+      _ = try await fetch(end + Self.fetchTimeout, wait: min(Self.watchTime, end - asked))
+      if known?.catalog.version != before { return }
+    } catch let error as TallyError where error.isRetryable {}
+    // Whoever cannot be asked, or answers early, is not asked again at once.
+    let next = min(end, asked + Self.watchTime)
+    if next > clock.now { try await clock.sleep(until: next) }
+  }
+  private func fetch(_ deadline: Instant, wait: Duration = .zero) async throws -> RequestRouting {
     let version = known?.catalog.version ?? CatalogVersion(0)
     let clock = clock
-    let reply = try await onCoordinator(deadline, mayRepeat: true) { connection in
-      try await connection.call(
-        .fetchCatalog(FetchCatalog(known: version)),
-        deadline: min(deadline, clock.now + Self.fetchTimeout)
+    let milliseconds = UInt64(max(0, wait / .milliseconds(1)).rounded(.up))
+    let pool = pool
+    // Harmless to repeat: a coordinator that hangs is not waited for alone.
+    let (reply, coordinator) = try await Hedge.first(of: coordinatorsInTurn, clock) { address in
+      try await pool.call(
+        .fetchCatalog(FetchCatalog(known: version, waitMilliseconds: milliseconds)),
+        to: address,
+        deadline: min(deadline, clock.now + wait + Self.fetchTimeout)
       )
     }
+    prefer(coordinator)
     guard case .catalogReply(let content) = reply else {
       throw Self.unexpected(reply, "fetchCatalog")
     }
@@ -160,30 +217,44 @@ public final class ClusterMap: Sendable {
       (try await connection.openStream(request, deadline: deadline), connection.address)
     }
   }
+  /// Connects to a coordinator, the one that answered last first; it is asked first from then on.
+  ///
+  /// Throws why the last one cannot be reached.
+  public func connect(deadline: Instant = .distantFuture) async throws -> RPCConnection {
+    try await connect(coordinatorsInTurn, deadline)
+  }
+  private func connect(_ turn: [NetworkAddress], _ deadline: Instant) async throws -> RPCConnection {
+    let pool = pool
+    let (connection, coordinator) = try await Hedge.first(of: turn, clock) { address in
+      try await pool.connection(to: address, deadline: deadline)
+    }
+    prefer(coordinator)
+    return connection
+  }
+  /// Makes a request once to a coordinator that can be reached; to another only when it surely had no effect.
   private func onCoordinator<R: Sendable>(
     _ deadline: Instant,
-    mayRepeat: Bool = false,
     _ body: (RPCConnection) async throws -> R
   ) async throws -> R {
-    let first = state.withLock { $0.preferred }
-    var last: TallyError?
-    for offset in coordinators.indices {
-      let at = (first + offset) % coordinators.count
-      do {
-        let result = try await body(
-          try await pool.connection(to: coordinators[at], deadline: deadline)
-        )
-        state.withLock { $0.preferred = at }
-        return result
-      } catch let error as TallyError
-        where error.status == .unavailable || error.status == .notPrimary || (mayRepeat && error.status == .timedOut)
-      {
-        last = error
-      } catch let error as TallyError where error.status == .timedOut || error.status == .unknownOutcome {
-        turn(from: coordinators[at])
-        throw error
+    var left = coordinatorsInTurn
+    var last = TallyError(.unavailable, "no coordinator can be reached")
+    while !left.isEmpty {
+      let connection: RPCConnection
+      do { connection = try await connect(left, deadline) } catch let error as TallyError where error.isRetryable {
+        // None of those left can be reached; who answered and refused said more.
+        throw left.count == coordinators.count ? error : last
+      }
+      left.removeAll { $0 == connection.address }
+      do { return try await body(connection) } catch let error as TallyError {
+        switch error.status {
+        case .unavailable, .notPrimary: last = error
+        case .timedOut, .unknownOutcome:
+          turn(from: connection.address)
+          throw error
+        default: throw error
+        }
       }
     }
-    throw last ?? TallyError(.unavailable, "no coordinator can be reached")
+    throw last
   }
 }

@@ -185,6 +185,7 @@ public struct IngestFlow: Sendable {
         // A wrong row or a chunk that could not be staged: nothing is stored.
         if report.failure != nil { throw CancellationError() }
       }
+      map.session.merge(load.run.written)
     } catch {
       report.rowsDurable = 0
       if !Task.isCancelled, !load.run.mayBeDecided { try await load.run.abandon() }

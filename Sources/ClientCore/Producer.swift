@@ -215,9 +215,12 @@ public final class Producer: Sendable {
           )
         }
         delivered.retries += 1
-        try await map.clock.sleep(for: pause)
-        if error.status != .overloaded && error.status != .diskFull {
-          try await refresh(routing, giveUp)
+        if error.status == .overloaded || error.status == .diskFull {
+          try await map.clock.sleep(for: pause)
+        } else {
+          try await map.awaitNewer(than: routing, atMost: pause)
+          // Another primary deserves a try at once, and short pauses until it serves.
+          if map.known?.shard(batch.shard)?.epoch != routing.shard(batch.shard)?.epoch { retry.restart() }
         }
       }
     }
@@ -253,21 +256,13 @@ public final class Producer: Sendable {
       deadline: min(giveUp, map.clock.now + options.tryTimeout)
     )
     guard case .ingested(let ingested) = reply else { throw ClusterMap.unexpected(reply, "ingest") }
+    map.session.note(ShardPoint(shard: batch.shard, point: ingested.point))
     return ingested
   }
   private func routing(_ giveUp: Instant) async throws -> RequestRouting {
     if let known = map.known { return known }
     return try await map.current(deadline: giveUp)
   }
-  /// A newer map if there is one.
-  ///
-  /// While no coordinator answers, the old one is as good as any.
-  private func refresh(_ seen: RequestRouting, _ giveUp: Instant) async throws {
-    do { _ = try await map.refresh(after: seen, deadline: giveUp) } catch let error as TallyError
-      where error.isRetryable
-    {}
-  }
-
   private func reserve(_ bytes: Int) async throws {
     while true {
       let waiter: BoundedQueue<Bool>? = state.withLock { state in

@@ -36,7 +36,7 @@ public final class QueryCall: AsyncSequence {
     self.map = map
   }
 
-  /// Sends SQL text to a coordinator.
+  /// Sends SQL text to a coordinator; with level `session` also what the session has seen.
   public static func open(
     _ query: QueryRequest,
     map: ClusterMap,
@@ -48,6 +48,9 @@ public final class QueryCall: AsyncSequence {
         "the SQL text has \(query.sql.utf8.count) bytes, over the limit of \(Limits.sqlBytesMax)"
       ) as TallyError
     }
+    try query.read.check()
+    var query = query
+    if query.read == .session { query.seen = map.session.token }
     return QueryCall(try await map.ask(.query(query), deadline: deadline), map)
   }
   /// Asks a coordinator for one of its lists.
@@ -81,6 +84,7 @@ public final class QueryCall: AsyncSequence {
       }
     case .resultEnd(let end):
       types = []
+      map.session.merge(end.seen)
       return .end(end)
     default:
       stream.cancel()

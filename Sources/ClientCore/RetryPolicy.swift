@@ -25,6 +25,8 @@ struct RetryState: Sendable {
     self.policy = policy
     self.giveUp = giveUp
   }
+  /// Begins with the shortest pause again: what failed was another's, and has been replaced.
+  mutating func restart() { tries = 0 }
   /// Notes a failure; the pause before the next try, or nil when this was the last.
   mutating func pause(now: Instant, random: any Random) -> Duration? {
     tries += 1

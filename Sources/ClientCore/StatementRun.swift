@@ -28,6 +28,7 @@ public final class StatementRun: Sendable {
   private struct State {
     /// Rows by shard; those that hold none are there as well.
     var rows: [ShardID: UInt64] = [:]
+    var written = SessionToken()
     var mayBeDecided = false
   }
   /// The statement.
@@ -65,6 +66,9 @@ public final class StatementRun: Sendable {
   private var giveUp: Instant { min(deadline, clock.now + patience) }
   /// Whether Decide was sent: then an error leaves open what becomes of the statement.
   public var mayBeDecided: Bool { state.withLock { $0.mayBeDecided } }
+
+  /// Where the shards' logs hold what took effect, for the session of who runs it.
+  public var written: SessionToken { state.withLock { $0.written } }
 
   /// Opens the statement, lets `body` stage, then decides and commits; returns the rows that took effect.
   ///
@@ -127,7 +131,14 @@ public final class StatementRun: Sendable {
   }
   private func note(_ reply: Message, _ shard: ShardID, _ request: String) throws -> Staged {
     guard case .staged(let staged) = reply else { throw Self.unexpected(reply, request) }
-    if !staged.isDuplicate { state.withLock { $0.rows[shard, default: 0] += staged.rows } }
+    state.withLock { state in
+      if staged.isDuplicate {
+        // It took effect before.
+        state.written.note(ShardPoint(shard: shard, point: staged.point))
+      } else {
+        state.rows[shard, default: 0] += staged.rows
+      }
+    }
     return staged
   }
 
@@ -141,7 +152,7 @@ public final class StatementRun: Sendable {
           .decideStatement(DecideStatement(shard: decider, epoch: epoch, statement: id, participants: participants))
         },
         "decideStatement"
-      )
+      ).outcome
       guard outcome == .committed else {
         state.withLock { $0.mayBeDecided = false }
         throw TallyError(
@@ -175,7 +186,7 @@ public final class StatementRun: Sendable {
   }
   @discardableResult private func end(_ shard: ShardID, commits: Bool, rows: UInt64) async throws -> StatementOutcome {
     let (id, below) = (id, doneBelow())
-    let outcome = try answer(
+    let ended = try answer(
       try await calls.call(shard, giveUp: commits ? giveUp : .distantFuture) { epoch, _ in
         .endStatement(
           EndStatement(shard: shard, epoch: epoch, statement: id, doneBelow: below, commits: commits, rows: rows)
@@ -183,10 +194,11 @@ public final class StatementRun: Sendable {
       },
       "endStatement"
     )
-    guard !commits || outcome == .committed else {
+    guard !commits || ended.outcome == .committed else {
       throw TallyError(.internalError, "statement \(id) was decided, but shard \(shard) aborted it")
     }
-    return outcome
+    state.withLock { $0.written.note(ShardPoint(shard: shard, point: ended.point)) }
+    return ended.outcome
   }
 
   /// Ends the statement everywhere after an error: aborts it, or, when it had been decided, completes it. May be called again.
@@ -218,9 +230,9 @@ public final class StatementRun: Sendable {
       }
     }
   }
-  private func answer(_ reply: Message, _ request: String) throws -> StatementOutcome {
+  private func answer(_ reply: Message, _ request: String) throws -> StatementAnswer {
     guard case .statementAnswer(let answer) = reply else { throw Self.unexpected(reply, request) }
-    return answer.outcome
+    return answer
   }
   private static func unexpected(_ reply: Message, _ request: String) -> TallyError {
     TallyError(.protocolViolation, "a \(request) request was answered by \(reply.name)")

@@ -23,6 +23,8 @@ struct Catalog: Sendable {
   private(set) var unconfirmed: [NodeID: Incarnation] = [:]
   /// Named producers by name.
   private(set) var producers: [String: ProducerRecord] = [:]
+  /// When the newest of them was opened.
+  var latestProducerTime: Int64? { producers.values.map(\.request.time).max() }
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32

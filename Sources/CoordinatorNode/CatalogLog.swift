@@ -50,8 +50,8 @@ actor CatalogLog {
   /// Entries that somebody waits for, by index.
   private var proposals: [UInt64: Proposal] = [:]
   private var changes: [UInt64: (term: UInt64, answer: Promise<Void>)] = [:]
-  /// Told after each change, with the new version.
-  private var versionWaiters: [Promise<Void>] = []
+  /// Rung after each change of the version, by ticket.
+  private var versionBells: [UInt64: BoundedQueue<Void>] = [:]
   /// Told when leadership begins or ends.
   private var leadershipWaiters: [Promise<Void>] = []
   /// Why it ended.
@@ -140,11 +140,19 @@ actor CatalogLog {
     if let failure { promise.fail(failure) } else { leadershipWaiters.append(promise) }
     return promise
   }
-  /// The next change of the catalog's version.
-  func nextChange() -> Promise<Void> {
-    let promise = Promise<Void>()
-    if let failure { promise.fail(failure) } else { versionWaiters.append(promise) }
-    return promise
+  /// Returns once this coordinator decides; throws when the log ends.
+  func untilLeading() async throws { while !core.isEstablished { try await nextLeadershipChange().value } }
+  /// Returns once the catalog is newer than `version`, or at `deadline`.
+  func awaitChange(after version: CatalogVersion, until deadline: Instant) async throws {
+    let bell = BoundedQueue<Void>(capacity: 1)
+    nextTicket += 1
+    let ticket = nextTicket
+    versionBells[ticket] = bell
+    defer { versionBells[ticket] = nil }
+    while failure == nil, catalog.snapshot.version <= version {
+      do { _ = try await withDeadline(deadline, surroundings.clock) { try await bell.receive() } } catch is DeadlineExceeded { return }
+    }
+    if let failure { throw failure }
   }
   /// Takes letters of another member in.
   func receive(_ envelope: RaftEnvelope) throws {
@@ -206,8 +214,9 @@ actor CatalogLog {
     for question in questions.sorted(by: { $0.key < $1.key }).map(\.value) { fail(question, error) }
     for (_, proposal) in proposals.sorted(by: { $0.key < $1.key }) { proposal.answer.fail(error) }
     for (_, change) in changes.sorted(by: { $0.key < $1.key }) { change.answer.fail(error) }
-    for waiter in versionWaiters + leadershipWaiters { waiter.fail(error) }
-    (questions, proposals, changes, versionWaiters, leadershipWaiters) = ([:], [:], [:], [], [])
+    for waiter in leadershipWaiters { waiter.fail(error) }
+    for bell in versionBells.values { bell.finish() }
+    (questions, proposals, changes, versionBells, leadershipWaiters) = ([:], [:], [:], [:], [])
     post.finish()
   }
   private func fail(_ question: Question, _ error: any Error) {
@@ -223,7 +232,7 @@ actor CatalogLog {
   private func step(_ event: RaftEvent) {
     if let failure {
       // The log has ended: whoever asks is told why.
-      for question in questions.values { fail(question, failure) }
+      for question in questions.sorted(by: { $0.key < $1.key }).map(\.value) { fail(question, failure) }
       return questions = [:]
     }
     let effects = core.handle(event, now: surroundings.clock.now.nanoseconds, chance: surroundings.random.next())
@@ -310,9 +319,7 @@ actor CatalogLog {
   }
   private func progress(versionChanged: Bool) {
     guard versionChanged else { return }
-    let waiters = versionWaiters
-    versionWaiters = []
-    for waiter in waiters { waiter.fulfil(()) }
+    for (_, bell) in versionBells.sorted(by: { $0.key < $1.key }) { _ = bell.trySend(()) }
   }
   private func changed() {
     post.book(core.log.members)

@@ -1,7 +1,8 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
 // The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
-// InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies), Listings. It holds no table data.
+// FragmentFlow (its parts, on workers), InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies),
+// Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import ClientCore
@@ -59,6 +60,8 @@ public actor Coordinator: RPCResponder {
   let log: CatalogLog
   let pool: ConnectionPool
   var fleet = Fleet()
+  /// The time that commands are stamped with.
+  private var catalogTime: CatalogTime
   /// From when on this coordinator, leading, may call a worker gone.
   var orderSince: Instant?
   /// When a primary was replaced last.
@@ -77,6 +80,8 @@ public actor Coordinator: RPCResponder {
   var decidingSince = Instant(nanoseconds: 0)
   /// Who waits to be told how new the newest is.
   let indexQuestions = BoundedQueue<Promise<UInt64>>(capacity: 1024)
+  /// Number of the last request that reads: copies are read in turn.
+  var nextRead = 0
   /// Session under which this coordinator's own statements write.
   var statementSession = SessionID(0)
   var nextStatement: UInt64 = 0
@@ -96,6 +101,12 @@ public actor Coordinator: RPCResponder {
     self.cluster = cluster
     self.log = log
     self.pool = pool
+    catalogTime = CatalogTime(now: surroundings.clock.now)
+  }
+  /// The time of a command that is proposed now.
+  func stamp() async -> Int64 {
+    let latest = await log.catalog.latestProducerTime
+    return catalogTime.stamp(wall: surroundings.clock.wallMicroseconds, now: surroundings.clock.now, latest: latest)
   }
 
   /// Runs a coordinator until `stop` is settled.

@@ -69,6 +69,7 @@ extension Coordinator {
       try await surroundings.clock.sleep(for: Self.orderInterval)
       guard await log.isLeader else {
         orderSince = nil
+        try await log.untilLeading()
         continue
       }
       let now = surroundings.clock.now

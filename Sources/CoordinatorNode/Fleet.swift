@@ -43,6 +43,8 @@ struct Fleet: Sendable {
     guard let worker = workers[node] else { return false }
     return now - worker.heardAt < Self.silence
   }
+  /// Whether a worker was heard of before, but is not any more. Of one that was never heard of nothing is known.
+  func isSilent(_ node: NodeID, at now: Instant) -> Bool { workers[node].map { now - $0.heardAt >= Self.silence } ?? false }
   /// Whether a worker may be given something: it is up and stays.
   func isStaying(_ node: NodeID, at now: Instant) -> Bool { isUp(node, at: now) && workers[node]?.isLeaving == false }
   /// The workers that may be given something.

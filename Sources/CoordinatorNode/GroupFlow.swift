@@ -193,7 +193,7 @@ extension Coordinator {
           name: "statements of \(settings.name)",
           chunkBytes: 0,
           fingerprint: .zero,
-          time: surroundings.clock.wallMicroseconds,
+          time: await stamp(),
           isAnew: true
         )
       )
@@ -204,6 +204,7 @@ extension Coordinator {
   /// Promotes learners that have caught up, when the number of voters is odd afterwards.
   func keepGroup() async throws {
     while true {
+      try await log.untilLeading()
       try await surroundings.clock.sleep(for: .milliseconds(100))
       guard decidingTerm != nil else { continue }
       let standing = await log.standing

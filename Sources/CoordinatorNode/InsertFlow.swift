@@ -10,10 +10,17 @@ import Planning
 import RPC
 import Wire
 
+/// What a statement wrote.
+struct Written: Sendable {
+  var rows = 0
+  /// Where the shards' logs hold it.
+  var seen = SessionToken()
+}
+
 extension Coordinator {
-  /// Inserts rows of values; returns how many. The rows are durable then.
-  func insert(_ plan: InsertPlan, deadline: Instant) async throws -> Int {
-    if plan.rows.isEmpty { return 0 }
+  /// Inserts rows of values; they are durable then.
+  func insert(_ plan: InsertPlan, deadline: Instant) async throws -> Written {
+    if plan.rows.isEmpty { return Written() }
     try Self.checkInsertable(plan.table)
     let batch = Batch(
       count: plan.rows.count,
@@ -21,8 +28,8 @@ extension Coordinator {
     )
     return try await insert([batch], plan.table, deadline: deadline)
   }
-  /// Inserts what a query gives, once all of it is here; returns how many rows.
-  func insert(_ plan: InsertSelectPlan, _ rows: [Batch], deadline: Instant) async throws -> Int {
+  /// Inserts what a query gives, once all of it is here.
+  func insert(_ plan: InsertSelectPlan, _ rows: [Batch], deadline: Instant) async throws -> Written {
     try Self.checkInsertable(plan.table)
     let table = plan.table
     let ready = try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
@@ -33,16 +40,16 @@ extension Coordinator {
       throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
     }
   }
-  private func insert(_ batches: [Batch], _ table: TableSchema, deadline: Instant) async throws -> Int {
+  private func insert(_ batches: [Batch], _ table: TableSchema, deadline: Instant) async throws -> Written {
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
-    guard let first = parts.first else { return 0 }
+    guard let first = parts.first else { return Written() }
     if parts.count == 1, first.batches.count == 1 {
       return try await insert(first.batches[0].bytes, first.shard, table.id, deadline: deadline)
     }
     return try await write(parts, of: table.id, deadline: deadline)
   }
-  private func insert(_ bytes: [UInt8], _ shard: ShardID, _ table: TableID, deadline: Instant) async throws -> Int {
+  private func insert(_ bytes: [UInt8], _ shard: ShardID, _ table: TableID, deadline: Instant) async throws -> Written {
     let hash = Murmur3.hash(bytes)
     let sequence = beginStatement()
     defer { openStatements.remove(sequence) }
@@ -55,7 +62,7 @@ extension Coordinator {
     guard case .ingested(let done) = answer else {
       throw TallyError(.protocolViolation, "a worker answered an ingest request with \(answer.name)")
     }
-    return Int(done.rows)
+    return Written(rows: Int(done.rows), seen: SessionToken([ShardPoint(shard: shard, point: done.point)]))
   }
 }
 

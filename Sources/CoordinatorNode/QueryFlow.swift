@@ -1,7 +1,8 @@
-// QueryFlow.swift — SQL text to results: parse, plan, send fragments to the shards' primaries, merge, stream.
+// QueryFlow.swift — SQL text to results: parse, plan, have fragments run (FragmentFlow), merge, stream.
 //
-// A query is planned under one catalog version; when a shard moved or a worker restarted meanwhile, nothing was sent to the client
-// yet and the whole query is planned and run again (untilServed).
+// The read level of a request is for its queries; what writes reads the latest. Queries of other levels than `latest` are planned by the
+// catalog at hand, so they go on without a majority of coordinators. A query is planned under one catalog version; when a shard moved or
+// a worker restarted meanwhile, nothing was sent to the client yet and the whole query is planned and run again (untilServed).
 import Capabilities
 import Columns
 import Execution
@@ -18,14 +19,21 @@ struct QueryAnswer: Sendable {
   var notices: [Notice]
   var statistics: QueryStatistics
   var shards: [ShardOutcome]
+  /// Workers that were asked.
+  var workers = 0
 }
 
 extension Coordinator {
   /// Answers a query request: its statements in order; the first that fails ends it.
   func answer(_ request: QueryRequest, _ call: ServerCall) async throws {
+    try request.read.check()
     let statements = try parse(request.sql)
+    nextRead += 1
+    var read = ReadContext(level: request.read, seen: request.seen, turn: nextRead)
     for (at, statement) in statements.enumerated() {
-      let end = try await run(statement, request, call)
+      let end = try await run(statement, request, read, call)
+      // Statements of one text see those before them.
+      read.seen.merge(end.seen)
       try await call.send(.resultEnd(end), isLast: at + 1 == statements.count)
     }
     if statements.isEmpty { try await call.send(.resultEnd(ResultEnd(tag: "", rows: 0)), isLast: true) }
@@ -34,58 +42,86 @@ extension Coordinator {
   /// Whether a text asks only, as far as this coordinator's catalog tells; what it cannot plan is the leader's to refuse.
   func onlyReads(_ request: QueryRequest, until deadline: Instant) async throws -> Bool {
     let statements = try parse(request.sql)
-    try await freshen(until: min(deadline, surroundings.clock.now + Self.leaderPatience))
+    if request.read == .latest { try await freshenToRead(until: deadline) }
     let snapshot = await log.catalog.snapshot
     let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
     for statement in statements {
-      do {
-        switch try plan(statement, catalog: snapshot, context: context) {
-        case .select, .explain: continue
-        default: return false
-        }
-      } catch { return false }
+      do { guard try plan(statement, catalog: snapshot, context: context).isQuery else { return false } } catch { return false }
     }
     return true
   }
+  /// The plan of a statement: of a query that need not see the latest by the catalog at hand, if that will do.
+  private func bind(
+    _ statement: ParsedStatement,
+    _ context: PlanningContext,
+    _ level: ReadLevel,
+    until deadline: Instant
+  ) async throws -> BoundStatement {
+    if level != .latest {
+      let snapshot = await log.catalog.snapshot
+      // One that fails may name what is newer than the catalog at hand.
+      do {
+        let bound = try plan(statement, catalog: snapshot, context: context)
+        if bound.isQuery { return bound }
+      } catch {}
+    }
+    // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
+    try await freshenToRead(until: deadline)
+    return try plan(statement, catalog: await log.catalog.snapshot, context: context)
+  }
+  private func freshenToRead(until deadline: Instant) async throws {
+    do { try await freshen(until: min(deadline, surroundings.clock.now + Self.leaderPatience)) } catch var error as TallyError
+      where error.isRetryable
+    {
+      error.detail = error.detail ?? "What is the latest is known only with most of the coordinators."
+      error.hint = "Start the coordinators that are down; queries with --read session or --read 'stale 5s' are answered meanwhile."
+      throw error
+    }
+  }
 
-  private func run(_ statement: ParsedStatement, _ request: QueryRequest, _ call: ServerCall) async throws -> ResultEnd {
+  private func run(
+    _ statement: ParsedStatement,
+    _ request: QueryRequest,
+    _ read: ReadContext,
+    _ call: ServerCall
+  ) async throws -> ResultEnd {
     let started = surroundings.clock.now
     let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
-    // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
-    try await freshen(until: min(call.deadline, started + Self.leaderPatience))
-    let bound = try plan(statement, catalog: await log.catalog.snapshot, context: context)
+    let bound = try await bind(statement, context, read.level, until: call.deadline)
     if let (tag, notices) = try await change(bound) { return ResultEnd(tag: tag, rows: 0, notices: notices) }
     if case .insert(let insert) = bound {
-      let rows = try await self.insert(insert, deadline: call.deadline)
-      return ResultEnd(tag: "INSERT 0 \(rows)", rows: UInt64(rows))
+      let written = try await self.insert(insert, deadline: call.deadline)
+      return ResultEnd(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)
     }
     if case .delete(let delete) = bound {
-      let rows = try await self.delete(delete, deadline: call.deadline)
-      return ResultEnd(tag: delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(rows)", rows: UInt64(rows))
+      let deleted = try await self.delete(delete, deadline: call.deadline)
+      let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
+      return ResultEnd(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
     }
     if case .insertSelect = bound {
-      let rows = try await insertSelected(statement, context, deadline: call.deadline)
-      return ResultEnd(tag: "INSERT 0 \(rows)", rows: UInt64(rows))
+      let written = try await insertSelected(statement, context, deadline: call.deadline)
+      return ResultEnd(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)
     }
     let deadline = call.deadline
     let answer = try await untilServed(deadline) { snapshot in
-      try await self.evaluate(try plan(statement, catalog: snapshot, context: context), snapshot, deadline: deadline)
+      try await self.evaluate(try plan(statement, catalog: snapshot, context: context), snapshot, read, deadline: deadline)
     }
     try await call.send(.resultHeader(ResultHeader(columns: answer.columns)))
     try await send(answer.batches, call)
     let rows = UInt64(answer.batches.reduce(0) { $0 + $1.count })
     var statistics = answer.statistics
     statistics.totalMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
-    return ResultEnd(tag: "SELECT \(rows)", rows: rows, notices: answer.notices, statistics: statistics)
+    let seen = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
+    return ResultEnd(tag: "SELECT \(rows)", rows: rows, notices: answer.notices, statistics: statistics, seen: seen)
   }
 
   /// Carries out INSERT … SELECT: reads all of it, then writes.
-  private func insertSelected(_ statement: ParsedStatement, _ context: PlanningContext, deadline: Instant) async throws -> Int {
+  private func insertSelected(_ statement: ParsedStatement, _ context: PlanningContext, deadline: Instant) async throws -> Written {
     let (insert, rows) = try await untilServed(deadline) { snapshot in
       guard case .insertSelect(let insert) = try plan(statement, catalog: snapshot, context: context) else {
         throw TallyError(.internalError, "a statement changed its kind while it was planned again")
       }
-      return (insert, try await self.select(insert.select, snapshot, deadline: deadline).batches)
+      return (insert, try await self.select(insert.select, snapshot, .latest, deadline: deadline).batches)
     }
     return try await self.insert(insert, rows, deadline: deadline)
   }
@@ -94,30 +130,39 @@ extension Coordinator {
   private func evaluate(
     _ bound: BoundStatement,
     _ snapshot: CatalogSnapshot,
+    _ read: ReadContext,
     deadline: Instant
   ) async throws -> QueryAnswer {
     switch bound {
-    case .select(let plan): return try await select(plan, snapshot, deadline: deadline)
+    case .select(let plan): return try await select(plan, snapshot, read, deadline: deadline)
     case .explain(let plan, let analyze):
       let started = surroundings.clock.now
-      let answer = analyze ? try await select(plan, snapshot, deadline: deadline) : nil
+      let answer = analyze ? try await select(plan, snapshot, read, deadline: deadline) : nil
       var lines = Explain.lines(plan, catalog: snapshot)
-      if let answer { lines += runtimeLines(answer, surroundings.clock.now - started) }
-      return explanation(lines, answer?.statistics ?? QueryStatistics())
-    case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), QueryStatistics())
+      if let answer { lines += runtimeLines(answer, read.level, surroundings.clock.now - started) }
+      return explanation(lines, answer)
+    case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), nil)
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
     }
   }
 
-  private func explanation(_ lines: [String], _ statistics: QueryStatistics) -> QueryAnswer {
+  private func explanation(_ lines: [String], _ explained: QueryAnswer?) -> QueryAnswer {
     var listing = Listing([("QUERY PLAN", .text)])
     for line in lines { listing.add(.text(line)) }
-    return QueryAnswer(columns: listing.columns, batches: [listing.batch()], notices: [], statistics: statistics, shards: [])
+    return QueryAnswer(
+      columns: listing.columns,
+      batches: [listing.batch()],
+      notices: [],
+      statistics: explained?.statistics ?? QueryStatistics(),
+      shards: explained?.shards ?? []
+    )
   }
-  private func runtimeLines(_ answer: QueryAnswer, _ total: Duration) -> [String] {
+  private func runtimeLines(_ answer: QueryAnswer, _ level: ReadLevel, _ total: Duration) -> [String] {
     let s = answer.statistics
     let slowest = answer.shards.map(\.microseconds).max() ?? 0
+    let age = s.age.map { $0 == 0 ? "none" : "at most \(milliseconds($0)) ms" } ?? "not known"
     return [
+      "Read Level: \(level)", "Age: \(age)", "Workers Asked: \(answer.workers)",
       "Shards Touched: \(s.shards)", "Rows Read: \(s.rowsRead)", "Fresh Rows: \(s.freshRows)", "Blocks Read: \(s.blocks)",
       "Slowest Shard: \(milliseconds(slowest)) ms", "Merge Time: \(milliseconds(s.mergeMicroseconds)) ms",
       "Rows Returned: \(answer.batches.reduce(0) { $0 + $1.count })",
@@ -132,14 +177,20 @@ extension Coordinator {
   private func select(
     _ plan: DistributedPlan,
     _ snapshot: CatalogSnapshot,
+    _ read: ReadContext,
     deadline: Instant
   ) async throws -> QueryAnswer {
+    var read = read
     var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
+    var workers: Set<NodeID> = []
     for fragment in plan.fragments {
-      let (batches, shards) = try await run(fragment, snapshot, deadline: deadline)
-      inputs.append(FragmentResult(batches: batches))
-      outcomes += shards
+      let answer = try await run(fragment, snapshot, read, deadline: deadline)
+      inputs.append(FragmentResult(batches: answer.batches))
+      outcomes += answer.shards
+      workers.formUnion(answer.nodes)
+      // A later fragment shows no less than an earlier one.
+      for outcome in answer.shards { read.seen.note(ShardPoint(shard: outcome.shard, point: outcome.point)) }
     }
     let started = surroundings.clock.now
     let (merged, memory) = (inputs, settings.queryMemory)
@@ -158,12 +209,15 @@ extension Coordinator {
       statistics.blocks += outcome.blocks
       statistics.freshRows += outcome.freshRows
     }
+    let ages = outcomes.compactMap(\.age)
+    statistics.age = ages.count == outcomes.count ? ages.max() : nil
     return QueryAnswer(
       columns: plan.output.map { ResultColumn(name: $0.name, type: $0.type) },
       batches: result.batches,
       notices: plan.notices.map { Notice(message: $0) },
       statistics: statistics,
-      shards: outcomes
+      shards: outcomes,
+      workers: workers.count
     )
   }
 
@@ -178,92 +232,14 @@ extension Coordinator {
       cancel.raise(.cancelled)
     }
   }
+}
 
-  /// Sends a fragment to the primaries of its shards, one request a worker, and gathers their rows.
-  private func run(
-    _ fragment: Fragment,
-    _ snapshot: CatalogSnapshot,
-    deadline: Instant
-  ) async throws -> ([Batch], [ShardOutcome]) {
-    guard let group = snapshot.group(fragment.group) else {
-      throw TallyError(.staleCatalog, "colocation group \(fragment.group) is gone")
-    }
-    var wanted: [ShardRecord] = []
-    for id in group.shards {
-      guard let shard = snapshot.shard(id) else { continue }
-      switch fragment.shards {
-      case .all: wanted.append(shard)
-      case .one(let hash): if hash >= shard.lower && hash <= shard.upper { wanted.append(shard) }
-      }
-    }
-    var byNode: [(node: NodeRecord, shards: [ShardEpoch])] = []
-    for shard in wanted {
-      guard let node = snapshot.node(shard.primary) else {
-        throw TallyError(.unavailable, "shard \(shard.id) has no primary")
-      }
-      let pair = ShardEpoch(shard: shard.id, epoch: shard.epoch)
-      if let at = byNode.firstIndex(where: { $0.node.id == node.id }) {
-        byNode[at].shards.append(pair)
-      } else {
-        byNode.append((node, [pair]))
-      }
-    }
-    let bytes = FragmentFormat.encode(fragment.plan)
-    let types = fragment.plan.columns.map(\.type)
-    let (version, memory, pool) = (snapshot.version, UInt64(settings.queryMemory), pool)
-    if byNode.count == 1 {
-      return try await Self.ask(
-        byNode[0].node,
-        Execute(shards: byNode[0].shards, version: version, memoryLimit: memory, fragment: bytes),
-        types,
-        pool,
-        deadline
-      )
-    }
-    return try await withThrowingTaskGroup(of: (Int, [Batch], [ShardOutcome]).self) { tasks in
-      for (at, part) in byNode.enumerated() {
-        tasks.addTask {
-          let (batches, shards) = try await Self.ask(
-            part.node,
-            Execute(shards: part.shards, version: version, memoryLimit: memory, fragment: bytes),
-            types,
-            pool,
-            deadline
-          )
-          return (at, batches, shards)
-        }
-      }
-      // In the order of nodes, so that results do not depend on who answers first.
-      var parts = [([Batch], [ShardOutcome])](repeating: ([], []), count: byNode.count)
-      for try await (at, batches, shards) in tasks { parts[at] = (batches, shards) }
-      return (parts.flatMap(\.0), parts.flatMap(\.1))
-    }
-  }
-
-  private static func ask(
-    _ node: NodeRecord,
-    _ request: Execute,
-    _ types: [DataType],
-    _ pool: ConnectionPool,
-    _ deadline: Instant
-  ) async throws -> ([Batch], [ShardOutcome]) {
-    guard let address = NetworkAddress(node.address) else {
-      throw TallyError(.unavailable, "node \(node.name) has no address")
-    }
-    do {
-      let stream = try await pool.openStream(.execute(request), to: address, deadline: deadline)
-      var batches: [Batch] = []
-      while let message = try await stream.next() {
-        switch message {
-        case .resultBatch(let result): batches.append(try BatchFormat.decode(result.batch, types: types))
-        case .executeEnd(let end): return (batches, end.shards)
-        default: throw TallyError(.protocolViolation, "\(node.name) sent a \(message.name) message as a fragment's answer")
-        }
-      }
-      throw TallyError(.unavailable, "\(node.name) ended a fragment's answer early")
-    } catch var error as TallyError {
-      if error.node == nil { error.node = node.name }
-      throw error
+extension BoundStatement {
+  /// Whether it reads only.
+  var isQuery: Bool {
+    switch self {
+    case .select, .explain: true
+    default: false
     }
   }
 }

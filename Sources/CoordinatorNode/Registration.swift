@@ -73,8 +73,12 @@ extension Coordinator {
     return HeartbeatReply(version: snapshot.version)
   }
 
-  /// The catalog, unless the asker has it.
+  /// The catalog, unless the asker has it and there is none newer within the time it waits.
   func catalogReply(_ request: FetchCatalog) async throws -> CatalogReply {
+    if request.waitMilliseconds > 0 {
+      let limit = surroundings.clock.now + .milliseconds(Int64(request.waitMilliseconds))
+      try await log.awaitChange(after: request.known, until: limit)
+    }
     // A coordinator that has just started may have applied nothing of its log yet: it has no catalog, not an empty one.
     guard await log.catalog.snapshot.cluster != .none else {
       throw TallyError(.unavailable, "this coordinator has no catalog yet")
@@ -102,7 +106,7 @@ extension Coordinator {
           name: "\(table.id)/\(request.name)",
           chunkBytes: request.chunkBytes,
           fingerprint: request.fingerprint,
-          time: surroundings.clock.wallMicroseconds,
+          time: await stamp(),
           isAnew: request.again
         )
       )

@@ -55,8 +55,8 @@ extension Coordinator {
   /// All lower numbers have ended.
   var statementsDoneBelow: UInt64 { openStatements.min() ?? nextStatement }
 
-  /// Writes rows of several shards, all or none; returns how many.
-  func write(_ parts: [ShardRows], of table: TableID, deadline: Instant) async throws -> Int {
+  /// Writes rows of several shards, all or none.
+  func write(_ parts: [ShardRows], of table: TableID, deadline: Instant) async throws -> Written {
     try await carryOut(on: parts.map(\.shard), deadline: deadline) { run in
       try await withThrowingTaskGroup(of: Void.self) { group in
         for part in parts {
@@ -71,10 +71,10 @@ extension Coordinator {
       }
     }
   }
-  /// Deletes rows, on all shards or on none; returns how many.
-  func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Int {
+  /// Deletes rows, on all shards or on none.
+  func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Written {
     let snapshot = await log.catalog.snapshot
-    guard let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution else { return 0 }
+    guard let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution else { return Written() }
     let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
     let shards = all.filter { shard in
       if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
@@ -89,7 +89,7 @@ extension Coordinator {
     }
   }
   /// Deletes rows of one shard. Repeated after a lost answer it deletes what is left: the number may then be too low.
-  private func delete(_ shard: ShardID, _ table: TableID, _ fragment: [UInt8], deadline: Instant) async throws -> Int {
+  private func delete(_ shard: ShardID, _ table: TableID, _ fragment: [UInt8], deadline: Instant) async throws -> Written {
     let number = beginStatement()
     defer { openStatements.remove(number) }
     let (statement, below) = (StatementID(session: statementSession, number: number), statementsDoneBelow)
@@ -112,15 +112,15 @@ extension Coordinator {
     guard case .staged(let staged) = reply else {
       throw TallyError(.protocolViolation, "a worker answered a deleteRows request with \(reply.name)")
     }
-    return Int(staged.rows)
+    return Written(rows: Int(staged.rows), seen: SessionToken([ShardPoint(shard: shard, point: staged.point)]))
   }
-  /// Runs a statement over some shards; one that fails is ended apart from the request. Returns the rows it touched.
+  /// Runs a statement over some shards; one that fails is ended apart from the request.
   private func carryOut(
     on shards: [ShardID],
     deadline: Instant,
     _ body: @escaping @Sendable (StatementRun) async throws -> Void
-  ) async throws -> Int {
-    guard let decider = shards.min() else { return 0 }
+  ) async throws -> Written {
+    guard let decider = shards.min() else { return Written() }
     let number = beginStatement()
     let below = statementsDoneBelow
     let run = StatementRun(
@@ -134,7 +134,7 @@ extension Coordinator {
     do {
       let rows = try await run.carryOut(body)
       openStatements.remove(number)
-      return Int(rows)
+      return Written(rows: Int(rows), seen: run.written)
     } catch {
       // Ended apart from this request, which may be cancelled. Should the queue be full, the shards do it by themselves.
       if !failedStatements.trySend(run) {

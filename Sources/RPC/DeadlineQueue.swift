@@ -1,7 +1,7 @@
 // DeadlineQueue.swift — the deadlines of a connection's requests, earliest first; one task per connection waits for them.
 //
-// A binary heap with late removal: what was answered in time stays until it reaches the top, or until the stale ones
-// outnumber the living, when the heap is built anew.
+// A binary heap with late removal: what was answered in time stays until it reaches the top, where whoever looks for the earliest
+// throws it out (nobody wakes for a request that is done), or until the stale ones outnumber the living, when the heap is built anew.
 
 import Capabilities
 
@@ -13,8 +13,14 @@ struct DeadlineQueue: Sendable {
   }
   private var heap: [Entry] = []
 
-  /// The earliest, which may be of a request that is done.
-  var first: Instant { heap.first?.deadline ?? .distantFuture }
+  /// The earliest deadline of a living request.
+  mutating func first(living: (UInt64) -> Bool) -> Instant {
+    while let top = heap.first {
+      if living(top.stream) { return top.deadline }
+      removeTop()
+    }
+    return .distantFuture
+  }
 
   mutating func add(
     _ stream: UInt64,
@@ -36,19 +42,21 @@ struct DeadlineQueue: Sendable {
   /// Takes out the next stream whose deadline has come.
   mutating func popExpired(_ now: Instant) -> UInt64? {
     guard let top = heap.first, top.deadline <= now else { return nil }
-    let last = heap.removeLast()
-    if !heap.isEmpty {
-      heap[0] = last
-      var at = 0
-      while true {
-        var least = at
-        for child in [2 * at + 1, 2 * at + 2] where child < heap.count && heap[child] < heap[least] { least = child }
-        if least == at { break }
-        heap.swapAt(at, least)
-        at = least
-      }
-    }
+    removeTop()
     return top.stream
+  }
+  private mutating func removeTop() {
+    let last = heap.removeLast()
+    if heap.isEmpty { return }
+    heap[0] = last
+    var at = 0
+    while true {
+      var least = at
+      for child in [2 * at + 1, 2 * at + 2] where child < heap.count && heap[child] < heap[least] { least = child }
+      if least == at { break }
+      heap.swapAt(at, least)
+      at = least
+    }
   }
 }
 

@@ -13,6 +13,8 @@ final class FrameQueue: Sendable {
   private struct State {
     var pieces = FramePieces()
     var sending = 0
+    /// Bytes handed to the network since the other end was heard last.
+    var unanswered = 0
     var isFinished = false
     var isDone = false
     var waiters: [Signal] = []
@@ -54,6 +56,10 @@ final class FrameQueue: Sendable {
     if isFirst { ready.notify() }
     return true
   }
+  /// Bytes that the other end has not reacted to: queued, or sent since `heard`.
+  var backlog: Int { state.withLock { $0.pieces.byteCount + $0.sending + $0.unanswered } }
+  /// Notes that the other end was heard.
+  func heard() { state.withLock { $0.unanswered = 0 } }
   /// Takes nothing more; what is queued is still sent.
   func finish() {
     let waiters = state.withLock { state in
@@ -94,6 +100,7 @@ final class FrameQueue: Sendable {
   private func release(_ bytes: Int) {
     let waiters = state.withLock { state -> [Signal] in
       state.sending -= bytes
+      state.unanswered += bytes
       guard !state.waiters.isEmpty, state.pieces.byteCount + state.sending < Self.byteLimit else {
         return []
       }

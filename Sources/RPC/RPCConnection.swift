@@ -18,6 +18,8 @@ public final class RPCConnection: Sendable {
     var deadlines = DeadlineQueue()
     var wakeAt = Instant(nanoseconds: 0)
     var lastHeard: Instant
+    /// Since when requests have been waiting without a break.
+    var busySince = Instant(nanoseconds: 0)
     var closed: TallyError?
     var isDraining = false
   }
@@ -188,6 +190,8 @@ public final class RPCConnection: Sendable {
       }
       let call = ClientCall(stream: state.nextStream, mayChangeState: request.mayChangeState)
       state.nextStream += 1
+      let wasIdle = state.calls.isEmpty
+      if wasIdle { state.busySince = now }
       state.calls[call.stream] = call
       let calls = state.calls
       state.deadlines.add(
@@ -196,7 +200,7 @@ public final class RPCConnection: Sendable {
         living: { calls[$0] != nil },
         livingCount: calls.count
       )
-      return (call, deadline < state.wakeAt)
+      return (call, deadline < state.wakeAt || wasIdle && now + options.busyKeepAlive < state.wakeAt)
     }
     if wakes { alarm.notify() }
     let stream = MessageStream(call, self)
@@ -284,6 +288,7 @@ public final class RPCConnection: Sendable {
           return TallyError(.unavailable, "\(peer.name) closed the connection")
         }
         state.withLock { $0.lastHeard = clock.now }
+        outgoing.heard()
         assembler.push(chunk)
       }
     } catch let error as TallyError {
@@ -351,15 +356,14 @@ public final class RPCConnection: Sendable {
     var pinged = clock.now
     while !Task.isCancelled {
       let now = clock.now
-      let (expired, lastHeard, isClosed, isDrained) = state.withLock {
-        state -> ([ClientCall], Instant, Bool, Bool) in
+      let (expired, lastHeard, waitsSince, isClosed, isDrained) = state.withLock {
+        state -> ([ClientCall], Instant, Instant?, Bool, Bool) in
         var expired: [ClientCall] = []
         while let stream = state.deadlines.popExpired(now) {
           if let call = state.calls.removeValue(forKey: stream) { expired.append(call) }
         }
-        return (
-          expired, state.lastHeard, state.closed != nil, state.isDraining && state.calls.isEmpty
-        )
+        let waitsSince = state.calls.isEmpty ? nil : max(state.lastHeard, state.busySince)
+        return (expired, state.lastHeard, waitsSince, state.closed != nil, state.isDraining && state.calls.isEmpty)
       }
       // First: those that expired are no longer among the calls that a shutdown fails.
       for call in expired {
@@ -371,22 +375,30 @@ public final class RPCConnection: Sendable {
         shutDown(TallyError(.unavailable, "\(peer.name) is shutting down"))
         return
       }
-      if now >= lastHeard + options.silenceLimit {
-        shutDown(
-          TallyError(.unavailable, "\(peer.name) has been silent for \(options.silenceLimit)")
-        )
+      if isDead(now, lastHeard: lastHeard, waitsSince: waitsSince) {
+        shutDown(TallyError(.unavailable, "\(peer.name) has been silent for \(now - (waitsSince ?? lastHeard))"))
         return
       }
-      if now >= max(lastHeard, pinged) + options.keepAlive {
+      let pause = waitsSince == nil ? options.keepAlive : min(options.keepAlive, options.busyKeepAlive)
+      if now >= max(waitsSince ?? lastHeard, pinged) + pause {
         outgoing.post(control: Frame(.ping))
         pinged = now
       }
+      let pingAt = max(waitsSince ?? lastHeard, pinged) + pause
       let next = state.withLock { state in
-        state.wakeAt = min(state.deadlines.first, max(lastHeard, pinged) + options.keepAlive)
+        let calls = state.calls
+        state.wakeAt = min(state.deadlines.first { calls[$0] != nil }, pingAt)
         return state.wakeAt
       }
       await clock.sleep(until: next, or: alarm)
     }
+  }
+  private func isDead(_ now: Instant, lastHeard: Instant, waitsSince: Instant?) -> Bool {
+    if now >= lastHeard + options.silenceLimit { return true }
+    guard let waitsSince, now >= waitsSince + options.busySilenceLimit else { return false }
+    // What was sent may still be on its way over a slow link; what it answers comes behind that.
+    let slowest = Duration.milliseconds(Int64(outgoing.backlog) * 1000 / Int64(options.slowestLink))
+    return now >= waitsSince + options.busySilenceLimit + slowest
   }
 }
 

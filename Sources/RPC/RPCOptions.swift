@@ -22,6 +22,12 @@ public struct RPCOptions: Sendable {
   public var keepAlive: Duration = .seconds(5)
   /// A client gives a connection up after so long a silence; a server after four times that.
   public var silenceLimit: Duration = .seconds(15)
+  /// While requests wait for answers a client looks, and pings, this often: a node that is stopped or cut off must not hold them.
+  public var busyKeepAlive: Duration = .milliseconds(500)
+  /// A client whose requests wait gives the connection up after so long a silence, and the time that `slowestLink` takes for what it sent.
+  public var busySilenceLimit: Duration = .milliseconds(2500)
+  /// Bytes a second below which a link counts as broken.
+  public var slowestLink = 128 << 10
   /// First pause after a failed connection; doubles up to `backOffMax`, with jitter.
   public var backOffMin: Duration = .milliseconds(20)
   /// Longest pause.

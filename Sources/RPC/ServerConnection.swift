@@ -261,7 +261,9 @@ final class ServerConnection: Sendable {
         return
       }
       let next = state.withLock { state in
-        state.wakeAt = min(state.deadlines.first, lastHeard + silenceLimit)
+        let calls = state.calls
+        let first = state.deadlines.first { calls[$0] != nil }
+        state.wakeAt = min(first, lastHeard + silenceLimit)
         return state.wakeAt
       }
       await server.clock.sleep(until: next, or: alarm)

@@ -28,6 +28,8 @@ public struct PrimaryCore: Sendable {
     var incarnation = Incarnation(0)
     /// Its log equals ours up to here, on its disk.
     var match = LogPosition(0)
+    /// When it was asked what it answered last so: then it had promised no later epoch.
+    var heldAt: UInt64?
   }
   /// The epoch.
   public let epoch: Epoch
@@ -39,6 +41,8 @@ public struct PrimaryCore: Sendable {
   public private(set) var leastInSync: Int
   /// The confirmed in-sync set, this copy included.
   public private(set) var inSync: Set<ReplicaID>
+  /// Copies that are not in it, but may lead.
+  private var eligible: Set<ReplicaID> = []
   /// A copy whose addition was asked for: it counts already.
   public private(set) var adding: ReplicaID?
   /// Version of the record known.
@@ -75,6 +79,7 @@ public struct PrimaryCore: Sendable {
     version = record.version
     self.leastInSync = leastInSync
     inSync = Set(record.inSync.map(\.id))
+    eligible = Set(record.eligible.map(\.id))
     adding = nil
     var kept: [ReplicaID: Copy] = [:]
     for replica in record.replicas where replica.id != me { kept[replica.id] = copies[replica.id] ?? Copy(record: replica) }
@@ -86,9 +91,11 @@ public struct PrimaryCore: Sendable {
     durable = max(durable, position)
     advance()
   }
-  /// A copy answered that its log equals this one's up to a position, on its disk. A later life of its node counts from what it says then.
-  public mutating func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition) {
+  /// A copy answered that its log equals this one's up to a position, on its disk; it was asked at `askedAt`, nanoseconds of this node's
+  /// clock. A later life of its node counts from what it says then.
+  public mutating func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition, askedAt: UInt64) {
     guard var copy = copies[replica] else { return }
+    if incarnation >= copy.incarnation { copy.heldAt = max(copy.heldAt ?? 0, askedAt) }
     if incarnation > copy.incarnation {
       (copy.incarnation, copy.match) = (incarnation, position)
     } else if incarnation == copy.incarnation {
@@ -102,6 +109,19 @@ public struct PrimaryCore: Sendable {
     var point = durable
     for replica in inSync.union(adding.map { [$0] } ?? []) where replica != me { point = min(point, match(replica)) }
     if point >= start, point > committed { committed = point }
+  }
+
+  /// Until when nothing can have been acknowledged that is not in this log, nanoseconds of this node's clock: another primary would need a
+  /// copy that may lead, and until then each of those had promised no later epoch. `asked` is a copy that is being asked now, so that it
+  /// judges for itself. Nil while that is not known.
+  public func unrivalled(now: UInt64, asking asked: ReplicaID? = nil) -> UInt64? {
+    guard isEstablished else { return nil }
+    var until = now
+    for replica in inSync.union(eligible).union(adding.map { [$0] } ?? []) where replica != me && replica != asked {
+      guard let held = copies[replica]?.heldAt else { return nil }
+      until = min(until, held)
+    }
+    return until
   }
 
   /// The proposal that takes a copy out of the in-sync set, nil when it is not in it. Nothing changes here before it is confirmed.

@@ -62,15 +62,24 @@ final class ClusterClient: Sendable {
   }
   /// Runs one statement and returns its rows.
   func query(_ sql: String, timeout: Duration = .seconds(10)) async throws -> [[Cell]] {
-    near.log.record(.debug, "asks", [("sql", sql)])
-    let call = try await QueryCall.open(QueryRequest(sql: sql), map: map, deadline: near.clock.now + timeout)
+    try await read(sql, .latest, timeout: timeout).rows
+  }
+  /// Runs one statement at a read level; returns its rows, and how old they may be in microseconds.
+  func read(_ sql: String, _ level: ReadLevel, timeout: Duration = .seconds(10)) async throws -> (rows: [[Cell]], age: UInt64?) {
+    near.log.record(.debug, "asks", [("sql", sql), ("read", level.description)])
+    let request = QueryRequest(sql: sql, read: level)
+    let call = try await QueryCall.open(request, map: map, deadline: near.clock.now + timeout)
     var rows: [[Cell]] = []
+    var age: UInt64?
     while let event = try await call.next() {
-      guard case .batch(let batch) = event else { continue }
-      for row in 0..<batch.count { rows.append(batch.columns.map { Self.cell($0, row) }) }
+      switch event {
+      case .header: break
+      case .batch(let batch): for row in 0..<batch.count { rows.append(batch.columns.map { Self.cell($0, row) }) }
+      case .end(let end): age = end.statistics.age
+      }
     }
-    near.log.record(.debug, "answered", [("rows", "\(rows.count)")])
-    return rows
+    near.log.record(.debug, "answered", [("rows", "\(rows.count)"), ("age", age.map(String.init) ?? "unknown")])
+    return (rows, age)
   }
   static func cell(_ column: ColumnVector, _ row: Int) -> Cell {
     if column.isNull(row) { return .null }

@@ -1,7 +1,7 @@
 // ClusterSimulation.swift — one seed: the real coordinator, worker and client flows through ingest, rollup and query under faults.
 //
 // Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a writer inserts into several shards at once
-// (StatementWriter); a reader asks all the time and judges
+// (StatementWriter); readers of each read level ask all the time and judge (SessionReader, StaleReader)
 // each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
 // rollup are compared with the rows: once warm, once after every machine lost its power. The same seed gives the same event hash.
 import Bytes
@@ -18,8 +18,8 @@ public struct ClusterReport: Sendable {
   public var eventHash: UInt64 = 0
   /// Virtual time that passed.
   public var virtualSeconds = 0.0
-  /// Nodes ended and links disturbed.
-  public var faults = 0
+  /// Faults that happened, by kind.
+  public var faults: [String: Int] = [:]
   /// Coordinators of the cluster.
   public var coordinators = 1
   /// Terms in which one of them led.
@@ -34,6 +34,8 @@ public struct ClusterReport: Sendable {
   public var violations: [String] = []
   /// Everything the nodes recorded.
   public var events: [SimulatedEventLog.Event] = []
+  /// The report of a seed of which nothing is known yet.
+  public init(seed: UInt64) { self.seed = seed }
 }
 
 /// Runs seeds.
@@ -85,25 +87,48 @@ final class ClusterRun: @unchecked Sendable {
   let workload: Workload
   let ledger: Ledger
   let cluster: SimulatedCluster
+  let producers: [SimulatedProcess]
   let diskFaults: DiskFaults
   /// Workers that were given bytes back which they had not written.
   var rotted: Set<String> = []
-  private let producers: [SimulatedProcess]
+  /// Faults that go on while others come.
+  var lasting = 0
   private let writer: StatementWriter
   private let office: SimulatedNode
   private let desk: SimulatedNode
+  private let archive: SimulatedNode
+  let clerk: SimulatedNode
   let auditor: SimulatedNode
-  private(set) var faults = 0
+  /// States of disks that may come back.
+  var images: [String: SimulatedDiskImage] = [:]
+  /// Links whose delay is not their usual one.
+  var slowLinks: Set<String> = []
+  /// Coordinators that got an empty disk.
+  var replacedCoordinators = 0
+  /// Faults that happened, by kind.
+  private(set) var faults: [String: Int] = [:]
   private(set) var isReading = true
 
   init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
-    diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
-    cluster = SimulatedCluster(world, workload, ledger, diskFaults, coordinators: coordinators)
+    let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
+    self.diskFaults = diskFaults
+    cluster = SimulatedCluster(
+      world,
+      ledger,
+      coordinators: coordinators,
+      workers: workload.workers,
+      wallOffsets: workload.wallOffsets
+    ) { settings in
+      workload.tune(&settings)
+      diskFaults.tune(&settings)
+    }
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
+    archive = world.node("stale", host: "10.0.2.5")
+    clerk = world.node("clerk", host: "10.0.2.4")
     auditor = world.node("auditor", host: "10.0.2.3")
     let coordinators = cluster.coordinators
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
@@ -118,7 +143,9 @@ final class ClusterRun: @unchecked Sendable {
         let random = world.random.fork(name)
         return SimulatedProcess(world, world.node(name, host: "10.0.3.\(at + 1)"), ledger, isTask: true) { near, _ in
           try await ClusterClient.run(near, name, coordinators) { client in
-            try await ClusterRun.produce(at, client, workload, ledger, random)
+            try await SessionReader.beside(client, workload, ledger, random.fork("session")) { session in
+              try await ClusterRun.produce(at, client, workload, ledger, random, session)
+            }
           }
         }
       } + [writing]
@@ -144,8 +171,12 @@ final class ClusterRun: @unchecked Sendable {
         }
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
+        if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
+        }
+        work.addTask {
+          try await self.archive.run { near in try await ClusterClient.run(near, "stale", self.cluster.coordinators, self.readStale) }
         }
         // Each of them ends; the first error ends the run.
         work.addTask { try await self.untilDelivered() }
@@ -204,7 +235,8 @@ final class ClusterRun: @unchecked Sendable {
     _ client: ClusterClient,
     _ workload: Workload,
     _ ledger: Ledger,
-    _ random: SeededGenerator
+    _ random: SeededGenerator,
+    _ reader: SessionReader
   ) async throws {
     let clock = client.near.clock
     let session = try await Producer.open(
@@ -230,9 +262,9 @@ final class ClusterRun: @unchecked Sendable {
         }
         // A source that was begun before the client crashed is delivered from its beginning, quickly.
         let isKnown = rows.allSatisfy { ledger.known.isAcknowledged[Int($0.id)] }
-        let pause = random.next(below: UInt64(max(1, workload.pause / .milliseconds(1))))
+        let pause = workload.pause(random, 0...UInt64(workload.pause / .milliseconds(1)), steps: chunks.count)
         let again = random.next(below: 10)
-        if !isKnown { try await clock.sleep(for: .milliseconds(Int64(pause))) }
+        if !isKnown { try await clock.sleep(for: pause) }
         let batches = try Workload.split(rows, table, routing)
         for (at, batch) in batches.enumerated() { ledger.sending("\(source).\(number).\(at)", batch.rows) }
         let (contentHash, sent) = (Workload.contentHash(rows), batches.map(\.batch))
@@ -247,6 +279,7 @@ final class ClusterRun: @unchecked Sendable {
             try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
           }
           ledger.acknowledged(rows)
+          reader.acknowledged(rows)
           if again == 1 {
             let repeated = try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
             if repeated.rowsDurable + repeated.rowsDuplicate != UInt64(rows.count) {
@@ -267,63 +300,7 @@ final class ClusterRun: @unchecked Sendable {
     }
   }
 
-  // MARK: Faults
-
-  private func disturb() async throws {
-    let random = world.random.fork("faults")
-    let disks = world.random.fork("disk faults")
-    let targets = cluster.servers + producers
-    for _ in 0..<workload.faults {
-      let gap = random.next(below: UInt64(max(1, workload.faultGap / .milliseconds(1))))
-      try await world.clock.sleep(for: .milliseconds(Int64(gap)))
-      if !isReading { return }
-      faults += 1
-      if !diskFaults.kinds.isEmpty, disks.chance(percent: 40) {
-        try await strikeDisk(disks)
-        continue
-      }
-      let kind = NodeFault.allCases[Int(random.next(below: UInt64(NodeFault.allCases.count)))]
-      // Now and then long enough that everybody gives the node up.
-      let pause = Duration.milliseconds(Int64(random.next(below: random.chance(percent: 20) ? 12_000 : 2500)))
-      let (operations, at, other) = (random.next(in: 1...30), random.next(), random.next())
-      if workload.hasLinkFaults && random.chance(percent: 30) {
-        let hosts = targets.map(\.node.host)
-        let (a, b) = (hosts[Int(at % UInt64(hosts.count))], cluster.hosts[Int(other % UInt64(cluster.hosts.count))])
-        if a == b { continue }
-        note("link-fault", "\(a) \(b)")
-        if random.chance(percent: 40) {
-          world.fabric.reset(a, b)
-        } else if random.chance(percent: 40) {
-          // Nobody reaches it, or only its words are lost.
-          let others = hosts.filter { $0 != b }
-          if random.chance(percent: 50) {
-            world.fabric.partition([[b], others])
-          } else {
-            for other in others { world.fabric.cut(from: b, to: other) }
-          }
-          try await world.clock.sleep(for: pause)
-          world.fabric.heal()
-        } else {
-          world.fabric.partition([[a], [b]])
-          try await world.clock.sleep(for: pause * 2)
-          world.fabric.heal()
-        }
-        continue
-      }
-      // Servers three times as often as clients.
-      let number = Int(at % UInt64(3 * cluster.servers.count + producers.count))
-      let target = number < 3 * cluster.servers.count ? cluster.servers[number / 3] : producers[number - 3 * cluster.servers.count]
-      if target.isFinished || !target.node.isUp { continue }
-      let isClient = number >= 3 * cluster.servers.count
-      if !isClient, operations > 26, cluster.workers.contains(where: { $0 === target }) {
-        try await wipe(target)
-        continue
-      }
-      note("node-fault", "\(target.node.name) \(kind)")
-      target.fail(isClient && kind != .power ? .kill : kind, pause: pause, operations: operations)
-      try await world.clock.sleep(for: pause)
-    }
-  }
+  func count(_ fault: String) { faults[fault, default: 0] += 1 }
   func note(_ event: String, _ what: String) {
     world.log.append(
       SimulatedEventLog.Event(
@@ -338,12 +315,19 @@ final class ClusterRun: @unchecked Sendable {
 
   // MARK: Reading
 
+  private func readStale(_ client: ClusterClient) async throws {
+    var reader = StaleReader(workload, ledger, world.random.fork("stale"))
+    try await reader.read(client) { isReading }
+  }
+
+  /// Reads of a long run, about.
+  private static let reads = 300
   /// Asks and judges until everything was delivered.
   private func read(_ client: ClusterClient) async throws {
     let random = world.random.fork("reader")
     var seen: [Int64?: Int] = [:]
     while isReading {
-      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 5...200))))
+      try await client.near.clock.sleep(for: workload.pause(random, 5...200, steps: Self.reads))
       let before = ledger.known
       let tenant = random.chance(percent: 40) ? nil : Int64(random.next(below: UInt64(workload.tenants)))
       let level = Workload.levels[Int(random.next(below: 3))].suffix

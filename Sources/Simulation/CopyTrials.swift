@@ -14,15 +14,61 @@ extension ClusterRun {
     worker.isHeldDown = true
     defer { worker.isHeldDown = false }
     worker.fail(.kill, pause: .milliseconds(1), operations: 0)
+    guard try await untilFree(worker) else { return }
+    note("wiped", worker.node.name)
+    count("disk lost")
+    worker.node.wipe()
+  }
+  /// Takes a worker down and puts its disk back to an older state, when no shard counts on its copies. It is refused, since the cluster
+  /// knows a later incarnation of it, and then replaced by an empty one; or the state was of its last life, and it is a copy that learns.
+  func rollBack(_ worker: SimulatedProcess, to image: SimulatedDiskImage) async throws {
+    note("taken-down", worker.node.name)
+    worker.isHeldDown = true
+    defer { worker.isHeldDown = false }
+    worker.fail(.kill, pause: .milliseconds(1), operations: 0)
+    guard try await untilFree(worker) else { return }
+    note("rolled-back", worker.node.name)
+    count("disk rolled back")
+    worker.node.restore(image)
+    worker.awaitsRefusal = true
+    defer { worker.awaitsRefusal = false }
+    let before = world.log.events.count
+    worker.isHeldDown = false
+    let limit = world.clock.now + .seconds(60)
+    while world.clock.now < limit {
+      try await world.clock.sleep(for: .milliseconds(100))
+      if worker.isRefused {
+        worker.isHeldDown = true
+        while worker.node.isUp { try await world.clock.sleep(for: .milliseconds(10)) }
+        note("wiped", worker.node.name)
+        count("rolled-back disk refused")
+        return worker.node.wipe()
+      }
+      if world.log.events[before...].contains(where: { $0.event == "ready" && $0.node == worker.node.name }) { return }
+    }
+    ledger.violated("\(worker.node.name), whose disk was put back, was neither refused nor ready within a minute")
+  }
+  /// Replaces a coordinator of three by an empty one of the same name, when all of them are voters: the two others hold what is committed.
+  /// The founder is left out: with an empty disk, and nobody else within reach, it cannot know that it founded a cluster before.
+  func replace(coordinator: SimulatedProcess) async throws {
+    let promotions = world.log.events.count { $0.event == "coordinator-promoted" }
+    guard cluster.coordinators.count == 3, coordinator !== cluster.servers[0], promotions == 2 + replacedCoordinators else { return }
+    replacedCoordinators += 1
+    note("coordinator-replaced", coordinator.node.name)
+    count("coordinator replaced")
+    coordinator.isHeldDown = true
+    defer { coordinator.isHeldDown = false }
+    coordinator.fail(.kill, pause: .milliseconds(1), operations: 0)
+    coordinator.node.wipe()
+  }
+  /// Waits until no shard counts on the worker, which is down; false when that does not come in time.
+  private func untilFree(_ worker: SimulatedProcess) async throws -> Bool {
     let limit = world.clock.now + .seconds(20)
     while world.clock.now < limit, isReading {
-      if let catalog = try await catalog(), Self.isFree(worker.node.name, catalog) {
-        note("wiped", worker.node.name)
-        worker.node.wipe()
-        return
-      }
+      if let catalog = try await catalog(), Self.isFree(worker.node.name, catalog) { return true }
       try await world.clock.sleep(for: .milliseconds(200))
     }
+    return false
   }
   /// Whether no shard's in-sync or eligible copies are on the worker.
   private static func isFree(_ name: String, _ catalog: CatalogSnapshot) -> Bool {

@@ -133,6 +133,7 @@ extension ClusterRun {
     let target = targets[Int(random.next(below: UInt64(targets.count)))]
     guard target.node.isUp else { return }
     note("disk-fault", "\(target.node.name) \(kind)")
+    count("disk \(kind)")
     if kind == .full {
       target.node.disk.fill(for: .milliseconds(Int64(random.next(in: 500...15_000))))
     } else if kind == .slow {
@@ -144,7 +145,7 @@ extension ClusterRun {
   private func spoilData(_ kind: DiskFault, _ random: SeededGenerator) async throws {
     let workers = Array(cluster.workers)
     let victim = workers[Int(random.next(below: UInt64(workers.count)))]
-    guard try await isWhole(), workers.allSatisfy({ $0.node.isUp && !$0.isFinished }) else { return }
+    guard lasting == 0, try await isWhole(), workers.allSatisfy({ $0.node.isUp && !$0.isFinished }) else { return }
     let disk = victim.node.disk
     var place: RottenPlace?
     switch kind {
@@ -160,6 +161,7 @@ extension ClusterRun {
       note("rot", "\(victim.node.name) \(place.path) at \(place.offset), \(place.bytes.count) bytes")
     }
     note("disk-fault", "\(victim.node.name) \(kind)")
+    count("disk \(kind)")
     victim.excusesDiskFailures = true
     defer { victim.excusesDiskFailures = false }
     // Manifests and the like are read at a start only.

@@ -193,6 +193,22 @@ final class DiskTree {
     node.content.count + node.entries.values.reduce(0) { $0 + used($1) }
   }
 
+  /// A tree of its own with the same names and contents, all of it durable.
+  func copy() -> DiskTree {
+    let tree = DiskTree()
+    Self.copyAll(of: root, to: tree.root)
+    return tree
+  }
+  private static func copyAll(of old: DiskNode, to new: DiskNode) {
+    for (name, node) in old.entries {
+      let copy = DiskNode(isDirectory: node.isDirectory)
+      copy.content = node.content
+      copyAll(of: node, to: copy)
+      new.entries[name] = copy
+      new.durableEntries[name] = copy
+    }
+  }
+
   /// The tree a machine finds after a power cut.
   func afterPowerCut(_ random: SeededGenerator) -> DiskTree {
     let mode = random.next(below: 3)  // none, all, or a prefix per directory

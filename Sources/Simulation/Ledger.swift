@@ -35,12 +35,15 @@ final class Ledger: Sendable {
 
   init(_ rows: [EventRow]) {
     self.rows = rows
-    let none = [Bool](repeating: false, count: rows.count + 1)
-    state = Mutex(
-      State(known: Known(isSent: none, isAcknowledged: none, batch: [Int](repeating: -1, count: rows.count + 1)))
-    )
+    state = Mutex(State(known: Self.none(rows.count)))
   }
   var known: Known { state.withLock { $0.known } }
+  /// What is known before anything was sent.
+  var none: Known { Self.none(rows.count) }
+  private static func none(_ rows: Int) -> Known {
+    let none = [Bool](repeating: false, count: rows + 1)
+    return Known(isSent: none, isAcknowledged: none, batch: [Int](repeating: -1, count: rows + 1))
+  }
   var violations: [String] { state.withLock { $0.violations } }
   var answers: Int { state.withLock { $0.answers } }
   var refusals: Int { state.withLock { $0.refusals } }

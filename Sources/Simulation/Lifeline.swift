@@ -12,12 +12,14 @@ final class Lifeline: @unchecked Sendable {
   // Safe: touched by the simulation's thread only.
   private struct Waiting {
     var label: StaticString
-    var fail: () -> Void
+    var order: UInt64
+    var call: any SuspendedCall
   }
   let node: String
   let executor: SimulatedExecutor
-  private var waiting: [UInt64: Waiting] = [:]
-  private var nextID: UInt64 = 0
+  private var waiting: [Waiting?] = []
+  private var freeSlots: [Int] = []
+  private var nextOrder: UInt64 = 0
   private var refusals = 0
   private(set) var diedAt: UInt64?
 
@@ -33,8 +35,8 @@ final class Lifeline: @unchecked Sendable {
   func die() {
     if isDead { return }
     diedAt = executor.now
-    for id in waiting.keys.sorted() { waiting[id]?.fail() }
-    waiting = [:]
+    // A call that is failed lets its task run on later, not here.
+    for entry in waiting.compactMap({ $0 }).sorted(by: { $0.order < $1.order }) { entry.call.abandon() }
   }
   /// The error of every call after death.
   func refuse() -> CancellationError {
@@ -55,17 +57,30 @@ final class Lifeline: @unchecked Sendable {
   ) async throws -> Value {
     try requireAlive()
     let waiter = SimulatedWaiter<Value>()
-    nextID += 1
-    let id = nextID
-    waiting[id] = Waiting(label: label) { waiter.settle(.failure(CancellationError())) }
-    defer { waiting[id] = nil }
-    return try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { continuation in
-        if waiter.attach(continuation) { begin(waiter) }
-      }
-    } onCancel: {
-      if isCancellable { waiter.settle(.failure(CancellationError())) }
+    let slot = enter(label, waiter)
+    defer { leave(slot) }
+    if !isCancellable {
+      return try await withUnsafeThrowingContinuation { continuation in if waiter.attach(continuation) { begin(waiter) } }
     }
+    return try await withTaskCancellationHandler {
+      try await withUnsafeThrowingContinuation { continuation in if waiter.attach(continuation) { begin(waiter) } }
+    } onCancel: {
+      waiter.abandon()
+    }
+  }
+  private func enter(_ label: StaticString, _ call: any SuspendedCall) -> Int {
+    nextOrder += 1
+    let entry = Waiting(label: label, order: nextOrder, call: call)
+    if let slot = freeSlots.popLast() {
+      waiting[slot] = entry
+      return slot
+    }
+    waiting.append(entry)
+    return waiting.count - 1
+  }
+  private func leave(_ slot: Int) {
+    waiting[slot] = nil
+    freeSlots.append(slot)
   }
   /// Lets virtual time pass; cancellation does not shorten it, death does.
   func pause(_ label: StaticString, _ nanoseconds: UInt64) async throws {
@@ -76,22 +91,29 @@ final class Lifeline: @unchecked Sendable {
   /// What waits, for the report of a deadlock.
   var report: String {
     var counts: [String: Int] = [:]
-    for entry in waiting.values { counts["\(entry.label)", default: 0] += 1 }
+    for entry in waiting.compactMap({ $0 }) { counts["\(entry.label)", default: 0] += 1 }
     let parts = counts.sorted { $0.key < $1.key }.map { "\($0.value) in \($0.key)" }
     return "\(node): "
       + (parts.isEmpty ? "nothing waits on a capability" : parts.joined(separator: ", "))
   }
 }
 
+/// A call that waits on behalf of an incarnation.
+private protocol SuspendedCall: AnyObject {
+  /// Fails it with CancellationError.
+  func abandon()
+}
+
 /// One suspended call: settled once, by whoever comes first.
-final class SimulatedWaiter<Value: Sendable>: @unchecked Sendable {
-  // Safe: touched by the simulation's thread only.
-  private var continuation: CheckedContinuation<Value, any Error>?
+final class SimulatedWaiter<Value: Sendable>: SuspendedCall, @unchecked Sendable {
+  // Safe: touched by the simulation's thread only. `isSettled` sees to it that the continuation is resumed once.
+  private var continuation: UnsafeContinuation<Value, any Error>?
   private var early: Result<Value, any Error>?
   private var timer: SimulatedTimer?
   private(set) var isSettled = false
 
-  fileprivate func attach(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
+  fileprivate func abandon() { settle(.failure(CancellationError())) }
+  fileprivate func attach(_ continuation: UnsafeContinuation<Value, any Error>) -> Bool {
     if let early {
       continuation.resume(with: early)
       return false

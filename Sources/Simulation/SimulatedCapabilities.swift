@@ -2,15 +2,35 @@
 public import Capabilities
 internal import Synchronization
 
-/// Virtual time; the wall clock starts at a fixed date plus the node's offset.
-struct SimulatedClock: Clock {
+/// A machine's wall clock, which may be wrong, jump, and run fast or slow. The monotonic clock never does.
+final class WallClock: @unchecked Sendable {
+  // Safe: touched by the simulation's thread only.
   /// 2026-01-01 00:00 UTC in microseconds: wall time of every run begins here.
   static let epoch: Int64 = 1_767_225_600_000_000
+  private var offset: Int64 = 0
+  private var drift: Int64 = 0
+  private var driftsSince: UInt64 = 0
+
+  func microseconds(at now: UInt64) -> Int64 {
+    Self.epoch + Int64(now / 1000) + offset + Int64((now - min(now, driftsSince)) / 1_000_000) * drift / 1000
+  }
+  /// Sets it so far from the true time.
+  func set(offset: Int64) { self.offset = offset }
+  func jump(by microseconds: Int64) { offset += microseconds }
+  /// From `now` on it gains so many microseconds a second, or loses them.
+  func run(fastBy microsecondsPerSecond: Int64, from now: UInt64) {
+    offset = microseconds(at: now) - Self.epoch - Int64(now / 1000)
+    (drift, driftsSince) = (microsecondsPerSecond, now)
+  }
+}
+
+/// Virtual time; the wall clock starts at a fixed date plus the node's offset.
+struct SimulatedClock: Clock {
   let lifeline: Lifeline
-  let offsetMicroseconds: Int64
+  let wall: WallClock
 
   var now: Instant { Instant(nanoseconds: lifeline.now) }
-  var wallMicroseconds: Int64 { Self.epoch + offsetMicroseconds + Int64(lifeline.now / 1000) }
+  var wallMicroseconds: Int64 { wall.microseconds(at: lifeline.now) }
 
   func sleep(until deadline: Instant) async throws {
     try lifeline.requireAlive()

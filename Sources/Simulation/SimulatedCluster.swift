@@ -9,15 +9,15 @@ import Model
 import WorkerNode
 
 /// How a process is made to end.
-enum NodeFault: Sendable, CaseIterable {
+enum NodeFault: String, Sendable, CaseIterable {
   /// The machine loses its power.
-  case power
+  case power = "power cut"
   /// SIGKILL.
-  case kill
+  case kill = "SIGKILL"
   /// The machine loses its power in the middle of one of its next operations on the disk.
-  case diskCut
+  case diskCut = "power cut in a disk operation"
   /// SIGTERM.
-  case stop
+  case stop = "SIGTERM"
 }
 
 /// One process that lives through faults.
@@ -36,6 +36,13 @@ final class SimulatedProcess: @unchecked Sendable {
   private var pause = Duration.zero
   /// It is not started again while this is set.
   var isHeldDown = false
+  /// It may end on its own: it was refused, as it must be.
+  var mayEnd = false
+  /// Times it ended on its own while it might.
+  private(set) var ends = 0
+  /// Its disk was put back: the cluster may refuse it.
+  var awaitsRefusal = false { didSet { isRefused = false } }
+  private(set) var isRefused = false
   /// It may end because its disk fails.
   var excusesDiskFailures = false
   /// Times it was made to end.
@@ -73,11 +80,14 @@ final class SimulatedProcess: @unchecked Sendable {
         try await ended.value
         if node.isUp {
           if isTask { return isFinished = true }
-          if !isStopping && !isFinished { ledger.violated("\(node.name) ended on its own") }
+          if !isStopping && !isFinished { endedAlone("") }
         }
       } catch {
-        let isExcused = excusesDiskFailures && error is DiskFailure
-        if node.isUp && !isFinished && !isExcused { ledger.violated("\(node.name) ended on its own: \(error)") }
+        if awaitsRefusal, (error as? TallyError)?.status == .wrongCluster {
+          isRefused = true
+        } else if node.isUp && !isFinished && !(excusesDiskFailures && error is DiskFailure) {
+          endedAlone(": \(error)")
+        }
       }
       if isFinished { return }
       node.kill(losingPower: false)
@@ -110,6 +120,12 @@ final class SimulatedProcess: @unchecked Sendable {
     if node.isUp { node.kill(losingPower: false) }
     died()
   }
+  private func endedAlone(_ reason: String) {
+    if !mayEnd { return ledger.violated("\(node.name) ended on its own\(reason)") }
+    ends += 1
+    // As an operator sees it: it is not started again by itself.
+    isHeldDown = true
+  }
   private func died() {
     // Nobody else can settle these once the node is gone.
     stop.fail(CancellationError())
@@ -122,21 +138,20 @@ final class SimulatedCluster: Sendable {
   /// Where coordinators listen.
   let coordinators: [NetworkAddress]
   let world: SimulatedWorld
-  let workload: Workload
-  let ledger: Ledger
   /// The coordinators first.
   let servers: [SimulatedProcess]
 
+  /// Nodes that are not started yet. `wallOffsets` are microseconds: the coordinators', then each worker's; none: all clocks are right.
   init(
     _ world: SimulatedWorld,
-    _ workload: Workload,
     _ ledger: Ledger,
-    _ diskFaults: DiskFaults,
-    coordinators count: Int
+    coordinators count: Int,
+    workers: Int,
+    wallOffsets: [Int64] = [],
+    deadAfter: Duration? = nil,
+    tune: (inout WorkerSettings) -> Void
   ) {
     self.world = world
-    self.workload = workload
-    self.ledger = ledger
     var servers: [SimulatedProcess] = []
     let peers = (1...count).map {
       CoordinatorPeer(name: "coordinator-\($0)", address: NetworkAddress(host: "10.0.0.\($0)", port: 7400))
@@ -144,29 +159,29 @@ final class SimulatedCluster: Sendable {
     coordinators = peers.map(\.address)
     for peer in peers {
       let coordinator = world.node(peer.name, host: peer.address.host)
-      coordinator.wallOffsetMicroseconds = workload.wallOffsets[0]
+      coordinator.wallOffsetMicroseconds = wallOffsets.first ?? 0
       servers.append(
         SimulatedProcess(world, coordinator, ledger) { near, stop in
           var settings = CoordinatorSettings(name: peer.name, listen: peer.address, initializes: true)
           if count > 1 { settings.peers = peers }
+          if let deadAfter { settings.deadAfter = deadAfter }
           try await Coordinator.run(near, settings, stop: stop)
         }
       )
     }
-    for number in 1...workload.workers {
+    for number in 1...workers {
       let name = "worker-\(number)"
       let host = "10.0.1.\(number)"
       let node = world.node(name, host: host)
-      node.wallOffsetMicroseconds = workload.wallOffsets[number]
+      node.wallOffsetMicroseconds = number < wallOffsets.count ? wallOffsets[number] : 0
       var settings = WorkerSettings(
         name: name,
         listen: NetworkAddress(host: host, port: 7500),
         coordinators: coordinators,
         initializes: true
       )
-      workload.tune(&settings)
       settings.reserveBytes = 64 << 10
-      diskFaults.tune(&settings)
+      tune(&settings)
       let tuned = settings
       servers.append(
         SimulatedProcess(world, node, ledger) { near, stop in try await Worker.run(near, tuned, stop: stop) }
@@ -180,7 +195,7 @@ final class SimulatedCluster: Sendable {
   var hosts: [String] { servers.map(\.node.host) }
   /// Returns once every worker has registered.
   func formed() async throws {
-    while world.log.events.count(where: { $0.event == "ready" && $0["role"] == "worker" }) < workload.workers {
+    while world.log.events.count(where: { $0.event == "ready" && $0["role"] == "worker" }) < workers.count {
       try await world.clock.sleep(for: .milliseconds(20))
     }
   }

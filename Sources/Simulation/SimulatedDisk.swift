@@ -98,6 +98,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func corrupt(_ path: String, at offset: Int, xor bits: UInt8) throws {
     try locked { try $0.tree.file(path).content[offset] ^= bits }
   }
+  /// A copy of everything it holds.
+  func image() -> SimulatedDiskImage { locked { SimulatedDiskImage(tree: $0.tree.copy()) } }
   /// Cuts the power now: this disk is dead, the returned one holds what survived, chosen by the seed.
   public func crashAndRecover() -> SimulatedDisk { recovered(losingPower: true, lifeline, onCrash) }
   /// The disk after its process was killed (names and contents stay, locks do not) or its machine lost power.
@@ -239,6 +241,12 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     return SimulatedLock(self, path)
   }
   func unlock(_ path: String) { locked { _ = $0.locks.remove(path) } }
+}
+
+/// What a disk held at a moment.
+public struct SimulatedDiskImage: @unchecked Sendable {
+  // Safe: never changed; a disk gets a copy.
+  let tree: DiskTree
 }
 
 /// A node of the tree, carried outside of the disk's lock but opened only inside.

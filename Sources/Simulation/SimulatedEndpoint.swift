@@ -108,7 +108,8 @@ final class SimulatedEndpoint: @unchecked Sendable {
   }
   /// A machine that came back knows nothing of the connection.
   private func answerWithReset() {
-    fabric.carry(host, peerHost, bytes: 0, nil) { [peer] in peer?.fail("reset by peer") }
+    if isStalled { return }
+    fabric.carry(host, peerHost, bytes: 0, nil) { [peer] in if peer?.isStalled != true { peer?.fail("reset by peer") } }
   }
   private func peerIsDone() {
     isPeerDone = true
@@ -144,7 +145,8 @@ final class SimulatedEndpoint: @unchecked Sendable {
   private func transmit(_ bytes: [UInt8]) {
     if bytes.isEmpty { return }
     inFlight += bytes.count
-    fabric.carry(host, peerHost, bytes: bytes.count, self) { [peer] in peer?.arrived(bytes) }
+    if isStalled { return }
+    fabric.carry(host, peerHost, bytes: bytes.count, self) { [peer] in if peer?.isStalled != true { peer?.arrived(bytes) } }
   }
   private func acknowledged(_ count: Int) {
     inFlight -= count
@@ -161,6 +163,10 @@ final class SimulatedEndpoint: @unchecked Sendable {
     for sender in waiting { sender.waiter.settle(.failure(NetworkFailure(.closed, reason))) }
   }
 
+  /// What this end sends from now on, and what is under way to it, is lost.
+  func stall() { isStalled = true }
+  private var isStalled = false
+
   // MARK: Ending
 
   /// Ends the connection; what was sent still arrives, then the end of the stream.
@@ -168,7 +174,8 @@ final class SimulatedEndpoint: @unchecked Sendable {
     guard isOpen else { return }
     let peer = self.peer
     end(.closed("the connection was closed"))
-    fabric.carry(host, peerHost, bytes: 0, self) { peer?.peerIsDone() }
+    if isStalled { return }
+    fabric.carry(host, peerHost, bytes: 0, self) { if peer?.isStalled != true { peer?.peerIsDone() } }
   }
   /// A reset came in, or the simulation breaks the connection.
   func fail(_ reason: String) {

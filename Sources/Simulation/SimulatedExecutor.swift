@@ -3,7 +3,7 @@
 // Jobs run in the order they were queued; when none is left, time jumps to the earliest timer. Same seed, same trace.
 // Every job, timer and noted event is mixed into a running hash, by which two runs are compared. A job belongs to an
 // owner (a node's incarnation, or none): jobs of a dead owner are not part of the run. They are put aside and run by
-// `unwind`, where the dead node's tasks see every capability fail and release what they hold.
+// `unwind`, where the dead node's tasks see every capability fail and release what they hold. Jobs of a stopped owner wait.
 // What it does not do: draw random numbers (SeededGenerator), deliver messages (SimulatedNetwork), fail disks (SimulatedDisk).
 internal import Bytes
 
@@ -14,18 +14,11 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
     var job: UnownedJob
     var owner: OwnedExecutor?
   }
-  private struct Timer {
-    var at: UInt64
-    var sequence: UInt64
-    var entry: SimulatedTimer
-    static func < (a: Timer, b: Timer) -> Bool { (a.at, a.sequence) < (b.at, b.sequence) }
-  }
   private var thread: UInt = 0
   private var ready: [Job] = []
   private var head = 0
   private var dead: [Job] = []
-  private var timers: [Timer] = []  // a heap
-  private var sequence: UInt64 = 0
+  private var timers = TimerHeap()
   private var isUnwinding = false
   /// Virtual nanoseconds since the start of the run.
   public private(set) var now: UInt64 = 0
@@ -47,6 +40,8 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
     )
     if let owner, owner.isDead {
       dead.append(Job(job: job, owner: owner))
+    } else if let owner, owner.isStopped {
+      owner.held.append(job)
     } else {
       ready.append(Job(job: job, owner: owner))
     }
@@ -65,17 +60,9 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
   /// Calls `fire` after `delay` virtual nanoseconds, unless the returned timer is cancelled.
   @discardableResult
   public func schedule(after delay: UInt64, _ fire: @escaping () -> Void) -> SimulatedTimer {
-    sequence += 1
     let entry = SimulatedTimer(fire)
     let sum = now.addingReportingOverflow(delay)
-    timers.append(
-      Timer(at: sum.overflow ? .max : sum.partialValue, sequence: sequence, entry: entry)
-    )
-    var child = timers.count - 1
-    while child > 0, timers[child] < timers[(child - 1) / 2] {
-      timers.swapAt(child, (child - 1) / 2)
-      child = (child - 1) / 2
-    }
+    timers.add(entry, at: sum.overflow ? .max : sum.partialValue)
     return entry
   }
 
@@ -109,10 +96,15 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
             dead.append(next)
             continue
           }
+          if let owner = next.owner, owner.isStopped {
+            owner.held.append(next.job)
+            continue
+          }
           jobs += 1
           jobsAtOnce += 1
           if jobsAtOnce > 50_000_000 { return .livelock }
-          note("job", next.owner?.number ?? 0)
+          // One step: most of what happens is jobs, and time moves by noted timers only.
+          eventHash = SeededGenerator.mix(eventHash &+ (next.owner?.number ?? 0) &+ 1)
           execute(next)
           if !dead.isEmpty { unwind() }
         }
@@ -121,7 +113,7 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
         if !dead.isEmpty { unwind() }
         if isDone() { return .done }
         guard head == ready.count else { continue }
-        guard let timer = popTimer() else { return .idle }
+        guard let timer = timers.pop() else { return .idle }
         if timer.at > limit {
           now = limit
           return .limit
@@ -188,34 +180,13 @@ public final class SimulatedExecutor: TaskExecutor, SerialExecutor, @unchecked S
       )
     }
   }
-
-  /// Takes the earliest timer that was not cancelled.
-  private func popTimer() -> Timer? {
-    while let first = timers.first {
-      let last = timers.removeLast()
-      if !timers.isEmpty {
-        timers[0] = last
-        var parent = 0
-        while true {
-          var least = parent
-          for child in [2 * parent + 1, 2 * parent + 2]
-          where child < timers.count && timers[child] < timers[least] { least = child }
-          if least == parent { break }
-          timers.swapAt(parent, least)
-          parent = least
-        }
-      }
-      if !first.entry.isCancelled { return first }
-    }
-    return nil
-  }
 }
 
 /// A scheduled call that can be taken back.
 public final class SimulatedTimer: @unchecked Sendable {
   // Safe: touched by the simulation's thread only.
   private var action: (() -> Void)?
-  fileprivate init(_ action: @escaping () -> Void) { self.action = action }
+  init(_ action: @escaping () -> Void) { self.action = action }
   /// True once cancelled or fired.
   var isCancelled: Bool { action == nil }
   /// Takes the call back.
@@ -240,5 +211,22 @@ final class OwnedExecutor: TaskExecutor, @unchecked Sendable {
     self.number = number
   }
   func enqueue(_ job: consuming ExecutorJob) { executor.append(UnownedJob(job), self) }
-  func die() { isDead = true }
+  func die() {
+    isDead = true
+    isStopped = true
+    resume()
+  }
+
+  /// While it is stopped (SIGSTOP) its jobs wait; its timers' calls become jobs and wait too.
+  private(set) var isStopped = false
+  fileprivate var held: [UnownedJob] = []
+  func stop() { isStopped = true }
+  /// Lets what waited run, in the order it became ready.
+  func resume() {
+    guard isStopped else { return }
+    isStopped = false
+    let jobs = held
+    held = []
+    for job in jobs { executor.append(job, self) }
+  }
 }

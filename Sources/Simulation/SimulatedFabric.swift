@@ -2,7 +2,8 @@
 //
 // Everything that crosses a link arrives after a delay drawn from the link's own stream, in order within a connection and
 // in any order across connections. A cut link keeps what would arrive and delivers it after it is healed (as TCP would
-// by retransmission): bytes are never lost on a living connection, only late. Links are directed.
+// by retransmission): bytes are never lost on a living connection, only late. Links are directed. Loss, duplication and reordering of
+// packets do not exist here: TCP hides them, as delay or as the end of a connection.
 internal import Bytes
 internal import Capabilities
 
@@ -82,6 +83,15 @@ public final class SimulatedFabric: @unchecked Sendable {
       endpoint.fail("the connection was reset")
     }
   }
+
+  /// The present connections between two hosts carry nothing any more, and neither end hears of it; new ones work.
+  public func stall(_ a: String, _ b: String) {
+    for endpoint in living where [endpoint.host, endpoint.peerHost] == [a, b] || [endpoint.host, endpoint.peerHost] == [b, a] {
+      endpoint.stall()
+    }
+  }
+  /// A link's delay in nanoseconds.
+  public func delay(from: String, to: String) -> ClosedRange<UInt64> { link(from, to).delay }
 
   // MARK: Hosts
 

@@ -25,10 +25,11 @@ public final class SimulatedWorld: @unchecked Sendable {
   /// For the run's own choices (faults, workloads).
   public let random: SeededGenerator
   /// Virtual time for the body of the run.
-  public var clock: any Clock { SimulatedClock(lifeline: lifeline, offsetMicroseconds: 0) }
+  public var clock: any Clock { SimulatedClock(lifeline: lifeline, wall: WallClock()) }
   private let lifeline: Lifeline
   private var nodes: [SimulatedNode] = []
   private let limit: UInt64
+  private var isBodyDone = false
   fileprivate var nextIncarnation: UInt64 = 0
 
   /// Makes a world that may last for `limit` of virtual time.
@@ -64,10 +65,12 @@ public final class SimulatedWorld: @unchecked Sendable {
     _ body: @escaping @Sendable (SimulatedWorld) async throws -> R
   ) throws -> R {
     let ended = Promise<R>()
+    isBodyDone = false
     let task = Task(executorPreference: executor) { [self] in
       do { ended.fulfil(try await body(self)) } catch { ended.fail(error) }
+      isBodyDone = true
     }
-    let outcome = executor.run(until: limit) { ended.isSettled }
+    let outcome = executor.run(until: limit) { isBodyDone }
     let report = ([lifeline.report] + nodes.map(\.report)).joined(separator: "; ")
     // Whatever the outcome, nothing of the run goes on after it.
     for node in nodes { node.kill(losingPower: false) }
@@ -103,8 +106,11 @@ public final class SimulatedNode: @unchecked Sendable {
   public let host: String
   /// The disk of the current incarnation.
   public private(set) var disk: SimulatedDisk
-  /// The wall clock's error in microseconds, from the next incarnation on.
-  public var wallOffsetMicroseconds: Int64 = 0
+  /// The wall clock's error in microseconds.
+  public var wallOffsetMicroseconds: Int64 = 0 {
+    didSet { wall.set(offset: wallOffsetMicroseconds) }
+  }
+  private let wall = WallClock()
   /// Called when the disk stopped the machine (`crashAfter`, or a failed sync).
   public var onDiskCrash: (@Sendable () -> Void)?
 
@@ -154,7 +160,7 @@ public final class SimulatedNode: @unchecked Sendable {
   public var surroundings: Surroundings {
     let number = owned.number
     return Surroundings(
-      clock: SimulatedClock(lifeline: lifeline, offsetMicroseconds: wallOffsetMicroseconds),
+      clock: SimulatedClock(lifeline: lifeline, wall: wall),
       network: SimulatedNetwork(fabric: world.fabric, host: host, lifeline: lifeline),
       disk: disk,
       random: random.fork("random \(number)"),
@@ -205,6 +211,23 @@ public final class SimulatedNode: @unchecked Sendable {
     world.fabric.crash(host, losingPower: losingPower)
   }
   private var wasPowerLost = false
+  /// Stops the process (SIGSTOP): nothing of it runs until `resume`; its sockets stay open and take what arrives.
+  public func stop() {
+    invariant(isUp, "\(name) is down")
+    world.executor.note("stop", owned.number)
+    owned.stop()
+  }
+  /// Lets a stopped process go on, if it still lives.
+  public func resume() {
+    world.executor.note("resume", owned.number)
+    if isUp { owned.resume() }
+  }
+  /// Whether the process is stopped.
+  public var isStopped: Bool { isUp && owned.isStopped }
+  /// Moves the wall clock.
+  public func jumpWallClock(byMicroseconds change: Int64) { wall.jump(by: change) }
+  /// Has the wall clock gain or lose so much each second from now on.
+  public func driftWallClock(microsecondsPerSecond drift: Int64) { wall.run(fastBy: drift, from: world.executor.now) }
   /// Cuts the machine's power.
   public func crash() { kill(losingPower: true) }
   /// Gives the machine, which is down, an empty disk.
@@ -213,6 +236,15 @@ public final class SimulatedNode: @unchecked Sendable {
     world.executor.note("wipe", owned.number)
     wipes += 1
     disk = SimulatedDisk(DiskTree(), random.fork("disk \(wipes)"), capacity, nil, nil)
+  }
+  /// What the disk holds now, to be put back later.
+  public func diskImage() -> SimulatedDiskImage { disk.image() }
+  /// Gives the machine, which is down, an older state of its disk.
+  public func restore(_ image: SimulatedDiskImage) {
+    invariant(!isUp, "\(name) is up")
+    world.executor.note("restore", owned.number)
+    wipes += 1
+    disk = SimulatedDisk(image.tree.copy(), random.fork("disk \(wipes)"), capacity, nil, nil)
   }
   private var wipes = 0
   /// Starts the machine again with what survived on its disk; flows are started by the caller.

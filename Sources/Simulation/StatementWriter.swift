@@ -107,7 +107,7 @@ struct StatementWriter: Sendable {
     _ random: SeededGenerator
   ) async throws {
     while let number = statements.begin() {
-      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 1...400))))
+      try await client.near.clock.sleep(for: workload.pause(random, 1...400, steps: statements.statements.count / Self.width))
       let rows = statements.statements[number]
       for (shard, own) in try parts(rows, table.schema, table.routing) { ledger.sending("statement \(number) on \(shard)", own) }
       do {

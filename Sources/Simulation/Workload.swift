@@ -52,7 +52,11 @@ struct Workload: Sendable {
   let faults: Int
   /// Longest time between two faults.
   let faultGap: Duration
-  let hasLinkFaults: Bool
+  let faultClasses: FaultClasses
+  /// A storm is over in seconds; other runs take about so long, with work in bursts and faults at a lower rate.
+  let length: Duration?
+  /// A second table is made, filled, truncated and dropped meanwhile.
+  let hasSecondTable: Bool
   /// Every copy is read at the end.
   let readsEveryCopy: Bool
   let wallOffsets: [Int64]
@@ -66,9 +70,15 @@ struct Workload: Sendable {
     moment = RollupMoment.allCases[Int(random.next(below: 3))]
     width = 1 + Int(random.next(below: 4))
     pause = .milliseconds(Int64(random.next(in: 10...400)))
-    faults = 4 + Int(random.next(below: 12))
-    faultGap = .milliseconds(Int64(random.next(in: 200...2000)))
-    hasLinkFaults = random.chance(percent: 40)
+    switch random.next(below: 10) {
+    case 0...2: length = nil
+    case 3...7: length = .seconds(Int64(random.next(in: 60...600)))
+    default: length = .seconds(Int64(random.next(in: 600...1800)))
+    }
+    faults = length == nil ? 4 + Int(random.next(below: 12)) : .max
+    faultGap = .milliseconds(Int64(length == nil ? random.next(in: 200...2000) : random.next(in: 5000...60_000)))
+    faultClasses = FaultClasses(random)
+    hasSecondTable = random.chance(percent: 50)
     readsEveryCopy = random.chance(percent: 50)
     let skews = random.chance(percent: 30)
     wallOffsets = (0..<6).map { _ in
@@ -128,6 +138,12 @@ struct Workload: Sendable {
     self.statements = statements
   }
 
+  /// A pause before one of `steps` pieces of work: a short one within a burst, a long one between two bursts of a long run.
+  func pause(_ random: SeededGenerator, _ short: ClosedRange<UInt64>, steps: Int) -> Duration {
+    guard let length, random.chance(percent: 10) else { return .milliseconds(Int64(random.next(in: short))) }
+    let mean = UInt64(10 * (length / .milliseconds(1)) / Double(max(1, steps)))
+    return .milliseconds(Int64(random.next(in: 0...2 * mean)))
+  }
   /// Rows of all producers.
   var sourceRows: Int { sources.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } } }
 
@@ -202,6 +218,12 @@ struct Workload: Sendable {
   }
   /// What stands for a chunk's content in its keys.
   static func contentHash(_ rows: [EventRow]) -> Hash128 {
-    Murmur3.hash(Array(rows.map { "\($0)" }.joined(separator: "\n").utf8))
+    var out = ByteWriter(capacity: 64 * rows.count)
+    for row in rows {
+      for number in [row.id, row.tenant, row.time ?? .min, row.user ?? .min, row.value] { out.i64(number) }
+      out.bool(row.item == nil)
+      out.string(row.item ?? "")
+    }
+    return Murmur3.hash(out.finish())
   }
 }

@@ -42,6 +42,8 @@ public struct StatementCost: Sendable, Equatable {
   public var blocks: UInt64 = 0
   /// Of those rows, the ones no rollup had yet.
   public var freshRows: UInt64 = 0
+  /// Microseconds: nothing acknowledged longer ago is missing in what was read; nil when that is not known.
+  public var age: UInt64?
 }
 
 /// What stands at the end of a statement's rows.
@@ -70,7 +72,8 @@ public struct StatementEnd: Sendable, Equatable {
       shards: s.shards,
       rowsRead: s.rowsRead,
       blocks: s.blocks,
-      freshRows: s.freshRows
+      freshRows: s.freshRows,
+      age: s.age
     )
   }
 }

@@ -19,6 +19,8 @@ public struct ClientOptions: Sendable {
   public var name = "client"
   /// How long connecting may take, over all coordinators.
   public var connectTimeout: Duration = .seconds(10)
+  /// How new what queries show must be, when a query does not say.
+  public var read = ReadLevel.latest
   /// The defaults.
   public init() {}
 }
@@ -96,13 +98,15 @@ public final class TallyClient: Sendable {
 
   /// Runs one statement; its rows come as they are read, with back-pressure up to the workers.
   ///
-  /// `deadline` is how long all of it may take, the reading of the rows included.
-  public func query(_ sql: String, deadline: Duration? = nil) async throws -> RowStream {
-    try await RowStream.open(try await open(sql, deadline))
+  /// `deadline` is how long all of it may take, the reading of the rows included. `read` says how new what it shows must be: with
+  /// `session` it shows at least what this client has written and seen before, and needs no majority of coordinators; with `stale`
+  /// nothing acknowledged longer ago than that is missing, and the cost at the end says how old it may be.
+  public func query(_ sql: String, read: ReadLevel? = nil, deadline: Duration? = nil) async throws -> RowStream {
+    try await RowStream.open(try await open(sql, read, deadline))
   }
   /// Runs all statements of a text and collects their rows; one result for each statement.
-  public func run(_ sql: String, deadline: Duration? = nil) async throws -> [Rows] {
-    try await Rows.collect(try await open(sql, deadline))
+  public func run(_ sql: String, read: ReadLevel? = nil, deadline: Duration? = nil) async throws -> [Rows] {
+    try await Rows.collect(try await open(sql, read, deadline))
   }
   /// Runs one statement for its effect; returns PostgreSQL's command tag, for example `CREATE TABLE`.
   @discardableResult
@@ -128,10 +132,10 @@ public final class TallyClient: Sendable {
     try await map.refreshRollup(name, deadline: end)
   }
 
-  private func open(_ sql: String, _ deadline: Duration?) async throws -> QueryCall {
+  private func open(_ sql: String, _ read: ReadLevel?, _ deadline: Duration?) async throws -> QueryCall {
     let end = instant(deadline)
     try await awaitCoordinator(end)
-    return try await QueryCall.open(QueryRequest(sql: sql), map: map, deadline: end)
+    return try await QueryCall.open(QueryRequest(sql: sql, read: read ?? options.read), map: map, deadline: end)
   }
   func instant(_ deadline: Duration?) -> Instant {
     deadline.map { surroundings.clock.now + $0 } ?? .distantFuture
@@ -161,23 +165,16 @@ public final class TallyClient: Sendable {
       try await clock.sleep(for: .milliseconds(50))
     }
   }
-  /// Tries the coordinators in turn; nil when one is connected, else why the last is not.
+  /// Tries every coordinator; nil when one is connected, else why the last is not.
   ///
   /// Throws what cannot heal.
   private func reach(_ end: Instant) async throws -> TallyError? {
-    var reason = TallyError(.unavailable, "no coordinator was tried")
-    for address in map.coordinatorsInTurn {
-      do {
-        _ = try await map.pool.connection(to: address, deadline: end)
-        map.prefer(address)
-        return nil
-      } catch let error as TallyError
-        where error.status == .unavailable || error.status == .timedOut
-      {
-        reason = error
-      }
+    do {
+      _ = try await map.connect(deadline: end)
+      return nil
+    } catch let error as TallyError where error.status == .unavailable || error.status == .timedOut {
+      return error
     }
-    return reason
   }
   private func unreachable(_ reason: TallyError) -> TallyError {
     let list = map.coordinators.map(\.description).joined(separator: ", ")

@@ -10,14 +10,18 @@ public import Model
 public enum ErrorFormat {
   /// The head of an error frame.
   public static func encode(_ error: TallyError) -> [UInt8] {
+    var out = ByteWriter(capacity: 128)
+    TallyErrorFormat.encode(cut(error), into: &out)
+    return out.finish()
+  }
+  /// The error with texts that readers take.
+  static func cut(_ error: TallyError) -> TallyError {
     var error = error
     error.message = cut(error.message, 2000)
     error.detail = error.detail.map { cut($0, 1000) }
     error.hint = error.hint.map { cut($0, 500) }
     error.node = error.node.map { cut($0, Limits.nameBytesMax) }
-    var out = ByteWriter(capacity: 128)
-    TallyErrorFormat.encode(error, into: &out)
-    return out.finish()
+    return error
   }
   /// Reads an error.
   public static func decode(_ head: [UInt8]) throws(DecodingFailure) -> TallyError {

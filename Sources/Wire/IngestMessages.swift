@@ -196,10 +196,10 @@ public struct Ingest: MessageContent {
 
 /// 17: a batch is durable and committed.
 ///
-/// Bytes: position · u8 copies · bool duplicate · rows.
+/// Bytes: epoch · position · u8 copies · bool duplicate · rows.
 public struct Ingested: MessageContent {
-  /// Of its entry; for a duplicate, of the first (0 when that is no longer known).
-  public var position: LogPosition
+  /// A place from which on the shard's log holds it: its entry's, or for a duplicate one behind it.
+  public var point: LogPoint
   /// How many disks have it.
   public var copies: UInt8
   /// True when it was there already; nothing was changed then.
@@ -207,15 +207,15 @@ public struct Ingested: MessageContent {
   /// Its rows.
   public var rows: UInt64
   /// Makes the message.
-  public init(position: LogPosition, copies: UInt8, isDuplicate: Bool, rows: UInt64) {
-    self.position = position
+  public init(point: LogPoint, copies: UInt8, isDuplicate: Bool, rows: UInt64) {
+    self.point = point
     self.copies = copies
     self.isDuplicate = isDuplicate
     self.rows = rows
   }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
-    out.id(position)
+    out.point(point)
     out.u8(copies)
     out.bool(isDuplicate)
     out.varint(rows)
@@ -226,7 +226,7 @@ public struct Ingested: MessageContent {
     body: [UInt8]
   ) throws(DecodingFailure) -> Ingested {
     Ingested(
-      position: try reader.id(),
+      point: try reader.point(),
       copies: try reader.u8(),
       isDuplicate: try reader.bool(),
       rows: try reader.varint()

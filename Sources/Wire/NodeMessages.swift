@@ -274,20 +274,34 @@ public struct HeartbeatReply: MessageContent {
 
 /// 5: asks for the catalog.
 ///
-/// Bytes: version known.
+/// Bytes: version known · milliseconds to wait.
 public struct FetchCatalog: MessageContent {
+  /// Longest wait that is asked for; more is refused.
+  public static let waitMax: UInt64 = 10_000
   /// The version the asker has; 0 for none.
   public var known: CatalogVersion
+  /// The answer may come so many milliseconds later, when only then there is a newer catalog; 0: at once.
+  public var waitMilliseconds: UInt64
   /// Makes the message.
-  public init(known: CatalogVersion) { self.known = known }
+  public init(known: CatalogVersion, waitMilliseconds: UInt64 = 0) {
+    self.known = known
+    self.waitMilliseconds = waitMilliseconds
+  }
   /// Appends the fields.
-  public func encode(into out: inout ByteWriter) { out.id(known) }
+  public func encode(into out: inout ByteWriter) {
+    out.id(known)
+    out.varint(waitMilliseconds)
+  }
   /// Reads the fields.
   public static func decode(
     _ reader: inout ByteReader,
     body: [UInt8]
   ) throws(DecodingFailure) -> FetchCatalog {
-    FetchCatalog(known: try reader.id())
+    let request = FetchCatalog(known: try reader.id(), waitMilliseconds: try reader.varint())
+    guard request.waitMilliseconds <= waitMax else {
+      throw DecodingFailure(.malformed, at: reader.position, "a wait of \(request.waitMilliseconds) ms for a catalog")
+    }
+    return request
   }
 }
 

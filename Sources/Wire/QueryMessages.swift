@@ -1,4 +1,4 @@
-// QueryMessages.swift — SQL to a coordinator, fragments to workers, and what comes back.
+// QueryMessages.swift — SQL to a coordinator, and what comes back. Fragments to workers: FragmentMessages.swift.
 
 public import Bytes
 public import Model
@@ -6,7 +6,7 @@ public import Model
 /// 7: SQL text, one or several statements, to a coordinator.
 ///
 /// Bytes: string sql (≤ 65,536) · bool, [i64 statement time] · list (≤ 64) of string name, string value · bool,
-/// [string batch key].
+/// [string batch key] · read level · session token (both: ReadFormat).
 public struct QueryRequest: MessageContent {
   /// The text.
   public var sql: String
@@ -16,13 +16,21 @@ public struct QueryRequest: MessageContent {
   public var settings: [QuerySetting]
   /// Key of an INSERT that must count once however often it is sent: a UUIDv7 in text.
   public var batchKey: String?
+  /// How new what its reads show must be.
+  public var read: ReadLevel
+  /// With level `session`: what the session has seen. Else empty.
+  public var seen: SessionToken
   /// Makes the message.
   public init(
     sql: String,
     statementTime: Int64? = nil,
     settings: [QuerySetting] = [],
-    batchKey: String? = nil
+    batchKey: String? = nil,
+    read: ReadLevel = .latest,
+    seen: SessionToken = SessionToken()
   ) {
+    self.read = read
+    self.seen = seen
     self.sql = sql
     self.statementTime = statementTime
     self.settings = settings
@@ -39,6 +47,8 @@ public struct QueryRequest: MessageContent {
       out.string(setting.value)
     }
     out.optional(batchKey)
+    out.level(read)
+    out.token(seen)
   }
   /// Reads the fields.
   public static func decode(
@@ -51,7 +61,9 @@ public struct QueryRequest: MessageContent {
       settings: try reader.list(max: 64, "settings") { reader throws(DecodingFailure) in
         QuerySetting(name: try reader.name(), value: try reader.string(max: 4096))
       },
-      batchKey: try reader.optional(max: Limits.nameBytesMax)
+      batchKey: try reader.optional(max: Limits.nameBytesMax),
+      read: try reader.level(),
+      seen: try reader.token()
     )
   }
 }
@@ -158,7 +170,7 @@ public struct Notice: Sendable, Equatable {
 
 /// What a statement cost.
 ///
-/// Bytes: the fields in order.
+/// Bytes: the fields in order, the last as ReadFormat has an age.
 public struct QueryStatistics: Sendable, Equatable {
   /// Parsing, binding and planning.
   public var planMicroseconds: UInt64 = 0
@@ -174,13 +186,15 @@ public struct QueryStatistics: Sendable, Equatable {
   public var blocks: UInt64 = 0
   /// Of those rows, the ones no rollup had yet.
   public var freshRows: UInt64 = 0
+  /// Microseconds: nothing acknowledged longer ago is missing, on any shard read. Nil: not known, or nothing was read.
+  public var age: UInt64?
   /// All zero.
   public init() {}
 }
 
 /// 10: a statement is done.
 ///
-/// Bytes: string tag (≤ 63) · rows · list (≤ 64) of Notice · QueryStatistics.
+/// Bytes: string tag (≤ 63) · rows · list (≤ 64) of Notice · QueryStatistics · session token (ReadFormat).
 public struct ResultEnd: MessageContent {
   /// The command tag as PostgreSQL has it: `SELECT 3`, `CREATE TABLE`.
   public var tag: String
@@ -190,13 +204,17 @@ public struct ResultEnd: MessageContent {
   public var notices: [Notice]
   /// What it cost.
   public var statistics: QueryStatistics
+  /// Places of the shards that it read or wrote: a session has seen them.
+  public var seen: SessionToken
   /// Makes the message.
   public init(
     tag: String,
     rows: UInt64,
     notices: [Notice] = [],
-    statistics: QueryStatistics = QueryStatistics()
+    statistics: QueryStatistics = QueryStatistics(),
+    seen: SessionToken = SessionToken()
   ) {
+    self.seen = seen
     self.tag = tag
     self.rows = rows
     self.notices = notices
@@ -218,6 +236,8 @@ public struct ResultEnd: MessageContent {
       s.planMicroseconds, s.totalMicroseconds, s.mergeMicroseconds, s.shards, s.rowsRead, s.blocks,
       s.freshRows,
     ] { out.varint(field) }
+    out.age(s.age)
+    out.token(seen)
   }
   /// Reads the fields.
   public static func decode(
@@ -242,6 +262,8 @@ public struct ResultEnd: MessageContent {
     end.statistics.rowsRead = try reader.varint()
     end.statistics.blocks = try reader.varint()
     end.statistics.freshRows = try reader.varint()
+    end.statistics.age = try reader.age()
+    end.seen = try reader.token()
     return end
   }
 }
@@ -274,148 +296,5 @@ public struct ListRequest: MessageContent {
       throw DecodingFailure(.unknown, at: reader.position - 1, "kind of list")
     }
     return ListRequest(kind)
-  }
-}
-
-/// A shard as a fragment's sender knows it.
-///
-/// Bytes: shard · epoch.
-public struct ShardEpoch: Sendable, Equatable {
-  /// The shard.
-  public var shard: ShardID
-  /// Its primary's epoch.
-  public var epoch: Epoch
-  /// Makes a pair.
-  public init(shard: ShardID, epoch: Epoch) {
-    self.shard = shard
-    self.epoch = epoch
-  }
-}
-
-/// 18: a fragment for some of a worker's shards.
-///
-/// Its deadline is the request's. Bytes: list of ShardEpoch · catalog version · memory limit in bytes; body:
-/// Planning's fragment bytes.
-public struct Execute: MessageContent {
-  /// The shards to read.
-  public var shards: [ShardEpoch]
-  /// The catalog by which it was planned.
-  public var version: CatalogVersion
-  /// Bytes of working memory it may take.
-  public var memoryLimit: UInt64
-  /// What to do.
-  public var fragment: [UInt8]
-  /// Makes the message.
-  public init(shards: [ShardEpoch], version: CatalogVersion, memoryLimit: UInt64, fragment: [UInt8]) {
-    self.shards = shards
-    self.version = version
-    self.memoryLimit = memoryLimit
-    self.fragment = fragment
-  }
-  /// The fragment.
-  public var body: [UInt8] { fragment }
-  /// Appends the fields.
-  public func encode(into out: inout ByteWriter) {
-    out.count(shards.count)
-    for shard in shards {
-      out.id(shard.shard)
-      out.id(shard.epoch)
-    }
-    out.id(version)
-    out.varint(memoryLimit)
-  }
-  /// Reads the fields.
-  public static func decode(
-    _ reader: inout ByteReader,
-    body: [UInt8]
-  ) throws(DecodingFailure) -> Execute {
-    Execute(
-      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
-        ShardEpoch(shard: try reader.id(), epoch: try reader.id())
-      },
-      version: try reader.id(),
-      memoryLimit: try reader.varint(),
-      fragment: body
-    )
-  }
-}
-
-/// What reading one shard was like.
-///
-/// Bytes: shard · position · rows read · blocks · watermark · fresh rows · microseconds.
-public struct ShardOutcome: Sendable, Equatable {
-  /// The shard.
-  public var shard: ShardID
-  /// The one position all of it was read at.
-  public var position: LogPosition
-  /// Rows read, of all relations.
-  public var rowsRead: UInt64
-  /// Blocks read.
-  public var blocks: UInt64
-  /// The rollup's watermark, when one was read.
-  public var watermark: LogPosition
-  /// Rows above the watermark.
-  public var freshRows: UInt64
-  /// Time spent.
-  public var microseconds: UInt64
-  /// Makes an outcome.
-  public init(
-    shard: ShardID,
-    position: LogPosition,
-    rowsRead: UInt64 = 0,
-    blocks: UInt64 = 0,
-    watermark: LogPosition = LogPosition(0),
-    freshRows: UInt64 = 0,
-    microseconds: UInt64 = 0
-  ) {
-    self.shard = shard
-    self.position = position
-    self.rowsRead = rowsRead
-    self.blocks = blocks
-    self.watermark = watermark
-    self.freshRows = freshRows
-    self.microseconds = microseconds
-  }
-}
-
-/// 19: a fragment is done.
-///
-/// Bytes: list of ShardOutcome.
-public struct ExecuteEnd: MessageContent {
-  /// One for each shard asked.
-  public var shards: [ShardOutcome]
-  /// Makes the message.
-  public init(shards: [ShardOutcome]) { self.shards = shards }
-  /// Appends the fields.
-  public func encode(into out: inout ByteWriter) {
-    out.count(shards.count)
-    for shard in shards {
-      out.id(shard.shard)
-      out.id(shard.position)
-      out.varint(shard.rowsRead)
-      out.varint(shard.blocks)
-      out.id(shard.watermark)
-      out.varint(shard.freshRows)
-      out.varint(shard.microseconds)
-    }
-  }
-  /// Reads the fields.
-  public static func decode(
-    _ reader: inout ByteReader,
-    body: [UInt8]
-  ) throws(DecodingFailure) -> ExecuteEnd {
-    ExecuteEnd(
-      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
-        ShardOutcome(
-          shard: try reader.id(),
-          position: try reader.id(),
-          rowsRead: try reader.varint(),
-          blocks: try reader.varint(),
-          watermark: try reader.id(),
-          freshRows: try reader.varint(),
-          microseconds: try reader.varint()
-        )
-      }
-    )
   }
 }

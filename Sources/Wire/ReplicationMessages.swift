@@ -5,7 +5,7 @@ public import Model
 /// Primary to copy: entries behind a place of the log, and how far the log is committed. Without entries it asks how far the copy is.
 ///
 /// Bytes: shard · epoch · replica · u64 previous position · u64 its epoch · its chain · commit · bool needsCheckpoint
-/// · body = entries (Storage.EntryStream).
+/// · bool, [FreshnessEcho] · body = entries (Storage.EntryStream).
 public struct Append: MessageContent {
   /// The shard.
   public var shard: ShardID
@@ -23,6 +23,8 @@ public struct Append: MessageContent {
   public var commit: LogPosition
   /// The primary has no entries any more that follow the copy's: the copy begins again from a checkpoint.
   public var needsCheckpoint: Bool
+  /// From when on `commit` may be too low; nil while the primary does not know.
+  public var freshness: FreshnessEcho?
   /// Entries, as Storage encodes them.
   public var entries: [UInt8]
   /// Makes the message.
@@ -35,9 +37,11 @@ public struct Append: MessageContent {
     previousChain: Hash128,
     commit: LogPosition,
     needsCheckpoint: Bool = false,
+    freshness: FreshnessEcho? = nil,
     entries: [UInt8]
   ) {
     self.needsCheckpoint = needsCheckpoint
+    self.freshness = freshness
     self.shard = shard
     self.epoch = epoch
     self.replica = replica
@@ -59,6 +63,11 @@ public struct Append: MessageContent {
     out.hash(previousChain)
     out.id(commit)
     out.u8(needsCheckpoint ? 1 : 0)
+    out.bool(freshness != nil)
+    guard let freshness else { return }
+    out.id(freshness.incarnation)
+    out.varint(freshness.stamp)
+    out.varint(freshness.lag)
   }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Append {
@@ -71,14 +80,35 @@ public struct Append: MessageContent {
       previousChain: try reader.hash(),
       commit: try reader.id(),
       needsCheckpoint: try reader.bool(),
+      freshness: try reader.bool()
+        ? FreshnessEcho(incarnation: try reader.id(), stamp: try reader.varint(), lag: try reader.varint()) : nil,
       entries: body
     )
   }
 }
 
+/// When an append's commit position was all there was, on the copy's own clock: so delays on the way cannot make data seem newer than
+/// they are, and no two clocks are compared.
+///
+/// Bytes: incarnation · stamp · lag.
+public struct FreshnessEcho: Sendable, Equatable {
+  /// The life of the copy's node that made the stamp.
+  public var incarnation: Incarnation
+  /// The stamp of the copy's last answer that the primary had when it wrote the append; nanoseconds.
+  public var stamp: UInt64
+  /// For so long another copy may have led without the primary's knowledge; nanoseconds.
+  public var lag: UInt64
+  /// Makes an echo.
+  public init(incarnation: Incarnation, stamp: UInt64, lag: UInt64) {
+    self.incarnation = incarnation
+    self.stamp = stamp
+    self.lag = lag
+  }
+}
+
 /// Copy to primary.
 ///
-/// Bytes: u8 outcome · epoch promised · replica · incarnation · applied · durable.
+/// Bytes: u8 outcome · epoch promised · replica · incarnation · applied · durable · stamp.
 public struct Appended: MessageContent {
   /// What became of an `Append`.
   public enum Outcome: UInt8, Sendable {
@@ -103,6 +133,8 @@ public struct Appended: MessageContent {
   public var applied: LogPosition
   /// When it matches, the copy's log is on disk and equal up to here; when it does not, its log ends here.
   public var durable: LogPosition
+  /// The copy's clock when it answered, nanoseconds: it comes back as `FreshnessEcho`.
+  public var stamp: UInt64
   /// Makes the message.
   public init(
     outcome: Outcome,
@@ -110,8 +142,10 @@ public struct Appended: MessageContent {
     replica: ReplicaID,
     incarnation: Incarnation,
     applied: LogPosition,
-    durable: LogPosition
+    durable: LogPosition,
+    stamp: UInt64
   ) {
+    self.stamp = stamp
     self.outcome = outcome
     self.promised = promised
     self.replica = replica
@@ -127,6 +161,7 @@ public struct Appended: MessageContent {
     out.id(incarnation)
     out.id(applied)
     out.id(durable)
+    out.varint(stamp)
   }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Appended {
@@ -139,7 +174,8 @@ public struct Appended: MessageContent {
       replica: try reader.id(),
       incarnation: try reader.id(),
       applied: try reader.id(),
-      durable: try reader.id()
+      durable: try reader.id(),
+      stamp: try reader.varint()
     )
   }
 }

@@ -111,3 +111,53 @@ public struct ShardReport: Sendable, Equatable {
     }
   }
 }
+
+/// An open statement as a shard's report names it.
+///
+/// Bytes: statement · deciding shard · rows · bytes · age in microseconds · bool decided.
+public struct StatementReport: Sendable, Equatable {
+  /// The statement.
+  public var statement: StatementID
+  /// The shard that decides.
+  public var decider: ShardID
+  /// Rows staged on the reporting shard.
+  public var rows: UInt64
+  /// Bytes they take.
+  public var bytes: UInt64
+  /// Since its first part came there.
+  public var ageMicroseconds: UInt64
+  /// Only of the deciding shard: it will take effect.
+  public var isDecided: Bool
+  /// Makes a report.
+  public init(statement: StatementID, decider: ShardID, rows: UInt64, bytes: UInt64, ageMicroseconds: UInt64, isDecided: Bool) {
+    self.statement = statement
+    self.decider = decider
+    self.rows = rows
+    self.bytes = bytes
+    self.ageMicroseconds = ageMicroseconds
+    self.isDecided = isDecided
+  }
+  static func encode(_ reports: [StatementReport], into out: inout ByteWriter) {
+    out.count(reports.count)
+    for report in reports {
+      out.statement(report.statement)
+      out.id(report.decider)
+      out.varint(report.rows)
+      out.varint(report.bytes)
+      out.varint(report.ageMicroseconds)
+      out.bool(report.isDecided)
+    }
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [StatementReport] {
+    try reader.list(max: 1 << 16, "open statements") { reader throws(DecodingFailure) in
+      StatementReport(
+        statement: try reader.statement(),
+        decider: try reader.id(),
+        rows: try reader.varint(),
+        bytes: try reader.varint(),
+        ageMicroseconds: try reader.varint(),
+        isDecided: try reader.bool()
+      )
+    }
+  }
+}

@@ -197,25 +197,29 @@ public struct DeleteRows: MessageContent {
 
 /// 49: a part is durable, or its rows are in effect already.
 ///
-/// Bytes: rows · bool duplicate.
+/// Bytes: rows · bool duplicate · place (ReadFormat).
 public struct Staged: MessageContent {
   /// Rows of the part.
   public var rows: UInt64
   /// True when its key took effect before: nothing was staged.
   public var isDuplicate: Bool
+  /// Where the shard's log stood then: what took effect at once is at or below it.
+  public var point: LogPoint
   /// Makes the message.
-  public init(rows: UInt64, isDuplicate: Bool) {
+  public init(rows: UInt64, isDuplicate: Bool, point: LogPoint) {
     self.rows = rows
     self.isDuplicate = isDuplicate
+    self.point = point
   }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
     out.varint(rows)
     out.bool(isDuplicate)
+    out.point(point)
   }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> Staged {
-    Staged(rows: try reader.varint(), isDuplicate: try reader.bool())
+    Staged(rows: try reader.varint(), isDuplicate: try reader.bool(), point: try reader.point())
   }
 }
 
@@ -379,70 +383,28 @@ public enum StatementOutcome: UInt8, Sendable, CaseIterable {
 
 /// 53: what a shard knows of a statement; durable.
 ///
-/// Bytes: u8 outcome.
+/// Bytes: u8 outcome · place (ReadFormat).
 public struct StatementAnswer: MessageContent {
   /// The outcome.
   public var outcome: StatementOutcome
+  /// Where the shard's log stood then: what the outcome tells is at or below it.
+  public var point: LogPoint
   /// Makes the message.
-  public init(_ outcome: StatementOutcome) { self.outcome = outcome }
+  public init(_ outcome: StatementOutcome, point: LogPoint) {
+    self.outcome = outcome
+    self.point = point
+  }
   /// Appends the fields.
-  public func encode(into out: inout ByteWriter) { out.u8(outcome.rawValue) }
+  public func encode(into out: inout ByteWriter) {
+    out.u8(outcome.rawValue)
+    out.point(point)
+  }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> StatementAnswer {
     guard let outcome = StatementOutcome(rawValue: try reader.u8()) else {
       throw DecodingFailure(.unknown, at: reader.position - 1, "outcome of a statement")
     }
-    return StatementAnswer(outcome)
-  }
-}
-
-/// An open statement as a shard's report names it.
-///
-/// Bytes: statement · deciding shard · rows · bytes · age in microseconds · bool decided.
-public struct StatementReport: Sendable, Equatable {
-  /// The statement.
-  public var statement: StatementID
-  /// The shard that decides.
-  public var decider: ShardID
-  /// Rows staged on the reporting shard.
-  public var rows: UInt64
-  /// Bytes they take.
-  public var bytes: UInt64
-  /// Since its first part came there.
-  public var ageMicroseconds: UInt64
-  /// Only of the deciding shard: it will take effect.
-  public var isDecided: Bool
-  /// Makes a report.
-  public init(statement: StatementID, decider: ShardID, rows: UInt64, bytes: UInt64, ageMicroseconds: UInt64, isDecided: Bool) {
-    self.statement = statement
-    self.decider = decider
-    self.rows = rows
-    self.bytes = bytes
-    self.ageMicroseconds = ageMicroseconds
-    self.isDecided = isDecided
-  }
-  static func encode(_ reports: [StatementReport], into out: inout ByteWriter) {
-    out.count(reports.count)
-    for report in reports {
-      out.statement(report.statement)
-      out.id(report.decider)
-      out.varint(report.rows)
-      out.varint(report.bytes)
-      out.varint(report.ageMicroseconds)
-      out.bool(report.isDecided)
-    }
-  }
-  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [StatementReport] {
-    try reader.list(max: 1 << 16, "open statements") { reader throws(DecodingFailure) in
-      StatementReport(
-        statement: try reader.statement(),
-        decider: try reader.id(),
-        rows: try reader.varint(),
-        bytes: try reader.varint(),
-        ageMicroseconds: try reader.varint(),
-        isDecided: try reader.bool()
-      )
-    }
+    return StatementAnswer(outcome, point: try reader.point())
   }
 }
 

@@ -54,9 +54,12 @@ extension Worker {
     try await call.reply(.appended(answer(.matches, request, host, durable: last)))
     guard hosts[request.shard] === host, host.copy.promised == request.epoch, host.primary == nil else { return }
     host.noteTaken(now: surroundings.clock.now)
-    do { try await host.apply(through: min(request.commit, last, host.store.head.position)) } catch let error as TallyError
-      where error.status == .dataDamaged
-    {
+    do {
+      try await host.apply(through: min(request.commit, last, host.store.head.position))
+      if let freshness = request.freshness, freshness.incarnation == identity.value.incarnation {
+        host.noteFresh(as: freshness, of: request.commit)
+      }
+    } catch let error as TallyError where error.status == .dataDamaged {
       noteDamage(host, error)
       beginCatchUp(request.shard)
     }
@@ -73,7 +76,8 @@ extension Worker {
       replica: request.replica,
       incarnation: identity.value.incarnation,
       applied: host?.store.applied.position ?? LogPosition(0),
-      durable: durable
+      durable: durable,
+      stamp: surroundings.clock.now.nanoseconds
     )
   }
   private func decode(_ bytes: [UInt8], _ schema: ShardSchema) async throws -> [(entry: LogEntry, rows: PreparedRows)] {

@@ -21,7 +21,7 @@ extension Worker {
     host.hear(request.statement, at: surroundings.clock.now)
     if let piece = host.store.head.statements.open[request.statement]?.piece(request.ordinal) {
       try await host.settle(piece.position)
-      return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false)
+      return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false, point: host.appliedPoint)
     }
     try await rollUp(request.table, host, request.epoch)
     let named = try await host.store.naming(request.table) { rows -> (count: Int, appended: ShardHost.Appended?) in
@@ -56,7 +56,7 @@ extension Worker {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
     if let appended = named.appended { try await host.settle(appended) }
-    return Staged(rows: UInt64(named.count), isDuplicate: false)
+    return Staged(rows: UInt64(named.count), isDuplicate: false, point: host.appliedPoint)
   }
 
   /// Returns when all rollups of the table hold every row applied before the call.

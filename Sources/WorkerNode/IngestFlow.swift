@@ -36,10 +36,11 @@ extension Worker {
       lastIngest = surroundings.clock.now
       try await host.settle(appended)
       host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
-      return Ingested(position: appended.position, copies: host.copies, isDuplicate: false, rows: UInt64(batch.count))
+      let point = LogPoint(epoch: appended.epoch, position: appended.position)
+      return Ingested(point: point, copies: host.copies, isDuplicate: false, rows: UInt64(batch.count))
     case .duplicate(let position):
       if let position { try await host.settle(position) }
-      return Ingested(position: position ?? LogPosition(0), copies: host.copies, isDuplicate: true, rows: UInt64(batch.count))
+      return Ingested(point: host.appliedPoint, copies: host.copies, isDuplicate: true, rows: UInt64(batch.count))
     }
   }
 

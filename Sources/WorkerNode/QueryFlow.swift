@@ -1,4 +1,6 @@
 // QueryFlow.swift — a fragment over some of this worker's shards: freeze each at one position, run on Compute, merge, stream.
+//
+// `latest` is answered as primary, other levels from whichever copy is here (CopyReads).
 import Capabilities
 import Columns
 import Execution
@@ -10,10 +12,32 @@ import Wire
 
 extension Worker {
   func execute(_ request: Execute, _ call: ServerCall) async throws {
-    if catalog.version < request.version { try await require(request.version) }
     let plan = try FragmentFormat.decode(request.fragment)
     var views: [ShardReadView] = []
-    for wanted in request.shards { views.append(try view(of: try serving(wanted.shard, wanted.epoch))) }
+    var seen: [(point: LogPoint, age: Duration?)] = []
+    var refused: [ShardRefusal] = []
+    if request.read == .latest {
+      if catalog.version < request.version { try await require(request.version) }
+      for wanted in request.shards {
+        let host = try serving(wanted.shard, wanted.point.epoch)
+        views.append(try view(of: host))
+        // The coordinators said who leads after the query began: nothing acknowledged before is missing (R13).
+        seen.append((host.appliedPoint, .zero))
+      }
+    } else {
+      // A copy's own log says which tables it has; the coordinators need not be asked.
+      let limit = min(call.deadline, surroundings.clock.now + Self.seenTimeout)
+      for wanted in request.shards {
+        do {
+          let (host, age) = try await readable(wanted, request.read, until: limit)
+          views.append(try view(of: host))
+          seen.append((host.appliedPoint, age))
+        } catch let error as TallyError {
+          refused.append(ShardRefusal(shard: wanted.shard, error: error))
+        }
+      }
+      if views.isEmpty { return try await call.send(.executeEnd(ExecuteEnd(shards: [], refused: refused)), isLast: true) }
+    }
     let started = surroundings.clock.now
     let cancel = CancelFlag()
     let (frozen, memory) = (views, Int(clamping: request.memoryLimit))
@@ -29,18 +53,21 @@ extension Worker {
         try await call.send(.resultBatch(ResultBatch(batch: BatchFormat.encode(piece))))
       }
     }
-    let outcomes = zip(views, results.counts).map { view, counts in
-      ShardOutcome(
+    let outcomes = zip(zip(views, seen), results.counts).map { read, counts in
+      let (view, (point, age)) = read
+      return ShardOutcome(
         shard: view.shard,
-        position: view.position,
+        point: point,
         rowsRead: UInt64(counts.rowsRead),
         blocks: UInt64(counts.blocksRead),
         watermark: view.rollups.values.map(\.watermark).min() ?? LogPosition(0),
         freshRows: UInt64(counts.tailRows),
-        microseconds: UInt64(max(0, micros))
+        microseconds: UInt64(max(0, micros)),
+        // Rounded up: what is told is a bound.
+        age: age.map { UInt64(clamping: Int64($0 / .microseconds(1)) + ($0 == .zero ? 0 : 1)) }
       )
     }
-    try await call.send(.executeEnd(ExecuteEnd(shards: outcomes)), isLast: true)
+    try await call.send(.executeEnd(ExecuteEnd(shards: outcomes, refused: refused)), isLast: true)
   }
 
   /// Runs the plan over each shard, as many at once as there are compute threads, and merges what can be merged.

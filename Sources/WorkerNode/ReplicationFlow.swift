@@ -25,6 +25,8 @@ final class ReplicaLink {
   var told = LogPosition(0)
   /// When it was asked last.
   var askedAt = Instant(nanoseconds: 0)
+  /// Its clock at its last answer, and the life of its node.
+  var stamp: (incarnation: Incarnation, nanoseconds: UInt64)?
   /// When it began to be silent; nil while it answers.
   var silentSince: Instant?
   /// It cannot be reached at all, rather than being slow.
@@ -174,9 +176,16 @@ extension Worker {
         link.needsCheckpoint = true
       }
     }
-    guard let committed = host.primary?.committed else { return false }
+    guard let primary = host.primary else { return false }
+    let committed = primary.committed
     let last = entries.last.map { LogPlace(position: $0.position, epoch: $0.epoch, chain: $0.chain) } ?? previous
-    link.askedAt = surroundings.clock.now
+    let now = surroundings.clock.now
+    link.askedAt = now
+    // Nothing awaits between this and the reading of the commit position.
+    let unrivalled = primary.unrivalled(now: now.nanoseconds, asking: link.record.id)
+    let freshness = link.stamp.flatMap { stamp in
+      unrivalled.map { FreshnessEcho(incarnation: stamp.incarnation, stamp: stamp.nanoseconds, lag: now.nanoseconds - $0) }
+    }
     let reply = try await pool.call(
       .append(
         Append(
@@ -188,6 +197,7 @@ extension Worker {
           previousChain: previous.chain,
           commit: committed,
           needsCheckpoint: link.needsCheckpoint,
+          freshness: freshness,
           entries: entries.isEmpty ? [] : EntryStream.encode(entries)
         )
       ),
@@ -198,7 +208,8 @@ extension Worker {
       throw TallyError(.protocolViolation, "node \(link.record.node) answered an append with \(reply.name)")
     }
     guard host.primary?.epoch == epoch, host.links[link.record.id] === link, answer.replica == link.record.id else { return false }
-    return try await hear(answer, host, link, previous: previous, last: last, committed: committed)
+    link.stamp = (answer.incarnation, answer.stamp)
+    return try await hear(answer, host, link, previous: previous, last: last, committed: committed, askedAt: now)
   }
   private func hear(
     _ answer: Appended,
@@ -206,13 +217,14 @@ extension Worker {
     _ link: ReplicaLink,
     previous: LogPlace,
     last: LogPlace,
-    committed: LogPosition
+    committed: LogPosition,
+    askedAt: Instant
   ) async throws -> Bool {
     switch answer.outcome {
     case .matches:
       (link.silentSince, link.isGone, link.cursor, link.needsCheckpoint) = (nil, false, last, false)
       link.told = min(committed, last.position)
-      host.noteMatch(link.record.id, answer.incarnation, min(last.position, answer.durable))
+      host.noteMatch(link.record.id, answer.incarnation, min(last.position, answer.durable), askedAt: askedAt)
       if link.isPinned { journal.pin(host.id, above: last.position, for: link.record.id.rawValue) }
       try await host.advance()
       return last.position < host.store.head.position
@@ -297,8 +309,6 @@ extension Worker {
 }
 
 extension ShardHost {
-  /// Ways to the other copies, by their number.
-  var orderedLinks: [ReplicaLink] { links.sorted { $0.key < $1.key }.map(\.value) }
   /// Entries of the log behind a position: from memory while they are not applied, else from the journal. Empty when that
   /// has given them back.
   func entries(above position: LogPosition, bytes: Int) async throws -> [LogEntry] {

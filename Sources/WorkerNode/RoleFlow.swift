@@ -85,7 +85,7 @@ extension Worker {
       }
       host.shardRange = record.lower...record.upper
     }
-    for (id, host) in hosts where next.shard(id)?.replica(on: me) == nil { host.stepDown() }
+    for host in orderedHosts where next.shard(host.id)?.replica(on: me) == nil { host.stepDown() }
     catalog = next
     for host in orderedHosts where host.primary != nil && !isSettled(host) && !host.isSettling {
       host.isSettling = true

@@ -26,12 +26,16 @@ final class ShardHost: ShardLog {
   private(set) var copy: CopyCore
   /// The ways to the other copies; empty unless it is the primary.
   private(set) var links: [ReplicaID: ReplicaLink] = [:]
+  /// The same, by their number: what is done to all of them is done in this order.
+  private(set) var orderedLinks: [ReplicaLink] = []
   /// A flow brings it to service.
   var isSettling = false
   /// A flow applies what is committed.
   var isAdvancing = false
   /// A change of the in-sync set is being asked for.
   var isProposing = false
+  /// A moment such that everything acknowledged anywhere before it is applied here, as a primary told (CopyReads).
+  var toldFreshAsOf: Instant?
   /// Who waits for an entry to be applied, by rising position.
   private var waiting: [(position: LogPosition, promise: Promise<Void>)] = []
   /// Hashes of the tenants it holds.
@@ -89,12 +93,13 @@ final class ShardHost: ShardLog {
   /// Makes the ways to the present copies, and ends those to others.
   private func link() {
     let others = primary?.others ?? []
-    for (replica, link) in links where !others.contains(link.record) {
+    for link in orderedLinks where !others.contains(link.record) {
       link.bell.finish()
-      journal.unpin(id, for: replica.rawValue)
-      links[replica] = nil
+      journal.unpin(id, for: link.record.id.rawValue)
+      links[link.record.id] = nil
     }
     for other in others where links[other.id] == nil { links[other.id] = ReplicaLink(other) }
+    orderedLinks = links.sorted { $0.key < $1.key }.map(\.value)
   }
   /// Ends its role as primary, if it has it. What was not committed is for the next primary to keep or cut.
   func stepDown() {
@@ -115,8 +120,8 @@ final class ShardHost: ShardLog {
   /// Hears of an epoch from its primary elsewhere.
   func hear(_ epoch: Epoch) { if copy.hear(epoch) { stepDown() } }
   /// A copy's log equals this one's up to a position.
-  func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition) {
-    primary?.noteMatch(replica, incarnation, position)
+  func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition, askedAt: Instant) {
+    primary?.noteMatch(replica, incarnation, position, askedAt: askedAt.nanoseconds)
   }
   /// The proposal that takes a copy in, see PrimaryCore.
   func addition(of replica: ReplicaID) -> InSyncProposal? { primary?.addition(of: replica) }
@@ -159,7 +164,7 @@ final class ShardHost: ShardLog {
       durable: journal.enqueue([JournalRecord(shard: id, entry: entry)])
     )
     lastAppended = appended
-    for link in links.values { link.ring() }
+    for link in orderedLinks { link.ring() }
     return appended
   }
   /// Takes entries of the primary over, in one step: what differs is cut away first. Wait for

@@ -56,7 +56,7 @@ extension Worker {
       isDuplicate = true
       if let position { try await host.settle(position) }
     }
-    return Staged(rows: UInt64(content.rows), isDuplicate: isDuplicate)
+    return Staged(rows: UInt64(content.rows), isDuplicate: isDuplicate, point: host.appliedPoint)
   }
   private func content(_ request: StageRows, _ host: ShardHost) throws -> StagedContent {
     guard let rows = request.rows else { return .nothing }
@@ -88,7 +88,7 @@ extension Worker {
       } else {
         try await host.settle(host.store.head.position)
       }
-      return StatementAnswer(.committed)
+      return StatementAnswer(.committed, point: host.appliedPoint)
     case .unknown: return try await abort(request.statement, doneBelow: 0, host)
     case .committed: return try await settled(.committed, host)
     case .aborted, .ended: return try await settled(.aborted, host)
@@ -109,7 +109,7 @@ extension Worker {
         )
       }
       try await commit(request.statement, host)
-      return StatementAnswer(.committed)
+      return StatementAnswer(.committed, point: host.appliedPoint)
     case (.open, false):
       if open?.decision != nil { return try await settled(.committed, host) }
       return try await abort(request.statement, doneBelow: request.doneBelow, host)
@@ -133,10 +133,10 @@ extension Worker {
     case .open:
       if host.store.head.statements.open[request.statement]?.decision != nil { return try await settled(.committed, host) }
       if request.isWord { host.hear(request.statement, at: now) }
-      if !host.isInDoubt(request.statement, after: Self.doubtAfter, now: now) { return StatementAnswer(.open) }
+      if !host.isInDoubt(request.statement, after: Self.doubtAfter, now: now) { return StatementAnswer(.open, point: host.appliedPoint) }
       return try await abort(request.statement, doneBelow: 0, host)
     case .unknown:
-      if request.isWord { return StatementAnswer(.open) }
+      if request.isWord { return StatementAnswer(.open, point: host.appliedPoint) }
       return try await abort(request.statement, doneBelow: 0, host)
     case .committed: return try await settled(.committed, host)
     case .aborted, .ended: return try await settled(.aborted, host)
@@ -147,12 +147,12 @@ extension Worker {
 
   private func settled(_ outcome: StatementOutcome, _ host: ShardHost) async throws -> StatementAnswer {
     try await host.settle(host.store.head.position)
-    return StatementAnswer(outcome)
+    return StatementAnswer(outcome, point: host.appliedPoint)
   }
   private func abort(_ statement: StatementID, doneBelow: UInt64, _ host: ShardHost) async throws -> StatementAnswer {
     _ = try await host.write(.abort(Abort(statement: statement, doneBelow: doneBelow)))
     host.forgetEndedStatements()
-    return StatementAnswer(.aborted)
+    return StatementAnswer(.aborted, point: host.appliedPoint)
   }
   /// Brings a decided statement's rows in; others may do the same meanwhile.
   private func commit(_ statement: StatementID, _ host: ShardHost) async throws {

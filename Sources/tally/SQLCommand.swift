@@ -23,6 +23,8 @@ struct SQLCommand: AsyncParsableCommand {
   var files: [String] = []
   @Option(help: "table, csv or json (one object a line).") var format = OutputFormat.table
   @Option(help: "Seconds a statement may take.") var timeout = 60.0
+  @Option(help: "How new what queries show must be: latest, session or 'stale 5s'. The last two need no majority of coordinators.")
+  var read = "latest"
   @Flag(help: "Prints how long each statement took, to standard error.") var timing = false
 
   func validate() throws {
@@ -38,11 +40,15 @@ struct SQLCommand: AsyncParsableCommand {
         texts.append(String(decoding: data, as: UTF8.self))
       }
       let statements = texts
+      let level = try ReadLevel(read)
       try await TallyClient.with(try connection.resolved()) { client in
         for text in statements {
           let started = Date()
-          for result in try await client.run(text, deadline: .seconds(timeout)) {
+          for result in try await client.run(text, read: level, deadline: .seconds(timeout)) {
             for notice in result.notices { complain("NOTICE:  \(notice.message)") }
+            if case .stale = level, let age = result.statistics.age {
+              complain(String(format: "Age: at most %.3f ms", Double(age) / 1000))
+            }
             if result.columns.isEmpty {
               if format == .table { print(result.tag) }
             } else {

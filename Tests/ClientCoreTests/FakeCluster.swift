@@ -30,6 +30,7 @@ final class FakeCluster: RPCResponder {
     var stored: [Key: StoredBatch] = [:]
     var sessions: [String: ProducerSession] = [:]
     var ingests = 0
+    var queries = 0
     var doneBelow: UInt64 = 0
     /// Asked before an ingest is carried out, with its number: an error to answer instead.
     var refusal: @Sendable (Int) -> TallyError? = { _ in nil }
@@ -141,6 +142,7 @@ final class FakeCluster: RPCResponder {
       try await call.reply(.producerSession(session))
     case .ingest(let ingest): try await take(ingest, call)
     case .query(let query):
+      state.withLock { $0.queries += 1 }
       try await call.send(
         .resultHeader(
           ResultHeader(columns: [
@@ -190,7 +192,7 @@ final class FakeCluster: RPCResponder {
           throw TallyError(.keyConflict, "other content")
         }
         return Ingested(
-          position: LogPosition(1),
+          point: LogPoint(epoch: Epoch(1), position: LogPosition(1)),
           copies: 1,
           isDuplicate: true,
           rows: UInt64(rows.count)
@@ -198,7 +200,7 @@ final class FakeCluster: RPCResponder {
       }
       state.stored[place] = StoredBatch(shard: ingest.shard, hash: ingest.contentHash, rows: rows)
       return Ingested(
-        position: LogPosition(1),
+        point: LogPoint(epoch: Epoch(1), position: LogPosition(1)),
         copies: 1,
         isDuplicate: false,
         rows: UInt64(rows.count)

@@ -44,6 +44,13 @@ import Testing
         return parseCSV(outcome.output).contains { $0.count > 2 && $0[1] == "worker" && $0[2] == "up" }
       }
     )
+    // A client that knows the hanging one first does not wait for it alone.
+    let hanging = processes.layout.nodes.filter { $0.name == name }.map(\.address)
+    let first = "tally://" + (hanging + others).joined(separator: ",") + "/tally"
+    let began = ContinuousClock.now
+    #expect(try CommandLineTool.run("tally", ["--url", first, "sql", "-c", "SELECT 1"]).status == 0)
+    let waited = (ContinuousClock.now - began) / .seconds(1)
+    #expect(waited < 2.5, "a hanging coordinator cost \(waited) s")
     try processes.signal(name, SIGCONT)
     #expect(try leader(cluster) != name)
     #expect(try works(cluster, "awake", within: 10))

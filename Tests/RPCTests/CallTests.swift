@@ -140,7 +140,7 @@ import Wire
         #expect(
           reply
             == .ingested(
-              Ingested(position: LogPosition(1), copies: 1, isDuplicate: false, rows: UInt64(size))
+              Ingested(point: LogPoint(epoch: Epoch(1), position: LogPosition(1)), copies: 1, isDuplicate: false, rows: UInt64(size))
             )
         )
       }

@@ -266,6 +266,40 @@ private func ingest() -> Message {
   }
 }
 
+@Test func aServerThatHoldsRequestsAndIsSilentIsGivenUpSooner() async throws {
+  var options = RPCOptions()
+  options.busyKeepAlive = .milliseconds(20)
+  options.busySilenceLimit = .milliseconds(100)
+  try await withRawServer(options) { peer in
+    while try await peer.next() != nil {}
+  } _: { bench, address in
+    let connection = try await bench.pool.connection(to: address)
+    // Nothing waits: the short limit does not count.
+    try await bench.clock.sleep(for: .milliseconds(300))
+    #expect(connection.isUsable)
+    let asked = bench.clock.now
+    let code = try await status { _ = try await bench.pool.call(ingest(), to: address) }
+    #expect(code == .unknownOutcome)
+    #expect(bench.clock.now - asked >= .milliseconds(100))
+  }
+}
+
+@Test func whatIsUnderWayOverASlowLinkHasTheTimeItNeeds() async throws {
+  var options = RPCOptions()
+  options.busyKeepAlive = .milliseconds(20)
+  options.busySilenceLimit = .milliseconds(50)
+  options.slowestLink = 1  // a byte a second: hours for any request
+  options.silenceLimit = .milliseconds(600)
+  try await withRawServer(options) { peer in
+    while try await peer.next() != nil {}
+  } _: { bench, address in
+    let asked = bench.clock.now
+    let code = try await status { _ = try await bench.pool.call(ingest(), to: address) }
+    #expect(code == .unknownOutcome)
+    #expect(bench.clock.now - asked >= .milliseconds(600))
+  }
+}
+
 @Test func pingsKeepAQuietConnection() async throws {
   var options = RPCOptions()
   options.keepAlive = .milliseconds(5)

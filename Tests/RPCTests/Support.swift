@@ -45,7 +45,7 @@ final class TestResponder: RPCResponder {
       try await call.reply(
         .ingested(
           Ingested(
-            position: LogPosition(1),
+            point: LogPoint(epoch: Epoch(1), position: LogPosition(1)),
             copies: 1,
             isDuplicate: false,
             rows: UInt64(content.batch.count)

@@ -45,15 +45,15 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   var primary = core(record([a, b]))
   primary.noteDurable(at(12))
   #expect(primary.committed == at(8))
-  primary.noteMatch(b.id, life, at(11))
+  primary.noteMatch(b.id, life, at(11), askedAt: 0)
   #expect(primary.committed == at(11))
-  primary.noteMatch(b.id, life, at(10))
+  primary.noteMatch(b.id, life, at(10), askedAt: 0)
   #expect(primary.committed == at(11), "what was committed stays so")
 }
 
 @Test func aLearnerDoesNotCountAndARemovalCountsOnceItIsConfirmed() {
   var primary = core(record([a, b], learners: [c]))
-  primary.noteMatch(b.id, life, at(10))
+  primary.noteMatch(b.id, life, at(10), askedAt: 0)
   primary.noteDurable(at(12))
   #expect(primary.committed == at(10))
   let removal = primary.removal(of: b.id)
@@ -66,9 +66,9 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
 @Test func anAdditionCountsFromTheMomentItIsAskedFor() {
   var primary = core(record([a], learners: [b]))
   primary.noteDurable(at(12))
-  primary.noteMatch(b.id, life, at(11))
+  primary.noteMatch(b.id, life, at(11), askedAt: 0)
   #expect(primary.addition(of: b.id) == nil, "it lacks a committed entry (R6)")
-  primary.noteMatch(b.id, life, at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 0)
   let addition = primary.addition(of: b.id)
   #expect(addition?.inSync == [a.id, b.id] && addition?.added?.incarnation == life)
   primary.noteDurable(at(15))
@@ -82,16 +82,16 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   primary.noteDurable(at(12))
   #expect(primary.committed == at(8) && !primary.isEstablished)
   primary.learn(record([a, b], version: 2), leastInSync: 2)
-  primary.noteMatch(b.id, life, at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 0)
   #expect(primary.committed == at(12))
 }
 
 @Test func aCopyIsTakenInBeforeTheEpochIsEstablishedOnceItHasItsFirstEntry() {
   var primary = core(record([a], learners: [b]), least: 2)
   primary.noteDurable(at(10))
-  primary.noteMatch(b.id, life, at(9))
+  primary.noteMatch(b.id, life, at(9), askedAt: 0)
   #expect(primary.addition(of: b.id) == nil, "what it lacks may be committed")
-  primary.noteMatch(b.id, life, at(10))
+  primary.noteMatch(b.id, life, at(10), askedAt: 0)
   #expect(primary.addition(of: b.id)?.inSync == [a.id, b.id] && !primary.isEstablished)
   primary.learn(record([a, b], version: 2), leastInSync: 2)
   #expect(primary.isEstablished)
@@ -107,10 +107,10 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
 @Test func aLaterLifeOfANodeCountsFromWhatItSays() {
   var primary = core(record([a, b]))
   primary.noteDurable(at(20))
-  primary.noteMatch(b.id, life, at(15))
-  primary.noteMatch(b.id, Incarnation(8), at(12))
+  primary.noteMatch(b.id, life, at(15), askedAt: 0)
+  primary.noteMatch(b.id, Incarnation(8), at(12), askedAt: 0)
   #expect(primary.match(b.id) == at(12))
-  primary.noteMatch(b.id, life, at(20))
+  primary.noteMatch(b.id, life, at(20), askedAt: 0)
   #expect(primary.match(b.id) == at(12), "words of an earlier life come late")
   #expect(primary.committed == at(15))
 }
@@ -125,4 +125,35 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   #expect(copy.judge(epoch: Epoch(3), previous: place, applied: at(5), known: nil) == .mismatch)
   #expect(copy.judge(epoch: Epoch(3), previous: .applied(at(4)), applied: at(5), known: nil) == .accept)
   #expect(copy.hear(Epoch(4)) && !copy.hear(Epoch(3)) && copy.promised == Epoch(4))
+}
+
+@Test func aPrimaryKnowsUntilWhenItHadNoRival() {
+  var primary = core(record([a, b], learners: [c]))
+  primary.noteDurable(at(12))
+  #expect(primary.unrivalled(now: 100) == nil, "not established")
+  primary.noteMatch(b.id, life, at(12), askedAt: 40)
+  #expect(primary.unrivalled(now: 100) == 40, "later the other may have been asked to lead")
+  primary.noteMatch(c.id, life, at(12), askedAt: 90)
+  #expect(primary.unrivalled(now: 100) == 40, "a learner cannot lead")
+  #expect(primary.unrivalled(now: 100, asking: b.id) == 100, "who is asked knows what it promised")
+  primary.noteMatch(b.id, life, at(12), askedAt: 70)
+  primary.noteMatch(b.id, life, at(12), askedAt: 60)
+  #expect(primary.unrivalled(now: 100) == 70)
+  // A copy that is being taken in may lead from then on.
+  #expect(primary.addition(of: c.id) != nil)
+  #expect(primary.unrivalled(now: 100) == 70)
+  var alone = core(record([a]))
+  alone.noteDurable(at(12))
+  #expect(alone.unrivalled(now: 100) == 100)
+}
+
+@Test func anEligibleCopyMayBeARival() {
+  var record = record([a, b])
+  record.eligible = [c]
+  var primary = core(record)
+  primary.noteDurable(at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 50)
+  #expect(primary.unrivalled(now: 100) == nil)
+  primary.noteMatch(c.id, life, at(12), askedAt: 30)
+  #expect(primary.unrivalled(now: 100) == 30)
 }

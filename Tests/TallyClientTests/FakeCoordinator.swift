@@ -132,7 +132,7 @@ final class FakeCoordinator: RPCResponder {
       try await call.reply(
         .ingested(
           Ingested(
-            position: LogPosition(1),
+            point: LogPoint(epoch: Epoch(1), position: LogPosition(1)),
             copies: 1,
             isDuplicate: isDuplicate,
             rows: UInt64(rows)

@@ -30,6 +30,7 @@ let samples: [Message] = {
   statistics.planMicroseconds = 40
   statistics.rowsRead = 1_000_000
   statistics.freshRows = 3
+  statistics.age = 412_000
   return [
     .register(
       Register(
@@ -60,14 +61,19 @@ let samples: [Message] = {
       )
     ),
     .heartbeatReply(HeartbeatReply(version: CatalogVersion(9))),
-    .fetchCatalog(FetchCatalog(known: CatalogVersion(8))),
+    .fetchCatalog(FetchCatalog(known: CatalogVersion(8), waitMilliseconds: 500)),
     .catalogReply(CatalogReply(version: CatalogVersion(9), catalog: [4, 5])),
     .query(
       QueryRequest(
         sql: "SELECT 1",
         statementTime: -5,
         settings: [QuerySetting(name: "tally.level_choice", value: "off")],
-        batchKey: "0190-key"
+        batchKey: "0190-key",
+        read: .session,
+        seen: SessionToken([
+          ShardPoint(shard: ShardID(9), point: LogPoint(epoch: Epoch(2), position: LogPosition(7))),
+          ShardPoint(shard: ShardID(5), point: LogPoint(epoch: Epoch(6), position: LogPosition(301))),
+        ])
       )
     ),
     .resultHeader(
@@ -82,7 +88,8 @@ let samples: [Message] = {
         tag: "SELECT 3",
         rows: 3,
         notices: [Notice(sqlState: "01000", message: "cut", hint: "none")],
-        statistics: statistics
+        statistics: statistics,
+        seen: SessionToken([ShardPoint(shard: ShardID(5), point: LogPoint(epoch: Epoch(6), position: LogPosition(301)))])
       )
     ),
     .openProducer(
@@ -116,27 +123,32 @@ let samples: [Message] = {
         batch: [1, 2, 3, 4]
       )
     ),
-    .ingested(Ingested(position: LogPosition(301), copies: 1, isDuplicate: true, rows: 65536)),
+    .ingested(Ingested(point: LogPoint(epoch: Epoch(6), position: LogPosition(301)), copies: 1, isDuplicate: true, rows: 65536)),
     .execute(
       Execute(
-        shards: [ShardEpoch(shard: ShardID(5), epoch: Epoch(6))],
+        shards: [ShardPoint(shard: ShardID(5), point: LogPoint(epoch: Epoch(6), position: LogPosition(300)))],
         version: CatalogVersion(8),
         memoryLimit: 64 << 20,
+        read: .stale(max: .seconds(5)),
         fragment: [9, 9]
       )
     ),
     .executeEnd(
-      ExecuteEnd(shards: [
-        ShardOutcome(
-          shard: ShardID(5),
-          position: LogPosition(301),
-          rowsRead: 10,
-          blocks: 2,
-          watermark: LogPosition(290),
-          freshRows: 4,
-          microseconds: 77
-        )
-      ])
+      ExecuteEnd(
+        shards: [
+          ShardOutcome(
+            shard: ShardID(5),
+            point: LogPoint(epoch: Epoch(6), position: LogPosition(301)),
+            rowsRead: 10,
+            blocks: 2,
+            watermark: LogPosition(290),
+            freshRows: 4,
+            microseconds: 77,
+            age: 300
+          )
+        ],
+        refused: [ShardRefusal(shard: ShardID(6), error: TallyError(.unavailable, "old", node: "w"))]
+      )
     ), .catalogChanged(CatalogChanged(version: CatalogVersion(10), waits: true, catalog: [6])),
     .refreshShards(RefreshShards(rollup: TableID(9), shards: [ShardID(5), ShardID(6)])),
     .describeShards(DescribeShards(shards: [ShardID(5)])),
@@ -150,6 +162,7 @@ let samples: [Message] = {
         previousEpoch: Epoch(2),
         previousChain: Hash128(high: 1, low: 2),
         commit: LogPosition(299),
+        freshness: FreshnessEcho(incarnation: Incarnation(5), stamp: 1000, lag: 3),
         entries: [1, 2, 3]
       )
     ),
@@ -160,7 +173,8 @@ let samples: [Message] = {
         replica: ReplicaID(9),
         incarnation: Incarnation(5),
         applied: LogPosition(290),
-        durable: LogPosition(301)
+        durable: LogPosition(301),
+        stamp: 1001
       )
     ),
     .alterInSync(
@@ -198,9 +212,20 @@ let samples: [Message] = {
       16, 5, 6, 8, 2, 1, 44, 12, 10, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
     ]
   )
-  #expect(head(17) == [17, 0xad, 2, 1, 1, 0x80, 0x80, 4])
-  #expect(head(18) == [18, 1, 5, 6, 8, 0x80, 0x80, 0x80, 0x20])
-  #expect(head(19) == [19, 1, 5, 0xad, 2, 10, 2, 0xa2, 2, 4, 77])
+  #expect(head(17) == [17, 6, 0xad, 2, 1, 1, 0x80, 0x80, 4])
+  #expect(head(18) == [18, 1, 5, 6, 0xac, 2, 8, 0x80, 0x80, 0x80, 0x20, 2, 0xc0, 0x96, 0xb1, 2])
+  #expect(
+    head(19) == [19, 1, 5, 6, 0xad, 2, 10, 2, 0xa2, 2, 4, 77, 1, 0xac, 2, 1, 6, 4, 0] + Array("57P03".utf8) + [3]
+      + Array("old".utf8) + [8, 1, 0x77]
+  )
+  #expect(
+    head(10) == [10, 8] + Array("SELECT 3".utf8) + [3, 1] + Array("01000".utf8) + [3] + Array("cut".utf8) + [1, 4]
+      + Array("none".utf8) + [40, 0, 0, 0, 0xc0, 0x84, 0x3d, 0, 3, 1, 0xe0, 0x92, 0x19, 1, 5, 6, 0xad, 2]
+  )
+  #expect(
+    head(24) == [24, 7, 3, 9, 0xac, 2, 2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0xab, 2, 0, 1, 5, 0xe8, 7, 3]
+  )
+  #expect(head(25) == [25, 2, 3, 9, 5, 0xa2, 2, 0xad, 2, 0xe9, 7])
   #expect(head(9) == [9] && head(13) == [13, 4] && head(15) == [15, 10])
   #expect(
     head(3) == [
@@ -214,7 +239,7 @@ let samples: [Message] = {
       + Array("SELECT 1".utf8)
       + [1, 0xfb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 18]
       + Array("tally.level_choice".utf8) + [3]
-      + Array("off".utf8) + [1, 8] + Array("0190-key".utf8)
+      + Array("off".utf8) + [1, 8] + Array("0190-key".utf8) + [1, 2, 5, 6, 0xad, 2, 9, 2, 7]
   )
 }
 
@@ -240,6 +265,10 @@ let samples: [Message] = {
     }
   }
   #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: [200], body: []) }
+  // A session token whose shards do not rise.
+  var (query, _) = MessageFormat.encode(.query(QueryRequest(sql: "", read: .session)))
+  query.removeLast()
+  #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: query + [2, 5, 6, 7, 5, 6, 8], body: []) }
   // A count of shards that no bytes stand behind is refused before memory is taken for it.
   #expect(throws: DecodingFailure.self) {
     try MessageFormat.decode(head: [22, 0xff, 0xff, 3], body: [])

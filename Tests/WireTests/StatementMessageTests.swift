@@ -6,6 +6,7 @@ import Testing
 import Wire
 
 private let statement = StatementID(session: SessionID(44), number: 300)
+private let place = LogPoint(epoch: Epoch(6), position: LogPosition(301))
 private let statementSamples: [Message] = [
   .stageRows(
     StageRows(
@@ -35,7 +36,7 @@ private let statementSamples: [Message] = [
       ordinal: 0,
       rows: nil
     )
-  ), .staged(Staged(rows: 300, isDuplicate: true)),
+  ), .staged(Staged(rows: 300, isDuplicate: true, point: place)),
   .decideStatement(
     DecideStatement(
       shard: ShardID(4),
@@ -49,7 +50,7 @@ private let statementSamples: [Message] = [
   .endStatement(
     EndStatement(shard: ShardID(5), epoch: Epoch(6), statement: statement, doneBelow: 290, commits: true, rows: 1000)
   ), .askStatement(AskStatement(shard: ShardID(4), epoch: Epoch(6), statement: statement, isWord: true)),
-  .statementAnswer(StatementAnswer(.committed)),
+  .statementAnswer(StatementAnswer(.committed, point: place)),
   .deleteRows(
     DeleteRows(
       shard: ShardID(5),
@@ -88,9 +89,9 @@ private let statementSamples: [Message] = [
   #expect(
     heads[0] == [48, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 2, 1, 2, 1, 44, 12, 10, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]
   )
-  #expect(heads[1] == [48, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 5, 0, 0] && heads[2] == [49, 0xac, 2, 1])
+  #expect(heads[1] == [48, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 5, 0, 0] && heads[2] == [49, 0xac, 2, 1, 6, 0xad, 2])
   #expect(heads[3] == [50, 4, 6, 44, 0xac, 2, 2, 4, 0, 5, 0xe8, 7])
   #expect(heads[4] == [51, 5, 6, 44, 0xac, 2, 0xa2, 2, 1, 0xe8, 7])
-  #expect(heads[5] == [52, 4, 6, 44, 0xac, 2, 1] && heads[6] == [53, 2])
+  #expect(heads[5] == [52, 4, 6, 44, 0xac, 2, 1] && heads[6] == [53, 2, 6, 0xad, 2])
   #expect(heads[7] == [54, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 1, 2, 1])
 }

@@ -22,14 +22,14 @@ import Foundation
   @Option(help: "First port.") var portBase: UInt16 = 17400
   @Option(help: "Other systems to measure on the same data: duckdb,postgres.") var peers = ""
   @Option(help: "Python with the package duckdb, for --peers duckdb.") var python = "python3"
-  @Option(help: "Parts to measure: ingest,rollup,queries,scan,disk. Default: all.") var only = ""
+  @Option(help: "Parts to measure: acks,ingest,rollup,queries,scan,disk. Default: all.") var only = ""
   @Option(help: "Samples of each tenant query.") var samples = 300
   @Option(help: "Seconds that the samples of one query may take.") var querySeconds = 10.0
   @Option(help: "Seconds to wait for merges to settle before bytes are counted.") var settle = 60.0
   @Flag(help: "Prints JSON lines instead of tables.") var json = false
   @Flag(help: "Keeps the directory with all data.") var keep = false
 
-  private static let parts = ["ingest", "rollup", "queries", "scan", "disk"]
+  private static let parts = ["acks", "ingest", "rollup", "queries", "scan", "disk"]
   private static let systems = ["duckdb", "postgres"]
   private func list(_ text: String) -> [String] { text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
 
@@ -108,6 +108,11 @@ import Foundation
     _ report: inout Report
   ) async throws {
     try await withCluster(place + "/plain", csv, answers, drawn) { measures in
+      if wants("acks") {
+        tell("acknowledgements")
+        report.measurements += try await Acknowledgements(run: measures.run, events: answers.events).measure()
+      }
+      guard Self.parts.contains(where: { $0 != "acks" && wants($0) }) else { return }
       tell("ingest")
       let load = try await measures.load(withRollup: false)
       if wants("ingest") { report.measurements += load }

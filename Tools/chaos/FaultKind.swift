@@ -22,18 +22,25 @@ enum FaultKind: String, CaseIterable, Sendable {
   case flip
   /// A stopped worker's directory is emptied, when other copies have all it had.
   case wipe
+  /// SIGKILL of a worker while every shard has all its copies, and nothing else until it has them again: what a failover alone costs.
+  case failover
+  /// Likewise SIGSTOP, for ten seconds.
+  case freeze
 
   /// Faults of links need a forwarder in front of every node.
   var needsForwarder: Bool { self == .reset || self == .net || self == .slow }
   /// Faults that destroy data need another copy.
   var needsCopies: Bool { self == .flip || self == .wipe }
 
-  /// Reads `kill,net,disk`; `disk` is full, flip and wipe, `all` everything.
+  /// Made to measure: never among others.
+  var isMeasure: Bool { self == .failover || self == .freeze }
+
+  /// Reads `kill,net,disk`; `disk` is full, flip and wipe, `all` everything but what is made to measure.
   static func list(_ text: String) -> [FaultKind]? {
     var kinds: [FaultKind] = []
     for part in text.split(separator: ",") {
       switch part {
-      case "all": kinds += allCases
+      case "all": kinds += allCases.filter { !$0.isMeasure }
       case "disk": kinds += [.full, .flip, .wipe]
       case "none": break
       default:

@@ -28,6 +28,7 @@ final class Nemesis: Sendable {
       switch kind {
       case .kill: return (kind, 6)
       case .stop, .net: return (kind, 3)
+      case .failover where run.settings.copies == 1, .freeze where run.settings.copies == 1: return nil
       default: return (kind, 1)
       }
     }
@@ -76,6 +77,7 @@ final class Nemesis: Sendable {
       case .slow: try await slow(&chance)
       case .full: try await fillVolume(&chance)
       case .flip, .wipe: try await destroy(kind, &chance)
+      case .failover, .freeze: try await measure(kind, &chance)
       }
     } catch is CancellationError { throw CancellationError() } catch {
       run.ledger.violated("fault \(kind.rawValue): \(error)")
@@ -136,6 +138,26 @@ final class Nemesis: Sendable {
     // Whatever happens meanwhile it goes on: SIGCONT also comes when everything is healed.
     try await Task.sleep(for: time)
     cluster.signal(victims[0], SIGCONT)
+  }
+  private func measure(_ kind: FaultKind, _ chance: inout Chance) async throws {
+    // Alone, also when the dice give two at once.
+    guard let all = take(cluster.names.count, of: cluster.names, &chance) else { return }
+    defer { giveBack(all) }
+    if let missing = try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: 60) {
+      return run.ledger.violated("not whole 60 s after the last fault: \(missing)")
+    }
+    guard let victim = chance.pick(cluster.workers) else { return }
+    begin(kind, kind == .freeze ? "stop \(victim) for 10 s, alone" : "kill \(victim), alone")
+    run.gaps.hit([victim], kind.rawValue)
+    if kind == .freeze {
+      cluster.signal(victim, SIGSTOP)
+      try await Task.sleep(for: .seconds(10))
+      cluster.signal(victim, SIGCONT)
+    } else {
+      try await cluster.kill([victim])
+      try await Task.sleep(for: chance.milliseconds(2000...4000))
+      try await start([victim])
+    }
   }
   private func roll(_ chance: inout Chance) async throws {
     guard let victims = take(cluster.names.count, of: cluster.names, &chance) else { return }

@@ -1,6 +1,6 @@
-// Simulate.swift — the program `simulate`: runs seeds of the simulated cluster, each twice if asked, or replays one with its trace.
+// Simulate.swift — the program `simulate`: runs seeds of the simulated cluster on all cores, each twice if asked, or replays one with its trace.
 import ArgumentParser
-import Capabilities
+import Foundation
 import Simulation
 
 @main struct Simulate: ParsableCommand {
@@ -13,42 +13,46 @@ import Simulation
   @Option(help: "First seed.") var from: UInt64 = 1
   @Option(help: "Replays this seed and prints its trace.") var seed: UInt64?
   @Option(help: "Coordinators of every cluster; 1 or 3 as the seed says when not given.") var coordinators: Int?
-  @Flag(help: "Runs every seed twice and compares the hashes of all events.") var twice = false
-  @Option(help: "Virtual seconds after which a run has hung.") var limit = 1800
+  @Flag(help: "Runs every seed twice, in two processes, and compares the hashes of all events.") var twice = false
+  @Option(help: "Virtual seconds after which a run has hung.") var limit = 7200
+  @Option(help: "Processes that run seeds; as many as there are cores when not given.") var jobs: Int?
+  @Option(help: "Also prints the line for SeedLedger.md, with this name of the build (its commit).") var ledger: String?
   @Flag(help: "Prints a line for every seed.") var verbose = false
+  @Flag(help: .hidden) var reports = false
+  @Option(help: .hidden) var step: UInt64 = 1
 
+  func validate() throws {
+    guard seeds > 0, step > 0, from.addingReportingOverflow(seeds).overflow == false else {
+      throw ValidationError("--seeds and --from must name at least one seed, and none above 2^64")
+    }
+    if let jobs, jobs < 1 { throw ValidationError("--jobs must be at least 1") }
+  }
   func run() throws {
     if let seed { return try replay(seed) }
-    let clock = ContinuousClock()
-    let started = clock.now
-    var failed: [UInt64] = []
-    var (virtual, faults, rows, answers) = (0.0, 0, 0, 0)
-    for seed in from..<(from + seeds) {
-      var report = ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))
-      if twice {
-        let second = ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))
-        if second.eventHash != report.eventHash {
-          report.violations.append("two runs differ: event hash \(hexadecimal(report.eventHash)), then \(hexadecimal(second.eventHash))")
-        }
-      }
-      virtual += report.virtualSeconds
-      faults += report.faults
-      rows += report.rows
-      answers += report.answers
-      if verbose || !report.violations.isEmpty { print(line(report)) }
-      if !report.violations.isEmpty {
-        failed.append(seed)
-        for violation in report.violations { print("  \(violation)") }
-      }
-    }
-    let seconds = max(0.001, (clock.now - started) / .seconds(1))
-    print(
-      "\(seeds) seeds from \(from): \(failed.count) failed; \(faults) faults, \(rows) rows, \(answers) answers judged; "
-        + "\(Int(virtual)) simulated seconds in \(Int(seconds)) s (\(Int(virtual / seconds)) a second)"
+    if reports { return report() }
+    let campaign = Campaign(
+      first: from,
+      count: seeds,
+      jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
+      arguments: ["--limit", "\(limit)"] + (coordinators.map { ["--coordinators", "\($0)"] } ?? []),
+      isVerbose: verbose
     )
-    if !failed.isEmpty {
-      print("failed: \(failed.map { "\($0)" }.joined(separator: " "))")
+    var totals = try campaign.run()
+    if twice { totals.compare(with: try campaign.run()) }
+    print(totals.summary(seeds: seeds, from: from))
+    if let ledger {
+      print(totals.ledgerLine(build: ledger, seeds: from...(from + (seeds - 1)), coordinators: coordinators.map { "\($0)" } ?? "drawn"))
+    }
+    if !totals.failed.isEmpty {
+      print("failed: \(totals.failed.keys.sorted().map { "\($0)" }.joined(separator: " "))")
       throw ExitCode(1)
+    }
+  }
+  /// What a campaign's process does: it runs its share of the seeds and writes a line before and after each.
+  private func report() {
+    for seed in stride(from: from, to: from + seeds, by: Int(step)) {
+      SeedReport.begin(seed)
+      SeedReport(ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))).write()
     }
   }
   private func replay(_ seed: UInt64) throws {
@@ -57,18 +61,12 @@ import Simulation
       let fields = event.fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
       print("\(milliseconds(event.time)) \(event.node) \(event.level) \(event.event) \(fields)")
     }
-    print(line(report))
-    for violation in report.violations { print("  \(violation)") }
-    if !report.violations.isEmpty { throw ExitCode(1) }
-  }
-  private func line(_ report: ClusterReport) -> String {
-    "seed \(report.seed): \(hexadecimal(report.eventHash)), \(Int(report.virtualSeconds)) s, \(report.faults) faults, "
-      + "\(report.leaderships) terms of \(report.coordinators) coordinators, "
-      + "\(report.rows) rows, \(report.answers) answers, \(report.refusals) refused, \(report.violations.count) violations"
+    let line = SeedReport(report)
+    print(line.text)
+    if !line.violations.isEmpty { throw ExitCode(1) }
   }
   private func milliseconds(_ nanoseconds: UInt64) -> String {
     let thousandths = String(nanoseconds / 1000 % 1000)
     return "\(nanoseconds / 1_000_000)." + String(repeating: "0", count: 3 - thousandths.count) + thousandths
   }
-  private func hexadecimal(_ value: UInt64) -> String { String(value, radix: 16) }
 }
