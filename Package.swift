@@ -128,7 +128,7 @@ let package = Package(
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
     program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
-    program("tally", "TallyClient", "Launcher"),
+    program("tally", "TallyClient", "Launcher", "Storage", "Consensus", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),

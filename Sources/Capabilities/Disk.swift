@@ -151,11 +151,30 @@ public protocol Disk: Sendable {
   func volume() async throws -> VolumeFacts
   /// Lets the system forget what it holds of a file in memory, so that the next read is from the device.
   func dropCached(_ path: String) async throws
+  /// Makes a file whose bytes take their room on the volume; what they are is not said. Nothing is made durable.
+  func allocate(_ path: String, bytes: UInt64) async throws
   /// Takes an exclusive lock on a file, creating it. Throws `DiskFailure(.locked)`.
   func lock(_ path: String) async throws -> any DiskLock
 }
 
 extension Disk {
+  /// Writes zeros.
+  public func allocate(_ path: String, bytes: UInt64) async throws {
+    let file = try await open(path, .create)
+    let piece = [UInt8](repeating: 0, count: 1 << 20)
+    do {
+      var at: UInt64 = 0
+      while at < bytes {
+        let count = Int(min(UInt64(piece.count), bytes - at))
+        try await file.write([count == piece.count ? piece : Array(piece.prefix(count))], at: at, sync: false)
+        at += UInt64(count)
+      }
+    } catch {
+      await file.close()
+      throw error
+    }
+    await file.close()
+  }
   /// Opens a file on the general lane.
   public func open(_ path: String, _ mode: OpenMode) async throws -> any DiskFile {
     try await open(path, mode, lane: .general)

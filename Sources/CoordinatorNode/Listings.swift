@@ -94,7 +94,7 @@ extension Listing {
     var out = Listing([
       ("node", .text), ("role", .text), ("state", .text), ("address", .text), ("incarnation", .bigint),
       ("shards", .bigint), ("disk_used", .bigint), ("disk_free", .bigint), ("journal_bytes", .bigint),
-      ("memory_used", .bigint), ("memory_limit", .bigint), ("part", .text), ("term", .bigint),
+      ("memory_used", .bigint), ("memory_limit", .bigint), ("part", .text), ("term", .bigint), ("disk", .text),
     ])
     for node in catalog.nodes {
       let isWorker = node.role == .worker
@@ -116,7 +116,8 @@ extension Listing {
         figure(load?.memoryUsed),
         figure(load?.memoryLimit),
         part.map { .text($0) } ?? .none,
-        member == nil ? .none : figure(group.term)
+        member == nil ? .none : figure(group.term),
+        load.map { .text(room($0.space)) } ?? .none
       )
     }
     return out
@@ -234,6 +235,10 @@ extension Listing {
     out.add(.text("shards"), .text("\(catalog.shards.count - down) of \(catalog.shards.count) served"))
     let (inSync, copies) = catalog.shards.reduce((0, 0)) { ($0.0 + $1.inSync.count, $0.1 + $1.replicas.count) }
     out.add(.text("copies"), .text("\(inSync) of \(copies) in sync"))
+    for worker in workers {
+      guard let space = fleet.workers[worker.id]?.load.space, space > 0 else { continue }
+      out.add(.text("disk of \(worker.name)"), .text(room(space)))
+    }
     for shard in catalog.shards {
       guard let damage = fleet.report(shard)?.damage, !damage.isEmpty else { continue }
       out.add(.text("damaged shard \(shard.id)"), .text("\(catalog.node(shard.primary)?.name ?? "?"): \(damage)"))
@@ -243,6 +248,14 @@ extension Listing {
     out.add(.text("tables"), .text("\(catalog.tables.count)"))
     out.add(.text("rollups"), .text("\(catalog.rollups.count)"))
     return out
+  }
+  private static func room(_ space: UInt8) -> String {
+    switch space {
+    case 0: "ok"
+    case 1: "nearly full: takes no rows"
+    case 2: "nearly full: takes no rows, merges nothing"
+    default: "full: leads nothing, takes nothing"
+    }
   }
   private static func hexadecimal(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)

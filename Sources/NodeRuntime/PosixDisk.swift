@@ -121,6 +121,16 @@ public final class PosixDisk: Disk {
       if code != 0 { throw SystemCalls.failure("posix_fadvise", full, code) }
     }
   }
+  /// Reserves blocks, without writing them where the file system can.
+  public func allocate(_ path: String, bytes: UInt64) async throws {
+    let full = try resolve(path)
+    try await inGeneral {
+      let descriptor = try SystemCalls.retrying("open", full) { Glibc.open(full, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600) }
+      defer { SystemCalls.close(descriptor, full) }
+      let code = posix_fallocate(descriptor, 0, off_t(clamping: bytes))
+      if code != 0 { throw SystemCalls.failure("posix_fallocate", full, code) }
+    }
+  }
   /// Locks a file (flock); the kernel gives the lock back when the process ends.
   public func lock(_ path: String) async throws -> any DiskLock {
     let full = try resolve(path)

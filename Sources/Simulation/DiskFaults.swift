@@ -25,8 +25,10 @@ enum DiskFault: CaseIterable, Sendable {
   case slow
   /// Nothing moves for half a minute.
   case stalled
+  /// Nothing more fits on it for some seconds.
+  case full
 
-  var spoilsData: Bool { self != .slow && self != .stalled }
+  var spoilsData: Bool { ![.slow, .stalled, .full].contains(self) }
 }
 
 /// The kinds of a seed: swarm testing, each on or off.
@@ -126,11 +128,15 @@ extension ClusterRun {
   func strikeDisk(_ random: SeededGenerator) async throws {
     let kind = diskFaults.kinds[Int(random.next(below: UInt64(diskFaults.kinds.count)))]
     if kind.spoilsData { return try await spoilData(kind, random) }
-    let target = cluster.servers[Int(random.next(below: UInt64(cluster.servers.count)))]
+    // A coordinator that cannot write ends.
+    let targets = kind == .full ? Array(cluster.workers) : cluster.servers
+    let target = targets[Int(random.next(below: UInt64(targets.count)))]
     guard target.node.isUp else { return }
     note("disk-fault", "\(target.node.name) \(kind)")
     count("disk \(kind)")
-    if kind == .slow {
+    if kind == .full {
+      target.node.disk.fill(for: .milliseconds(Int64(random.next(in: 500...15_000))))
+    } else if kind == .slow {
       target.node.disk.slow(for: .seconds(Int64(random.next(in: 1...6))), by: 1_000_000...1_000_000_000)
     } else {
       target.node.disk.slow(for: .milliseconds(200), by: 30_000_000_000...30_000_000_000)

@@ -180,6 +180,7 @@ final class SimulatedCluster: Sendable {
         coordinators: coordinators,
         initializes: true
       )
+      settings.reserveBytes = 64 << 10
       tune(&settings)
       let tuned = settings
       servers.append(

@@ -26,6 +26,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     var readFailures: [UInt64: DiskFailure.Kind] = [:]
     var reads: UInt64 = 0
     var isCrashed = false
+    /// Until when nothing more fits on it.
+    var fullUntil: UInt64 = 0
     /// Until when operations take so much longer, in nanoseconds.
     var slowness: (until: UInt64, by: ClosedRange<UInt64>)?
     var locks: Set<String> = []
@@ -79,6 +81,12 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   /// Fails the `read`-th read from now (0 is the next).
   public func failRead(after read: UInt64, _ kind: DiskFailure.Kind) {
     locked { $0.readFailures[$0.reads + read + 1] = kind }
+  }
+  /// Has nothing fit on it any more for a time.
+  func fill(for time: Duration) {
+    guard let lifeline else { return }
+    let until = (Instant(nanoseconds: lifeline.now) + time).nanoseconds
+    locked { $0.fullUntil = until }
   }
   /// Has operations that begin within a time take so much longer.
   func slow(for time: Duration, by extra: ClosedRange<UInt64>) {
@@ -167,13 +175,13 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     }
   }
   func requireRoom(_ bytes: Int, _ state: inout State) throws {
-    if UInt64(state.tree.used + bytes) > capacity {
+    if isFull(state) || (capacity < 1 << 40 && UInt64(state.tree.used + bytes) > capacity) {
       throw DiskFailure(.full, "the simulated disk is full")
     }
   }
   /// A number below `bound`.
   func draw(below bound: UInt64) -> UInt64 { random.next(below: bound) }
-  var hasCapacity: Bool { capacity < 1 << 40 }
+  private func isFull(_ state: State) -> Bool { lifeline.map { $0.now < state.fullUntil } ?? false }
 
   /// Opens a file.
   public func open(_ path: String, _ mode: OpenMode, lane: DiskLane) async throws -> any DiskFile {
@@ -219,7 +227,7 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func volume() async throws -> VolumeFacts {
     try await delay(1_000...5_000)
     return try look { state in
-      VolumeFacts(freeBytes: capacity - min(capacity, UInt64(state.tree.used)), totalBytes: capacity)
+      VolumeFacts(freeBytes: isFull(state) ? 0 : capacity - min(capacity, UInt64(state.tree.used)), totalBytes: capacity)
     }
   }
   /// Nothing is cached.

@@ -44,10 +44,8 @@ final class SimulatedFile: DiskFile {
         let part = file.disk.draw(below: UInt64(bytes.count + 1))
         if part > 0 { file.sealed.node.write(Array(bytes.prefix(Int(part))), at: Int(position)) }
       } _: { state in
-        if file.disk.hasCapacity {
-          let growth = Int(position) + bytes.count - file.sealed.node.content.count
-          if growth > 0 { try file.disk.requireRoom(growth, &state) }
-        }
+        let growth = Int(position) + bytes.count - file.sealed.node.content.count
+        if growth > 0 { try file.disk.requireRoom(growth, &state) }
         if !bytes.isEmpty { file.sealed.node.write(bytes, at: Int(position)) }
       }
     }

@@ -117,7 +117,7 @@ struct StatementWriter: Sendable {
       } catch let error as TallyError {
         switch error.status {
         case .unknownOutcome, .timedOut, .cancelled: break
-        case .unavailable, .notPrimary, .staleCatalog, .overloaded:
+        case .unavailable, .notPrimary, .staleCatalog, .overloaded, .diskFull:
           statements.tell(number, .refused)
           try await client.near.clock.sleep(for: .milliseconds(500))
         case .invalid where error.sqlState == "40001": statements.tell(number, .refused)

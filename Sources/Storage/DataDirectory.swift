@@ -5,6 +5,7 @@
 //   wal/        the journal          shards/<number>/   one replica each
 //   meta/       a node's own records tmp/               scratch; emptied at start
 //   quarantine/ files that failed their hashes and were replaced (Quarantine.swift)
+//   reserve     room kept back (DiskSpace.swift)
 //   sync-failures   marks of failed syncs (Capabilities)
 //
 // A directory of another cluster, node, role or of a newer format is refused, and so is one in use or one that holds other
@@ -77,7 +78,7 @@ public struct DataDirectory: Sendable {
   }
   /// Refuses a directory that others can change, a volume that forgets or lies elsewhere (unless `allowVolatile`), and one without
   /// room (rule D15).
-  public static func checkVolume(disk: any Disk, allowVolatile: Bool) async throws {
+  public static func checkVolume(disk: any Disk, allowVolatile: Bool, needsRoom: Bool = true) async throws {
     let facts = try await disk.volume()
     func refuse(_ message: String, _ hint: String) -> TallyError { TallyError(.invalid, message, sqlState: "55000", hint: hint) }
     guard facts.isOwn else {
@@ -101,8 +102,8 @@ public struct DataDirectory: Sendable {
         "Choose a directory on a local disk, or say --allow-volatile for a test."
       )
     }
-    let reserve = reserve(of: facts)
-    guard facts.freeBytes >= reserve else {
+    let reserve = DiskReserve.bytes(of: facts)
+    guard !needsRoom || facts.freeBytes >= reserve else {
       throw TallyError(
         .diskFull,
         "the volume has \(facts.freeBytes) bytes left, less than the reserve of \(reserve)",
@@ -110,9 +111,6 @@ public struct DataDirectory: Sendable {
       )
     }
   }
-  /// Bytes that stay free for deletion and expiry: a hundredth of the volume, at least 256 MiB.
-  public static func reserve(of facts: VolumeFacts) -> UInt64 { max(256 << 20, facts.totalBytes / 100) }
-
   /// Reads the marks of failed syncs. Throws when the disk is taken for broken.
   public static func syncFailures(disk: any Disk) async throws -> SyncFailures {
     let marks: SyncFailures

@@ -17,6 +17,10 @@ public struct JournalFileReport: Sendable {
   public var positions: [(shard: ShardID, first: LogPosition, last: LogPosition, records: Int)] = []
   /// Unfinished or damaged places, for people.
   public var faults: [String] = []
+  /// The damaged ones among them, with the shards whose entries were lost there; nil = cannot be told.
+  public var damages: [(message: String, shards: Set<ShardID>?)] = []
+  /// It is not this node's.
+  public var isForeign = false
 }
 
 /// One shard.
@@ -33,6 +37,8 @@ public struct ShardDirectoryReport: Sendable {
   public var files: [(file: FileRecord, dropped: [Int])] = []
   /// What is missing, too much or damaged, for people.
   public var faults: [String] = []
+  /// Those of them that keep the shard from starting.
+  public var damages: [String] = []
 }
 
 /// A data directory.
@@ -76,9 +82,13 @@ public struct DataDirectoryReport: Sendable {
         try GroupFormat.decodeFileHeader(reader.base)
       }
       if header.number != number || header.cluster != identity.cluster || header.owner != identity.node.rawValue {
+        report.isForeign = true
         report.faults.append("its header belongs to file \(header.number) of node \(header.owner), cluster \(header.cluster)")
       }
-    } catch { report.faults.append("its header cannot be read: \(error)") }
+    } catch {
+      report.faults.append("its header cannot be read: \(error)")
+      report.damages.append(("its header cannot be read", nil))
+    }
     let scan = bytes.withUnsafeBytes {
       GroupScan.scan($0, file: number, expecting: .init(number: nil, previous: nil), grows: false)
     }
@@ -91,11 +101,16 @@ public struct DataDirectoryReport: Sendable {
       )
     }
     report.positions = found.sorted { $0.key < $1.key }.map { ($0.key, $0.value.first, $0.value.last, $0.value.records) }
-    report.faults += scan.damages.map { "damaged at byte \($0.offset): \($0.message)" }
+    var damages = scan.damages
     switch scan.tail {
     case .clean: break
     case .torn: report.faults.append("an unfinished write from byte \(scan.end) on")
-    case .damaged(let damage): report.faults.append("damaged at byte \(damage.offset): \(damage.message)")
+    case .damaged(let damage): damages.append(damage)
+    }
+    for damage in damages {
+      let message = "damaged at byte \(damage.offset): \(damage.message)"
+      report.faults.append(message)
+      report.damages.append((message, damage.lost.map { Set($0.map(\.shard)) }))
     }
     return report
   }
@@ -120,9 +135,9 @@ public struct DataDirectoryReport: Sendable {
       }
       if found.hasTornTail { report.faults.append("an unfinished edit at the end of the manifest") }
     } catch let failure as DecodingFailure {
-      report.faults.append("its manifest cannot be read: \(failure)")
+      report.damages.append("its manifest cannot be read: \(failure)")
     } catch let failure as DiskFailure {
-      report.faults.append("its manifest cannot be read: \(failure)")
+      report.damages.append("its manifest cannot be read: \(failure)")
     }
     let sizes = Dictionary(
       try await disk.list(ManifestFormat.directory(shard)).map { ($0.name, $0.size) },
@@ -131,9 +146,10 @@ public struct DataDirectoryReport: Sendable {
     let named = Set(report.files.map { ManifestFormat.segmentName($0.file) })
     for (file, _) in report.files {
       let name = ManifestFormat.segmentName(file)
-      if sizes[name] == nil { report.faults.append("\(name) is missing") }
-      if let size = sizes[name], size != file.bytes { report.faults.append("\(name) has \(size) bytes, not \(file.bytes)") }
+      if sizes[name] == nil { report.damages.append("\(name) is missing") }
+      if let size = sizes[name], size != file.bytes { report.damages.append("\(name) has \(size) bytes, not \(file.bytes)") }
     }
+    report.faults += report.damages
     for name in sizes.keys.sorted() where ManifestFormat.segmentNumber(of: name) != nil && !named.contains(name) {
       report.faults.append("\(name) is not in the manifest: the journal names it, or it is a leftover")
     }

@@ -51,6 +51,8 @@ public final class Journal: Sendable {
     var released: [ShardID: LogPosition] = [:]
     var cursor: Cursor
     var nextNumber: UInt64
+    /// There is no room for the next file.
+    var isStarved = false
     var writtenBytes: UInt64 = 0
     var groups: UInt64 = 0
   }
@@ -62,6 +64,7 @@ public final class Journal: Sendable {
   private let bell = BoundedQueue<Void>(capacity: 1)
   private let releaseBell = BoundedQueue<Void>(capacity: 1)
   private let wanted = BoundedQueue<Void>(capacity: 1)
+  private let again = BoundedQueue<Void>(capacity: 1)
   private let prepared: BoundedQueue<PreparedFile>
 
   init(
@@ -134,6 +137,10 @@ public final class Journal: Sendable {
   public var written: (bytes: UInt64, groups: UInt64) { state.withLock { ($0.writtenBytes, $0.groups) } }
   /// Whether shards should be flushed to shorten the journal.
   public var isOverCap: Bool { pinnedBytes > settings.pinnedBytesMax }
+  /// Whether there is no room for the next file: what is appended still fits into the present one, then waits for `tryAgain`.
+  public var isStarved: Bool { state.withLock { $0.isStarved } }
+  /// Tries to prepare the next file again, if there was no room for it.
+  public func tryAgain() { if isStarved { _ = again.trySend(()) } }
   /// The shards that need the oldest file, by number.
   public var shardsPinningOldestFile: [ShardID] {
     state.withLock { state in
@@ -326,9 +333,23 @@ public final class Journal: Sendable {
         )
       )
       let bytes = max(settings.fileBytes, 2 * GroupFormat.block)
-      try await disk.writeDurably(JournalFormat.path(number), [header] + Self.zeros(bytes - header.count))
+      while try await !hasPrepared(number, [header] + Self.zeros(bytes - header.count)) {
+        guard try await again.receive() != nil else { return }
+      }
       try await prepared.send(PreparedFile(number: number, bytes: bytes))
     }
+  }
+  /// Writes a file of zeros; false when there is no room for it now. Never inside a group, so that nothing acknowledged depends on it.
+  private func hasPrepared(_ number: UInt64, _ pieces: [[UInt8]]) async throws -> Bool {
+    let path = JournalFormat.path(number)
+    do { try await disk.writeDurably(path, pieces) } catch let failure as DiskFailure where failure.kind == .full {
+      state.withLock { $0.isStarved = true }
+      // What was written of it takes the room that it lacks.
+      do { try await disk.remove(path + ".tmp") } catch let failure as DiskFailure where failure.kind == .notFound {}
+      return false
+    }
+    state.withLock { $0.isStarved = false }
+    return true
   }
   private func reclaim() async throws {
     while try await releaseBell.receive() != nil {

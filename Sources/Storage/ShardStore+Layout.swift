@@ -159,9 +159,16 @@ extension ShardStore {
   /// Writes a file durably under its name and opens it for the Layout entry that will name it.
   func install(_ image: SegmentImage, number: UInt64) async throws -> FileRecord {
     let file = FileRecord(number: number, bytes: UInt64(image.byteCount), hash: image.hash, sections: image.sections)
-    try await disk.writeDurably(path(file), image.pieces)
+    do { try await disk.writeDurably(path(file), image.pieces) } catch let failure as DiskFailure where failure.kind == .full {
+      throw try await lacksRoom(for: path(file), failure)
+    }
     staged[number] = (file, try await open(file))
     return file
+  }
+  /// Takes back what was written of a file that there is no room for.
+  func lacksRoom(for path: String, _ failure: DiskFailure) async throws -> TallyError {
+    do { try await disk.remove(path + ".tmp") } catch let failure as DiskFailure where failure.kind == .notFound {}
+    return TallyError(.diskFull, failure.message, hint: "make room on the volume of the data directory")
   }
   /// Maps a file and checks that it is the one that log or manifest names.
   func open(_ file: FileRecord) async throws -> [SegmentSection] {
@@ -199,8 +206,11 @@ extension ShardStore {
     guard let edit = nextEdit() else { return }
     let old = manifest.contents.files
     let orphans = orphans
-    self.orphans = []
-    try await manifest.append(edit)
+    do { try await manifest.append(edit) } catch let failure as DiskFailure where failure.kind == .full {
+      // The files and the state are as they are: the next edit says all that this one would have.
+      throw TallyError(.diskFull, failure.message, hint: "make room on the volume of the data directory")
+    }
+    self.orphans.removeAll { orphans.contains($0) }
     if edit.checkpoint?.position == checkpoint?.position { checkpoint = nil }
     journal.release(shard, through: releasable)
     for file in edit.removed.compactMap({ old[$0] }) + orphans { try await disk.remove(path(file)) }

@@ -150,7 +150,7 @@ public struct Registered: MessageContent {
 
 /// What a node has and uses.
 ///
-/// Bytes: disk used · disk free · journal bytes · memory used · memory limit.
+/// Bytes: disk used · disk free · journal bytes · memory used · memory limit · room on the disk.
 public struct NodeLoad: Sendable, Equatable {
   /// Bytes in the data directory.
   public var diskUsed: UInt64
@@ -162,22 +162,27 @@ public struct NodeLoad: Sendable, Equatable {
   public var memoryUsed: UInt64
   /// The memory budget.
   public var memoryLimit: UInt64
+  /// Room on the disk: 0 enough, 1 no rows are taken, 2 no merges either, 3 nothing can be written.
+  public var space: UInt8
   /// Makes a load.
   public init(
     diskUsed: UInt64 = 0,
     diskFree: UInt64 = 0,
     journalBytes: UInt64 = 0,
     memoryUsed: UInt64 = 0,
-    memoryLimit: UInt64 = 0
+    memoryLimit: UInt64 = 0,
+    space: UInt8 = 0
   ) {
     self.diskUsed = diskUsed
     self.diskFree = diskFree
     self.journalBytes = journalBytes
     self.memoryUsed = memoryUsed
     self.memoryLimit = memoryLimit
+    self.space = space
   }
   func encode(into out: inout ByteWriter) {
     for field in [diskUsed, diskFree, journalBytes, memoryUsed, memoryLimit] { out.varint(field) }
+    out.u8(space)
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> NodeLoad {
     NodeLoad(
@@ -185,7 +190,8 @@ public struct NodeLoad: Sendable, Equatable {
       diskFree: try reader.varint(),
       journalBytes: try reader.varint(),
       memoryUsed: try reader.varint(),
-      memoryLimit: try reader.varint()
+      memoryLimit: try reader.varint(),
+      space: try reader.u8()
     )
   }
 }

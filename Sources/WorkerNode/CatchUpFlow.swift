@@ -46,6 +46,7 @@ extension Worker {
         // coordinators heard of the damage; else its primary is mistaken, or a newer record is on its way.
         throw TallyError(.unavailable, "the copy of shard \(shard) counts")
       }
+      try requireRoom()
       guard let primary = catalog.node(record.primary), let address = NetworkAddress(primary.address) else { return }
       let reply = try await pool.call(
         .fetchReplica(FetchReplica(shard: shard, epoch: record.epoch, replica: mine.id)),
@@ -79,10 +80,16 @@ extension Worker {
         ("after", "\(surroundings.clock.now - started)")
       )
     } catch let error as TallyError where error.status != .internalError {
-      surroundings.log.warning("catch-up-waits", ("shard", shard.description), ("reason", error.message))
-      if hosts[shard] == nil, refused[shard] == nil { refused[shard] = "it is being copied" }
-      try await surroundings.clock.sleep(for: .milliseconds(500))
+      try await waitToCatchUp(shard, error.message)
+    } catch let failure as DiskFailure where failure.kind == .full {
+      lacksRoom = true
+      try await waitToCatchUp(shard, failure.message)
     }
+  }
+  private func waitToCatchUp(_ shard: ShardID, _ reason: String) async throws {
+    surroundings.log.warning("catch-up-waits", ("shard", shard.description), ("reason", reason))
+    if hosts[shard] == nil, refused[shard] == nil { refused[shard] = "it is being copied" }
+    try await surroundings.clock.sleep(for: .milliseconds(500))
   }
   /// Fetches a file of the primary and writes it durably.
   func fetch(_ file: FileRecord, of shard: ShardID, from address: NetworkAddress, to path: String) async throws {
@@ -100,7 +107,10 @@ extension Worker {
       pieces.append(piece.bytes)
       offset += UInt64(piece.bytes.count)
     }
-    try await surroundings.disk.writeDurably(path, pieces)
+    do { try await surroundings.disk.writeDurably(path, pieces) } catch let failure as DiskFailure where failure.kind == .full {
+      lacksRoom = true
+      throw TallyError(.diskFull, failure.message, node: settings.name)
+    }
   }
 
   // MARK: The primary

@@ -13,6 +13,8 @@ import Wire
 extension Worker {
   /// Answers an append, then applies what it says is committed.
   func append(_ request: Append, _ call: ServerCall) async throws {
+    // Refused whole, so that its primary sees it as silent and takes it out of the in-sync set.
+    if space == .full { try requireRoom() }
     if hosts[request.shard]?.store.replica != request.replica { try await refreshCatalog() }
     guard let host = hosts[request.shard], host.store.replica == request.replica, host.damage == nil,
       !request.needsCheckpoint

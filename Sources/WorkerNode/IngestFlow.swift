@@ -17,6 +17,7 @@ extension Worker {
 
   func ingest(_ request: Ingest, deadline: Instant) async throws -> Ingested {
     _ = try writable(request.shard, request.epoch)
+    try requireRoom()
     if catalog.version < request.version { try await require(request.version) }
     try await waitForMemory(deadline)
     try await journal.reserve(request.batch.count)

@@ -16,7 +16,7 @@ extension Worker {
       for host in orderedHosts where host.servingEpoch != nil {
         do {
           try await leaveDamagedJournal(host)
-          while host.damage == nil, try await host.store.merge(host, compute: surroundings.compute) {
+          while host.damage == nil, space < .nearlyFull, try await host.store.merge(host, compute: surroundings.compute) {
             while try await flushOne() {}
           }
           try await expire(host)
@@ -25,6 +25,7 @@ extension Worker {
         } catch let error as TallyError where error.status == .dataDamaged {
           noteDamage(host, error)
         } catch let error as TallyError where error.isRetryable {
+          if error.status == .diskFull { lacksRoom = true }
           surroundings.log.warning("layout-waits", ("shard", host.id.description), ("reason", error.message))
         }
       }
@@ -74,6 +75,7 @@ extension Worker {
       return true
     } catch let error as TallyError where error.isRetryable {
       host.unflushedSince = since
+      if error.status == .diskFull { lacksRoom = true }
       surroundings.log.warning("flush-waits", ("shard", host.id.description), ("reason", error.message))
       return false
     }

@@ -82,7 +82,8 @@ extension Worker {
           node: identity.node,
           incarnation: identity.incarnation,
           version: catalog.version,
-          isLeaving: isLeaving,
+          // A worker that cannot write leads nothing that others can lead.
+          isLeaving: isLeaving || space == .full,
           load: await load(),
           shards: shardReports()
         )
@@ -150,7 +151,8 @@ extension Worker {
       diskFree: free,
       journalBytes: UInt64(journal.pinnedBytes),
       memoryUsed: UInt64(memtableBytes),
-      memoryLimit: UInt64(settings.memory)
+      memoryLimit: UInt64(settings.memory),
+      space: space.rawValue
     )
   }
   /// Bytes of all memtables.

@@ -57,19 +57,25 @@ extension Worker {
   static let awayMax = Duration.seconds(600)
   /// A copy that does not count is told of so often.
   static let reportInterval = Duration.seconds(10)
+  /// Pause between two tries to make files for which there was no room.
+  static let filesPause = Duration.milliseconds(500)
   /// Bytes of entries in one request.
   static let appendBytes = 1 << 20
 
   /// Looks after the copies of all shards led here, until cancelled.
   func keepReplicating() async throws {
+    var filesTriedAt = surroundings.clock.now
     while true {
       try await surroundings.clock.sleep(for: Self.replicationBeat)
       let now = surroundings.clock.now
+      // Committed entries wait for files that there was no room for.
+      let areFilesTried = now - filesTriedAt > Self.filesPause
+      if areFilesTried { filesTriedAt = now }
       let isJournalFull = journal.isOverCap
       trimOffers(now)
       for host in orderedHosts {
         guard let primary = host.primary else { continue }
-        if primary.committed > host.store.committed, !host.isAdvancing {
+        if primary.committed > host.store.committed || (areFilesTried && host.store.needsFiles), !host.isAdvancing {
           // A record that came in let it commit, and no copy answers that would have it applied.
           host.isAdvancing = true
           let shard = host.id

@@ -65,9 +65,15 @@ extension Worker {
     }
     let me = identity.value.node
     for record in next.shards {
-      guard let mine = record.replica(on: me), refused[record.id] == nil, !catchingUp.contains(record.id),
-        let host = try await host(of: record, mine)
-      else { continue }
+      guard let mine = record.replica(on: me), refused[record.id] == nil, !catchingUp.contains(record.id) else { continue }
+      let found: ShardHost?
+      do { found = try await host(of: record, mine) } catch let failure as DiskFailure where failure.kind == .full {
+        // Its primary asks for it again and again: then it begins from a checkpoint.
+        lacksRoom = true
+        surroundings.log.warning("copy-waits", ("shard", record.id.description), ("reason", failure.message))
+        continue
+      }
+      guard let host = found else { continue }
       let least = next.group(record.group)?.leastInSync ?? 1
       if record.primary != me {
         host.stepDown()

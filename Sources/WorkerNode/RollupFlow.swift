@@ -22,6 +22,8 @@ extension Worker {
 
   /// One delta for every shard that has something to roll up; true when there is more.
   private func rollRound() async throws -> Bool {
+    // A delta waits as rows; without a next file the journal is for what makes room.
+    if space == .full { return false }
     let ready = orderedHosts.filter { $0.servingEpoch != nil && !$0.isRolling && $0.damage == nil && hasWork($0) }
     guard !ready.isEmpty else { return false }
     let width = max(1, surroundings.compute.width)

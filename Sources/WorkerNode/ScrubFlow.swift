@@ -19,7 +19,9 @@ extension Worker {
         // A new node has nothing to read yet: its first round only sets the time.
         if last != nil { try await scrub() }
         last = surroundings.clock.wallMicroseconds
-        try await ScrubRecord.write(surroundings.clock.wallMicroseconds, surroundings.disk)
+        do { try await ScrubRecord.write(surroundings.clock.wallMicroseconds, surroundings.disk) } catch let failure as DiskFailure
+          where failure.kind == .full
+        { surroundings.log.warning("scrub-not-noted", ("reason", failure.message)) }
       }
       for name in try await Quarantine.trim(disk: surroundings.disk, clock: surroundings.clock) {
         surroundings.log.info("quarantine-removed", ("file", name))

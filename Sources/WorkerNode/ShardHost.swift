@@ -232,6 +232,7 @@ final class ShardHost: ShardLog {
     while store.applied.position < position {
       if let running = makingFiles {
         try await running.value
+        if store.needsFiles, makingFiles == nil { return }
         continue
       }
       let promise = Promise<Void>()
@@ -240,6 +241,10 @@ final class ShardHost: ShardLog {
       do {
         try await store.makeFiles(journal: journal, compute: compute, fetch: fetchFile)
         promise.fulfil(())
+      } catch let error as TallyError where error.status == .diskFull {
+        // They stay committed and wait; the replication beat has them applied once there is room.
+        promise.fulfil(())
+        return
       } catch {
         promise.fail(error)
         throw error

@@ -45,6 +45,10 @@ public struct WorkerSettings: Sendable {
   public var scrubPeriod: Int64 = 7 * 86_400_000_000
   /// Pause between two looks whether a scrub is due.
   public var scrubLook: Duration = .seconds(3600)
+  /// Free bytes on the volume below which no rows are taken; nil: a twentieth of it.
+  public var diskFloor: UInt64?
+  /// Bytes of the reserve file; nil: by the size of the volume.
+  public var reserveBytes: UInt64?
   /// Accepts a data directory on a volume that forgets or lies elsewhere.
   public var allowsVolatile = false
   /// Sizes of the journal.
@@ -96,6 +100,10 @@ public actor Worker: RPCResponder {
   var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
   /// Which coordinator of the list answered last.
   var answeringCoordinator = 0
+  /// The room on its volume.
+  var space = DiskSpace.ample
+  /// A write found no room although the journal has its next file.
+  var lacksRoom = false
   /// It was told to end.
   var isLeaving = false
   /// One round of catalog changes at a time.
@@ -180,7 +188,8 @@ public actor Worker: RPCResponder {
     let started = surroundings.clock.now
     let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
     defer { lock.release() }
-    try await DataDirectory.checkVolume(disk: surroundings.disk, allowVolatile: settings.allowsVolatile)
+    // A node that has data starts on a full disk too: it serves what it has and makes room by expiry.
+    try await DataDirectory.checkVolume(disk: surroundings.disk, allowVolatile: settings.allowsVolatile, needsRoom: found == nil)
     let marks = try await DataDirectory.syncFailures(disk: surroundings.disk)
     guard found != nil || settings.initializes else {
       throw TallyError(
@@ -285,8 +294,13 @@ public actor Worker: RPCResponder {
       }
     }
     if marks.needsVerification, refused.isEmpty {
-      try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
-      surroundings.log.info("verified")
+      do {
+        try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
+        surroundings.log.info("verified")
+      } catch let failure as DiskFailure where failure.kind == .full {
+        // The next start verifies again.
+        surroundings.log.warning("verification-not-noted", ("reason", failure.message))
+      }
     }
     let positions = stores.map {
       ShardPosition(shard: $0.shard, replica: $0.replica, epoch: $0.head.epoch, last: $0.head.position)
@@ -295,7 +309,7 @@ public actor Worker: RPCResponder {
       registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions)
     }
     guard let registered else { return }
-    try await IncarnationFile.write(registered.incarnation, surroundings.disk)
+    try await keepIncarnation(registered.incarnation, surroundings)
     cell.set(
       PeerIdentity(
         cluster: registered.cluster,
@@ -343,6 +357,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepBeating() }
       group.addTask { try await worker.keepRolling() }
       group.addTask { try await worker.keepLayout() }
+      group.addTask { try await worker.keepSpace() }
       group.addTask { try await worker.keepScrubbing() }
       group.addTask { try await worker.keepResolving() }
       group.addTask {
@@ -358,6 +373,18 @@ public actor Worker: RPCResponder {
         group.cancelAll()
       }
       while try await group.next() != nil {}
+    }
+  }
+
+  /// Stores the incarnation, however long there is no room for it.
+  private static func keepIncarnation(_ incarnation: Incarnation, _ surroundings: Surroundings) async throws {
+    while true {
+      do { return try await IncarnationFile.write(incarnation, surroundings.disk) } catch let failure as DiskFailure
+        where failure.kind == .full
+      {
+        surroundings.log.error("disk-full", ("state", "not even the incarnation can be stored"), ("reason", failure.message))
+        if try await !DiskReserve.release(disk: surroundings.disk) { try await surroundings.clock.sleep(for: .seconds(1)) }
+      }
     }
   }
 

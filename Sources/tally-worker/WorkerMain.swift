@@ -10,7 +10,7 @@ import WorkerNode
     commandName: "tally-worker",
     abstract: "A Tally worker: stores shards, rolls them up, answers fragments of queries.",
     discussion:
-      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_ADVERTISE, TALLY_COORDINATORS, TALLY_MEMORY, TALLY_FLUSH_AFTER.",
+      "Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_ADVERTISE, TALLY_COORDINATORS, TALLY_MEMORY, TALLY_FLUSH_AFTER, TALLY_DISK_RESERVE.",
     version: "tally-worker 0.1.0"
   )
   @Option(help: "Name of this node, for example worker-1.") var name: String = setting("TALLY_NAME") ?? "worker-1"
@@ -22,6 +22,8 @@ import WorkerNode
   @Option(help: "Memory budget, for example 512MiB or 2GiB.") var memory: String = setting("TALLY_MEMORY") ?? "1GiB"
   @Option(help: "Seconds after which rows in memory are written to files at the latest.") var flushAfter: String =
     setting("TALLY_FLUSH_AFTER") ?? "300"
+  @Option(help: "Free space on the volume below which no rows are taken, for example 2GiB; a twentieth of it when not given.")
+  var diskReserve: String?
   @Flag(name: .customLong("init"), help: "Joins the coordinators' cluster with an empty data directory.") var initializes = false
   @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")
   var allowVolatile = false
@@ -45,6 +47,7 @@ import WorkerNode
       throw ValidationError("--flush-after \"\(flushAfter)\" is not a number of seconds from 1 to 86400")
     }
     settings.memoryAgeMax = .seconds(seconds)
+    if let floor = diskReserve ?? setting("TALLY_DISK_RESERVE") { settings.diskFloor = UInt64(try bytes(floor)) }
     settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
     let status = ProcessMain.run(node: name, directory: data, memory: settings.memory) { [settings] surroundings, stop in
       try await Worker.run(surroundings, settings, stop: stop)

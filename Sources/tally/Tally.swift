@@ -13,7 +13,7 @@ import TallyClient
     subcommands: [
       ClusterCommand.self, SQLCommand.self, IngestCommand.self, StatusCommand.self,
       NodeCommand.self, ShardCommand.self,
-      TableCommand.self, RollupCommand.self, StatementCommand.self,
+      TableCommand.self, RollupCommand.self, StatementCommand.self, DoctorCommand.self,
     ]
   )
   @OptionGroup var connection: ConnectionOptions

@@ -166,4 +166,106 @@ struct DiskRuleTests {
     #expect(try await Quarantine.trim(disk: disk, clock: clock).count == 2)
     #expect(try await disk.list("quarantine").map { String($0.name.suffix(2)) } == ["f2", "f3"])
   }
+  @Test func aJournalThatFindsNoRoomWaitsAndGoesOn() async throws {
+    let disk = SimulatedDisk(seed: 1, capacity: 400_000)
+    let journal = try await openJournal(disk).journal
+    var log = TestLog(1)
+    try await withRunning(journal) {
+      _ = try await journal.append([log.next(noise(1000, 1))])
+      let filler = try await disk.open("filler", .create)
+      var at: UInt64 = 0
+      do {
+        while true {
+          try await filler.write([[UInt8](repeating: 1, count: 1000)], at: at, sync: false)
+          at += 1000
+        }
+      } catch let failure as DiskFailure { #expect(failure.kind == .full) }
+      // The present file takes what comes, then the one prepared ahead; the next is not to be had, and nothing ends.
+      var pending: [Promise<JournalPlace>] = []
+      for seed in 2..<20 { pending.append(journal.enqueue([log.next(noise(12_000, UInt64(seed)))])) }
+      while !journal.isStarved { await Task.yield() }
+      #expect(!pending[0].isSettled || pending.contains { !$0.isSettled })
+      #expect(try await !disk.list("wal").contains { $0.name.hasSuffix(".tmp") })
+      journal.tryAgain()
+      await filler.close()
+      try await disk.remove("filler")
+      while journal.isStarved {
+        journal.tryAgain()
+        await Task.yield()
+      }
+      for promise in pending { _ = try await promise.value }
+    }
+    #expect(try await allRecords(try await openJournal(disk)).count == 19)
+  }
+  @Test func roomIsJudgedAndKeptBack() async throws {
+    func space(_ free: UInt64) -> DiskSpace { DiskSpace(VolumeFacts(freeBytes: free, totalBytes: 1000), floor: 50) }
+    #expect(space(50) == .ample && space(49) == .scarce && space(30) == .scarce && space(29) == .nearlyFull)
+    #expect(DiskReserve.bytes(of: VolumeFacts(freeBytes: 0, totalBytes: 1 << 30)) == (1 << 30) / 20)
+    #expect(DiskReserve.bytes(of: VolumeFacts(freeBytes: 0, totalBytes: 1 << 36)) == (1 << 36) / 100)
+    #expect(DiskReserve.bytes(of: VolumeFacts(freeBytes: 0, totalBytes: 1 << 44)) == 1 << 30)
+    let disk = SimulatedDisk(seed: 1, capacity: 100_000)
+    try await DiskReserve.make(disk: disk, bytes: 60_000)
+    #expect(try await DiskReserve.held(disk: disk) == 60_000)
+    #expect(try await disk.volume().freeBytes == 40_000)
+    await #expect(throws: DiskFailure.self) { try await disk.writeDurably("f", [[UInt8](repeating: 1, count: 50_000)]) }
+    #expect(try await DiskReserve.release(disk: disk))
+    try await disk.writeDurably("f", [[UInt8](repeating: 1, count: 50_000)])
+    // Half a reserve is none.
+    await #expect(throws: DiskFailure.self) { try await DiskReserve.make(disk: disk, bytes: 60_000) }
+    #expect(try await DiskReserve.held(disk: disk) == 0)
+    #expect(try await DiskReserve.release(disk: disk) == false)
+  }
+  @Test func aFlushThatFindsNoRoomIsRefusedAndSucceedsLater() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 2)
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let rows = try stores[0].eventRows().count
+      for ahead in 1...3 {
+        fixture.disk.fail(operation: fixture.disk.operations + UInt64(ahead), .full)
+        do {
+          _ = try await stores[0].flush(stores[0].sole(journal), compute: fixture.compute)
+        } catch let error as TallyError { #expect(error.status == .diskFull && error.isRetryable) }
+        #expect(try stores[0].eventRows().count == rows)
+      }
+      _ = try await stores[0].flush(stores[0].sole(journal), compute: fixture.compute)
+      #expect(try stores[0].eventRows().count == rows && stores[0].fileCount > 0)
+    }
+  }
+  @Test func aDoctorTellsWhatIsBrokenAndWhom() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 2)
+    let identity = DataDirectory.Identity(cluster: testCluster, node: testNode, name: "worker-1", role: .worker)
+    try await fixture.disk.writeDurably(DataDirectory.identityPath, [DataDirectory.encode(identity)])
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      #expect(try await stores[0].flush(stores[0].sole(journal), compute: fixture.compute))
+    }
+    func examine() async throws -> Diagnosis { try await Diagnosis.examine(fixture.disk, compute: fixture.compute) }
+    let sound = try await examine()
+    #expect(sound.isSound && sound.shards.map(\.verdict) == [.sound, .sound], "\(sound.findings)")
+    // A block of a file: its shard alone.
+    let path = "shards/1/" + (try await fixture.segment(1))
+    try fixture.disk.corrupt(path, at: 100, xor: 1)
+    var found = try await examine()
+    #expect(!found.isSound && found.shards.map(\.verdict) == [.damaged, .sound])
+    #expect(found.findings.contains { $0.subject == "shard 1" && $0.message.contains(path) && $0.advice == Diagnosis.repair })
+    try fixture.disk.corrupt(path, at: 100, xor: 1)
+    // An entry of the journal: the shard whose it is.
+    let journal = "wal/0000000000000001.journal"
+    let groups = try await fixture.disk.readAll(journal).withUnsafeBytes {
+      GroupScan.scan($0, file: 1, expecting: .anything, grows: false).groups
+    }
+    let victim = try #require(groups.flatMap(\.records).first { $0.shard == ShardID(2) && $0.body.count > 100 })
+    try fixture.disk.corrupt(journal, at: victim.body.lowerBound + 50, xor: 1)
+    found = try await examine()
+    #expect(found.shards.map(\.verdict) == [.sound, .damaged])
+    try fixture.disk.corrupt(journal, at: victim.body.lowerBound + 50, xor: 1)
+    // A missing file, a mark, and something that is not ours.
+    try await fixture.disk.rename(path, to: "elsewhere")
+    let marks = [SyncFailures.line(at: 1, "fsync", "x"), SyncFailures.line(at: 2, "fsync", "y")]
+    try await fixture.disk.writeDurably(SyncFailures.path, marks)
+    found = try await examine()
+    #expect(found.shards.map(\.verdict) == [.damaged, .sound])
+    #expect(found.findings.contains { $0.subject == SyncFailures.path && !$0.isNote })
+    #expect(found.findings.contains { $0.subject == "elsewhere" && $0.isNote })
+  }
 }

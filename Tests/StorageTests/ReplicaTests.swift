@@ -196,7 +196,11 @@ struct ReplicaTests {
             manifest: snapshot.manifest
           ) { file, path in try await copy.disk.writeDurably(path, [[UInt8](repeating: 1, count: Int(file.bytes))]) }
         }
-        for file in snapshot.files { try await copy.disk.remove(old.path(file.record)) }
+        // One lies there already, with a byte wrong in a block that opening does not read; the others do not.
+        let rotten = try #require(snapshot.files.first).record
+        try await copy.disk.writeDurably(old.path(rotten), [[UInt8](try #require(snapshot.files.first).image.bytes)])
+        try copy.disk.corrupt(old.path(rotten), at: 100, xor: 1)
+        for file in snapshot.files.dropFirst() { try await copy.disk.remove(old.path(file.record)) }
         let store = try await ShardStore.install(
           disk: copy.disk,
           clock: copy.world.clock,
@@ -209,6 +213,11 @@ struct ReplicaTests {
           try await copy.disk.writeDurably(path, [[UInt8](image.bytes)])
         }
         #expect(store.applied.position == snapshot.position && store.files == source.manifest.contents.files)
+        for unit in store.scrubUnits {
+          #expect(try await Scrub.check(unit, disk: copy.disk, compute: copy.world.compute).isEmpty)
+        }
+        let suffix = try #require(old.path(rotten).split(separator: "/").last)
+        #expect(try await copy.disk.list("quarantine").contains { $0.name.hasSuffix(suffix) })
         while store.head.position < source.head.position {
           let tail = try await journal.entries(of: source.shard, from: store.head.position.next, bytes: 40_000)
           #expect(!tail.isEmpty)

@@ -14,8 +14,6 @@ final class ChaosCluster: Sendable {
   let forwarders: Forwarders?
   let volume: SmallVolume?
   private let wanted = Mutex<Set<String>>([])
-  /// Nodes that may end by themselves at the moment: their volume is full.
-  private let excused = Mutex<Set<String>>([])
   private let starting = Mutex<[String: PendingStart]>([:])
 
   var layout: ClusterLayout { processes.layout }
@@ -109,21 +107,11 @@ final class ChaosCluster: Sendable {
     // A node that is down at the moment has no process to be signalled.
     do { try processes.signal(node, signal) } catch { return }
   }
-  /// Lets a node end by itself while it is excused; it is not started again by itself then.
-  func excuse(_ node: String, _ isExcused: Bool) {
-    excused.withLock { excused in if isExcused { excused.insert(node) } else { excused.remove(node) } }
-  }
   /// Nodes that should run and do not; each is said once and started again.
   func lookForEnded(_ run: RunState) async throws {
     for node in layout.nodes where wanted.withLock({ $0.contains(node.name) }) && processes.processID(node) == nil {
       guard wanted.withLock({ $0.contains(node.name) }) else { continue }
       let how = try processes.lastExit(node.name) ?? "unknown"
-      if excused.withLock({ $0.contains(node.name) }) {
-        wanted.withLock { _ = $0.remove(node.name) }
-        run.figures.count("excused ends: \(how)")
-        run.say("\(node.name) ended (\(how)) because its volume is full")
-        continue
-      }
       run.ledger.violated("\(node.name) ended by itself (\(how)); the end of its log:\n\(try processes.logEnd(node.name, lines: 4))")
       try await start([node.name])
     }

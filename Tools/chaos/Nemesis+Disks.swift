@@ -13,15 +13,14 @@ extension Nemesis {
     let time = chance.milliseconds(1000...6000)
     begin(.full, "the volume of \(volume.worker) is full for \(time)")
     run.gaps.hit([volume.worker], "volume full 1-6 s")
-    // It may refuse to go on, for its data's sake; with room again it comes back.
-    cluster.excuse(volume.worker, true)
+    // It goes on: it refuses rows, and with room again it takes them. A worker that ends is found by the watch over all nodes.
     defer { volume.free() }
     try await blocking { try volume.fill() }
     try await Task.sleep(for: time)
     volume.free()
-    try await Task.sleep(for: .milliseconds(500))
-    cluster.excuse(volume.worker, false)
-    try await start([volume.worker])
+    if try await !cluster.waitReady(volume.worker, seconds: 60) {
+      run.ledger.violated("\(volume.worker) does not answer 60 s after its volume had room again")
+    }
   }
 
   func destroy(_ kind: FaultKind, _ chance: inout Chance) async throws {
