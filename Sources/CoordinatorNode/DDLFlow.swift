@@ -116,18 +116,21 @@ extension Coordinator {
   }
 
   /// Repeats `body` with the present catalog while it fails in a way that time or a newer shard map can heal, for at most five seconds.
+  /// Once a try may have taken effect no later refusal says that nothing did: then the outcome is unknown.
   func untilServed<R: Sendable>(
     _ deadline: Instant,
     _ body: @escaping @Sendable (CatalogSnapshot) async throws -> R
   ) async throws -> R {
     let limit = min(deadline, surroundings.clock.now + .seconds(5))
+    var doubt: TallyError?
     while true {
       do { return try await body(await log.catalog.snapshot) } catch let error as TallyError {
         switch error.status {
-        case .notPrimary, .unavailable, .staleCatalog, .unknownOutcome: break
+        case .unknownOutcome: doubt = error
+        case .notPrimary, .unavailable, .staleCatalog: break
         default: throw error
         }
-        guard surroundings.clock.now < limit else { throw error }
+        guard surroundings.clock.now < limit else { throw doubt ?? error }
         try await surroundings.clock.sleep(for: .milliseconds(20))
       }
     }

@@ -96,8 +96,10 @@ extension ShardStore {
       try await persist(log.journal)
       return true
     }
+    let (schema, epoch) = (applied.schema, head.epoch)
     let image = try await compute.attempt { try plan.build() }
     let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
+    if isOutdated(schema, epoch) { return false }
     _ = try await log.write(
       .layout(
         LayoutChange(

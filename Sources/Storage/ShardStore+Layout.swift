@@ -127,9 +127,11 @@ extension ShardStore {
     guard beginLayoutChange() else { return false }
     defer { endLayoutChange() }
     guard let plan = planMerge(fully: fully) else { return false }
+    let (schema, epoch) = (applied.schema, head.epoch)
     let image = try await compute.attempt { try plan.build() }
     // Everything may have been below the floor: then there is nothing to put in the place of the inputs.
     let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]
+    if isOutdated(schema, epoch) { return false }
     _ = try await log.write(
       .layout(
         LayoutChange(
@@ -142,6 +144,12 @@ extension ShardStore {
     )
     try await persist(log.journal)
     return true
+  }
+  /// Whether a plan must not be logged any more. In another epoch others may have changed the files: a flush planned before would bring its
+  /// rows in twice. Or tables or rollups came or went: copies make the file where its entry stands in the log, after that
+  /// change: what was dropped is not there to make it of. The file that was made is named by nothing and made anew, or removed at a start.
+  func isOutdated(_ schema: ShardSchema, _ epoch: Epoch) -> Bool {
+    head.epoch != epoch || head.schema.tables != schema.tables || head.schema.rollups != schema.rollups
   }
   /// The right to change the files; false while another flow does.
   func beginLayoutChange() -> Bool {

@@ -141,7 +141,12 @@ final class ShardHost: ShardLog {
 
   /// Appends an entry at the head. Throws, without a change, when it does not fit the head's state.
   func append(_ body: EntryBody, rows: PreparedRows = .none) throws(TallyError) -> Appended {
-    hand(over: try store.append(body, rows: rows))
+    try requirePrimary()
+    return hand(over: try store.append(body, rows: rows))
+  }
+  /// Nobody but the primary appends in an epoch (I5): who waited for something may have lost its role meanwhile.
+  private func requirePrimary() throws(TallyError) {
+    if primary == nil { throw TallyError(.notPrimary, "shard \(id) is not led here any more") }
   }
   /// What offering a batch gave.
   enum BatchOutcome {
@@ -150,6 +155,7 @@ final class ShardHost: ShardLog {
   }
   /// Checks a batch's key and appends it, in one step.
   func append(_ record: BatchRecord, encoded: [UInt8], rows: Batch) throws(TallyError) -> BatchOutcome {
+    try requirePrimary()
     switch try store.appendBatch(record, encoded: encoded, rows: rows) {
     case .duplicate(let position): return .duplicate(position)
     case .appended(let entry):
@@ -216,6 +222,7 @@ final class ShardHost: ShardLog {
   }
   /// Appends an entry and waits until it is committed and applied.
   func write(_ body: EntryBody) async throws -> LogEntry {
+    try requirePrimary()
     let entry = try store.append(body)
     try await settle(hand(over: entry))
     return entry

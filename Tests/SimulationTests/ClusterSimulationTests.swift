@@ -13,6 +13,9 @@ enum RegressionSeeds {
     (263, "a request whose deadline came while the coordinator drained was never answered"),
     (360, "the same, with the coordinator waiting for a worker without power"),
     (544, "a repeated create_distributed_table"),
+    (114, "a flush that its process slept through was logged by a copy, and its rows were there twice"),
+    (215, "a statement was called refused after a try that had taken effect"),
+    (243, "a flush planned before a table was dropped named a file that no copy could make"),
   ]
   /// The same, of clusters with three coordinators.
   static let ofThree: [(seed: UInt64, found: String)] = [

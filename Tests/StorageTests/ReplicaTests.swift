@@ -31,6 +31,16 @@ private struct Copy {
     return try await withRunning(opened.journal) { try await body(store, opened.journal) }
   }
 }
+/// Something happens while a piece of work is on its way.
+private struct MeddlingCompute: Compute {
+  let width = 1
+  let meddle: @Sendable () async -> Void
+  init(_ meddle: @escaping @Sendable () async -> Void) { self.meddle = meddle }
+  func run<R: Sendable>(_ work: @escaping @Sendable () -> R) async -> R {
+    await meddle()
+    return work()
+  }
+}
 private struct InlineSurroundings {
   let clock = HandClock()
   let compute = InlineCompute()
@@ -96,6 +106,24 @@ struct ReplicaTests {
       try await store.applyAll(journal, copy.world.compute)
       #expect(store.applied == primary.state)
       #expect(store.files == primary.files)
+    }
+  }
+  @Test func aFileThatWasPlannedBeforeATableWasDroppedIsNotLogged() async throws {
+    try await Copy(seed: 3).open { store, journal in
+      let entry = try store.beginEpoch(Epoch(1), node: testNode)
+      _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
+      try store.commit(through: entry.position)
+      _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
+      _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 1)], sequence: 1, journal)
+      nonisolated(unsafe) let (held, log) = (store, journal)
+      let meddling = MeddlingCompute {
+        do { _ = try await held.write(.schemaBarrier(ShardSchema(version: CatalogVersion(2))), journal: log) } catch {
+          Issue.record("the barrier was refused: \(error)")
+        }
+      }
+      // A copy applies the barrier first, and could not make the file that a Layout entry behind it names.
+      #expect(try await store.flush(store.sole(journal), compute: meddling) == false)
+      #expect(store.files.isEmpty && store.head.schema.tables.isEmpty)
     }
   }
   @Test func whatWasNotCommittedIsCutAndAnotherEndAccepted() async throws {
