@@ -4,6 +4,7 @@
 // copy of the confirmed in-sync set, and one whose addition is under way, has it on disk (R4); not before the epoch's first entry is
 // there (R3); never with fewer copies than the least number. A removal counts only once the coordinators confirmed it (R5), an
 // addition from the moment it is asked for (R6).
+import Bytes
 public import Model
 
 /// A change of the in-sync set that a primary wants.
@@ -89,9 +90,10 @@ public struct PrimaryCore: Sendable {
   /// A copy answered that its log equals this one's up to a position, on its disk. A later life of its node counts from what it says then.
   public mutating func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition) {
     guard var copy = copies[replica] else { return }
-    if incarnation > copy.incarnation {
+    if incarnation > copy.incarnation, !isPlanted(.oldIncarnationCounts) {
       (copy.incarnation, copy.match) = (incarnation, position)
-    } else if incarnation == copy.incarnation {
+    } else if incarnation == copy.incarnation || isPlanted(.oldIncarnationCounts) {
+      copy.incarnation = max(copy.incarnation, incarnation)
       copy.match = max(copy.match, position)
     }
     copies[replica] = copy
@@ -101,7 +103,9 @@ public struct PrimaryCore: Sendable {
     guard inSync.contains(me), inSync.count >= leastInSync else { return }
     var point = durable
     for replica in inSync.union(adding.map { [$0] } ?? []) where replica != me { point = min(point, match(replica)) }
-    if point >= start, point > committed { committed = point }
+    if isPlanted(.commitsAlone) { point = durable }
+    if isPlanted(.commitsByMajority) { point = inSync.map { $0 == me ? durable : match($0) }.sorted(by: >)[inSync.count / 2] }
+    if point >= start || isPlanted(.epochStartNotCounted), point > committed { committed = point }
   }
 
   /// The proposal that takes a copy out of the in-sync set, nil when it is not in it. Nothing changes here before it is confirmed.
@@ -113,7 +117,7 @@ public struct PrimaryCore: Sendable {
   /// established nobody knows exactly what is committed, but nothing of it lies above the epoch's first entry.
   public mutating func addition(of replica: ReplicaID) -> InSyncProposal? {
     guard let copy = copies[replica], !inSync.contains(replica), adding == nil || adding == replica,
-      copy.match >= max(committed, start), copy.incarnation.rawValue > 0
+      copy.match >= max(committed, start) || isPlanted(.learnerAdmittedEarly), copy.incarnation.rawValue > 0
     else { return nil }
     adding = replica
     return InSyncProposal(
