@@ -150,6 +150,7 @@ let package = Package(
       "Capabilities",
       "Bytes"
     ),
+    program("planted", path: "Tools/planted", "Bytes"),
     program("tidy", path: "Tools/tidy", exclude: ["LongFiles.txt"]),
     module("ReplicationModel", path: "Tools/model/ReplicationModel"),
     program("model", path: "Tools/model", exclude: ["ReplicationModel"], "ReplicationModel"),

@@ -2,6 +2,7 @@
 //
 // Rules D5, D6 and D8 of the protocol: nothing is durable before `sync` (contents) and `syncDirectory` (names) returned;
 // writes are at explicit positions; a failed sync never returns: the process ends with status 86.
+import Bytes
 
 /// Why a disk operation failed.
 public struct DiskFailure: Error, Sendable, CustomStringConvertible {
@@ -191,9 +192,10 @@ extension Disk {
     let temporary = path + ".tmp"
     do { try await remove(temporary) } catch let failure as DiskFailure where failure.kind == .notFound {}
     let file = try await open(temporary, .create)
-    try await file.write(pieces, at: 0, sync: true)
+    try await file.write(pieces, at: 0, sync: !isPlanted(.renameBeforeSync))
     await file.close()
     try await rename(temporary, to: path)
+    if isPlanted(.directoryNotSynced) { return }
     let slash = path.lastIndex(of: "/")
     try await syncDirectory(slash.map { String(path[..<$0]) } ?? "")
   }

@@ -192,7 +192,8 @@ public final class Producer: Sendable {
     while true {
       let routing = try await routing(giveUp)
       do {
-        let ingested = try await attempt(batch, chunk, contentHash, routing, giveUp)
+        let numbered = isPlanted(.retryWithNewKey) && delivered.retries > 0 ? chunk + Self.window / stride / 2 : chunk
+        let ingested = try await attempt(batch, numbered, contentHash, routing, giveUp)
         // A duplicate of a try of ours whose answer was lost is our own row.
         if ingested.isDuplicate && !mayBeStored {
           delivered.rowsDuplicate = UInt64(batch.rows)
@@ -237,7 +238,7 @@ public final class Producer: Sendable {
       BatchKey(
         session: session,
         sequence: UInt64(chunk * stride + batch.part),
-        doneBelow: UInt64(doneBelow * stride)
+        doneBelow: UInt64((isPlanted(.doneBelowAtSending) ? chunk : doneBelow) * stride)
       )
     }
     let reply = try await map.pool.call(

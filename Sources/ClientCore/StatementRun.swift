@@ -145,6 +145,9 @@ public final class StatementRun: Sendable {
   private func decide(_ staged: [ShardID: UInt64]) async throws -> UInt64 {
     let (id, decider) = (id, decider)
     let participants = staged.sorted { $0.key < $1.key }.map { DecideStatement.Participant(shard: $0.key, rows: $0.value) }
+    if isPlanted(.commitBeforeDecision) {
+      for (shard, rows) in staged where shard != decider { try await end(shard, commits: true, rows: rows) }
+    }
     state.withLock { $0.mayBeDecided = true }
     do {
       let outcome = try answer(
@@ -165,6 +168,7 @@ public final class StatementRun: Sendable {
       }
       try await commit(staged)
     } catch let error as TallyError where error.isRetryable {
+      if isPlanted(.unknownOutcomeIsFailure) { throw TallyError(.invalid, "statement \(id) was aborted", sqlState: "40001") }
       throw TallyError(
         .unknownOutcome,
         "statement \(id) may or may not have taken effect: \(error.message)",

@@ -38,7 +38,9 @@ extension RaftCore {
       self.append(CommandRecord(index: index, term: entry.term, kind: kind, body: entry.body))
     }
     if append.commit > commit { commit = max(commit, min(append.commit, index)) }
-    say(from, .appendReply(RaftAppendReply(term: hard.term, isAccepted: true, index: index, round: append.round)))
+    let reply = RaftMessage.appendReply(RaftAppendReply(term: hard.term, isAccepted: true, index: index, round: append.round))
+    if isPlanted(.raftAcknowledgesEarly) { return send(from, reply) }
+    say(from, reply)
   }
   private static func isList(_ body: [UInt8]) -> Bool {
     do { return try !Members.decode(body).all.isEmpty } catch { return false }

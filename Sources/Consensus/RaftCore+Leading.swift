@@ -137,10 +137,11 @@ extension RaftCore {
 
   /// Commits what a quorum of voters has on disk, if it is of this term (Raft §5.4.2), and tells the others.
   mutating func advanceCommit() {
-    let copies = log.members.voters.map { $0.id == id ? durable : peers[$0.id]?.match ?? 0 }.sorted(by: >)
-    guard !copies.isEmpty else { return }
-    let reached = copies[copies.count / 2]
-    guard reached > commit, log.term(at: reached) == hard.term else { return }
+    let counted = isPlanted(.learnerCounts) ? log.members.all : log.members.voters
+    let copies = counted.map { $0.id == id ? durable : peers[$0.id]?.match ?? 0 }.sorted(by: >)
+    guard !log.members.voters.isEmpty else { return }
+    let reached = copies[log.members.voters.count / 2]
+    guard reached > commit, log.term(at: reached) == hard.term || isPlanted(.olderTermCommitted) else { return }
     let change = log.lastChange
     commit = reached
     spread(always: true)

@@ -257,7 +257,8 @@ public struct RaftCore: Sendable {
   private mutating func write() {
     if hard != savedHard || unwritten != nil || isRewritten || cut != nil {
       lastWrite += 1
-      var write = RaftWrite(number: lastWrite, hardState: hard == savedHard ? nil : hard, snapshot: nil, records: [], chains: [])
+      let kept = isPlanted(.voteNotPersisted) ? HardState(term: hard.term) : hard
+      var write = RaftWrite(number: lastWrite, hardState: hard == savedHard ? nil : kept, snapshot: nil, records: [], chains: [])
       if isRewritten {
         write.snapshot = log.snapshot
         write.records = log.records
@@ -304,7 +305,8 @@ public struct RaftCore: Sendable {
   }
   /// Replaces everything applied by the state machine (Raft §7).
   private mutating func compact(_ state: [UInt8]) {
-    guard applied > log.snapshot.index, let term = log.term(at: applied), let chain = log.chain(at: applied) else { return }
-    begin(with: RaftSnapshot(index: applied, term: term, chain: chain, members: log.members(asOf: applied), state: state))
+    let index = isPlanted(.snapshotIndexOffByOne) ? applied - 1 : applied
+    guard index > log.snapshot.index, let term = log.term(at: index), let chain = log.chain(at: index) else { return }
+    begin(with: RaftSnapshot(index: index, term: term, chain: chain, members: log.members(asOf: index), state: state))
   }
 }

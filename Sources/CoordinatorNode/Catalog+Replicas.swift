@@ -3,6 +3,7 @@
 // Every change names what it was decided upon (epoch, record version, incarnations); when that is not the present any more it is
 // refused and its author looks again (R9). A copy enters the in-sync set only at its primary's word, a primary comes only from the
 // in-sync or eligible copies (R2).
+import Bytes
 import Model
 
 extension Catalog {
@@ -10,7 +11,7 @@ extension Catalog {
     guard let at = snapshot.shards.firstIndex(where: { $0.id == id }) else {
       throw TallyError(.staleCatalog, "shard \(id) does not exist")
     }
-    guard snapshot.shards[at].version == version else {
+    guard snapshot.shards[at].version == version || isPlanted(.recordVersionNotCompared) else {
       throw TallyError(.staleCatalog, "shard \(id) is at version \(snapshot.shards[at].version), not \(version)")
     }
     return at
@@ -23,7 +24,7 @@ extension Catalog {
     let left = pool.filter { !inSync.contains($0) }
     shard.inSync = inSync.sorted { $0.id < $1.id }
     shard.learners.removeAll { inSync.contains($0) }
-    if inSync.count < leastInSync(shard) {
+    if inSync.count < leastInSync(shard), !isPlanted(.eligibleForgotten) {
       shard.eligible = left.sorted { $0.id < $1.id }
     } else {
       shard.eligible = []
@@ -51,7 +52,9 @@ extension Catalog {
       throw TallyError(.invalid, "shard \(id) has no such copies")
     }
     for member in members where !shard.inSync.contains(member) {
-      guard let incarnation = added[member.node], snapshot.node(member.node)?.incarnation == incarnation else {
+      guard let incarnation = added[member.node],
+        snapshot.node(member.node)?.incarnation == incarnation || isPlanted(.addedIncarnationNotCompared)
+      else {
         throw TallyError(.staleCatalog, "node \(member.node) restarted since its copy of shard \(id) caught up")
       }
     }
@@ -62,7 +65,8 @@ extension Catalog {
   mutating func elect(_ id: ShardID, _ version: UInt64, _ replica: ReplicaID, _ alive: [NodeID]) throws(TallyError) -> CatalogOutcome {
     let at = try place(of: id, version)
     let shard = snapshot.shards[at]
-    guard let chosen = (shard.inSync + shard.eligible).first(where: { $0.id == replica }) else {
+    let candidates = isPlanted(.electsAnyCopy) ? shard.replicas : shard.inSync + shard.eligible
+    guard let chosen = candidates.first(where: { $0.id == replica }) else {
       throw TallyError(.invalid, "copy \(replica) of shard \(id) may have missed entries: it cannot become primary")
     }
     set(at, inSync: shard.inSync.filter { $0 == chosen || alive.contains($0.node) } + (shard.inSync.contains(chosen) ? [] : [chosen]))

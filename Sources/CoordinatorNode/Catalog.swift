@@ -2,6 +2,7 @@
 //
 // A value: `apply` depends on nothing but the state and the command, so every coordinator that applies the same log holds
 // the same catalog. It checks every command itself (two proposals may race) and refuses without changing anything.
+import Bytes
 import Model
 
 /// The catalog's state.
@@ -150,6 +151,7 @@ struct Catalog: Sendable {
     nextIncarnation += 1
     guard let node = snapshot.nodes.first(where: { $0.name == name }) else { return .done }
     for at in snapshot.shards.indices where snapshot.shards[at].primary == node.id {
+      if isPlanted(.epochNotRaisedAtRestart) { continue }
       snapshot.shards[at].epoch = snapshot.shards[at].epoch.next
       snapshot.shards[at].version += 1
     }

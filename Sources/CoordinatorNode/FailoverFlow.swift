@@ -4,6 +4,7 @@
 // epochs fence the old primary. What is chosen well here is speed and balance: a node whose connection broke and which refuses another is
 // down at once, one that is silent after `Fleet.silence`; the copy with the longest sound log leads. Only the coordinator that leads does
 // this, and not before it has heard the workers for a while.
+import Bytes
 import Capabilities
 import Model
 import RPC
@@ -119,7 +120,7 @@ extension Coordinator {
   }
   /// Its primary is down or about to end, has lost its copy, or says that it is damaged, while another copy counts.
   private func needsPrimary(_ shard: ShardRecord, _ now: Instant) -> Bool {
-    guard (shard.inSync + shard.eligible).contains(where: { $0.node != shard.primary }) else { return false }
+    guard (shard.inSync + shard.eligible).contains(where: { $0.node != shard.primary }) || isPlanted(.electsAnyCopy) else { return false }
     if !fleet.isStaying(shard.primary, at: now) || !shard.inSync.contains(where: { $0.node == shard.primary }) { return true }
     guard let report = fleet.report(shard) else { return false }
     return !report.damage.isEmpty && report.epoch == Epoch(0)
@@ -130,7 +131,8 @@ extension Coordinator {
       let last = fleet.report(shard, by: replica.node)?.last.rawValue ?? 0
       return (shard.inSync.contains(replica) ? 0 : 1, UInt64.max - last, primaries[replica.node] ?? 0, replica.id.rawValue)
     }
-    return (shard.inSync + shard.eligible).filter { replica in
+    let candidates = isPlanted(.electsAnyCopy) ? shard.replicas : shard.inSync + shard.eligible
+    return candidates.filter { replica in
       replica.node != shard.primary && alive.contains(replica.node)
         && fleet.report(shard, by: replica.node)?.damage.isEmpty != false
     }.min { rank($0) < rank($1) }

@@ -1,4 +1,5 @@
 // Registration.swift — what workers and clients ask a coordinator about the cluster itself.
+import Bytes
 import Capabilities
 import Model
 import Wire
@@ -51,7 +52,7 @@ extension Coordinator {
       guard let replica = found[shard.id] else { return mine.id }
       return replica.rawValue == 0 || replica == mine.id ? nil : mine.id
     }
-    if lost.isEmpty { return }
+    if lost.isEmpty || isPlanted(.lostCopyCounts) { return }
     surroundings.log.warning("copies-lost", ("worker", request.nodeName), ("copies", String(lost.count)))
     _ = try await log.propose(.loseReplicas(node, incarnation, lost))
   }

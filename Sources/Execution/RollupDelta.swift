@@ -2,6 +2,7 @@
 //
 // The result is rows of the finest level, sorted by keys, one row a key; coarser levels are derived from it by StateMerge.
 import Aggregates
+import Bytes
 public import Columns
 public import Model
 import Planning
@@ -71,6 +72,11 @@ public enum RollupDelta {
       held += bytes
       prepared.append(ready)
     }
+    var newest = Int64.min
+    func isFresh(_ time: Int64?) -> Bool {
+      newest = max(newest, time ?? .min)
+      return time.map { $0 >= newest - 86_400_000_000 } ?? true
+    }
     switch which {
     case .positions(let after, let through):
       context.counts.add(
@@ -80,7 +86,7 @@ public enum RollupDelta {
           through: through,
           morselRows: Limits.batchRowsMax
         ) {
-          try add($0, nil)
+          try add($0, isPlanted(.nullBucketDropped) ? { $0 != nil } : isPlanted(.lateRowsDropped) ? isFresh : nil)
         }
       )
     case .slice(let through, let from, let to):

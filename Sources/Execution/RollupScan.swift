@@ -3,6 +3,7 @@
 // The relation: buckets of the first level from its floor on, below it the next level's down to its floor, and so on; merged with
 // the raw rows above the watermark and those of uncovered backfill slices. NULL and infinite buckets are read from the first level
 // only. Runs are delivered as they lie unless the plan needs one row a key.
+import Bytes
 import Columns
 import Model
 import Planning
@@ -100,7 +101,7 @@ struct RollupScan {
         let kept = (0..<UInt32(batch.count)).filter { row in
           let bucket = buckets[Int(row)]
           let isSpecial = column.isNull(Int(row)) || TimeArithmetic.isInfinite(bucket)
-          if let high { return !isSpecial && bucket >= range.low && bucket < high }
+          if let high { return !isSpecial && bucket >= range.low && (bucket < high || isPlanted(.floorReadTwice) && bucket == high) }
           return isSpecial || bucket >= range.low
         }
         if kept.isEmpty { return }
@@ -139,7 +140,7 @@ struct RollupScan {
     if rollup.raw.position > rollup.watermark {
       let counts = try rollup.raw.scan(
         columns: rows.columnsRead,
-        after: rollup.watermark,
+        after: isPlanted(.tailBeginsEarly) ? LogPosition(max(1, rollup.watermark.rawValue) - 1) : rollup.watermark,
         where: predicates,
         morselRows: ShardSource.morselRows
       ) { try add($0, isWanted: nil) }

@@ -2,6 +2,7 @@
 //
 // Buckets of whole weeks start on Mondays (counted from 1969-12-29, so that one week is date_trunc('week')); all other fixed
 // widths count from 1970-01-01; months from January 1970. Infinite times are their own bucket.
+import Bytes
 
 /// A unit of `date_trunc`.
 public enum TimeUnit: UInt8, Sendable, CaseIterable {
@@ -78,7 +79,7 @@ extension Calendar {
     switch width {
     case .microseconds(let fixed):
       return truncateFixed(micros, width: fixed, origin: origin(ofWidth: fixed))
-    case .months(let months): return startOfMonths(micros, Int64(months))
+    case .months(let months): return startOfMonths(isPlanted(.monthBorderOffByOne) ? micros - 1 : micros, Int64(months))
     }
   }
   /// The first microsecond after the bucket that starts at `start`, which is finite.

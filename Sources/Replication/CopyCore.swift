@@ -49,7 +49,7 @@ public struct CopyCore: Equatable, Sendable {
   /// Judges an append of `epoch` behind `previous`. `known` is this log's entry at that position, nil below what is applied or above
   /// the head.
   public func judge(epoch: Epoch, previous: LogPlace, applied: LogPosition, known: LogPlace?) -> AppendVerdict {
-    if epoch < promised { return .reject }
+    if epoch < promised, !isPlanted(.promiseForgotten) { return .reject }
     if previous.position <= applied { return .accept }
     return known == previous ? .accept : .mismatch
   }

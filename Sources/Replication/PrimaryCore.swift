@@ -4,6 +4,7 @@
 // copy of the confirmed in-sync set, and one whose addition is under way, has it on disk (R4); not before the epoch's first entry is
 // there (R3); never with fewer copies than the least number. A removal counts only once the coordinators confirmed it (R5), an
 // addition from the moment it is asked for (R6).
+import Bytes
 public import Model
 
 /// A change of the in-sync set that a primary wants.
@@ -96,9 +97,10 @@ public struct PrimaryCore: Sendable {
   public mutating func noteMatch(_ replica: ReplicaID, _ incarnation: Incarnation, _ position: LogPosition, askedAt: UInt64) {
     guard var copy = copies[replica] else { return }
     if incarnation >= copy.incarnation { copy.heldAt = max(copy.heldAt ?? 0, askedAt) }
-    if incarnation > copy.incarnation {
+    if incarnation > copy.incarnation, !isPlanted(.oldIncarnationCounts) {
       (copy.incarnation, copy.match) = (incarnation, position)
-    } else if incarnation == copy.incarnation {
+    } else if incarnation == copy.incarnation || isPlanted(.oldIncarnationCounts) {
+      copy.incarnation = max(copy.incarnation, incarnation)
       copy.match = max(copy.match, position)
     }
     copies[replica] = copy
@@ -108,7 +110,9 @@ public struct PrimaryCore: Sendable {
     guard inSync.contains(me), inSync.count >= leastInSync else { return }
     var point = durable
     for replica in inSync.union(adding.map { [$0] } ?? []) where replica != me { point = min(point, match(replica)) }
-    if point >= start, point > committed { committed = point }
+    if isPlanted(.commitsAlone) { point = durable }
+    if isPlanted(.commitsByMajority) { point = inSync.map { $0 == me ? durable : match($0) }.sorted(by: >)[inSync.count / 2] }
+    if point >= start || isPlanted(.epochStartNotCounted), point > committed { committed = point }
   }
 
   /// Until when nothing can have been acknowledged that is not in this log, nanoseconds of this node's clock: another primary would need a
@@ -133,7 +137,7 @@ public struct PrimaryCore: Sendable {
   /// established nobody knows exactly what is committed, but nothing of it lies above the epoch's first entry.
   public mutating func addition(of replica: ReplicaID) -> InSyncProposal? {
     guard let copy = copies[replica], !inSync.contains(replica), adding == nil || adding == replica,
-      copy.match >= max(committed, start), copy.incarnation.rawValue > 0
+      copy.match >= max(committed, start) || isPlanted(.learnerAdmittedEarly), copy.incarnation.rawValue > 0
     else { return nil }
     adding = replica
     return InSyncProposal(

@@ -78,7 +78,8 @@ public enum Compaction {
     }
     guard let first = sections.first else { return nil }
     let high = sections.reduce(first.summary.high) { max($0, $1.summary.high) }
-    let batches = try sections.map { try rows(of: $0, layout, deleted[ObjectIdentifier($0)]) }
+    var batches = try sections.map { try rows(of: $0, layout, deleted[ObjectIdentifier($0)]) }
+    if isPlanted(.mergeLosesLastRow), let last = batches.popLast() { batches.append(last.slice(0..<max(0, last.count - 1))) }
     if layout.isState {
       return try states(batches, layout, low: first.summary.low, high: high, pruning: pruning, floor: floor)
     }
@@ -94,6 +95,7 @@ public enum Compaction {
         }
       }
     }
+    if isPlanted(.mergeLosesLastRow) { positions = Array(positions.prefix(batches.reduce(0) { $0 + $1.count })) }
     guard batches.contains(where: { $0.count > 0 }) else { return nil }
     return SectionInput(
       layout: layout,

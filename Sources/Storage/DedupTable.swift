@@ -52,7 +52,8 @@ public struct DedupTable: Equatable, Sendable {
       return low
     }
     mutating func trim() {
-      let window = maxSequence >= DedupTable.window ? maxSequence - DedupTable.window + 1 : 0
+      let kept = isPlanted(.dedupWindowTooShort) ? 1 : DedupTable.window
+      let window = maxSequence >= kept ? maxSequence - kept + 1 : 0
       let keep = max(window, doneBelow)
       let from = place(of: DedupTable.firstKept)
       let to = place(of: keep)
@@ -79,7 +80,7 @@ public struct DedupTable: Equatable, Sendable {
     let at = session.place(of: key.sequence)
     if at < session.remembered.count, session.remembered[at].sequence == key.sequence {
       let known = session.remembered[at]
-      return known.hash == contentHash.high ? .duplicate(known.position) : .conflict
+      return known.hash == contentHash.high || isPlanted(.contentHashNotCompared) ? .duplicate(known.position) : .conflict
     }
     if key.sequence < session.doneBelow { return .duplicate(nil) }
     if session.maxSequence >= Self.window, key.sequence <= session.maxSequence - Self.window { return .expired }
@@ -90,7 +91,7 @@ public struct DedupTable: Equatable, Sendable {
     var session = sessions.removeValue(forKey: key.session) ?? Session(lastLogTime: logTime)
     session.lastLogTime = max(session.lastLogTime, logTime)
     session.maxSequence = max(session.maxSequence, key.sequence)
-    session.doneBelow = max(session.doneBelow, key.doneBelow)
+    session.doneBelow = max(session.doneBelow, isPlanted(.doneBelowTooFar) ? key.doneBelow + 1 : key.doneBelow)
     session.remembered.insert(
       Remembered(sequence: key.sequence, position: position, hash: contentHash.high),
       at: session.place(of: key.sequence)

@@ -148,7 +148,8 @@ extension ShardStore {
 
   /// Whether a deletion was appended or staged and is not applied: until then no file of the shard changes.
   var isDeleting: Bool {
-    applied.statements.hasDeletions || head.statements.hasDeletions
+    if isPlanted(.filesChangeUnderDeletion) { return false }
+    return applied.statements.hasDeletions || head.statements.hasDeletions
       || pending.contains { if case .delete = $0.body { true } else { false } }
   }
   /// Whether an open statement will delete rows.
@@ -167,6 +168,7 @@ extension ShardStore {
   /// Up to where a table's rows may be deleted: where all its rollups have come. Nil while one is backfilled.
   public func deletable(_ table: TableID) -> LogPosition? {
     var through = applied.position
+    if isPlanted(.deletesBeforeRollup) { return through }
     for rollup in applied.schema.rollups(of: table) {
       guard let state = applied.rollups[rollup.id], state.isBackfilled else { return nil }
       through = min(through, state.watermark)

@@ -253,7 +253,7 @@ public final class Journal: Sendable {
         state.used[state.used.count - 1].highest[record.shard] = max(highest, record.entry.position)
       }
     }
-    try await file.write(group.pieces, at: UInt64(cursor.offset), sync: true)
+    try await file.write(group.pieces, at: UInt64(cursor.offset), sync: !isPlanted(.acknowledgeBeforeSync))
     let place = JournalPlace(file: cursor.number, group: cursor.group)
     cursor.offset += needed
     cursor.group += 1
@@ -333,7 +333,8 @@ public final class Journal: Sendable {
         )
       )
       let bytes = max(settings.fileBytes, 2 * GroupFormat.block)
-      while try await !hasPrepared(number, [header] + Self.zeros(bytes - header.count)) {
+      let zeros = isPlanted(.journalNotZeroed) ? [] : Self.zeros(bytes - header.count)
+      while try await !hasPrepared(number, [header] + zeros) {
         guard try await again.receive() != nil else { return }
       }
       try await prepared.send(PreparedFile(number: number, bytes: bytes))

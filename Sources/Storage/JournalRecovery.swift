@@ -249,6 +249,7 @@ struct JournalReading {
       )
     }
     file.highest[record.shard] = max(file.highest[record.shard] ?? LogPosition(0), record.position)
+    if kind == .cut, isPlanted(.cutIgnoredAtRestart) { return }
     if kind == .cut { return index.cut(record.shard, from: record.position) }
     guard record.isIntact else { return }
     try index.add(
@@ -284,6 +285,7 @@ struct JournalReading {
       return
     }
     hadTornTail = true
+    if isPlanted(.tornTailNotMended) { return }
     let file = try await disk.open(JournalFormat.path(last.file), .readWrite, lane: .general)
     try await file.write(Journal.zeros(last.count - last.offset), at: UInt64(last.offset), sync: true)
     await file.close()

@@ -224,6 +224,9 @@ final class Manifest {
     )
     let group = encode(contents.whole)
     offset = GroupFormat.block + GroupFormat.aligned(group.bytes)
+    if isPlanted(.currentBeforeManifest) {
+      try await disk.writeDurably(path(ManifestFormat.current), [ManifestFormat.encodeCurrent(number)])
+    }
     try await disk.writeDurably(path(ManifestFormat.name(number)), [header] + group.pieces)
     try await disk.writeDurably(path(ManifestFormat.current), [ManifestFormat.encodeCurrent(number)])
     for entry in try await disk.list(directory) {

@@ -7,6 +7,7 @@
 //
 // What is removed (rule D15): `*.tmp` in shard directories, and segment files whose names are ours and which neither the manifest
 // nor any Layout entry of the intact log names: leftovers of a flush or merge that was not logged, or of an unlink that was cut off.
+import Bytes
 public import Capabilities
 public import Model
 
@@ -57,7 +58,7 @@ public enum Recovery {
       )
     }
     var above: [ShardID: LogPosition] = [:]
-    for (shard, store) in stores { above[shard] = store.applied.position }
+    for (shard, store) in stores { above[shard] = isPlanted(.replaySkipsAnEntry) ? store.applied.position.next : store.applied.position }
     try await opened.replay(above: above) { record in
       guard failures[record.shard] == nil, let store = stores[record.shard] else { return }
       do throws(TallyError) { try store.accept(record.entry) } catch { failures[record.shard] = error }

@@ -94,7 +94,7 @@ public struct ShardState: Equatable, Sendable {
     switch body {
     case .rollupCommit(let delta):
       guard let rollup = rollups[delta.rollup] else { throw Self.gone(delta.rollup) }
-      guard delta.from == rollup.watermark, delta.to >= delta.from, delta.to <= position else {
+      guard delta.from == rollup.watermark || isPlanted(.watermarkNotAtHead), delta.to >= delta.from, delta.to <= position else {
         throw TallyError(
           .unavailable,
           "rollup \(delta.rollup) is at \(rollup.watermark), not at \(delta.from)",
@@ -136,14 +136,17 @@ public struct ShardState: Equatable, Sendable {
   private func check(_ deletion: Deletion) throws(TallyError) {
     try requireTable(deletion.table)
     for rollup in schema.rollups(of: deletion.table) {
-      guard let state = rollups[rollup.id], state.isBackfilled, state.watermark >= deletion.through else {
+      guard let state = rollups[rollup.id], state.isBackfilled && state.watermark >= deletion.through || isPlanted(.deletesBeforeRollup)
+      else {
         throw TallyError(.unavailable, "rollup \(rollup.name) has not taken in the rows that shall be deleted")
       }
     }
   }
   /// What a deletion names are places in files, which stay as they are until it is applied.
   private func requireFilesToChange() throws(TallyError) {
-    if statements.hasDeletions { throw TallyError(.unavailable, "rows of the shard's files are being deleted") }
+    if statements.hasDeletions, !isPlanted(.filesChangeUnderDeletion) {
+      throw TallyError(.unavailable, "rows of the shard's files are being deleted")
+    }
   }
   private func requireTable(_ table: TableID) throws(TallyError) {
     guard schema.table(table) != nil else {
@@ -208,7 +211,7 @@ public struct ShardState: Equatable, Sendable {
       // Without its table, which was dropped meanwhile, there is nothing to add to.
       guard case .rows(let record, _) = piece.stage.content, schema.table(record.table) != nil else { continue }
       rowsLogged[record.table, default: 0] += UInt64(record.rows)
-      if let key = record.key {
+      if let key = record.key, !isPlanted(.stagedKeyForgotten) {
         dedup.record(key, contentHash: record.contentHash, at: commit.position, logTime: commit.logTime)
       }
     }

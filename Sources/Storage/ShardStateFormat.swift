@@ -21,7 +21,7 @@ package enum ShardStateFormat {
     out.i64(state.logTime)
     out.u64(state.schema.version.rawValue)
     LogEntryFormat.encode(state.schema, into: &out)
-    state.dedup.encode(into: &out)
+    (isPlanted(.keysNotInCheckpoint) ? DedupTable() : state.dedup).encode(into: &out)
     out.count(state.rollups.count)
     for (id, rollup) in state.rollups.sorted(by: { $0.key < $1.key }) {
       out.u64(id.rawValue)

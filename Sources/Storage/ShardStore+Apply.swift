@@ -124,6 +124,7 @@ extension ShardStore {
     for (level, runs) in levels.enumerated() {
       for run in runs {
         relations[rollup.levelTable(level)]?.memtable.append(Self.above(floors[level], run), at: entry.position)
+        if level > 0, isPlanted(.deltaAppliedTwice) { relations[rollup.levelTable(level)]?.memtable.append(run, at: entry.position) }
       }
     }
   }
@@ -158,7 +159,8 @@ extension ShardStore {
     drop(change.drops)
     for file in change.files { add(file, staged.removeValue(forKey: file.number)?.sections ?? []) }
     if case .log(_, let through) = change.source {
-      for id in relations.keys { relations[id]?.memtable.cut(upTo: through) }
+      let last = isPlanted(.flushKeepsLastEntry) ? LogPosition(through.rawValue - 1) : through
+      for id in relations.keys { relations[id]?.memtable.cut(upTo: last) }
     }
     layoutPosition = position
   }
@@ -174,7 +176,7 @@ extension ShardStore {
     }
     invariant(state.position == through, "no steps from \(state.position) to \(through) of shard \(shard)")
     steps.removeFirst(done)
-    checkpoint = state
+    checkpoint = isPlanted(.checkpointAhead) ? applied : state
   }
   func add(_ file: FileRecord, _ sections: [SegmentSection]) {
     files[file.number] = file

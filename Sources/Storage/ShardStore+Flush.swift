@@ -4,6 +4,7 @@
 // Rows keep their positions as a column while a rollup still has to tell them apart (a watermark or an unfinished backfill's
 // cut lies within them); a later merge drops the column.
 import Aggregates
+import Bytes
 public import Capabilities
 import Model
 
@@ -75,7 +76,7 @@ extension ShardStore {
   }
   /// Whether a live mark may have to split rows of these positions.
   func needsPositions(_ layout: RelationLayout, low: LogPosition, high: LogPosition) -> Bool {
-    if layout.isState { return false }
+    if layout.isState || isPlanted(.positionsDroppedEarly) { return false }
     return applied.schema.rollups(of: layout.id).contains { rollup in
       guard let state = applied.rollups[rollup.id] else { return false }
       return state.watermark < high || (!state.isBackfilled && low <= state.cut && state.cut < high)

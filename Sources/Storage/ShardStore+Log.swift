@@ -123,7 +123,9 @@ extension ShardStore {
     let body: EntryBody
     do {
       if entry.kind == .batch {
-        body = .batch(try LogEntryFormat.batchRecord(of: entry), encoded: [])
+        var record = try LogEntryFormat.batchRecord(of: entry)
+        if isPlanted(.keyDroppedAtFailover) { record.key = nil }
+        body = .batch(record, encoded: [])
       } else {
         body = try LogEntryFormat.decode(entry)
       }
@@ -140,7 +142,7 @@ extension ShardStore {
   }
   /// Takes back appended entries above `position`. Throws when one of them is applied: then this replica is damaged (rule R7).
   public func cut(above position: LogPosition) throws(TallyError) {
-    guard position >= applied.position else {
+    guard position >= applied.position || isPlanted(.cutsAppliedEntries) else {
       throw TallyError(
         .dataDamaged,
         "shard \(shard) has applied entry \(applied.position), but its log shall end at \(position)"

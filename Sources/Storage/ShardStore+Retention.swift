@@ -3,6 +3,7 @@
 // Ages are told by log time, never by a wall clock. Raw sections go when their whole day is older than `keep` and every
 // rollup of the table holds their rows: watermark at or above them, backfill finished. A level's floor moves to a border of the next
 // coarser level, which holds what is below it. Neither moves back, nor faster than log time and one day together.
+import Bytes
 import Capabilities
 import Model
 
@@ -50,7 +51,7 @@ extension ShardStore {
     var safe = applied.position
     for rollup in applied.schema.rollups(of: table.id) {
       guard let state = applied.rollups[rollup.id], state.isBackfilled else { return nil }
-      safe = min(safe, state.watermark)
+      if !isPlanted(.dropsAboveWatermark) { safe = min(safe, state.watermark) }
     }
     let drops = relation.sections.filter { candidate in
       let summary = candidate.section.summary
@@ -67,7 +68,7 @@ extension ShardStore {
     let type = rollup.keys[1].type
     let id = rollup.levelTable(level)
     guard let limit = limit(keep, type) else { return nil }
-    let border = rollup.levels[min(level + 1, rollup.levels.count - 1)].width
+    let border = rollup.levels[isPlanted(.floorNotAtCoarserBorder) ? level : min(level + 1, rollup.levels.count - 1)].width
     let unit = type == .date ? DaySlice.dayMicroseconds : 1
     let (micros, isTooLate) = guarded(id, limit, type).multipliedReportingOverflow(by: unit)
     if isTooLate { return nil }

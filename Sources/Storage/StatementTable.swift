@@ -207,6 +207,7 @@ public struct StatementTable: Equatable, Sendable {
   // MARK: Bytes
 
   func encode(into out: inout ByteWriter) {
+    let open = isPlanted(.stageNotInCheckpoint) ? [:] : open
     out.count(open.count)
     for (id, statement) in open.sorted(by: { $0.key < $1.key }) {
       LogEntryFormat.encode(id, into: &out)
@@ -225,8 +226,9 @@ public struct StatementTable: Equatable, Sendable {
       out.u64(id.rawValue)
       out.i64(session.lastLogTime)
       out.u64(session.forgottenBelow)
-      out.count(session.ended.count)
-      for ended in session.ended {
+      let kept = session.ended.filter { $0.isCommitted || !isPlanted(.abortForgottenAtRestart) }
+      out.count(kept.count)
+      for ended in kept {
         out.u64(ended.number)
         out.bool(ended.isCommitted)
       }

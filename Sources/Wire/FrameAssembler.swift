@@ -70,7 +70,7 @@ public struct FrameAssembler: Sendable {
       body: body
     )
     (head, body) = ([], [])
-    guard CRC32C.checksum(frame.body, seed: CRC32C.checksum(frame.head)) == header.checksum else {
+    guard CRC32C.checksum(frame.body, seed: CRC32C.checksum(frame.head)) == header.checksum || isPlanted(.frameChecksumIgnored) else {
       throw FrameFormat.violation("the checksum of a frame does not match")
     }
     if header.isPacked {

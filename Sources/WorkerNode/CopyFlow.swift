@@ -50,12 +50,13 @@ extension Worker {
     }
     // Where nothing is sent, the copy says how far it is known to be equal.
     let last = entries.last?.entry.position ?? previous.position
-    if let taken = host.taken { _ = try await taken.value }
+    if let taken = host.taken, !isPlanted(.copyAcknowledgesEarly) { _ = try await taken.value }
     try await call.reply(.appended(answer(.matches, request, host, durable: last)))
     guard hosts[request.shard] === host, host.copy.promised == request.epoch, host.primary == nil else { return }
     host.noteTaken(now: surroundings.clock.now)
     do {
-      try await host.apply(through: min(request.commit, last, host.store.head.position))
+      let equal = isPlanted(.copyAppliesUnverified) ? host.store.head.position : last
+      try await host.apply(through: min(request.commit, equal, host.store.head.position))
       if let freshness = request.freshness, freshness.incarnation == identity.value.incarnation {
         host.noteFresh(as: freshness, of: request.commit)
       }

@@ -23,7 +23,7 @@ extension Worker {
       try await host.settle(piece.position)
       return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false, point: host.appliedPoint)
     }
-    try await rollUp(request.table, host, request.epoch)
+    if !isPlanted(.deletesBeforeRollup) { try await rollUp(request.table, host, request.epoch) }
     let named = try await host.store.naming(request.table) { rows -> (count: Int, appended: ShardHost.Appended?) in
       guard let through = host.store.deletable(request.table) else {
         throw TallyError(.unavailable, "a rollup of table \(request.table) is being backfilled", node: settings.name)

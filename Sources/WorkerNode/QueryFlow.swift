@@ -1,6 +1,7 @@
 // QueryFlow.swift — a fragment over some of this worker's shards: freeze each at one position, run on Compute, merge, stream.
 //
 // `latest` is answered as primary, other levels from whichever copy is here (CopyReads).
+import Bytes
 import Capabilities
 import Columns
 import Execution
@@ -117,7 +118,8 @@ extension Worker {
     for table in schema.tables { tables[table.id] = store.snapshot(of: table.id) }
     var rollups: [TableID: RollupView] = [:]
     for rollup in schema.rollups {
-      guard let state = store.applied.rollups[rollup.id], let raw = tables[rollup.source] else { continue }
+      let known = isPlanted(.twoPositionsInQuery) ? store.head.rollups : store.applied.rollups
+      guard let state = known[rollup.id], let raw = tables[rollup.source] else { continue }
       rollups[rollup.id] = RollupView(
         definition: rollup,
         program: try host.program(rollup),

@@ -267,8 +267,16 @@ extension Worker {
       if primary.inSync.contains(replica) {
         let patience = link.isGone ? Self.goneMax : Self.silenceMax
         guard let since = link.silentSince, now - since > patience, primary.inSync.count > primary.leastInSync else { continue }
-        if let removal = primary.removal(of: replica) { return removal }
-      } else if link.silentSince == nil, link.cursor.map({ $0.position >= max(primary.committed, primary.start) }) ?? false {
+        guard let removal = primary.removal(of: replica) else { continue }
+        if isPlanted(.removalNotConfirmed), var record = catalog.shard(host.id) {
+          record.inSync.removeAll { $0.id == replica }
+          (record.learners, record.version) = (record.learners + [link.record], record.version + 1)
+          host.learn(record, leastInSync: primary.leastInSync)
+        }
+        return removal
+      } else if link.silentSince == nil,
+        link.cursor.map({ $0.position >= max(primary.committed, primary.start) }) ?? isPlanted(.learnerAdmittedEarly)
+      {
         if let addition = host.addition(of: replica) { return addition }
       }
     }

@@ -131,6 +131,7 @@ extension Worker {
     defer { host.isSettling = false }
     do {
       while let primary = host.primary, hosts[shard] === host {
+        if isPlanted(.servesBeforeEstablished) { host.servingEpoch = primary.epoch }
         try await host.settle(primary.start)
         if let schema = schema(host), !schema.describesTheSame(as: host.store.head.schema) {
           _ = try await host.write(.schemaBarrier(schema))

@@ -91,13 +91,15 @@ extension Worker {
         consumed: built.rowsConsumed, failed: built.poisonedRows
       )
     }
-    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from else { return }
+    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from || isPlanted(.watermarkNotAtHead) else {
+      return
+    }
     let appended = try host.append(
       .rollupCommit(
         RollupCommit(
           rollup: rollup.id,
           from: from,
-          to: to,
+          to: isPlanted(.watermarkWithoutDelta) ? host.store.applied.position : to,
           rowsConsumed: UInt64(delta.consumed),
           rowsFailed: UInt64(delta.failed),
           runs: delta.runs

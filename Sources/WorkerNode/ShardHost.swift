@@ -185,7 +185,7 @@ final class ShardHost: ShardLog {
     }
     for (entry, rows) in entries where entry.position > store.applied.position {
       if let known = place(at: entry.position) {
-        if known.epoch == entry.epoch && known.chain == entry.chain { continue }
+        if known.epoch == entry.epoch && known.chain == entry.chain || isPlanted(.chainNotCompared) { continue }
         try store.cut(above: LogPosition(entry.position.rawValue - 1))
         records.append(JournalRecord(shard: id, entry: .cut(from: entry.position, epoch: epoch)))
       }

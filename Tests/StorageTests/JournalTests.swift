@@ -74,6 +74,28 @@ import Testing
     let again = try await openJournal(disk)
     #expect(again.positions(of: ShardID(2)) == nil)
   }
+  @Test func aFileIsFullOfZerosBeforeItIsUsed() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    let journal = try await openJournal(disk).journal
+    try await withRunning(journal) {
+      var log = TestLog(1)
+      _ = try await journal.append([log.next([1])])
+      // A write into it never changes its size, so that a torn one leaves zeros and not the end of the file (D3).
+      #expect(try await disk.list("wal").filter { $0.name.hasSuffix(".journal") }.allSatisfy { $0.size == 64 << 10 })
+      #expect(!journal.isOverCap)
+    }
+  }
+  @Test func aCutVoidsWhatFollowsItAlsoWhenNothingReplacesIt() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    let journal = try await openJournal(disk).journal
+    try await withRunning(journal) {
+      var log = TestLog(1)
+      for body in 0..<5 { _ = try await journal.append([log.next([UInt8(body)])]) }
+      _ = try await journal.append([JournalRecord(shard: ShardID(1), entry: .cut(from: LogPosition(3), epoch: Epoch(2)))])
+    }
+    let again = try await openJournal(disk)
+    #expect(again.positions(of: ShardID(1)) == LogPosition(1)...LogPosition(2))
+  }
   @Test func aRecordLargerThanAFileIsKept() async throws {
     let disk = SimulatedDisk(seed: 1)
     let opened = try await openJournal(disk)

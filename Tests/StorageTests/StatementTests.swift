@@ -250,6 +250,18 @@ struct StatementTests {
     old[0] = 1
     #expect(try old.withReader { reader throws(DecodingFailure) in try ShardStateFormat.decode(&reader) } == ShardState())
   }
+  @Test func endedStatementsAreInTheCheckpoint() throws {
+    var state = ShardState()
+    state.statements.stage(stage(1, 0, content(rows(1, 1, 0))), EntryMark(entry(1)))
+    state.statements.stage(stage(2, 0, content(rows(1, 2, 0))), EntryMark(entry(2)))
+    _ = state.statements.end(statement(1), isCommitted: false, EntryMark(entry(3)))
+    _ = state.statements.end(statement(2), isCommitted: true, EntryMark(entry(4)))
+    var out = ByteWriter(capacity: 256)
+    ShardStateFormat.encode(state, into: &out)
+    let read = try out.finish().withReader { reader throws(DecodingFailure) in try ShardStateFormat.decode(&reader) }
+    #expect(read.statements.standing(statement(1)) == .aborted && read.statements.standing(statement(2)) == .committed)
+    #expect(throws: TallyError.self, "a Stage that was on its way") { try read.check(.stage(stage(1, 1, content(rows(1, 1, 1))))) }
+  }
   private func entry(_ position: UInt64) -> LogEntry {
     LogEntry(
       position: LogPosition(position),

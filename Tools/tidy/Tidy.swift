@@ -1,6 +1,6 @@
 // Tidy.swift — `tidy`: reads every source file and holds the rules that compilers and formatters do not know.
 //
-// Module edges, the two-interpreter rule, names, file heads and lengths, swallowed errors. Exit 1 with one line a finding.
+// Module edges, the two-interpreter rule, names, file heads and lengths, swallowed errors, planted bugs. Exit 1 with one line a finding.
 import ArgumentParser
 import Foundation
 
@@ -25,7 +25,8 @@ import Foundation
       if parts.count == 2 { reasons[String(parts[0])] = String(parts[1]) }
     }
     var findings = files.flatMap { check($0, reasons: reasons) }
-    findings += checkManifest(try String(contentsOfFile: root + "/Package.swift", encoding: .utf8))
+    let manifest = try String(contentsOfFile: root + "/Package.swift", encoding: .utf8)
+    findings += checkManifest(manifest) + checkPlanted(files, manifest: manifest)
     for path in reasons.keys.sorted() where !files.contains(where: { $0.path == path && $0.lines.count > 500 }) {
       findings.append(Finding(path: "Tools/tidy/LongFiles.txt", line: 1, message: "\(path) is not over 500 lines"))
     }

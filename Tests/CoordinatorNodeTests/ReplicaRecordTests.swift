@@ -1,0 +1,97 @@
+// ReplicaRecordTests.swift — who may lead a shard and who counts: what the catalog refuses (protocol.md §2.5, R2, R8, R9, R12).
+import Model
+import Testing
+
+@testable import CoordinatorNode
+
+private let workers = [NodeID(1), NodeID(2), NodeID(3)]
+
+@Suite struct ReplicaRecordTests {
+  private var catalog: Catalog
+  private var index: UInt64 = 0
+  private var shard: ShardRecord { catalog.snapshot.shards[0] }
+  private func incarnation(_ node: NodeID) throws -> Incarnation { try #require(catalog.snapshot.node(node)).incarnation }
+
+  /// Three workers with one shard, of which three copies are wanted and two must be in sync.
+  init() {
+    catalog = Catalog()
+    _ = apply(.bootstrap(cluster: ClusterID(high: 7, low: 9)))
+    for number in 1...3 { _ = apply(.registerNode(name: "w\(number)", role: .worker, address: "h:\(number)", previous: Incarnation(0))) }
+    let columns = [Column(name: "tenant", type: .bigint), Column(name: "n", type: .bigint)]
+    _ = apply(.createTable(TableSchema(id: TableID(0), name: "events", columns: columns)))
+    _ = apply(.distributeTable(TableID(1), key: 0, group: .standard, placement: [workers], copies: 3))
+    _ = apply(.beginShards([shard.id]))
+  }
+  private mutating func apply(_ command: CatalogCommand) -> CatalogOutcome {
+    index += 1
+    return catalog.apply(command, at: index)
+  }
+  private func isRefused(_ outcome: CatalogOutcome) -> Bool { if case .refused = outcome { true } else { false } }
+  /// The primary asks for another in-sync set.
+  private mutating func alter(_ inSync: [ReplicaRecord], version: UInt64? = nil, added: [NodeID: Incarnation] = [:]) throws -> Bool {
+    !isRefused(
+      apply(
+        .alterInSync(
+          shard.id,
+          shard.epoch,
+          version: version ?? shard.version,
+          primary: try incarnation(shard.primary),
+          inSync: inSync.map(\.id),
+          added: added
+        )
+      )
+    )
+  }
+
+  @Test mutating func aLearnerIsNotElected() throws {
+    #expect(shard.inSync.count == 3)
+    let other = try #require(shard.inSync.first { $0.node != shard.primary })
+    #expect(try alter(shard.inSync.filter { $0 != other }))
+    #expect(shard.learners == [other] && shard.eligible.isEmpty)
+    let before = shard
+    #expect(isRefused(apply(.elect(shard.id, version: shard.version, other.id, alive: workers))))
+    #expect(shard == before)
+  }
+  @Test mutating func aChangeUponAnOlderRecordIsRefused() throws {
+    let (old, all) = (shard.version, shard.inSync)
+    let others = all.filter { $0.node != shard.primary }
+    #expect(try alter(all.filter { $0 != others[0] }))
+    #expect(try !alter(all.filter { $0 != others[1] }, version: old))
+    #expect(isRefused(apply(.elect(shard.id, version: old, others[1].id, alive: workers))))
+    #expect(isRefused(apply(.dropReplica(shard.id, version: old, others[0].id))))
+  }
+  @Test mutating func aCopyWhoseNodeRestartedSinceDoesNotComeIn() throws {
+    let all = shard.inSync
+    let other = try #require(all.first { $0.node != shard.primary })
+    #expect(try alter(all.filter { $0 != other }))
+    let life = try incarnation(other.node)
+    let name = try #require(catalog.snapshot.node(other.node)).name
+    #expect(!isRefused(apply(.registerNode(name: name, role: .worker, address: "h:9", previous: life))))
+    #expect(try !alter(all, added: [other.node: life]))
+    #expect(try !alter(all))
+    #expect(try alter(all, added: [other.node: try incarnation(other.node)]))
+    #expect(shard.inSync.count == 3)
+  }
+  @Test mutating func whoLeftMayLeadWhileTooFewAreLeft() throws {
+    let others = shard.inSync.filter { $0.node != shard.primary }
+    #expect(try alter(shard.inSync.filter { $0 != others[0] }))
+    // Alone nothing commits, so the one that leaves has all that is committed.
+    #expect(try alter(shard.inSync.filter { $0 != others[1] }))
+    #expect(shard.eligible == [others[1]] && shard.learners == [others[0]])
+    #expect(!isRefused(apply(.elect(shard.id, version: shard.version, others[1].id, alive: [others[1].node]))))
+    #expect(shard.primary == others[1].node)
+  }
+  @Test mutating func aLostCopyDoesNotCount() throws {
+    let other = try #require(shard.inSync.first { $0.node != shard.primary })
+    #expect(!isRefused(apply(.loseReplicas(other.node, try incarnation(other.node), [other.id]))))
+    #expect(shard.inSync.count == 2 && !shard.replicas.contains(other))
+    let fresh = try #require(shard.learners.first)
+    #expect(fresh.node == other.node && fresh.id != other.id)
+  }
+  @Test mutating func eachRestartOfThePrimaryBeginsAnEpoch() throws {
+    let (before, primary) = (shard.epoch, shard.primary)
+    let name = try #require(catalog.snapshot.node(primary)).name
+    _ = apply(.registerNode(name: name, role: .worker, address: "h:9", previous: try incarnation(primary)))
+    #expect(shard.epoch == before.next)
+  }
+}
