@@ -8,6 +8,9 @@ import Synchronization
 import Testing
 import Wire
 
+/// Where everything happened.
+private let place = LogPoint(epoch: Epoch(1), position: LogPosition(1))
+
 /// Shards that stage whatever comes and never answer a decision.
 private final class Undecided: PrimaryCalls {
   let commits = Mutex(0)
@@ -17,11 +20,11 @@ private final class Undecided: PrimaryCalls {
     _ request: @escaping @Sendable (Epoch, CatalogVersion) -> Message
   ) async throws -> Message {
     switch request(Epoch(1), CatalogVersion(1)) {
-    case .stageRows: return .staged(Staged(rows: 3, isDuplicate: false))
-    case .askStatement: return .statementAnswer(StatementAnswer(.open))
+    case .stageRows: return .staged(Staged(rows: 3, isDuplicate: false, point: place))
+    case .askStatement: return .statementAnswer(StatementAnswer(.open, point: place))
     case .endStatement(let end):
       if end.commits { commits.withLock { $0 += 1 } }
-      return .statementAnswer(StatementAnswer(.committed))
+      return .statementAnswer(StatementAnswer(.committed, point: place))
     default: throw TallyError(.timedOut, "the answer was lost")
     }
   }

@@ -115,9 +115,9 @@ struct ReplicaTests {
       try store.commit(through: entry.position)
       _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
       _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 1)], sequence: 1, journal)
-      nonisolated(unsafe) let (held, log) = (store, journal)
+      nonisolated(unsafe) let held = store
       let meddling = MeddlingCompute {
-        do { _ = try await held.write(.schemaBarrier(ShardSchema(version: CatalogVersion(2))), journal: log) } catch {
+        do { _ = try await held.write(.schemaBarrier(ShardSchema(version: CatalogVersion(2))), journal: journal) } catch {
           Issue.record("the barrier was refused: \(error)")
         }
       }
