@@ -2,8 +2,8 @@
 //
 // It never falls, and grows at most by an hour in a minute that really passed, as log time of shards does (protocol.md §2.16, wall clock
 // jumps): else one look at a clock that is years ahead would make the catalog forget every load, and repeating one would count its rows
-// again. After a long stop of the whole cluster it lags behind for a while; then a producer is taken to be younger than it is, which the shards' own
-// memory of keys corrects.
+// again. After a long stop of the whole cluster it lags behind for a while; then a producer is taken to be younger than it is, which the
+// shards' own memory of keys corrects.
 import Capabilities
 
 struct CatalogTime: Sendable {

@@ -42,7 +42,19 @@ extension Coordinator {
     var answer = FragmentAnswer()
     while !open.isEmpty {
       let reads: [WorkerRead]
-      do { reads = try ReadRouting.assign(open, snapshot, read, failed: failed, isDown: isDown) } catch { throw failure ?? error }
+      do { reads = try ReadRouting.assign(open, snapshot, read, failed: failed, isDown: isDown) } catch {
+        // Where there are other copies, damage of one passes: it begins again from another.
+        if let damage = failure, damage.status == .dataDamaged, open.allSatisfy({ $0.replicas.count > 1 }) {
+          throw TallyError(
+            .unavailable,
+            damage.message,
+            detail: damage.detail,
+            hint: "Ask again: another copy repairs it.",
+            node: damage.node
+          )
+        }
+        throw failure ?? error
+      }
       for (asked, outcome) in try await ask(reads, request) {
         let refused: [ShardID]
         let reason: TallyError?

@@ -34,7 +34,10 @@ enum DiskFault: CaseIterable, Sendable {
 /// The kinds of a seed: swarm testing, each on or off.
 struct DiskFaults: Sendable {
   let kinds: [DiskFault]
+  /// Disks that always do what they are told.
+  static let none = DiskFaults()
 
+  private init() { kinds = [] }
   init(_ random: SeededGenerator, copies: Int) {
     let isAny = random.chance(percent: 50)
     let drawn = DiskFault.allCases.filter { _ in random.chance(percent: 40) }

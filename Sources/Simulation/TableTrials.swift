@@ -64,7 +64,7 @@ private struct TableTrial {
         } catch let error as TallyError {
           switch error.status {
           case .unknownOutcome, .timedOut, .cancelled: doubtful += rows
-          case .unavailable, .notPrimary, .staleCatalog, .overloaded: break
+          case .unavailable, .notPrimary, .staleCatalog, .overloaded, .diskFull: break
           case .invalid where error.sqlState == "40001": break
           default: ledger.violated("an INSERT into \(name) failed: \(error)")
           }
