@@ -2,7 +2,7 @@
 //
 // The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
 // FragmentFlow (its parts, on workers), InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies),
-// Listings. It holds no table data.
+// DigestComparison (are the copies equal), Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import ClientCore
@@ -68,6 +68,8 @@ public actor Coordinator: RPCResponder {
   var lastElection: Instant?
   /// Workers that are down, and since when.
   var deadSince: [NodeID: Instant] = [:]
+  /// The position at which the copies of a shard were compared last.
+  var comparedAt: [ShardID: LogPosition] = [:]
   /// Rung when workers should hear of a new catalog at once.
   let publishBell = BoundedQueue<Void>(capacity: 1)
   /// Workers to which a catalog is on its way.

@@ -243,6 +243,11 @@ extension Listing {
       guard let damage = fleet.report(shard)?.damage, !damage.isEmpty else { continue }
       out.add(.text("damaged shard \(shard.id)"), .text("\(catalog.node(shard.primary)?.name ?? "?"): \(damage)"))
     }
+    for shard in catalog.shards {
+      guard case .undecided(let position, let difference) = DigestComparison(shard, fleet) else { continue }
+      let nodes = shard.inSync.map { catalog.node($0.node)?.name ?? "?" }.joined(separator: " and ")
+      out.add(.text("copies of shard \(shard.id)"), .text("\(nodes) differ at position \(position) in: \(difference)"))
+    }
     let open = Set(catalog.shards.flatMap { (fleet.report($0)?.statements ?? []).map(\.statement) })
     if !open.isEmpty { out.add(.text("open statements"), .text("\(open.count)")) }
     out.add(.text("tables"), .text("\(catalog.tables.count)"))

@@ -70,6 +70,7 @@ extension Coordinator {
     if await log.catalog.unconfirmed[beat.node] != nil { _ = try await log.propose(.confirmNode(beat.node, beat.incarnation)) }
     fleet.hear(beat, at: surroundings.clock.now)
     if beat.shards.contains(where: { !$0.damage.isEmpty }) { try await retireDamaged(beat) }
+    if beat.shards.contains(where: { $0.digest != nil }) { try await compareDigests(beat) }
     if beat.isLeaving { await order() }
     return HeartbeatReply(version: snapshot.version)
   }

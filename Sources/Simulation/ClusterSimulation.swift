@@ -26,6 +26,8 @@ public struct ClusterReport: Sendable {
   public var leaderships = 0
   /// Rows sent.
   public var rows = 0
+  /// Probes at which all in-sync copies of a shard had the same digest.
+  public var digests = 0
   /// Answers that were judged.
   public var answers = 0
   /// Requests of the reader that were refused for a while.
@@ -64,6 +66,10 @@ public enum ClusterSimulation {
     for event in world.log.events where event.event == "file-fetched" && !run.rotted.contains(event.node) {
       report.violations.append("\(event.node) made another file of the same rows: \(event["file"] ?? "?")")
     }
+    for event in world.log.events where event.event == "digests-differ" {
+      report.violations.append("copies of shard \(event["shard"] ?? "?") differ in \(event["in"] ?? "?")")
+    }
+    report.digests = world.log.events.count { $0.event == "digests-agree" }
     report.eventHash = world.eventHash
     report.virtualSeconds = Double(world.executor.now) / 1e9
     report.faults = run.faults

@@ -160,6 +160,8 @@ struct Workload: Sendable {
     settings.rollInterval = .milliseconds(Int64(draw(4, 20...1500)))
     settings.layoutInterval = .milliseconds(Int64(draw(5, 20...400)))
     settings.rollRows = draw(6, 20...2000)
+    settings.digestPeriod = .milliseconds(Int64(2000 + (tuning[7] >> 20) % 18_000))
+    settings.digestLook = .milliseconds(200)
     settings.memoryAgeMax = .milliseconds(Int64(draw(7, 500...20_000)))
   }
 

@@ -38,6 +38,7 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case schemaBarrier = 13
   /// Producer sessions that are forgotten.
   case keyExpiry = 14
+  /// Asks every copy for the digest of its state here.
   case digestProbe = 15
   /// Only in a journal: voids a shard's records from a position on. Never an entry of a log.
   case cut = 255
@@ -46,9 +47,9 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   public var isImplemented: Bool {
     switch self {
     case .epochStart, .batch, .stage, .decide, .commit, .abort, .delete, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
-      .schemaBarrier, .keyExpiry, .cut:
+      .schemaBarrier, .keyExpiry, .digestProbe, .cut:
       true
-    case .tenantDelete, .digestProbe: false
+    case .tenantDelete: false
     }
   }
 }

@@ -137,6 +137,8 @@ public enum EntryBody: Sendable {
   case abort(Abort)
   /// Rows that are gone from here on.
   case delete(Deletion)
+  /// Every copy digests its state as it is here (StateProbe). Changes nothing.
+  case digestProbe
 
   /// The entry's kind.
   public var kind: EntryKind {
@@ -154,6 +156,7 @@ public enum EntryBody: Sendable {
     case .commit: .commit
     case .abort: .abort
     case .delete: .delete
+    case .digestProbe: .digestProbe
     }
   }
 }
@@ -211,6 +214,7 @@ public enum LogEntryFormat {
     case .commit(let statement): encode(statement, into: &out)
     case .abort(let abort): encode(abort, into: &out)
     case .delete(let deletion): deletion.encode(into: &out)
+    case .digestProbe: break
     }
     return out.finish()
   }
@@ -333,7 +337,8 @@ public enum LogEntryFormat {
       case .commit: body = .commit(try decodeStatement(&reader))
       case .abort: body = .abort(try decodeAbort(&reader))
       case .delete: body = .delete(try Deletion.decode(&reader))
-      case .tenantDelete, .digestProbe, .cut:
+      case .digestProbe: body = .digestProbe
+      case .tenantDelete, .cut:
         throw DecodingFailure(.unknown, at: 0, "log entry kind \(entry.kind) (\(entry.kind.rawValue)) is reserved")
       }
       try reader.expectEnd()

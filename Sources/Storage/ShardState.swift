@@ -130,7 +130,7 @@ public struct ShardState: Equatable, Sendable {
       }
     case .delete(let deletion): try check(deletion)
     case .decide, .commit, .abort: try statements.check(body)
-    case .epochStart, .keyExpiry: break
+    case .epochStart, .keyExpiry, .digestProbe: break
     }
   }
   private func check(_ deletion: Deletion) throws(TallyError) {
@@ -171,7 +171,7 @@ public struct ShardState: Equatable, Sendable {
     chain = entry.chain
     logTime = max(logTime, entry.logTime)
     switch body {
-    case .epochStart: break
+    case .epochStart, .digestProbe: break
     case .batch(let record, _):
       rowsLogged[record.table, default: 0] += UInt64(record.rows)
       if let key = record.key {

@@ -102,6 +102,9 @@ extension ShardStore {
       try checkNamed(deletion, entry)
       try applied.advance(entry, body)
       hide(deletion)
+    case .digestProbe:
+      try applied.advance(entry, body)
+      pinProbe(at: entry.position)
     case .epochStart, .keyExpiry, .stage, .decide, .abort: try applied.advance(entry, body)
     }
   }

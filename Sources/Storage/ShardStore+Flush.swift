@@ -15,8 +15,8 @@ public struct FlushPlan: Sendable {
     var chunks: [MemChunk]
     var keepPositions: Bool
   }
-  let identity: SegmentIdentity
-  let sources: [Source]
+  var identity: SegmentIdentity
+  var sources: [Source]
   let after: LogPosition
   let through: LogPosition
   let settledBefore: Int64

@@ -66,6 +66,8 @@ public final class ShardStore {
   var steps: [(mark: EntryMark, body: EntryBody)] = []
   /// What the Stages among them keep in memory.
   var stepBytes = 0
+  /// The state at the last probe that nobody took yet.
+  var probe: StateProbe?
   /// One flow at a time changes the files.
   var isChangingLayout = false
   var layoutWaiters: [Promise<Void>] = []

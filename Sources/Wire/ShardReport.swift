@@ -23,7 +23,7 @@ public struct RollupProgress: Sendable, Equatable {
 /// How a shard is.
 ///
 /// Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress · string damage ·
-/// list of StatementReport.
+/// list of StatementReport · bool has a digest · its position and three hashes.
 public struct ShardReport: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -45,6 +45,8 @@ public struct ShardReport: Sendable, Equatable {
   public var damage: String
   /// Statements over several shards that have not ended here.
   public var statements: [StatementReport] = []
+  /// Its state at the last probe.
+  public var digest: StateDigest?
   /// Makes a report.
   public init(
     shard: ShardID,
@@ -85,6 +87,11 @@ public struct ShardReport: Sendable, Equatable {
       }
       out.string(report.damage)
       StatementReport.encode(report.statements, into: &out)
+      out.bool(report.digest != nil)
+      if let digest = report.digest {
+        out.id(digest.position)
+        for hash in [digest.state, digest.files, digest.rows] { out.hash(hash) }
+      }
     }
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
@@ -107,6 +114,14 @@ public struct ShardReport: Sendable, Equatable {
         damage: try reader.string()
       )
       report.statements = try StatementReport.decode(&reader)
+      if try reader.bool() {
+        report.digest = StateDigest(
+          position: try reader.id(),
+          state: try reader.hash(),
+          files: try reader.hash(),
+          rows: try reader.hash()
+        )
+      }
       return report
     }
   }

@@ -185,6 +185,7 @@ extension Worker {
           damage: host.damage ?? ""
         )
         report.statements = statementReports(host)
+        report.digest = host.digest
         return report
       }
   }

@@ -44,6 +44,10 @@ final class ShardHost: ShardLog {
   private(set) var damage: String?
   /// Up to where the rows must be in files for the damage to be over, when it lies in the journal alone.
   private(set) var journalDamage: LogPosition?
+  /// Its state at the last probe.
+  var digest: StateDigest?
+  /// When the next probe is due; nil while it leads nothing.
+  var probeDue: Instant?
   /// One flow at a time rolls up.
   var isRolling = false
   /// When rows came into memory that no file holds.
@@ -104,6 +108,7 @@ final class ShardHost: ShardLog {
   /// Ends its role as primary, if it has it. What was not committed is for the next primary to keep or cut.
   func stepDown() {
     servingEpoch = nil
+    probeDue = nil
     guard primary != nil else { return }
     primary = nil
     link()

@@ -2,7 +2,7 @@
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
 // ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
-// LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
+// LayoutFlow (flush, compaction, expiry), ScrubFlow, DigestFlow. One shard's role, appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -45,6 +45,10 @@ public struct WorkerSettings: Sendable {
   public var scrubPeriod: Int64 = 7 * 86_400_000_000
   /// Pause between two looks whether a scrub is due.
   public var scrubLook: Duration = .seconds(3600)
+  /// Between two probes of a shard's state.
+  public var digestPeriod: Duration = .seconds(24 * 3600)
+  /// Pause between two looks whether something is to be probed or digested.
+  public var digestLook: Duration = .seconds(1)
   /// Free bytes on the volume below which no rows are taken; nil: a twentieth of it.
   public var diskFloor: UInt64?
   /// Bytes of the reserve file; nil: by the size of the volume.
@@ -359,6 +363,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepLayout() }
       group.addTask { try await worker.keepSpace() }
       group.addTask { try await worker.keepScrubbing() }
+      group.addTask { try await worker.keepDigests() }
       group.addTask { try await worker.keepResolving() }
       group.addTask {
         _ = try await stop.value

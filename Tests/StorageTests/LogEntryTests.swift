@@ -96,6 +96,7 @@ private let bodies: [EntryBody] = [
       content: .deletion(sampleDeletion)
     )
   ),
+  .digestProbe,
 ]
 
 private let sampleDeletion: Deletion = {
@@ -198,5 +199,6 @@ private let goldenBodies = [
   "2d9b15d2a9a93ac32ec2a2cdc3a0db31", "4033692f12ad887da15c1bc6b3d89b07", "a8306ef658a6b128e2d36e7e80a3de91",
   "6adce96913771cff20dde6fb04b09d72", "9dc155a2ab5dfb0840bfc1459b91d0b1", "6b14fdf2e7d1e9adfd453c5b91572ff5",
   "f668d73ecf63f4fbf525ce830bea8b98",
+  "00000000000000000000000000000000",
 ]
 private let goldenChain = "af0133cd0053bf62c5022254a9430222"

@@ -46,10 +46,18 @@ private struct InlineSurroundings {
   let compute = InlineCompute()
 }
 
-/// A primary's log with batches, two rollups, flushes, merges and expiry.
-private func primaryLog(_ copy: Copy) async throws -> (entries: [LogEntry], state: ShardState, files: [UInt64: FileRecord]) {
+/// What a primary's life left.
+private struct PrimaryLife {
+  var entries: [LogEntry]
+  var state: ShardState
+  var files: [UInt64: FileRecord]
+  var digests: [LogPosition: StateDigest]
+}
+/// A primary's log with batches, two rollups, flushes, merges, expiry and probes.
+private func primaryLog(_ copy: Copy) async throws -> PrimaryLife {
   let rollup = Events.rollup(20, keep: Interval(days: 2))
   let last = try await copy.open { store, journal in
+    var digests: [LogPosition: StateDigest] = [:]
     let entry = try store.beginEpoch(Epoch(1), node: testNode)
     _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
     try store.commit(through: entry.position)
@@ -69,13 +77,17 @@ private func primaryLog(_ copy: Copy) async throws -> (entries: [LogEntry], stat
       if step % 4 == 3 { _ = try await store.flush(store.sole(journal), compute: copy.world.compute) }
       if step == 17 { while try await store.merge(store.sole(journal), compute: copy.world.compute, fully: true) {} }
       if step == 20 { _ = try await store.expire(store.sole(journal)) }
+      if step % 2 == 0 {
+        let probe = try await store.write(.digestProbe, journal: journal)
+        digests[probe.position] = try #require(store.takeProbe()).digest()
+      }
     }
     try await store.roll(rollup, journal)
     _ = try await store.flush(store.sole(journal), compute: copy.world.compute)
-    return (store.applied, store.files)
+    return (store.applied, store.files, digests)
   }
   let entries = try await allRecords(try await openJournal(copy.disk, Copy.settings)).map(\.entry)
-  return (entries, last.0, last.1)
+  return PrimaryLife(entries: entries, state: last.0, files: last.1, digests: last.2)
 }
 
 struct ReplicaTests {
@@ -84,7 +96,7 @@ struct ReplicaTests {
     #expect(primary.entries.first?.position == LogPosition(1) && primary.entries.last?.position == primary.state.position)
     let random = SeededGenerator(seed: seed)
     let copy = Copy(seed: seed)
-    var (next, committed) = (0, LogPosition(0))
+    var (next, committed, compared) = (0, LogPosition(0), 0)
     while next < primary.entries.count {
       let end = min(primary.entries.count, next + 1 + Int(random.next(below: 20)))
       try await copy.open { store, journal in
@@ -98,6 +110,11 @@ struct ReplicaTests {
             try store.commit(through: max(committed, store.committed))
             if store.needsFiles, random.next(below: 2) == 0 { try await store.makeFiles(journal: journal, compute: copy.world.compute) }
           }
+          if let probe = store.takeProbe() {
+            let digest = try probe.digest()
+            #expect(digest == primary.digests[digest.position])
+            compared += 1
+          }
         }
       }
       next = end
@@ -106,6 +123,33 @@ struct ReplicaTests {
       try await store.applyAll(journal, copy.world.compute)
       #expect(store.applied == primary.state)
       #expect(store.files == primary.files)
+    }
+    #expect(compared > 0)
+  }
+  @Test func aDigestTellsStateFilesAndRowsApart() async throws {
+    try await Copy(seed: 9).open { store, journal in
+      let entry = try store.beginEpoch(Epoch(1), node: testNode)
+      _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
+      try store.commit(through: entry.position)
+      _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
+      _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 1)], sequence: 1, journal)
+      _ = try await store.flush(store.sole(journal), compute: InlineCompute())
+      _ = try await store.add([EventRow(tenant: 2, time: newYear, id: 2)], sequence: 2, journal)
+      func digest() throws -> StateDigest {
+        store.pinProbe(at: store.applied.position)
+        return try #require(store.takeProbe()).digest()
+      }
+      let first = try digest()
+      #expect(try digest() == first && store.takeProbe() == nil)
+      let rows = store.relations
+      store.relations[Events.table.id]?.memtable.append(eventBatch([EventRow(tenant: 2, time: newYear, id: 3)]), at: store.applied.position)
+      #expect(try first.difference(from: digest()) == "rows in memory")
+      store.relations = rows
+      store.applied.rowsLogged[Events.table.id, default: 0] += 1
+      #expect(try first.difference(from: digest()).hasPrefix("state"))
+      store.applied.rowsLogged[Events.table.id, default: 0] -= 1
+      store.relations[Events.table.id]?.sections = []
+      #expect(try first.difference(from: digest()).hasPrefix("files"))
     }
   }
   @Test func aFileThatWasPlannedBeforeATableWasDroppedIsNotLogged() async throws {

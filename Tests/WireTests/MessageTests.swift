@@ -7,7 +7,7 @@ import Wire
 
 /// One message of every number, in order.
 let samples: [Message] = {
-  let report = ShardReport(
+  var report = ShardReport(
     shard: ShardID(7),
     epoch: Epoch(2),
     last: LogPosition(300),
@@ -18,6 +18,12 @@ let samples: [Message] = {
     rollups: [
       RollupProgress(rollup: TableID(9), watermark: LogPosition(290), lagMicroseconds: 1_500_000)
     ]
+  )
+  report.digest = StateDigest(
+    position: LogPosition(250),
+    state: Hash128(high: 1, low: 2),
+    files: Hash128(high: 3, low: 4),
+    rows: Hash128(high: 5, low: 6)
   )
   let load = NodeLoad(
     diskUsed: 1,
@@ -232,6 +238,8 @@ let samples: [Message] = {
       3, 3, 5, 8, 0, 1, 2, 3, 4, 0x80, 0x80, 0x80, 0x80, 4, 0, 1, 7, 2, 0xac, 2, 0xab, 2, 0x80, 0x80,
       0x80, 0x80, 0x80, 0x20, 5,
       6, 1, 9, 0xa2, 2, 0xe0, 0xc6, 0x5b, 0, 0,
+    1, 250, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0,
+    0,
     ]
   )
   #expect(
