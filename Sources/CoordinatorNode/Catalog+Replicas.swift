@@ -100,6 +100,9 @@ extension Catalog {
     return .done
   }
 
+  /// What a node whose disk went back in time once said of its copies is void: none of them counts, each is another copy, which learns.
+  mutating func distrustCopies(on node: NodeID) { for at in snapshot.shards.indices { lose(at, node) { _ in true } } }
+
   mutating func loseReplicas(
     _ node: NodeID,
     _ incarnation: Incarnation,
@@ -108,20 +111,21 @@ extension Catalog {
     guard snapshot.node(node)?.incarnation == incarnation else {
       throw TallyError(.staleCatalog, "node \(node) is not at incarnation \(incarnation)")
     }
-    for at in snapshot.shards.indices {
-      let gone = snapshot.shards[at].replicas.filter { $0.node == node && replicas.contains($0.id) }
-      guard !gone.isEmpty else { continue }
-      // The last one stays in the record: it says that the shard's data were lost, which no other copy may replace silently.
-      let counting = snapshot.shards[at].inSync + snapshot.shards[at].eligible
-      if counting.allSatisfy({ gone.contains($0) }) { continue }
-      snapshot.shards[at].inSync.removeAll { gone.contains($0) }
-      snapshot.shards[at].eligible.removeAll { gone.contains($0) }
-      snapshot.shards[at].learners.removeAll { gone.contains($0) }
-      // A fresh copy takes its place.
-      let learner = newReplica(on: node)
-      snapshot.shards[at].learners.append(learner)
-      snapshot.shards[at].version += 1
-    }
+    for at in snapshot.shards.indices { lose(at, node) { replicas.contains($0.id) } }
     return .done
+  }
+  private mutating func lose(_ at: Int, _ node: NodeID, _ isLost: (ReplicaRecord) -> Bool) {
+    let gone = snapshot.shards[at].replicas.filter { $0.node == node && isLost($0) }
+    guard !gone.isEmpty else { return }
+    // The last one stays in the record: it says that the shard's data were lost, which no other copy may replace silently.
+    let counting = snapshot.shards[at].inSync + snapshot.shards[at].eligible
+    if counting.allSatisfy({ gone.contains($0) }) { return }
+    snapshot.shards[at].inSync.removeAll { gone.contains($0) }
+    snapshot.shards[at].eligible.removeAll { gone.contains($0) }
+    snapshot.shards[at].learners.removeAll { gone.contains($0) }
+    // A fresh copy takes its place.
+    let learner = newReplica(on: node)
+    snapshot.shards[at].learners.append(learner)
+    snapshot.shards[at].version += 1
   }
 }

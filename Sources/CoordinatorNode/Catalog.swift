@@ -122,19 +122,19 @@ struct Catalog: Sendable {
         throw TallyError(.wrongCluster, "node \"\(name)\" is registered with another role")
       }
       let node = snapshot.nodes[at].id
-      // An empty disk may join under a known name when nothing is lost by it.
-      let isReplaceable =
-        previous.rawValue == 0
-        && snapshot.shards.allSatisfy { shard in
-          !shard.isBegun || (shard.inSync + shard.eligible).contains { $0.node != node }
-        }
-      guard previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous || isReplaceable else {
+      let isExpected = previous == snapshot.nodes[at].incarnation || unconfirmed[node] == previous
+      // A disk that is empty, or went back in time, may join under a known name when nothing is lost by it.
+      let isReplaceable = snapshot.shards.allSatisfy { shard in
+        !shard.isBegun || shard.replica(on: node) == nil || (shard.inSync + shard.eligible).contains { $0.node != node }
+      }
+      guard isExpected || isReplaceable else {
         throw TallyError(
           .wrongCluster,
           "node \"\(name)\" registers after incarnation \(previous), but its last was \(snapshot.nodes[at].incarnation)",
-          hint: "its data directory is older than the cluster's memory of it, or another node uses its name"
+          hint: "its data directory is older than the cluster's memory of it, and a shard has no other copy that counts"
         )
       }
+      if !isExpected, previous.rawValue > 0 { distrustCopies(on: node) }
       unconfirmed[node] = previous
       snapshot.nodes[at].incarnation = incarnation
       snapshot.nodes[at].address = address

@@ -14,6 +14,7 @@ extension Coordinator {
         hint: "its data directory was made by another cluster: start it with another --data, or with that cluster's --coordinators"
       )
     }
+    try await requireFree(request)
     let outcome = try await log.propose(
       .registerNode(
         name: request.nodeName,
@@ -44,6 +45,20 @@ extension Coordinator {
     )
   }
 
+  /// A data directory that is not what the node of that name had last is an old state of its disk; or it is a second one, while the first
+  /// node lives: that must not be thrown out by mistake.
+  private func requireFree(_ request: Register) async throws {
+    let catalog = await log.catalog
+    guard let node = catalog.snapshot.nodes.first(where: { $0.name == request.nodeName }), request.previous != node.incarnation,
+      catalog.unconfirmed[node.id] != request.previous, fleet.isUp(node.id, at: surroundings.clock.now)
+    else { return }
+    throw TallyError(
+      .unavailable,
+      "node \"\(request.nodeName)\" is up, at \(node.address)",
+      detail: "a worker at \(request.address) registers after incarnation \(request.previous), that one after \(node.incarnation)",
+      hint: "it joins once the other is gone; a second worker needs another --name"
+    )
+  }
   /// Copies that the worker had and does not have any more do not count; fresh ones take their place (rule R8).
   private func noteLost(_ request: Register, _ node: NodeID, _ incarnation: Incarnation) async throws {
     let found = Dictionary(request.shards.map { ($0.shard, $0.replica) }) { first, _ in first }

@@ -19,8 +19,7 @@ extension ClusterRun {
     count("disk lost")
     worker.node.wipe()
   }
-  /// Takes a worker down and puts its disk back to an older state, when no shard counts on its copies. It is refused, since the cluster
-  /// knows a later incarnation of it, and then replaced by an empty one; or the state was of its last life, and it is a copy that learns.
+  /// Takes a worker down and puts its disk back to an older state, when no shard counts on its copies: it joins again, and they learn.
   func rollBack(_ worker: SimulatedProcess, to image: SimulatedDiskImage) async throws {
     note("taken-down", worker.node.name)
     worker.isHeldDown = true
@@ -30,23 +29,14 @@ extension ClusterRun {
     note("rolled-back", worker.node.name)
     count("disk rolled back")
     worker.node.restore(image)
-    worker.awaitsRefusal = true
-    defer { worker.awaitsRefusal = false }
     let before = world.log.events.count
     worker.isHeldDown = false
     let limit = world.clock.now + .seconds(60)
     while world.clock.now < limit {
       try await world.clock.sleep(for: .milliseconds(100))
-      if worker.isRefused {
-        worker.isHeldDown = true
-        while worker.node.isUp { try await world.clock.sleep(for: .milliseconds(10)) }
-        note("wiped", worker.node.name)
-        count("rolled-back disk refused")
-        return worker.node.wipe()
-      }
       if world.log.events[before...].contains(where: { $0.event == "ready" && $0.node == worker.node.name }) { return }
     }
-    ledger.violated("\(worker.node.name), whose disk was put back, was neither refused nor ready within a minute")
+    ledger.violated("\(worker.node.name), whose disk was put back, was not ready within a minute")
   }
   /// Replaces a coordinator of three by an empty one of the same name, when all of them are voters: the two others hold what is committed.
   /// The founder is left out: with an empty disk, and nobody else within reach, it cannot know that it founded a cluster before.

@@ -180,6 +180,11 @@ final class Scenario: @unchecked Sendable {
     process.node.wipe()
     say("the disk of \(role) is lost for good: it gets an empty one")
   }
+  /// Puts the disk of a process that is down back to an older state.
+  func putBack(_ process: SimulatedProcess, to image: SimulatedDiskImage, as role: String) {
+    process.node.restore(image)
+    say("the disk of \(role) is put back to its snapshot")
+  }
   /// Starts a process that is refused and ends by itself.
   func isRefused(_ process: SimulatedProcess, as role: String, because reason: String) async throws {
     say("\(role) starts again and ends by itself: \(reason)")

@@ -40,9 +40,6 @@ final class SimulatedProcess: @unchecked Sendable {
   var mayEnd = false
   /// Times it ended on its own while it might.
   private(set) var ends = 0
-  /// Its disk was put back: the cluster may refuse it.
-  var awaitsRefusal = false { didSet { isRefused = false } }
-  private(set) var isRefused = false
   /// It may end because its disk fails.
   var excusesDiskFailures = false
   /// Times it was made to end.
@@ -83,9 +80,7 @@ final class SimulatedProcess: @unchecked Sendable {
           if !isStopping && !isFinished { endedAlone("") }
         }
       } catch {
-        if awaitsRefusal, (error as? TallyError)?.status == .wrongCluster {
-          isRefused = true
-        } else if node.isUp && !isFinished && !(excusesDiskFailures && error is DiskFailure) {
+        if node.isUp && !isFinished && !(excusesDiskFailures && error is DiskFailure) {
           endedAlone(": \(error)")
         }
       }

@@ -128,7 +128,10 @@ public final class Journal: Sendable {
     _ = releaseBell.trySend(())
   }
   /// Forgets a shard that was removed from this node, so that it pins nothing.
-  public func forget(_ shard: ShardID) { release(shard, through: LogPosition(.max)) }
+  public func forget(_ shard: ShardID) {
+    state.withLock { $0.pins[shard] = nil }
+    release(shard, through: LogPosition(.max))
+  }
   /// Bytes of the files that hold records.
   public var pinnedBytes: Int { state.withLock { $0.used.reduce(0) { $0 + $1.bytes } } }
   /// Bytes waiting or being written.
@@ -251,6 +254,10 @@ public final class Journal: Sendable {
       for record in records {
         let highest = state.used[state.used.count - 1].highest[record.shard] ?? LogPosition(0)
         state.used[state.used.count - 1].highest[record.shard] = max(highest, record.entry.position)
+        // A copy that begins again writes positions that its log before was released of: these are needed.
+        if let released = state.released[record.shard], released >= record.entry.position {
+          state.released[record.shard] = LogPosition(record.entry.position.rawValue - 1)
+        }
       }
     }
     try await file.write(group.pieces, at: UInt64(cursor.offset), sync: !isPlanted(.acknowledgeBeforeSync))

@@ -38,6 +38,7 @@ struct JournalIndex: Sendable {
   /// Voids a shard's records from a position on.
   mutating func cut(_ shard: ShardID, from position: LogPosition) {
     while let last = places[shard]?.last, last.position >= position { places[shard]?.removeLast() }
+    if places[shard]?.isEmpty == true { places[shard] = nil }
   }
   /// Forgets what a file held that is gone.
   mutating func forget(file: UInt64) {

@@ -2,7 +2,7 @@
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
 // ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
-// LayoutFlow (flush, compaction, expiry), ScrubFlow, DigestFlow. One shard's role, appends and applied state: ShardHost.
+// LayoutFlow (flush, compaction, expiry), ScrubFlow, DigestFlow, RetireFlow. One shard's role, appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -49,6 +49,8 @@ public struct WorkerSettings: Sendable {
   public var digestPeriod: Duration = .seconds(24 * 3600)
   /// Pause between two looks whether something is to be probed or digested.
   public var digestLook: Duration = .seconds(1)
+  /// A copy that its shard's record does not list any more is removed after so long.
+  public var retiredAfter: Duration = .seconds(600)
   /// Free bytes on the volume below which no rows are taken; nil: a twentieth of it.
   public var diskFloor: UInt64?
   /// Bytes of the reserve file; nil: by the size of the volume.
@@ -364,6 +366,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepSpace() }
       group.addTask { try await worker.keepScrubbing() }
       group.addTask { try await worker.keepDigests() }
+      group.addTask { try await worker.keepRetired() }
       group.addTask { try await worker.keepResolving() }
       group.addTask {
         _ = try await stop.value

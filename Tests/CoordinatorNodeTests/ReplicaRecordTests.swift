@@ -43,6 +43,24 @@ private let workers = [NodeID(1), NodeID(2), NodeID(3)]
     )
   }
 
+  @Test mutating func aDiskThatWentBackInTimeJoinsAgainWithCopiesThatDoNotCount() throws {
+    let first = try incarnation(workers[0])
+    func register(_ previous: Incarnation) -> CatalogCommand {
+      .registerNode(name: "w1", role: .worker, address: "h:1", previous: previous)
+    }
+    _ = apply(.confirmNode(workers[0], first))
+    #expect(!isRefused(apply(register(first))))
+    _ = apply(.confirmNode(workers[0], try incarnation(workers[0])))
+    let (before, epoch) = (try #require(shard.replica(on: workers[0])), shard.epoch)
+    #expect(shard.inSync.contains(before))
+    #expect(!isRefused(apply(register(first))))
+    let after = try #require(shard.replica(on: workers[0]))
+    #expect(after.id != before.id && shard.learners == [after] && shard.inSync.count == 2 && shard.eligible.isEmpty)
+    // Its primary says nothing any more until another epoch.
+    #expect(shard.epoch > epoch && shard.primary == workers[0])
+    let other = shard.inSync[0]
+    #expect(!isRefused(apply(.elect(shard.id, version: shard.version, other.id, alive: workers))))
+  }
   @Test mutating func aLearnerIsNotElected() throws {
     #expect(shard.inSync.count == 3)
     let other = try #require(shard.inSync.first { $0.node != shard.primary })
