@@ -74,6 +74,33 @@ import Testing
     let again = try await openJournal(disk)
     #expect(again.positions(of: ShardID(2)) == nil)
   }
+  /// A copy that begins again writes positions that were given back of its log before; after a removal there is nothing to find.
+  @Test func aLogThatBeginsAgainIsKept() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    let opened = try await openJournal(disk)
+    let journal = opened.journal
+    try await withRunning(journal) {
+      var (log, anew, other) = (TestLog(1), TestLog(1), TestLog(2))
+      for i in 0..<10 { _ = try await journal.append([log.next(noise(100, UInt64(i)))]) }
+      journal.release(ShardID(1), through: LogPosition(10))
+      _ = try await journal.append([JournalRecord(shard: ShardID(1), entry: .cut(from: LogPosition(1), epoch: Epoch(9)))])
+      for i in 0..<3 { _ = try await journal.append([anew.next(noise(100, UInt64(i)))]) }
+      #expect(journal.shardsPinningOldestFile == [ShardID(1)])
+      for i in 0..<40 {
+        _ = try await journal.append([other.next(noise(9000, UInt64(i)))])
+        journal.release(ShardID(2), through: LogPosition(UInt64(i + 1)))
+      }
+      #expect(try await journal.entries(of: ShardID(1), from: LogPosition(1)).count == 3)
+    }
+    let again = try await openJournal(disk)
+    #expect(again.positions(of: ShardID(1)) == LogPosition(1)...LogPosition(3))
+    try await withRunning(again.journal) {
+      let cut = JournalRecord(shard: ShardID(1), entry: .cut(from: LogPosition(1), epoch: Epoch(10)))
+      _ = try await again.journal.append([cut])
+      again.journal.forget(ShardID(1))
+    }
+    #expect(try await openJournal(disk).shards == [ShardID(2)])
+  }
   @Test func aFileIsFullOfZerosBeforeItIsUsed() async throws {
     let disk = SimulatedDisk(seed: 1)
     let journal = try await openJournal(disk).journal
