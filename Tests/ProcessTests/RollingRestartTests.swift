@@ -1,5 +1,5 @@
-// Every node of a cluster under load is told to end (SIGTERM) and started again, one after the other, with 64 shards of two copies: each
-// worker hands over what it leads within three seconds, and no batch is lost or doubled.
+// Every node of a cluster under load is told to end (SIGTERM) and started again, one after the other, with 192 shards of two copies on three
+// workers: each hands over what it leads, within three seconds for 64 shards, and no batch is lost or doubled.
 import Foundation
 import Launcher
 import Synchronization
@@ -16,7 +16,7 @@ import Testing
     }
     let state = Mutex(State())
   }
-  private static let shards = 64
+  private static let shards = 192
   /// Lets other processes and tasks go on for a while.
   private func pause(milliseconds: Int) {
     var time = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
@@ -94,7 +94,9 @@ import Testing
     #expect(try cluster.rows("SELECT count(*), sum(value) FROM events") == [["\(rows)", "\(rows)"]])
     func list(_ times: [Double]) -> String { times.map { String(format: "%.2f", $0) }.joined(separator: " ") }
     print("rolling restart: workers that led \(led) shards ended after \(list(ends)) s; \(rows) rows, longest stop \(list([longest])) s")
-    #expect(ends.allSatisfy { $0 <= 3 }, "ending took \(list(ends)) s")
+    for (end, count) in zip(ends, led) {
+      #expect(end <= 3 * max(1, Double(count) / 64), "ending took \(list(ends)) s with \(led) shards")
+    }
     #expect(longest < 3, "ingest stopped for \(longest) s")
   }
 }
