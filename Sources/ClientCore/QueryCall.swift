@@ -110,4 +110,9 @@ extension ClusterMap {
     let reply = try await call(.refreshRollup(RefreshRollup(name: name)), deadline: deadline)
     guard case .done = reply else { throw Self.unexpected(reply, "refreshRollup") }
   }
+  /// Makes a copy that does not count the primary of its shard.
+  public func forcePrimary(_ order: ForcePrimary, deadline: Instant = .distantFuture) async throws {
+    let reply = try await call(.forcePrimary(order), deadline: deadline)
+    guard case .done = reply else { throw Self.unexpected(reply, "forcePrimary") }
+  }
 }

@@ -75,6 +75,31 @@ extension Catalog {
     return .done
   }
 
+  /// The one way past R2: any copy leads when an operator says so. All others begin again under new numbers, so that nothing of theirs that
+  /// it does not have can come back.
+  mutating func forcePrimary(_ loss: LossRecord, _ version: UInt64) throws(TallyError) -> CatalogOutcome {
+    let at = try place(of: loss.shard, version)
+    let shard = snapshot.shards[at]
+    guard let chosen = shard.replicas.first(where: { $0.id == loss.replica }) else {
+      throw TallyError(.staleCatalog, "shard \(loss.shard) has no copy \(loss.replica) any more")
+    }
+    let others = shard.replicas.filter { $0 != chosen }
+    snapshot.shards[at].inSync = [chosen]
+    snapshot.shards[at].eligible = []
+    snapshot.shards[at].learners = []
+    for other in others {
+      let learner = newReplica(on: other.node)
+      snapshot.shards[at].learners.append(learner)
+    }
+    snapshot.shards[at].epoch = shard.epoch.next
+    snapshot.shards[at].primary = chosen.node
+    snapshot.shards[at].version += 1
+    var kept = loss
+    kept.epoch = shard.epoch.next
+    losses.append(kept)
+    return .done
+  }
+
   mutating func addLearner(_ id: ShardID, _ version: UInt64, _ node: NodeID) throws(TallyError) -> CatalogOutcome {
     let at = try place(of: id, version)
     guard snapshot.shards[at].replica(on: node) == nil, snapshot.node(node)?.role == .worker,

@@ -24,6 +24,8 @@ struct Catalog: Sendable {
   private(set) var unconfirmed: [NodeID: Incarnation] = [:]
   /// Named producers by name.
   private(set) var producers: [String: ProducerRecord] = [:]
+  /// What operators gave up, oldest first.
+  var losses: [LossRecord] = []
   /// When the newest of them was opened.
   var latestProducerTime: Int64? { producers.values.map(\.request.time).max() }
 
@@ -45,7 +47,8 @@ struct Catalog: Sendable {
     nextReplica: UInt64,
     separateGroups: [GroupID],
     unconfirmed: [NodeID: Incarnation],
-    producers: [String: ProducerRecord]
+    producers: [String: ProducerRecord],
+    losses: [LossRecord] = []
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -58,6 +61,7 @@ struct Catalog: Sendable {
     self.separateGroups = separateGroups
     self.unconfirmed = unconfirmed
     self.producers = producers
+    self.losses = losses
   }
 
   /// Applies the command at `index`.
@@ -101,6 +105,7 @@ struct Catalog: Sendable {
     case .addLearner(let id, let version, let node): return try addLearner(id, version, node)
     case .dropReplica(let id, let version, let replica): return try dropReplica(id, version, replica)
     case .loseReplicas(let node, let incarnation, let replicas): return try loseReplicas(node, incarnation, replicas)
+    case .forcePrimary(let loss, let version): return try forcePrimary(loss, version)
     case .beginShards(let shards):
       for at in snapshot.shards.indices where shards.contains(snapshot.shards[at].id) { snapshot.shards[at].isBegun = true }
       return .done

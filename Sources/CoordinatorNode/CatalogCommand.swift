@@ -34,6 +34,8 @@ enum CatalogCommand: Sendable {
   case loseReplicas(NodeID, Incarnation, [ReplicaID])
   /// Something was written to these shards.
   case beginShards([ShardID])
+  /// An operator makes a copy primary that may have missed entries; the record is kept.
+  case forcePrimary(LossRecord, version: UInt64)
   /// A node has stored its incarnation: from now on it must know it.
   case confirmNode(NodeID, Incarnation)
 

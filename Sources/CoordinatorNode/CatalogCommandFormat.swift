@@ -3,17 +3,18 @@
 //   command  u8 version 1 · u8 kind · fields in the order of CatalogCommand's cases
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
 //            · 8 openProducer · 9 confirmNode · 10 distributeTable with copies · 11 alterInSync · 12 elect · 13 addLearner
-//            · 14 dropReplica · 15 loseReplicas · 16 beginShards. Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
-//   state    u8 version 2 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
+//            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 19 forcePrimary. Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
+//   state    u8 version 3 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
+//            · varint count + LossRecord (versions before 3 lack them)
 import Bytes
 import Model
 
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
   static let version: UInt8 = 1
-  static let stateVersion: UInt8 = 2
+  static let stateVersion: UInt8 = 3
   static let producersMax = 1 << 20
 
   static func encode(_ command: CatalogCommand) -> [UInt8] {
@@ -103,6 +104,10 @@ enum CatalogCommandFormat {
       out.u64(incarnation.rawValue)
       out.count(replicas.count)
       for replica in replicas { out.u64(replica.rawValue) }
+    case .forcePrimary(let loss, let version):
+      out.u8(19)
+      out.u64(version)
+      loss.encode(into: &out)
     case .beginShards(let shards):
       out.u8(16)
       out.count(shards.count)
@@ -205,6 +210,9 @@ enum CatalogCommandFormat {
       let (node, incarnation) = (NodeID(try reader.u64()), Incarnation(try reader.u64()))
       return .loseReplicas(node, incarnation, try ids(&reader, producersMax, "copies"))
     case 16: return .beginShards(try ids(&reader, Limits.shardsMax, "shards"))
+    case 19:
+      let version = try reader.u64()
+      return .forcePrimary(try LossRecord.decode(&reader), version: version)
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
   }
@@ -238,6 +246,8 @@ enum CatalogCommandFormat {
       out.u64(record.session.rawValue)
       encode(record.request, into: &out)
     }
+    out.count(catalog.losses.count)
+    for loss in catalog.losses { loss.encode(into: &out) }
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -268,6 +278,8 @@ enum CatalogCommandFormat {
         let request = try decodeRequest(&reader)
         producers[request.name] = ProducerRecord(session: session, request: request)
       }
+      var losses: [LossRecord] = []
+      if version >= 3 { for _ in 0..<(try reader.count(max: producersMax, "losses")) { losses.append(try LossRecord.decode(&reader)) } }
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,
@@ -280,7 +292,8 @@ enum CatalogCommandFormat {
         nextReplica: replica,
         separateGroups: separate,
         unconfirmed: unconfirmed,
-        producers: producers
+        producers: producers,
+        losses: losses
       )
     }
   }

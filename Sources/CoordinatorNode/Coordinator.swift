@@ -2,7 +2,7 @@
 //
 // The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
 // FragmentFlow (its parts, on workers), InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies),
-// DigestComparison (are the copies equal), Listings. It holds no table data.
+// DigestComparison (are the copies equal), ForceFlow (an operator's word), Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import ClientCore
@@ -261,7 +261,7 @@ public actor Coordinator: RPCResponder {
   public func respond(to request: Message, call: ServerCall) async throws {
     if try await answerMember(request, call) { return }
     switch request {
-    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync:
+    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync, .forcePrimary:
       if try await passOn(request, call, isStream: false) { return }
     case .list: if try await passOn(request, call, isStream: true) { return }
     case .query(let query):
@@ -276,11 +276,12 @@ public actor Coordinator: RPCResponder {
     case .fetchCatalog(let fetch): try await call.reply(.catalogReply(try await catalogReply(fetch)))
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
     case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
+    case .forcePrimary(let order): try await call.reply(.done(try await forcePrimary(order)))
     case .refreshRollup(let refresh):
       try await refreshRollup(refresh.name, deadline: call.deadline)
       try await call.reply(.done(Done(version: await log.catalog.snapshot.version)))
     case .list(let list):
-      let listing = Listing.make(list.kind, await log.catalog.snapshot, fleet, await log.standing, now: surroundings.clock.now)
+      let listing = Listing.make(list.kind, await log.catalog, fleet, await log.standing, now: surroundings.clock.now)
       try await call.send(.resultHeader(ResultHeader(columns: listing.columns)))
       try await send([listing.batch()], call)
       try await call.send(

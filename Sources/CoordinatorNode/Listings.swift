@@ -49,17 +49,19 @@ extension Listing {
   /// Makes one of the lists.
   static func make(
     _ kind: ListRequest.Kind,
-    _ catalog: CatalogSnapshot,
+    _ state: Catalog,
     _ fleet: Fleet,
     _ group: CatalogLog.Standing,
     now: Instant
   ) -> Listing {
-    switch kind {
+    let catalog = state.snapshot
+    return switch kind {
     case .nodes: nodes(catalog, fleet, group, now)
     case .shards: shards(catalog, fleet, now)
     case .tables: tables(catalog, fleet)
     case .rollups: rollups(catalog, fleet)
-    case .status: status(catalog, fleet, group, now)
+    case .status: status(state, fleet, group, now)
+    case .losses: losses(state)
     case .statements: statements(catalog, fleet)
     }
   }
@@ -84,6 +86,27 @@ extension Listing {
     }
     return out
   }
+
+  /// Shards of which an operator gave up entries.
+  private static func losses(_ state: Catalog) -> Listing {
+    var out = Listing([
+      ("shard", .bigint), ("epoch", .bigint), ("time", .text), ("kept_through", .bigint), ("known_through", .bigint), ("primary", .text),
+      ("reason", .text),
+    ])
+    for loss in state.losses {
+      out.add(
+        .number(Int64(loss.shard.rawValue)),
+        .number(Int64(loss.epoch.rawValue)),
+        .text(time(loss.time)),
+        .number(Int64(clamping: loss.kept.rawValue)),
+        .number(Int64(clamping: loss.known.rawValue)),
+        .text(state.snapshot.node(loss.node)?.name ?? "?"),
+        .text(loss.reason)
+      )
+    }
+    return out
+  }
+  private static func time(_ microseconds: Int64) -> String { ValueText.print(.fixed(microseconds), as: .timestamptz) ?? "?" }
 
   private static func nodes(
     _ catalog: CatalogSnapshot,
@@ -215,11 +238,12 @@ extension Listing {
   }
 
   private static func status(
-    _ catalog: CatalogSnapshot,
+    _ state: Catalog,
     _ fleet: Fleet,
     _ group: CatalogLog.Standing,
     _ now: Instant
   ) -> Listing {
+    let catalog = state.snapshot
     var out = Listing([("what", .text), ("value", .text)])
     let workers = catalog.nodes.filter { $0.role == .worker }
     let up = workers.filter { fleet.isUp($0.id, at: now) }.count
@@ -247,6 +271,9 @@ extension Listing {
       guard case .undecided(let position, let difference) = DigestComparison(shard, fleet) else { continue }
       let nodes = shard.inSync.map { catalog.node($0.node)?.name ?? "?" }.joined(separator: " and ")
       out.add(.text("copies of shard \(shard.id)"), .text("\(nodes) differ at position \(position) in: \(difference)"))
+    }
+    for loss in state.losses {
+      out.add(.text("loss in shard \(loss.shard)"), .text("\(loss.extent), since \(time(loss.time)): \(loss.reason)"))
     }
     let open = Set(catalog.shards.flatMap { (fleet.report($0)?.statements ?? []).map(\.statement) })
     if !open.isEmpty { out.add(.text("open statements"), .text("\(open.count)")) }

@@ -86,6 +86,7 @@ public enum ListKind: Sendable, CaseIterable {
   case rollups
   case status
   case statements
+  case losses
   var requested: ListRequest.Kind {
     switch self {
     case .nodes: .nodes
@@ -94,6 +95,7 @@ public enum ListKind: Sendable, CaseIterable {
     case .rollups: .rollups
     case .status: .status
     case .statements: .statements
+    case .losses: .losses
     }
   }
 }

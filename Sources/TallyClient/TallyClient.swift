@@ -131,6 +131,20 @@ public final class TallyClient: Sendable {
     try await awaitCoordinator(end)
     try await map.refreshRollup(name, deadline: end)
   }
+  /// Makes a worker's copy of a shard its primary although it does not count, and gives up what only the copies that count have: for a shard
+  /// whose copies are gone for good. Throws 55000 while one that counts is up, and, without `isCertain`, with what would be lost.
+  public func forcePrimary(
+    shard: UInt64,
+    node: String,
+    reason: String,
+    isCertain: Bool,
+    deadline: Duration? = nil
+  ) async throws {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    let order = ForcePrimary(shard: ShardID(shard), node: node, reason: reason, isCertain: isCertain)
+    try await map.forcePrimary(order, deadline: end)
+  }
 
   private func open(_ sql: String, _ read: ReadLevel?, _ deadline: Duration?) async throws -> QueryCall {
     let end = instant(deadline)

@@ -9,6 +9,7 @@
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
+//                forcePrimary → done (OperatorMessages.swift)
 //                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
@@ -76,6 +77,7 @@ public enum Message: Sendable, Equatable {
   case askStatement(AskStatement)
   case statementAnswer(StatementAnswer)
   case deleteRows(DeleteRows)
+  case forcePrimary(ForcePrimary)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -122,6 +124,7 @@ public enum Message: Sendable, Equatable {
     case .askStatement: 52
     case .statementAnswer: 53
     case .deleteRows: 54
+    case .forcePrimary: 56
     }
   }
   /// What it carries.
@@ -169,6 +172,7 @@ public enum Message: Sendable, Equatable {
     case .askStatement(let content): content
     case .statementAnswer(let content): content
     case .deleteRows(let content): content
+    case .forcePrimary(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -268,6 +272,7 @@ public enum MessageFormat {
     case 52: message = .askStatement(try AskStatement.decode(&reader, body: body))
     case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
     case 54: message = .deleteRows(try DeleteRows.decode(&reader, body: body))
+    case 56: message = .forcePrimary(try ForcePrimary.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -280,6 +280,7 @@ public struct ListRequest: MessageContent {
     case rollups = 4
     case status = 5
     case statements = 6
+    case losses = 7
   }
   /// Which list.
   public var kind: Kind

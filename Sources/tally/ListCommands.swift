@@ -1,4 +1,4 @@
-// ListCommands.swift — `tally status`, `node list`, `shard list`, `table list`, `rollup list|refresh`,
+// ListCommands.swift — `tally status`, `node list`, `shard list|losses|force-primary`, `table list`, `rollup list|refresh`,
 // `statement list`.
 import ArgumentParser
 import TallyClient
@@ -57,7 +57,7 @@ struct ShardCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shard",
     abstract: "The cluster's shards.",
-    subcommands: [List.self]
+    subcommands: [List.self, Losses.self, Force.self]
   )
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -65,6 +65,33 @@ struct ShardCommand: AsyncParsableCommand {
     )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.shards) }
+  }
+  struct Losses: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Lists what was given up by force-primary."
+    )
+    @OptionGroup var options: ListOptions
+    func run() async throws { try await options.show(.losses) }
+  }
+  struct Force: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "force-primary",
+      abstract: "Makes an old copy lead a shard whose other copies are gone for good. Acknowledged rows may be lost.",
+      discussion: "Refused while a copy that counts is up. Without --yes it only says what would be lost."
+    )
+    @OptionGroup var connection: ConnectionOptions
+    @Argument(help: "Number of the shard (tally shard list).") var shard: UInt64
+    @Option(help: "The worker whose copy shall lead.") var node: String
+    @Option(help: "Why; it is kept.") var reason = ""
+    @Flag(help: "Does it.") var yes = false
+    func run() async throws {
+      try await reporting {
+        try await TallyClient.with(try connection.resolved()) { client in
+          try await client.forcePrimary(shard: shard, node: node, reason: reason, isCertain: yes, deadline: .seconds(30))
+        }
+        print("\(node) leads shard \(shard); tally shard losses keeps it in mind")
+      }
+    }
   }
 }
 

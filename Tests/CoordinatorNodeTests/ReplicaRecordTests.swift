@@ -61,6 +61,34 @@ private let workers = [NodeID(1), NodeID(2), NodeID(3)]
     let other = shard.inSync[0]
     #expect(!isRefused(apply(.elect(shard.id, version: shard.version, other.id, alive: workers))))
   }
+  @Test mutating func anOperatorMakesALearnerPrimaryAndTheLossIsKept() throws {
+    let learner = try #require(shard.inSync.first { $0.node != shard.primary })
+    #expect(try alter(shard.inSync.filter { $0 != learner }))
+    let before = shard
+    let loss = LossRecord(
+      shard: shard.id,
+      replica: learner.id,
+      node: learner.node,
+      kept: LogPosition(7),
+      known: LogPosition(9),
+      time: 5,
+      reason: "fire"
+    )
+    #expect(isRefused(apply(.forcePrimary(loss, version: before.version - 1))) && catalog.losses.isEmpty)
+    #expect(!isRefused(apply(.forcePrimary(loss, version: before.version))))
+    #expect(shard.primary == learner.node && shard.inSync == [learner] && shard.eligible.isEmpty && shard.epoch > before.epoch)
+    // The others are new copies: nothing that they said before counts.
+    #expect(shard.learners.count == 2 && shard.learners.allSatisfy { new in !before.replicas.contains { $0.id == new.id } })
+    #expect(catalog.losses.map(\.epoch) == [shard.epoch] && catalog.losses[0].extent == "entries 8 to at least 9")
+    let restored = try CatalogCommandFormat.decodeState(CatalogCommandFormat.encode(catalog))
+    #expect(restored.losses == catalog.losses && restored.snapshot.shards == catalog.snapshot.shards)
+    guard
+      case .forcePrimary(let again, before.version) = try CatalogCommandFormat.decode(
+        CatalogCommandFormat.encode(.forcePrimary(loss, version: before.version))
+      )
+    else { return #expect(Bool(false)) }
+    #expect(again == loss)
+  }
   @Test mutating func aLearnerIsNotElected() throws {
     #expect(shard.inSync.count == 3)
     let other = try #require(shard.inSync.first { $0.node != shard.primary })
