@@ -3,7 +3,8 @@
 //   command  u8 version 1 · u8 kind · fields in the order of CatalogCommand's cases
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
 //            · 8 openProducer · 9 confirmNode · 10 distributeTable with copies · 11 alterInSync · 12 elect · 13 addLearner
-//            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 19 forcePrimary. Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
+//            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 19 forcePrimary.
+//            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
 //   state    u8 version 3 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name

@@ -1,8 +1,8 @@
 // Retirement.swift — removes a copy that the shard's record does not list any more (protocol.md §2.4, "retired").
 //
 // The journal must have voided its entries durably before (`LogEntry.cut(from: 1)`). CURRENT goes first: without it the directory is one
-// whose making was not finished, which a start passes over and a new copy makes anew. A crash before that leaves the copy as it was, without
-// the entries of the journal: it is still listed nowhere, and is removed again.
+// whose making was not finished, which a start passes over and a new copy makes anew. A crash before leaves the copy as it was, without the
+// entries of the journal: it is still listed nowhere, and is removed again.
 public import Capabilities
 public import Model
 

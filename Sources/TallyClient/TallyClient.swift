@@ -131,7 +131,7 @@ public final class TallyClient: Sendable {
     try await awaitCoordinator(end)
     try await map.refreshRollup(name, deadline: end)
   }
-  /// Makes a worker's copy of a shard its primary although it does not count, and gives up what only the copies that count have: for a shard
+  /// Makes a worker's copy of a shard its primary although it does not count, and gives up what only others have: for a shard
   /// whose copies are gone for good. Throws 55000 while one that counts is up, and, without `isCertain`, with what would be lost.
   public func forcePrimary(
     shard: UInt64,

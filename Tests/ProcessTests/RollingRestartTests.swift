@@ -1,5 +1,5 @@
-// Every node of a cluster under load is told to end (SIGTERM) and started again, one after the other, with 192 shards of two copies on three
-// workers: each hands over what it leads, within three seconds for 64 shards, and no batch is lost or doubled.
+// Every node of a cluster under load is told to end (SIGTERM) and started again, one after the other, with 192 shards of two copies on
+// three workers: each hands over what it leads, within three seconds for 64 shards, and no batch is lost or doubled.
 import Foundation
 import Launcher
 import Synchronization
