@@ -29,8 +29,8 @@ struct Catalog: Sendable {
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32
-  /// How long a named producer keeps its session, microseconds.
-  static let producerLifetime: Int64 = 7 * 86_400_000_000
+  /// Producers opened between two looks for those to be forgotten.
+  private static let producersBetweenLooks = 64
 
   init() {}
   /// Restores a state (CatalogStateFormat).
@@ -302,11 +302,12 @@ struct Catalog: Sendable {
 
   private mutating func open(_ request: ProducerRequest) throws(TallyError) -> CatalogOutcome {
     if let known = producers[request.name], !request.isAnew {
-      guard request.time - known.request.time < Self.producerLifetime else {
+      guard request.time - known.request.time < KeyLifetimes.namedProducer else {
+        let first = ValueText.print(.fixed(known.request.time), as: .timestamptz) ?? "more than 7 days ago"
         throw TallyError(
           .keyExpired,
-          "the load \"\(request.name)\" began more than 7 days ago; whether its rows are still known cannot be told",
-          hint: "--again loads the file anew"
+          "the load \"\(request.name)\" was begun first on \(first): after 7 days its batches are not known any more",
+          hint: "Look whether its rows are there. --again loads the file anew, all of it."
         )
       }
       guard known.request.fingerprint == request.fingerprint else {
@@ -321,8 +322,13 @@ struct Catalog: Sendable {
     let record = ProducerRecord(session: SessionID(nextSession), request: request)
     nextSession += 1
     producers[request.name] = record
-    for (name, old) in producers where request.time - old.request.time > 2 * Self.producerLifetime {
-      producers[name] = nil
+    if producers.count % Self.producersBetweenLooks == 0 {
+      producers = producers.filter { name, old in
+        // Names that were made up (Producer.open, GroupFlow) are not asked for again.
+        let own = name.drop { $0 != "/" }.dropFirst()
+        let isMadeUp = own.hasPrefix("unnamed ") && own.utf8.count == 40 || name.hasPrefix("statements of ")
+        return request.time - old.request.time <= (isMadeUp ? KeyLifetimes.sessionRetention : KeyLifetimes.nameMemory)
+      }
     }
     return .producer(record, isNew: true)
   }

@@ -84,6 +84,8 @@ public actor Coordinator: RPCResponder {
   var nextRead = 0
   /// Session under which this coordinator's own statements write.
   var statementSession = SessionID(0)
+  /// When it was opened.
+  var sessionOpened = Instant(nanoseconds: 0)
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
   /// Statements over several shards that failed and have not ended everywhere.

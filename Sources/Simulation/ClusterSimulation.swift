@@ -50,7 +50,7 @@ public enum ClusterSimulation {
   ) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
     let workload = Workload(world.random.fork("workload"))
-    let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 }
+    let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 } + workload.keyed.flatMap { $0 }
     let ledger = Ledger(rows.sorted { $0.id < $1.id })
     let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
     let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn, failingDisks: failingDisks)
@@ -143,6 +143,11 @@ final class ClusterRun: @unchecked Sendable {
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
     }
+    let keyed = KeyedWriter(writer: writer, ledger: ledger, batches: workload.keyed)
+    let keyedPace = world.random.fork("keyed")
+    let keying = SimulatedProcess(world, world.node("keyed", host: "10.0.4.2"), ledger, isTask: true) { near, _ in
+      try await ClusterClient.run(near, "keyed", coordinators) { client in try await keyed.write(client, keyedPace) }
+    }
     producers =
       workload.sources.indices.map { at in
         let name = "producer-\(at + 1)"
@@ -154,7 +159,7 @@ final class ClusterRun: @unchecked Sendable {
             }
           }
         }
-      } + [writing]
+      } + [writing, keying]
   }
 
   func toTheEnd() async throws {
@@ -220,7 +225,7 @@ final class ClusterRun: @unchecked Sendable {
   }
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
-    let (ledger, writer, sources) = (self.ledger, self.writer, workload.sources)
+    let (ledger, writer, sources, keyed) = (self.ledger, self.writer, workload.sources, workload.keyed)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
@@ -228,9 +233,13 @@ final class ClusterRun: @unchecked Sendable {
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }
-      let rows = sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere
-      let truth = RollupTruth(rows, known: ledger.rows)
-      try await client.persist("comparison, \(what)") { try await truth.check(client, ledger, what) }
+      try await client.persist("comparison, \(what)") {
+        // Batches that were given up may be there or not.
+        let ids = Set(try await client.query("SELECT id FROM events", timeout: .seconds(60)).compactMap { $0[0].integer })
+        let there = keyed.flatMap { $0 }.filter { ledger.known.isAcknowledged[Int($0.id)] || ids.contains($0.id) }
+        let truth = RollupTruth(sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere + there, known: ledger.rows)
+        try await truth.check(client, ledger, what)
+      }
     }
   }
 
@@ -257,7 +266,7 @@ final class ClusterRun: @unchecked Sendable {
     var options = ProducerOptions()
     options.patience = .seconds(600)
     options.tryTimeout = .seconds(5)
-    let producer = Producer(session: session.session, table: table.id, stride: 2, map: client.map, options: options)
+    let producer = Producer(keys: .session(session.session, nil), table: table.id, stride: 2, map: client.map, options: options)
     let chunks = workload.sources[source]
     try await withThrowingTaskGroup(of: Void.self) { group in
       var running = 0

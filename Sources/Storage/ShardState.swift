@@ -59,8 +59,10 @@ public struct ShardState: Equatable, Sendable {
   public internal(set) var logTime: Int64 = 0
   /// Tables and rollups.
   public internal(set) var schema = ShardSchema()
-  /// Keys that took effect.
+  /// Keys of sessions that took effect.
   public internal(set) var dedup = DedupTable()
+  /// Ids that took effect.
+  public internal(set) var ids = BatchIDTable()
   /// Statements over several shards.
   public internal(set) var statements = StatementTable()
   /// By rollup.
@@ -127,6 +129,7 @@ public struct ShardState: Equatable, Sendable {
       case .nothing: break
       case .rows(let record, _): try requireTable(record.table)
       case .deletion(let deletion): try check(deletion)
+      case .statementKey: break
       }
     case .delete(let deletion): try check(deletion)
     case .decide, .commit, .abort: try statements.check(body)
@@ -174,9 +177,7 @@ public struct ShardState: Equatable, Sendable {
     case .epochStart: break
     case .batch(let record, _):
       rowsLogged[record.table, default: 0] += UInt64(record.rows)
-      if let key = record.key {
-        dedup.record(key, contentHash: record.contentHash, at: entry.position, logTime: entry.logTime)
-      }
+      if let key = record.key { note(key, record.contentHash, rows: record.rows, entry) }
     case .rollupCommit(let delta):
       rollups[delta.rollup]?.watermark = delta.to
       rollups[delta.rollup]?.rowsConsumed += delta.rowsConsumed
@@ -194,8 +195,9 @@ public struct ShardState: Equatable, Sendable {
       retention[drop.relation] = RetentionState(before: drop.before, logTime: entry.logTime)
       if let (rollup, level) = schema.level(drop.relation) { rollups[rollup.id]?.floors[level] = drop.before }
     case .schemaBarrier(let schema): adopt(schema)
-    case .keyExpiry(let through):
+    case .keyExpiry(let through, let idsBefore):
       dedup.expire(through: through)
+      ids.expire(before: idsBefore)
       statements.expire(through: through)
     case .stage(let stage): statements.stage(stage, entry)
     case .delete(let deletion): hide(deletion)
@@ -208,12 +210,17 @@ public struct ShardState: Equatable, Sendable {
   private mutating func takeEffect(_ statement: OpenStatement?, _ commit: EntryMark) {
     for piece in statement?.pieces ?? [] {
       if case .deletion(let deletion) = piece.stage.content { hide(deletion) }
+      if case .statementKey(let key) = piece.stage.content { note(.id(key.id), key.contentHash, rows: key.rows, commit) }
       // Without its table, which was dropped meanwhile, there is nothing to add to.
       guard case .rows(let record, _) = piece.stage.content, schema.table(record.table) != nil else { continue }
       rowsLogged[record.table, default: 0] += UInt64(record.rows)
-      if let key = record.key, !isPlanted(.stagedKeyForgotten) {
-        dedup.record(key, contentHash: record.contentHash, at: commit.position, logTime: commit.logTime)
-      }
+      if let key = record.key, !isPlanted(.stagedKeyForgotten) { note(key, record.contentHash, rows: record.rows, commit) }
+    }
+  }
+  private mutating func note(_ key: BatchKey, _ content: Hash128, rows: Int, _ entry: EntryMark) {
+    switch key {
+    case .sequence(let key): dedup.record(key, contentHash: content, at: entry.position, logTime: entry.logTime)
+    case .id(let id): ids.record(id, hash: content.high, at: entry.position, rows: rows)
     }
   }
   private mutating func hide(_ deletion: Deletion) {

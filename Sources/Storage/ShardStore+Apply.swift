@@ -176,6 +176,7 @@ extension ShardStore {
     }
     invariant(state.position == through, "no steps from \(state.position) to \(through) of shard \(shard)")
     steps.removeFirst(done)
+    state.ids.share(applied.ids)
     checkpoint = isPlanted(.checkpointAhead) ? applied : state
   }
   func add(_ file: FileRecord, _ sections: [SegmentSection]) {

@@ -44,6 +44,8 @@ final class ShardHost: ShardLog {
   private(set) var damage: String?
   /// Up to where the rows must be in files for the damage to be over, when it lies in the journal alone.
   private(set) var journalDamage: LogPosition?
+  /// It was told that log time may not follow the clock.
+  var isLagTold = false
   /// One flow at a time rolls up.
   var isRolling = false
   /// When rows came into memory that no file holds.
@@ -151,13 +153,13 @@ final class ShardHost: ShardLog {
   /// What offering a batch gave.
   enum BatchOutcome {
     case appended(Appended)
-    case duplicate(LogPosition?)
+    case duplicate(KnownBatch)
   }
   /// Checks a batch's key and appends it, in one step.
   func append(_ record: BatchRecord, encoded: [UInt8], rows: Batch) throws(TallyError) -> BatchOutcome {
     try requirePrimary()
     switch try store.appendBatch(record, encoded: encoded, rows: rows) {
-    case .duplicate(let position): return .duplicate(position)
+    case .duplicate(let known): return .duplicate(known)
     case .appended(let entry):
       noteRecent(entry.position, rows: record.rows)
       return .appended(hand(over: entry))

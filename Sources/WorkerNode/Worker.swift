@@ -2,7 +2,7 @@
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
 // ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
-// LayoutFlow (flush, compaction, expiry), ScrubFlow. One shard's role, appends and applied state: ShardHost.
+// LayoutFlow (flush, compaction, expiry), KeyExpiryFlow, ScrubFlow. One shard's role, appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -360,6 +360,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepSpace() }
       group.addTask { try await worker.keepScrubbing() }
       group.addTask { try await worker.keepResolving() }
+      group.addTask { try await worker.keepExpiringKeys() }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")

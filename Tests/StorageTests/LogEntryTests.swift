@@ -96,7 +96,22 @@ private let bodies: [EntryBody] = [
       content: .deletion(sampleDeletion)
     )
   ),
+  .batch(
+    BatchRecord(table: TableID(10), rows: 1, contentHash: Hash128(high: 1, low: 2), key: .id(sampleID)),
+    encoded: BatchFormat.encode(eventBatch([EventRow(tenant: 1, time: 2, id: 3)]))
+  ), .keyExpiry(through: 123, idsBefore: 3_600_000_000),
+  .stage(
+    Stage(
+      statement: StatementID(session: SessionID(5), number: 9),
+      doneBelow: 7,
+      decider: ShardID(2),
+      ordinal: 1,
+      content: .statementKey(StatementKey(id: sampleID, contentHash: Hash128(high: 1, low: 2), rows: 300))
+    )
+  ),
 ]
+
+private let sampleID = BatchID(microseconds: 1_767_225_600_000_000, random: (0xabc, 77 << 2))
 
 private let sampleDeletion: Deletion = {
   var deletion = Deletion(table: TableID(10), through: LogPosition(8))
@@ -128,7 +143,8 @@ struct LogEntryTests {
       #expect(decoded.kind == body.kind)
     }
     let batch = entry(bodies[1])
-    #expect(try LogEntryFormat.batchRecord(of: batch).key?.sequence == 6)
+    #expect(try LogEntryFormat.batchRecord(of: batch).key == BatchKey(session: SessionID(5), sequence: 6, doneBelow: 3))
+    #expect(try LogEntryFormat.batchRecord(of: entry(bodies[16])).key == .id(sampleID))
     let rows = try LogEntryFormat.batch(of: batch, types: [.bigint, .timestamptz, .bigint])
     #expect(eventRows(rows) == [EventRow(tenant: 1, time: 2, id: 3)])
   }

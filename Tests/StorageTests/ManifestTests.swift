@@ -162,5 +162,5 @@ struct DataDirectoryTests {
   }
 }
 
-private let goldenEdit = "7a7e1c7dd40be2149c4a78771e2d2063"
+private let goldenEdit = "286b85f018cd0d4beb3f21f54a1fd93a"
 private let goldenCurrent = "manifest-0000000000000003 fdff4bbf\n"
