@@ -26,6 +26,10 @@ struct Catalog: Sendable {
   private(set) var producers: [String: ProducerRecord] = [:]
   /// When the newest of them was opened.
   var latestProducerTime: Int64? { producers.values.map(\.request.time).max() }
+  /// Deletions of tenants, by rising number: those under way, and the last that are done.
+  var tenantRecords: [TenantRecord] = []
+  /// Number of the next.
+  var nextDeletion: UInt64 = 1
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32
@@ -45,7 +49,9 @@ struct Catalog: Sendable {
     nextReplica: UInt64,
     separateGroups: [GroupID],
     unconfirmed: [NodeID: Incarnation],
-    producers: [String: ProducerRecord]
+    producers: [String: ProducerRecord],
+    tenantRecords: [TenantRecord],
+    nextDeletion: UInt64
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -58,6 +64,8 @@ struct Catalog: Sendable {
     self.separateGroups = separateGroups
     self.unconfirmed = unconfirmed
     self.producers = producers
+    self.tenantRecords = tenantRecords
+    self.nextDeletion = nextDeletion
   }
 
   /// Applies the command at `index`.
@@ -65,9 +73,9 @@ struct Catalog: Sendable {
     var next = self
     let outcome: CatalogOutcome
     do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
-    // Producers and confirmations are not part of what others see; everything else moves the version.
+    // Producers, confirmations and deletions are not part of what others see; everything else moves the version.
     switch command {
-    case .openProducer, .confirmNode, .beginShards: break
+    case .openProducer, .confirmNode, .beginShards, .deleteTenant, .tenantDeleted: break
     default: next.snapshot.version = CatalogVersion(index)
     }
     self = next
@@ -106,6 +114,10 @@ struct Catalog: Sendable {
       return .done
     case .confirmNode(let node, let incarnation):
       if snapshot.node(node)?.incarnation == incarnation { unconfirmed[node] = nil }
+      return .done
+    case .deleteTenant(let group, let tenant, let shard, let time): return .deletion(try delete(group, tenant, shard, time: time))
+    case .tenantDeleted(let number, let outcome):
+      finishDeletion(number, outcome)
       return .done
     }
   }

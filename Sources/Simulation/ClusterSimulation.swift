@@ -100,6 +100,7 @@ final class ClusterRun: @unchecked Sendable {
   /// Faults that go on while others come.
   var lasting = 0
   private let writer: StatementWriter
+  private let tenants: TenantDeletions
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
@@ -139,6 +140,7 @@ final class ClusterRun: @unchecked Sendable {
     let coordinators = cluster.coordinators
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
     self.writer = writer
+    tenants = TenantDeletions(workload, ledger)
     let pace = world.random.fork("writer")
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
@@ -183,6 +185,7 @@ final class ClusterRun: @unchecked Sendable {
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
         if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
+        work.addTask { try await self.deleteTenants() }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -210,6 +213,15 @@ final class ClusterRun: @unchecked Sendable {
   private func administer(_ body: @escaping @Sendable (ClusterClient) async throws -> Void) async throws {
     try await office.run { near in try await ClusterClient.run(near, "administrator", self.cluster.coordinators, body) }
   }
+  private func deleteTenants() async throws {
+    let (tenants, random) = (tenants, world.random.fork("tenants"))
+    let eraser = world.node("eraser", host: "10.0.2.4")
+    try await eraser.run { near in
+      try await ClusterClient.run(near, "eraser", self.cluster.coordinators) { client in
+        try await tenants.run(client, random) { !self.isReading }
+      }
+    }
+  }
   private func createRollup() async throws {
     let threshold: Int
     switch workload.moment {
@@ -225,11 +237,12 @@ final class ClusterRun: @unchecked Sendable {
   }
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
-    let (ledger, writer, sources, keyed) = (self.ledger, self.writer, workload.sources, workload.keyed)
+    let (ledger, writer, sources, keyed, tenants) = (self.ledger, self.writer, workload.sources, workload.keyed, self.tenants)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
       try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
+      try await tenants.judge(client, what)
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }

@@ -1,7 +1,7 @@
 // EntryBody.swift — what log entries say, by kind, as values. Their bytes: LogEntryFormat.swift.
 //
 // What a kind with a concept of its own holds stands with that concept: Stage, Decide, Commit, Abort (StatementEntryFormat), LayoutChange,
-// Deletion.
+// Deletion, TenantDeletion.
 public import Bytes
 public import Model
 
@@ -105,6 +105,8 @@ public enum EntryBody: Sendable {
   case abort(Abort)
   /// Rows that are gone from here on.
   case delete(Deletion)
+  /// Everything of one tenant is gone from here on.
+  case tenantDelete(TenantDeletion)
 
   /// The entry's kind.
   public var kind: EntryKind {
@@ -122,6 +124,7 @@ public enum EntryBody: Sendable {
     case .commit: .commit
     case .abort: .abort
     case .delete: .delete
+    case .tenantDelete: .tenantDelete
     }
   }
 }

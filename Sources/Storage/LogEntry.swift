@@ -33,6 +33,7 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case retentionDrop = 10
   /// Rows that are gone from here on.
   case delete = 11
+  /// Everything of one tenant is gone from here on.
   case tenantDelete = 12
   /// The tables and rollups of the shard's group from here on.
   case schemaBarrier = 13
@@ -45,10 +46,10 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   /// Whether this version writes and understands the kind.
   public var isImplemented: Bool {
     switch self {
-    case .epochStart, .batch, .stage, .decide, .commit, .abort, .delete, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
-      .schemaBarrier, .keyExpiry, .cut:
+    case .epochStart, .batch, .stage, .decide, .commit, .abort, .delete, .tenantDelete, .rollupCommit, .backfillCommit, .layout,
+      .retentionDrop, .schemaBarrier, .keyExpiry, .cut:
       true
-    case .tenantDelete, .digestProbe: false
+    case .digestProbe: false
     }
   }
 }

@@ -16,6 +16,7 @@
 //   SchemaBarrier  := varint count, Table…, varint count, Rollup… (CatalogFormat), by rising id; the version is the header's
 //   KeyExpiry      := i64 sessions through log time, i64 hours of ids before a time (the least number: none)
 //   Delete         := Deletion (Deletion.swift)
+//   TenantDelete   := TenantDeletion (TenantDeletion.swift)
 // Stage, Decide, Commit and Abort: StatementEntryFormat.swift.
 public import Bytes
 public import Columns
@@ -76,6 +77,7 @@ public enum LogEntryFormat {
     case .commit(let statement): encode(statement, into: &out)
     case .abort(let abort): encode(abort, into: &out)
     case .delete(let deletion): deletion.encode(into: &out)
+    case .tenantDelete(let deletion): deletion.encode(into: &out)
     }
     return out.finish()
   }
@@ -214,7 +216,8 @@ public enum LogEntryFormat {
       case .commit: body = .commit(try decodeStatement(&reader))
       case .abort: body = .abort(try decodeAbort(&reader))
       case .delete: body = .delete(try Deletion.decode(&reader))
-      case .tenantDelete, .digestProbe, .cut:
+      case .tenantDelete: body = .tenantDelete(try TenantDeletion.decode(&reader))
+      case .digestProbe, .cut:
         throw DecodingFailure(.unknown, at: 0, "log entry kind \(entry.kind) (\(entry.kind.rawValue)) is reserved")
       }
       try reader.expectEnd()

@@ -8,7 +8,7 @@
 //   · varint count, tables by rising id: u64 id, u64 rows logged · varint count, relations by rising id: u64 id, i64 before,
 //     i64 log time · u64 next file · u64 flushed through · statements (StatementTable.swift)
 //   · varint count, tables by rising id: u64 id, deleted rows of sections (Deletion.swift)
-//   · ids (BatchIDTable.swift)
+//   · ids (BatchIDTable.swift) · marks of deleted tenants (TenantDeletion.swift)
 package import Bytes
 import Model
 
@@ -55,6 +55,7 @@ package enum ShardStateFormat {
       Deletion.encode(sections.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, into: &out)
     }
     state.ids.encode(into: &out)
+    state.tenants.encode(into: &out)
   }
   package static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardState {
     let found = try reader.u8()
@@ -96,7 +97,10 @@ package enum ShardStateFormat {
         for (reference, rows) in try Deletion.decodeSections(&reader) { state.deleted[table, default: [:]][reference] = rows }
       }
     }
-    if found >= 3 { state.ids = try BatchIDTable.decode(&reader) }
+    if found >= 3 {
+      state.ids = try BatchIDTable.decode(&reader)
+      state.tenants = try TenantMarks.decode(&reader)
+    }
     return state
   }
 }

@@ -102,6 +102,9 @@ extension ShardStore {
       try checkNamed(deletion, entry)
       try applied.advance(entry, body)
       hide(deletion)
+    case .tenantDelete(let deletion):
+      try applied.advance(entry, body)
+      hide(deletion.tenant)
     case .epochStart, .keyExpiry, .stage, .decide, .abort: try applied.advance(entry, body)
     }
   }

@@ -116,6 +116,7 @@ extension ShardStore {
     let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
     try head.advance(entry, kept)
     pending.append(Pending(entry: entry, body: kept, rows: rows))
+    if case .tenantDelete = kept { lastTenantDelete = entry.position }
     unappliedBytes += entry.body.count
   }
   /// Takes back appended entries above `position`. Throws when one of them is applied: then this replica is damaged (rule R7).
@@ -133,6 +134,7 @@ extension ShardStore {
     head = applied
     for entry in pending { head.step(EntryMark(entry.entry), entry.body) }
     committed = min(committed, head.position)
+    lastTenantDelete = min(lastTenantDelete, position)
   }
   /// Epoch and chain hash of the entry at a position that this replica still knows: the applied position or one above it.
   public func place(at position: LogPosition) -> (epoch: Epoch, chain: Hash128)? {

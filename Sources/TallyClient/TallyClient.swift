@@ -133,6 +133,22 @@ public final class TallyClient: Sendable {
     }
     return first
   }
+  /// Deletes a tenant from all tables of its group and gives the receipt: part, name, state, detail. `table` names one of the group's
+  /// tables; nil where there is one group only. Rows that were acknowledged before are invisible when it says so.
+  public func deleteTenant(_ tenant: String, table: String? = nil, deadline: Duration? = nil) async throws -> Rows {
+    try await self.tenant(TenantRequest(deletes: true, relation: table, tenant: tenant), deadline)
+  }
+  /// The receipt of a tenant's last deletion, as of now.
+  public func tenantReceipt(_ tenant: String, table: String? = nil, deadline: Duration? = nil) async throws -> Rows {
+    try await self.tenant(TenantRequest(deletes: false, relation: table, tenant: tenant), deadline)
+  }
+  private func tenant(_ request: TenantRequest, _ deadline: Duration?) async throws -> Rows {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    let results = try await Rows.collect(try await QueryCall.tenant(request, map: map, deadline: end))
+    guard let first = results.first else { throw TallyError(.protocolViolation, "a receipt came without an end") }
+    return first
+  }
   /// Returns when a rollup has taken in every row acknowledged before the call.
   public func refreshRollup(_ name: String, deadline: Duration? = nil) async throws {
     let end = instant(deadline)

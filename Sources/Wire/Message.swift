@@ -8,11 +8,13 @@
 //
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
-//                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
+//                openProducer → producerSession · alterInSync → done · query, list, tenant → per statement
+//                [resultHeader, resultBatch…,] resultEnd
 //                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
 //                stageRows, deleteRows → staged · decideStatement, endStatement, askStatement → statementAnswer
+//                eraseTenant → tenantErased · describeErasure → erasureReport
 
 public import Bytes
 import Model
@@ -76,6 +78,11 @@ public enum Message: Sendable, Equatable {
   case askStatement(AskStatement)
   case statementAnswer(StatementAnswer)
   case deleteRows(DeleteRows)
+  case tenant(TenantRequest)
+  case eraseTenant(EraseTenant)
+  case tenantErased(TenantErased)
+  case describeErasure(DescribeErasure)
+  case erasureReport(ErasureReport)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -122,6 +129,11 @@ public enum Message: Sendable, Equatable {
     case .askStatement: 52
     case .statementAnswer: 53
     case .deleteRows: 54
+    case .tenant: 60
+    case .eraseTenant: 61
+    case .tenantErased: 62
+    case .describeErasure: 63
+    case .erasureReport: 64
     }
   }
   /// What it carries.
@@ -169,6 +181,11 @@ public enum Message: Sendable, Equatable {
     case .askStatement(let content): content
     case .statementAnswer(let content): content
     case .deleteRows(let content): content
+    case .tenant(let content): content
+    case .eraseTenant(let content): content
+    case .tenantErased(let content): content
+    case .describeErasure(let content): content
+    case .erasureReport(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -176,7 +193,7 @@ public enum Message: Sendable, Equatable {
   /// Whether carrying it out may change something: then a lost connection leaves its outcome unknown.
   public var mayChangeState: Bool {
     switch self {
-    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement: true
+    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement, .tenant, .eraseTenant: true
     default: false
     }
   }
@@ -268,6 +285,11 @@ public enum MessageFormat {
     case 52: message = .askStatement(try AskStatement.decode(&reader, body: body))
     case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
     case 54: message = .deleteRows(try DeleteRows.decode(&reader, body: body))
+    case 60: message = .tenant(try TenantRequest.decode(&reader, body: body))
+    case 61: message = .eraseTenant(try EraseTenant.decode(&reader, body: body))
+    case 62: message = .tenantErased(try TenantErased.decode(&reader, body: body))
+    case 63: message = .describeErasure(try DescribeErasure.decode(&reader, body: body))
+    case 64: message = .erasureReport(try ErasureReport.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

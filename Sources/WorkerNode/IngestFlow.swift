@@ -76,6 +76,7 @@ extension Worker {
         node: settings.name
       )
     }
+    try refuseDeleted(batch.columns[key], host)
     return batch
   }
 

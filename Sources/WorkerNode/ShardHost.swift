@@ -54,6 +54,8 @@ final class ShardHost: ShardLog {
   private var unrolledSince: [TableID: Instant] = [:]
   /// When something was last heard of an open statement's runner.
   var statementWords: [StatementID: Instant] = [:]
+  /// Tenants that are being deleted: until then nothing of them is taken in.
+  var deletingTenants: [Tenant: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
   var backfillSlices: [TableID: BackfillSlices] = [:]
   /// Decoded once a rollup.

@@ -162,5 +162,5 @@ struct DataDirectoryTests {
   }
 }
 
-private let goldenEdit = "286b85f018cd0d4beb3f21f54a1fd93a"
+private let goldenEdit = "1fe590597344209807b083f454af153f"
 private let goldenCurrent = "manifest-0000000000000003 fdff4bbf\n"
