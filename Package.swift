@@ -177,7 +177,17 @@ let package = Package(
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("ReplicationTests", "Replication"),
-    tests("SimulationTests", exclude: ["Scenarios", "SeedLedger.md"], "Simulation", "ClientCore", "Wire", "Model", "Capabilities"),
+    tests(
+      "SimulationTests",
+      exclude: ["Scenarios", "SeedLedger.md"],
+      "Simulation",
+      "ClientCore",
+      "Planning",
+      "RPC",
+      "Wire",
+      "Model",
+      "Capabilities"
+    ),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),

@@ -87,7 +87,7 @@ struct AtomicLoad: Sendable {
           let staged = try await run.stage(
             batch.shard,
             ordinal: sequence + 1,
-            StageRows.Rows(table: table, key: key, contentHash: contentHash, batch: batch.bytes)
+            .rows(StageRows.Rows(table: table, key: key, contentHash: contentHash, batch: batch.bytes))
           )
           // (Filled field by field it was returned without its zeros: the optimizer of Swift 6.3.1.)
           let rows = UInt64(batch.rows)

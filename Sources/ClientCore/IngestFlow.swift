@@ -97,14 +97,15 @@ public struct IngestFlow: Sendable {
     guard request.rejectPath != request.path else {
       throw TallyError.sql("22023", "the reject file is the file itself")
     }
+    let opening = OpenProducer(
+      table: request.table,
+      name: request.source ?? request.path,
+      chunkBytes: UInt64(request.chunkBytes),
+      fingerprint: request.fingerprint,
+      again: request.again
+    )
     let session = try await Producer.open(
-      OpenProducer(
-        table: request.table,
-        name: request.source ?? request.path,
-        chunkBytes: UInt64(request.chunkBytes),
-        fingerprint: request.fingerprint,
-        again: request.again
-      ),
+      opening,
       map: map,
       deadline: clock.now + request.producer.patience
     )
@@ -120,7 +121,7 @@ public struct IngestFlow: Sendable {
       hasHeader: request.hasHeader
     )
     do {
-      try await load(request, routing.shards(of: group), table, session, reader, &report, progress)
+      try await load(request, routing.shards(of: group), table, session, opening, reader, &report, progress)
     } catch {
       await reader.close()
       throw error
@@ -133,6 +134,7 @@ public struct IngestFlow: Sendable {
     _ shards: [ShardRecord],
     _ table: TableSchema,
     _ session: ProducerSession,
+    _ opening: OpenProducer,
     _ reader: ChunkReader,
     _ report: inout IngestReport,
     _ progress: @escaping @Sendable (IngestProgress) -> Void
@@ -162,7 +164,7 @@ public struct IngestFlow: Sendable {
       chunkBytes: Int(session.chunkBytes)
     )
     let producer = Producer(
-      session: session.session,
+      keys: .session(session.session, opening),
       table: table.id,
       stride: building.stride,
       map: map,

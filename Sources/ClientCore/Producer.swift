@@ -5,6 +5,10 @@
 // run. The shards tell duplicates within a window of 1,024 numbers above `doneBelow`, so at most `chunksInFlightMax`
 // chunks may be under way. Failures that can pass (another primary, a restart, a full queue, an unknown outcome) are
 // tried again with the same key until the caller's time to give up.
+//
+// A session is good for new batches for a day (KeyLifetimes); a producer that was told how its session was opened opens it again in time.
+// That gives a named source the same session; one without a name goes on in another, whose chunks count from where it began.
+// Instead of a session there may be one batch under a client's own id, or no key at all.
 
 public import Bytes
 public import Capabilities
@@ -68,6 +72,16 @@ public struct ProducerOptions: Sendable {
   public init() {}
 }
 
+/// By what a producer's batches are known again.
+public enum ProducerKeys: Sendable {
+  /// Stored at least once.
+  case none
+  /// A session; with the request that opened it, when it shall be opened again in time.
+  case session(SessionID, OpenProducer?)
+  /// One chunk, whose rows for a shard are one batch, under a client's own id.
+  case id(BatchID)
+}
+
 /// A source of batches for one table.
 public final class Producer: Sendable {
   private struct State {
@@ -77,16 +91,20 @@ public final class Producer: Sendable {
     var highest = -1
     var bytesInFlight = 0
     var waiters: [BoundedQueue<Bool>] = []
+    /// Sessions by the first chunk that is theirs, rising.
+    var sessions: [(id: SessionID, first: Int)] = []
+    var openedAt: Instant
+    /// When to open the session again; nil while that is under way.
+    var renewAt: Instant?
   }
-  /// The session; nil: batches without keys, stored at least once.
-  public let session: SessionID?
+  private let keys: ProducerKeys
   /// The table.
   public let table: TableID
   /// Sequence numbers of one chunk.
   public let stride: Int
   private let map: ClusterMap
   private let options: ProducerOptions
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   /// What the shards can tell apart.
   static let window = 1024
 
@@ -94,18 +112,22 @@ public final class Producer: Sendable {
   ///
   /// `stride` bounds a chunk's batches for one shard and must be the same in every run of the session.
   public init(
-    session: SessionID?,
+    keys: ProducerKeys,
     table: TableID,
     stride: Int,
     map: ClusterMap,
     options: ProducerOptions = ProducerOptions()
   ) {
     invariant(stride > 0 && stride <= Self.window / 2, "a stride of \(stride)")
-    self.session = session
+    self.keys = keys
     self.table = table
     self.stride = stride
     self.map = map
     self.options = options
+    let now = map.clock.now
+    var state = State(openedAt: now, renewAt: now + .microseconds(KeyLifetimes.renewal))
+    if case .session(let session, _) = keys { state.sessions = [(session, 0)] }
+    self.state = Mutex(state)
   }
   /// Most chunks that may be under way at once, counted from the lowest that is not acknowledged.
   public var chunksInFlightMax: Int { Self.window / stride - 1 }
@@ -144,7 +166,8 @@ public final class Producer: Sendable {
 
   /// Brings one chunk to its shards; returns once all of it is durable.
   ///
-  /// `contentHash` covers the chunk as its source has it. Several chunks may be under way at once, fewer than
+  /// `contentHash` covers the chunk as its source has it; under an id it is sent with the table in it, so that the same rows for another
+  /// table are a conflict and not taken for these. Several chunks may be under way at once, fewer than
   /// `chunksInFlightMax`. Throws the error that ended the tries: then the chunk may be stored in part, and
   /// delivering it again completes it.
   @discardableResult
@@ -153,20 +176,27 @@ public final class Producer: Sendable {
     contentHash: Hash128,
     batches: [ShardBatch]
   ) async throws -> Delivered {
+    var contentHash = contentHash
+    if case .id(let id) = keys {
+      try Self.checkAlone(id, chunk, batches)
+      contentHash.high ^= StableHash.hash(Int64(bitPattern: table.rawValue))
+    }
+    let hash = contentHash
+    try await renew()
     let bytes = batches.reduce(0) { $0 + $1.bytes.count }
     try await reserve(bytes)
     defer { release(bytes) }
     state.withLock { state in
       state.highest = max(state.highest, chunk)
       invariant(
-        session == nil || state.highest - state.doneBelow < Self.window / stride,
+        state.sessions.isEmpty || state.highest - state.doneBelow < Self.window / stride,
         "chunk \(chunk) while chunk \(state.doneBelow) is not acknowledged"
       )
     }
     let giveUp = map.clock.now + options.patience
     let delivered = try await withThrowingTaskGroup(of: Delivered.self) { group in
       for batch in batches {
-        group.addTask { try await self.deliver(batch, chunk, contentHash, giveUp) }
+        group.addTask { try await self.deliver(batch, chunk, hash, giveUp) }
       }
       var sum = Delivered()
       for try await one in group { sum += one }
@@ -205,7 +235,7 @@ public final class Producer: Sendable {
         let isUnknown = error.status == .unknownOutcome || error.status == .timedOut
         if isUnknown { mayBeStored = true }
         // Without a key another try could count twice.
-        if isUnknown && session == nil { throw error }
+        if isUnknown, case .none = keys { throw error }
         guard let pause = retry.pause(now: map.clock.now, random: map.random) else {
           throw TallyError(
             error.status,
@@ -234,12 +264,11 @@ public final class Producer: Sendable {
     _ giveUp: Instant
   ) async throws -> Ingested {
     let (address, epoch) = try routing.primary(of: batch.shard)
-    let key = session.map { session in
-      BatchKey(
-        session: session,
-        sequence: UInt64(chunk * stride + batch.part),
-        doneBelow: UInt64((isPlanted(.doneBelowAtSending) ? chunk : doneBelow) * stride)
-      )
+    let key: BatchKey?
+    switch keys {
+    case .none: key = nil
+    case .session: key = sequenceKey(chunk, batch.part)
+    case .id(let id): key = .id(id)
     }
     let reply = try await map.pool.call(
       .ingest(
@@ -259,6 +288,63 @@ public final class Producer: Sendable {
     guard case .ingested(let ingested) = reply else { throw ClusterMap.unexpected(reply, "ingest") }
     map.session.note(ShardPoint(shard: batch.shard, point: ingested.point))
     return ingested
+  }
+  private func sequenceKey(_ chunk: Int, _ part: Int) -> BatchKey {
+    state.withLock { state in
+      // The first session takes whatever comes before the others.
+      let own = state.sessions.last { $0.first <= chunk } ?? state.sessions[0]
+      return BatchKey(
+        session: own.id,
+        sequence: UInt64((chunk - own.first) * stride + part),
+        doneBelow: UInt64(max(0, (isPlanted(.doneBelowAtSending) ? chunk : state.doneBelow) - own.first) * stride)
+      )
+    }
+  }
+  private static func checkAlone(_ id: BatchID, _ chunk: Int, _ batches: [ShardBatch]) throws(TallyError) {
+    let rows = batches.reduce(0) { $0 + $1.rows }
+    guard chunk == 0, rows <= Limits.batchRowsMax, batches.allSatisfy({ $0.part == 0 }) else {
+      throw .sql(
+        "54000",
+        "the rows under idempotency key \(id) are more than one batch: at most \(Limits.batchRowsMax) rows, "
+          + "\(Limits.frameBytesMax / 2) bytes of a shard",
+        hint: "Give each batch a key of its own, or ingest them as a named producer."
+      )
+    }
+  }
+  /// Opens the session again when it is time; throws when it may not be used for new batches any more.
+  private func renew() async throws {
+    guard case .session(_, let request?) = keys else { return }
+    let now = map.clock.now
+    let isDue = state.withLock { state in
+      guard let at = state.renewAt, now >= at else { return false }
+      state.renewAt = nil
+      return true
+    }
+    if isDue {
+      var again = request
+      again.again = false
+      do {
+        let opened = try await Self.open(again, map: map, deadline: map.clock.now + options.patience)
+        state.withLock { state in
+          state.openedAt = now
+          state.renewAt = now + .microseconds(KeyLifetimes.renewal)
+          if state.sessions.last?.id != opened.session { state.sessions.append((opened.session, state.highest + 1)) }
+        }
+      } catch let error as TallyError {
+        // The session that there is may be used for a while yet: tried again with a later chunk, and thrown when it may not.
+        let isOver = state.withLock { state in
+          state.renewAt = now + .seconds(60)
+          return now - state.openedAt >= .microseconds(KeyLifetimes.use)
+        }
+        if isOver { throw error }
+      }
+    } else if state.withLock({ now - $0.openedAt >= .microseconds(KeyLifetimes.use) }) {
+      throw TallyError(
+        .keyExpired,
+        "the producer's session was opened more than 24 hours ago",
+        hint: "Run it again: a named producer completes what is missing."
+      )
+    }
   }
   private func routing(_ giveUp: Instant) async throws -> RequestRouting {
     if let known = map.known { return known }

@@ -62,6 +62,15 @@ public final class QueryCall: AsyncSequence {
     QueryCall(try await map.ask(.list(ListRequest(kind)), deadline: deadline), map)
   }
 
+  /// Has a coordinator delete a tenant, and asks for the receipt.
+  public static func tenant(
+    _ request: TenantRequest,
+    map: ClusterMap,
+    deadline: Instant = .distantFuture
+  ) async throws -> QueryCall {
+    QueryCall(try await map.ask(.tenant(request), deadline: deadline), map)
+  }
+
   /// The next step; nil after the last statement's end.
   public func next() async throws -> QueryEvent? {
     let next: Message?

@@ -30,6 +30,8 @@ public final class StatementRun: Sendable {
     var rows: [ShardID: UInt64] = [:]
     var written = SessionToken()
     var mayBeDecided = false
+    /// Its key is staged: it takes effect though it has no rows, so that a repeated one is known.
+    var hasKey = false
   }
   /// The statement.
   public let id: StatementID
@@ -44,7 +46,7 @@ public final class StatementRun: Sendable {
   /// Pause between two words to the deciding shard.
   private static let wordInterval = Duration.seconds(1)
 
-  /// Makes a run; `decider` is the lowest shard that may take part, `doneBelow` the lowest number of the session that has not
+  /// Makes a run; `decider` is the shard that decides, by custom the lowest, `doneBelow` the lowest number of the session that has not
   /// ended; every request is given up after `patience` or at the deadline.
   public init(
     _ id: StatementID,
@@ -77,11 +79,11 @@ public final class StatementRun: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await self.keepWord() }
       defer { group.cancelAll() }
-      try await stage(decider, ordinal: 0, nil)
+      try await stage(decider, ordinal: 0, .nothing)
       try await body(self)
     }
-    let staged = state.withLock { $0.rows }
-    if staged.values.allSatisfy({ $0 == 0 }) {
+    let (staged, hasKey) = state.withLock { ($0.rows, $0.hasKey) }
+    if !hasKey, staged.values.allSatisfy({ $0 == 0 }) {
       try await abandon()
       return 0
     }
@@ -89,8 +91,8 @@ public final class StatementRun: Sendable {
     return try await decide(staged)
   }
 
-  /// Stages rows of one shard; `ordinal` is their place among the shard's, from 1.
-  @discardableResult public func stage(_ shard: ShardID, ordinal: Int, _ rows: StageRows.Rows?) async throws -> Staged {
+  /// Stages a part of one shard; `ordinal` is its place among the shard's, from 1.
+  @discardableResult public func stage(_ shard: ShardID, ordinal: Int, _ content: StageRows.Content) async throws -> Staged {
     let (id, decider, below) = (id, decider, doneBelow())
     let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
       .stageRows(
@@ -102,11 +104,13 @@ public final class StatementRun: Sendable {
           doneBelow: below,
           decider: decider,
           ordinal: ordinal,
-          rows: rows
+          content: content
         )
       )
     }
-    return try note(reply, shard, "stageRows")
+    let staged = try note(reply, shard, "stageRows")
+    if case .key = content, !staged.isDuplicate { state.withLock { $0.hasKey = true } }
+    return staged
   }
   /// Has a shard's primary name the rows that a scan of a table delivers, and stage their deletion; returns how many.
   public func delete(_ shard: ShardID, table: TableID, fragment: [UInt8]) async throws -> UInt64 {
@@ -122,7 +126,6 @@ public final class StatementRun: Sendable {
           decider: decider,
           ordinal: 1,
           table: table,
-          isAlone: false,
           fragment: fragment
         )
       )

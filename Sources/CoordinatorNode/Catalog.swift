@@ -28,11 +28,15 @@ struct Catalog: Sendable {
   var losses: [LossRecord] = []
   /// When the newest of them was opened.
   var latestProducerTime: Int64? { producers.values.map(\.request.time).max() }
+  /// Deletions of tenants, by rising number: those under way, and the last that are done.
+  var tenantRecords: [TenantRecord] = []
+  /// Number of the next.
+  var nextDeletion: UInt64 = 1
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32
-  /// How long a named producer keeps its session, microseconds.
-  static let producerLifetime: Int64 = 7 * 86_400_000_000
+  /// Producers opened between two looks for those to be forgotten.
+  private static let producersBetweenLooks = 64
 
   init() {}
   /// Restores a state (CatalogStateFormat).
@@ -48,6 +52,8 @@ struct Catalog: Sendable {
     separateGroups: [GroupID],
     unconfirmed: [NodeID: Incarnation],
     producers: [String: ProducerRecord],
+    tenantRecords: [TenantRecord],
+    nextDeletion: UInt64,
     losses: [LossRecord] = []
   ) {
     self.snapshot = snapshot
@@ -61,6 +67,8 @@ struct Catalog: Sendable {
     self.separateGroups = separateGroups
     self.unconfirmed = unconfirmed
     self.producers = producers
+    self.tenantRecords = tenantRecords
+    self.nextDeletion = nextDeletion
     self.losses = losses
   }
 
@@ -69,9 +77,9 @@ struct Catalog: Sendable {
     var next = self
     let outcome: CatalogOutcome
     do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
-    // Producers and confirmations are not part of what others see; everything else moves the version.
+    // Producers, confirmations and deletions are not part of what others see; everything else moves the version.
     switch command {
-    case .openProducer, .confirmNode, .beginShards: break
+    case .openProducer, .confirmNode, .beginShards, .deleteTenant, .tenantDeleted: break
     default: next.snapshot.version = CatalogVersion(index)
     }
     self = next
@@ -111,6 +119,10 @@ struct Catalog: Sendable {
       return .done
     case .confirmNode(let node, let incarnation):
       if snapshot.node(node)?.incarnation == incarnation { unconfirmed[node] = nil }
+      return .done
+    case .deleteTenant(let group, let tenant, let shard, let time): return .deletion(try delete(group, tenant, shard, time: time))
+    case .tenantDeleted(let number, let outcome):
+      finishDeletion(number, outcome)
       return .done
     }
   }
@@ -307,11 +319,12 @@ struct Catalog: Sendable {
 
   private mutating func open(_ request: ProducerRequest) throws(TallyError) -> CatalogOutcome {
     if let known = producers[request.name], !request.isAnew {
-      guard request.time - known.request.time < Self.producerLifetime else {
+      guard request.time - known.request.time < KeyLifetimes.namedProducer else {
+        let first = ValueText.print(.fixed(known.request.time), as: .timestamptz) ?? "more than 7 days ago"
         throw TallyError(
           .keyExpired,
-          "the load \"\(request.name)\" began more than 7 days ago; whether its rows are still known cannot be told",
-          hint: "--again loads the file anew"
+          "the load \"\(request.name)\" was begun first on \(first): after 7 days its batches are not known any more",
+          hint: "Look whether its rows are there. --again loads the file anew, all of it."
         )
       }
       guard known.request.fingerprint == request.fingerprint else {
@@ -326,8 +339,13 @@ struct Catalog: Sendable {
     let record = ProducerRecord(session: SessionID(nextSession), request: request)
     nextSession += 1
     producers[request.name] = record
-    for (name, old) in producers where request.time - old.request.time > 2 * Self.producerLifetime {
-      producers[name] = nil
+    if producers.count % Self.producersBetweenLooks == 0 {
+      producers = producers.filter { name, old in
+        // Names that were made up (Producer.open, GroupFlow) are not asked for again.
+        let own = name.drop { $0 != "/" }.dropFirst()
+        let isMadeUp = own.hasPrefix("unnamed ") && own.utf8.count == 40 || name.hasPrefix("statements of ")
+        return request.time - old.request.time <= (isMadeUp ? KeyLifetimes.sessionRetention : KeyLifetimes.nameMemory)
+      }
     }
     return .producer(record, isNew: true)
   }

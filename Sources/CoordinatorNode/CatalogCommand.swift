@@ -38,6 +38,10 @@ enum CatalogCommand: Sendable {
   case forcePrimary(LossRecord, version: UInt64)
   /// A node has stored its incarnation: from now on it must know it.
   case confirmNode(NodeID, Incarnation)
+  /// A tenant shall be deleted in its shard: until that has happened its rows are refused.
+  case deleteTenant(GroupID, Tenant, ShardID, time: Int64)
+  /// The shard's log has a deletion, by its number.
+  case tenantDeleted(UInt64, TenantRecord.Outcome)
 
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {
@@ -82,6 +86,8 @@ enum CatalogOutcome: Sendable {
   case table(TableID)
   /// The session, and whether it was opened before.
   case producer(ProducerRecord, isNew: Bool)
+  /// The number of a tenant's deletion.
+  case deletion(UInt64)
   /// Refused; nothing changed.
   case refused(TallyError)
 }

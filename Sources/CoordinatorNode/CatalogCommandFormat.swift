@@ -3,14 +3,19 @@
 //   command  u8 version 1 · u8 kind · fields in the order of CatalogCommand's cases
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
 //            · 8 openProducer · 9 confirmNode · 10 distributeTable with copies · 11 alterInSync · 12 elect · 13 addLearner
-//            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 19 forcePrimary.
+//            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 17 deleteTenant · 18 tenantDeleted
+//            · 19 forcePrimary.
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
 //   state    u8 version 3 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
-//            · varint count + LossRecord (versions before 3 lack them)
+//            · u64 next deletion, varint count + deletions (version 2 ends before)
+//            · varint count + LossRecord (the same)
+//   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
+//   Outcome  u64 position, i64 log time, varint count + (u64 relation, u64 rows)
 import Bytes
 import Model
+import Wire
 
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
@@ -113,8 +118,34 @@ enum CatalogCommandFormat {
       out.u8(16)
       out.count(shards.count)
       for shard in shards { out.u64(shard.rawValue) }
+    case .deleteTenant(let group, let tenant, let shard, let time):
+      out.u8(17)
+      out.u64(group.rawValue)
+      tenant.encode(into: &out)
+      out.u64(shard.rawValue)
+      out.i64(time)
+    case .tenantDeleted(let number, let outcome):
+      out.u8(18)
+      out.u64(number)
+      encode(outcome, into: &out)
     }
     return out.finish()
+  }
+  private static func encode(_ outcome: TenantRecord.Outcome, into out: inout ByteWriter) {
+    out.u64(outcome.position.rawValue)
+    out.i64(outcome.logTime)
+    out.count(outcome.parts.count)
+    for part in outcome.parts {
+      out.u64(part.relation.rawValue)
+      out.u64(part.rows)
+    }
+  }
+  private static func decodeOutcome(_ reader: inout ByteReader) throws(DecodingFailure) -> TenantRecord.Outcome {
+    var outcome = TenantRecord.Outcome(position: LogPosition(try reader.u64()), logTime: try reader.i64(), parts: [])
+    for _ in 0..<(try reader.count(max: producersMax, "relations of a tenant")) {
+      outcome.parts.append(TenantErased.Part(relation: TableID(try reader.u64()), rows: try reader.u64()))
+    }
+    return outcome
   }
   private static func encode(_ request: ProducerRequest, into out: inout ByteWriter) {
     out.string(request.name)
@@ -211,6 +242,14 @@ enum CatalogCommandFormat {
       let (node, incarnation) = (NodeID(try reader.u64()), Incarnation(try reader.u64()))
       return .loseReplicas(node, incarnation, try ids(&reader, producersMax, "copies"))
     case 16: return .beginShards(try ids(&reader, Limits.shardsMax, "shards"))
+    case 17:
+      return .deleteTenant(
+        GroupID(try reader.u64()),
+        try Tenant.decode(from: &reader),
+        ShardID(try reader.u64()),
+        time: try reader.i64()
+      )
+    case 18: return .tenantDeleted(try reader.u64(), try decodeOutcome(&reader))
     case 19:
       let version = try reader.u64()
       return .forcePrimary(try LossRecord.decode(&reader), version: version)
@@ -247,6 +286,17 @@ enum CatalogCommandFormat {
       out.u64(record.session.rawValue)
       encode(record.request, into: &out)
     }
+    out.u64(catalog.nextDeletion)
+    out.count(catalog.tenantRecords.count)
+    for record in catalog.tenantRecords {
+      out.u64(record.number)
+      out.u64(record.group.rawValue)
+      record.tenant.encode(into: &out)
+      out.u64(record.shard.rawValue)
+      out.i64(record.time)
+      out.bool(record.outcome != nil)
+      if let outcome = record.outcome { encode(outcome, into: &out) }
+    }
     out.count(catalog.losses.count)
     for loss in catalog.losses { loss.encode(into: &out) }
     return out.finish()
@@ -279,6 +329,20 @@ enum CatalogCommandFormat {
         let request = try decodeRequest(&reader)
         producers[request.name] = ProducerRecord(session: session, request: request)
       }
+      let nextDeletion = version < 3 ? 1 : try reader.u64()
+      var tenants: [TenantRecord] = []
+      for _ in 0..<(version < 3 ? 0 : try reader.count(max: producersMax, "deletions of tenants")) {
+        tenants.append(
+          TenantRecord(
+            number: try reader.u64(),
+            group: GroupID(try reader.u64()),
+            tenant: try Tenant.decode(from: &reader),
+            shard: ShardID(try reader.u64()),
+            time: try reader.i64(),
+            outcome: try reader.bool() ? try decodeOutcome(&reader) : nil
+          )
+        )
+      }
       var losses: [LossRecord] = []
       if version >= 3 { for _ in 0..<(try reader.count(max: producersMax, "losses")) { losses.append(try LossRecord.decode(&reader)) } }
       try reader.expectEnd()
@@ -294,6 +358,8 @@ enum CatalogCommandFormat {
         separateGroups: separate,
         unconfirmed: unconfirmed,
         producers: producers,
+        tenantRecords: tenants,
+        nextDeletion: nextDeletion,
         losses: losses
       )
     }

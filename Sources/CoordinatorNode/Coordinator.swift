@@ -1,8 +1,8 @@
 // Coordinator.swift — a coordinator's life: open the data directory and the catalog, listen, answer requests, drain.
 //
 // The actor only dispatches; each flow has a file: GroupFlow (the other coordinators), DDLFlow (catalog changes), QueryFlow (SELECT),
-// FragmentFlow (its parts, on workers), InsertFlow, StatementFlow, Registration (workers), FailoverFlow (who leads, who copies),
-// DigestComparison (are the copies equal), ForceFlow (an operator's word), Listings. It holds no table data.
+// FragmentFlow (its parts, on workers), InsertFlow, StatementFlow, TenantFlow, Registration (workers), FailoverFlow (who leads, who
+// copies), DigestComparison (are the copies equal), ForceFlow (an operator's word), Listings. It holds no table data.
 import Bytes
 public import Capabilities
 import ClientCore
@@ -86,8 +86,12 @@ public actor Coordinator: RPCResponder {
   var nextRead = 0
   /// Session under which this coordinator's own statements write.
   var statementSession = SessionID(0)
+  /// When it was opened.
+  var sessionOpened = Instant(nanoseconds: 0)
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
+  /// Shards that are being told of a tenant's deletion.
+  var erasingShards: Set<ShardID> = []
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
 
@@ -222,6 +226,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepWatch() }
       group.addTask { try await self.keepPublishing() }
       group.addTask { try await self.keepEnding() }
+      group.addTask { try await self.keepErasing() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }
@@ -263,7 +268,7 @@ public actor Coordinator: RPCResponder {
     switch request {
     case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync, .forcePrimary:
       if try await passOn(request, call, isStream: false) { return }
-    case .list: if try await passOn(request, call, isStream: true) { return }
+    case .list, .tenant: if try await passOn(request, call, isStream: true) { return }
     case .query(let query):
       if await !decides, try await !onlyReads(query, until: call.deadline), try await passOn(request, call, isStream: true) { return }
     case .fetchCatalog, .refreshRollup: try await freshenBriefly()
@@ -288,6 +293,7 @@ public actor Coordinator: RPCResponder {
         .resultEnd(ResultEnd(tag: "SELECT \(listing.count)", rows: UInt64(listing.count))),
         isLast: true
       )
+    case .tenant(let request): try await answer(request, call)
     case .query(let query): try await answer(query, call)
     default:
       throw TallyError(.protocolViolation, "a coordinator does not answer \(request.name) requests")

@@ -187,6 +187,10 @@ extension Coordinator {
   private func begin(_ address: NetworkAddress) async throws {
     if await log.catalog.snapshot.cluster == .none { _ = try await log.propose(.bootstrap(cluster: cluster)) }
     try await register(coordinator: settings.name, address.description)
+    try await openSession()
+  }
+  /// Opens a session for this coordinator's statements, in place of one that shards will forget.
+  private func openSession() async throws {
     let outcome = try await log.propose(
       .openProducer(
         ProducerRequest(
@@ -200,13 +204,19 @@ extension Coordinator {
     )
     // Numbers of statements go on: some of an earlier session may still be under way.
     if case .producer(let record, _) = outcome { statementSession = record.session }
+    sessionOpened = surroundings.clock.now
   }
-  /// Promotes learners that have caught up, when the number of voters is odd afterwards.
+  /// Promotes learners that have caught up, when the number of voters is odd afterwards; renews the session of statements.
   func keepGroup() async throws {
     while true {
       try await log.untilLeading()
       try await surroundings.clock.sleep(for: .milliseconds(100))
       guard decidingTerm != nil else { continue }
+      if surroundings.clock.now - sessionOpened >= .microseconds(KeyLifetimes.renewal) {
+        do { try await openSession() } catch let error as TallyError where error.isRetryable {
+          surroundings.log.warning("session-not-renewed", ("reason", error.message))
+        }
+      }
       let standing = await log.standing
       let ready = standing.members.all.filter { !$0.isVoter && standing.current.contains($0.id) && standing.heard.contains($0.id) }
       let wanted = standing.members.voters.count % 2 == 0 ? 1 : 2

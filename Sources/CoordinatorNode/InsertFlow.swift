@@ -1,7 +1,8 @@
 // InsertFlow.swift — INSERT … VALUES and INSERT … SELECT: rows of one batch go to their shard at once, others are staged.
 //
 // A batch of one shard gets a key of this coordinator's own session, so that repeating it after a lost answer cannot write it twice.
-// Rows of several shards, or more than a batch holds, are a statement of their own (StatementFlow): all or nothing.
+// Rows of several shards, or more than a batch holds, are a statement of their own (StatementFlow): all or nothing. A client's key
+// (UUIDv7) is remembered by one shard for the whole statement, so that the same key counts once whatever coordinator it is sent to.
 import Bytes
 import Capabilities
 import Columns
@@ -10,50 +11,81 @@ import Planning
 import RPC
 import Wire
 
+/// The key that a client gave to an INSERT.
+struct ClientKey: Sendable {
+  var id: BatchID
+  /// Of the statement's text: what the client sent, before defaults and times.
+  var contentHash: Hash128
+  /// The shard that remembers it, told by the id alone: rows of a repeated statement may belong to others than the first time.
+  var home: ShardID
+
+  /// Throws 22023 when the text is no UUIDv7.
+  static func given(_ text: String, _ sql: String, _ table: TableSchema, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey {
+    let id = try BatchID(text)
+    guard case .distributed(_, let group) = table.distribution, let shards = snapshot.group(group)?.shards,
+      let home = shards.lazy.compactMap({ snapshot.shard($0) }).first(where: {
+        $0.lower <= StableHash.hash(Int64(bitPattern: id.low)) && StableHash.hash(Int64(bitPattern: id.low)) <= $0.upper
+      })
+    else { throw TallyError(.staleCatalog, "table \(table.name) is not distributed") }
+    return ClientKey(id: id, contentHash: Murmur3.hash(Array(sql.utf8)), home: home.id)
+  }
+}
+
 /// What a statement wrote.
 struct Written: Sendable {
+  /// Rows: those of the first statement with its key, when that took effect before.
   var rows = 0
   /// Where the shards' logs hold it.
   var seen = SessionToken()
+  /// A statement with its key took effect before; nothing was written now.
+  var isDuplicate = false
 }
 
 extension Coordinator {
   /// Inserts rows of values; they are durable then.
-  func insert(_ plan: InsertPlan, deadline: Instant) async throws -> Written {
+  func insert(_ plan: InsertPlan, _ key: ClientKey?, deadline: Instant) async throws -> Written {
     if plan.rows.isEmpty { return Written() }
     try Self.checkInsertable(plan.table)
     let batch = Batch(
       count: plan.rows.count,
       columns: plan.table.columns.indices.map { at in ColumnVector(plan.table.columns[at].type, values: plan.rows.map { $0[at] }) }
     )
-    return try await insert([batch], plan.table, deadline: deadline)
+    return try await insert([batch], plan.table, key, deadline: deadline)
   }
   /// Inserts what a query gives, once all of it is here.
-  func insert(_ plan: InsertSelectPlan, _ rows: [Batch], deadline: Instant) async throws -> Written {
+  func insert(_ plan: InsertSelectPlan, _ rows: [Batch], _ key: ClientKey?, deadline: Instant) async throws -> Written {
     try Self.checkInsertable(plan.table)
     let table = plan.table
     let ready = try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
-    return try await insert(ready, table, deadline: deadline)
+    return try await insert(ready, table, key, deadline: deadline)
   }
   private static func checkInsertable(_ table: TableSchema) throws {
     for column in table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
     }
   }
-  private func insert(_ batches: [Batch], _ table: TableSchema, deadline: Instant) async throws -> Written {
+  private func insert(_ batches: [Batch], _ table: TableSchema, _ key: ClientKey?, deadline: Instant) async throws -> Written {
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
-    guard let first = parts.first else { return Written() }
-    if parts.count == 1, first.batches.count == 1 {
-      return try await insert(first.batches[0].bytes, first.shard, table.id, deadline: deadline)
+    if parts.isEmpty, key == nil { return Written() }
+    if let first = parts.first, parts.count == 1, first.batches.count == 1, key == nil || key?.home == first.shard {
+      return try await insert(first.batches[0].bytes, first.shard, table.id, key, deadline: deadline)
     }
-    return try await write(parts, of: table.id, deadline: deadline)
+    return try await write(parts, of: table.id, key, deadline: deadline)
   }
-  private func insert(_ bytes: [UInt8], _ shard: ShardID, _ table: TableID, deadline: Instant) async throws -> Written {
-    let hash = Murmur3.hash(bytes)
+  private func insert(
+    _ bytes: [UInt8],
+    _ shard: ShardID,
+    _ table: TableID,
+    _ given: ClientKey?,
+    deadline: Instant
+  ) async throws -> Written {
     let sequence = beginStatement()
     defer { openStatements.remove(sequence) }
-    let key = BatchKey(session: statementSession, sequence: sequence, doneBelow: statementsDoneBelow)
+    let hash = given?.contentHash ?? Murmur3.hash(bytes)
+    let key =
+      given.map { .id($0.id) }
+      ?? BatchKey(session: statementSession, sequence: sequence, doneBelow: statementsDoneBelow)
     let answer = try await callPrimary(shard, giveUp: deadline) { epoch, version in
       .ingest(
         Ingest(shard: shard, epoch: epoch, version: version, table: table, key: key, contentHash: hash, batch: bytes)
@@ -62,7 +94,9 @@ extension Coordinator {
     guard case .ingested(let done) = answer else {
       throw TallyError(.protocolViolation, "a worker answered an ingest request with \(answer.name)")
     }
-    return Written(rows: Int(done.rows), seen: SessionToken([ShardPoint(shard: shard, point: done.point)]))
+    let seen = SessionToken([ShardPoint(shard: shard, point: done.point)])
+    // Without a client's key a duplicate is a try of its own whose answer was lost.
+    return Written(rows: Int(done.rows), seen: seen, isDuplicate: done.isDuplicate && given != nil)
   }
 }
 

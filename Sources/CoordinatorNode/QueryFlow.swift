@@ -28,6 +28,9 @@ extension Coordinator {
   func answer(_ request: QueryRequest, _ call: ServerCall) async throws {
     try request.read.check()
     let statements = try parse(request.sql)
+    guard request.batchKey == nil || statements.count == 1 else {
+      throw TallyError.sql("42601", "a batch key is one INSERT's: the text holds \(statements.count) statements")
+    }
     nextRead += 1
     var read = ReadContext(level: request.read, seen: request.seen, turn: nextRead)
     for (at, statement) in statements.enumerated() {
@@ -88,10 +91,10 @@ extension Coordinator {
     let started = surroundings.clock.now
     let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
     let bound = try await bind(statement, context, read.level, until: call.deadline)
+    let key = try clientKey(request, bound, await log.catalog.snapshot)
     if let (tag, notices) = try await change(bound) { return ResultEnd(tag: tag, rows: 0, notices: notices) }
     if case .insert(let insert) = bound {
-      let written = try await self.insert(insert, deadline: call.deadline)
-      return ResultEnd(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)
+      return Self.end(try await self.insert(insert, key, deadline: call.deadline), key)
     }
     if case .delete(let delete) = bound {
       let deleted = try await self.delete(delete, deadline: call.deadline)
@@ -99,8 +102,7 @@ extension Coordinator {
       return ResultEnd(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
     }
     if case .insertSelect = bound {
-      let written = try await insertSelected(statement, context, deadline: call.deadline)
-      return ResultEnd(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)
+      return Self.end(try await insertSelected(statement, context, key, deadline: call.deadline), key)
     }
     let deadline = call.deadline
     let answer = try await untilServed(deadline) { snapshot in
@@ -116,14 +118,35 @@ extension Coordinator {
   }
 
   /// Carries out INSERT … SELECT: reads all of it, then writes.
-  private func insertSelected(_ statement: ParsedStatement, _ context: PlanningContext, deadline: Instant) async throws -> Written {
+  private func insertSelected(
+    _ statement: ParsedStatement,
+    _ context: PlanningContext,
+    _ key: ClientKey?,
+    deadline: Instant
+  ) async throws -> Written {
     let (insert, rows) = try await untilServed(deadline) { snapshot in
       guard case .insertSelect(let insert) = try plan(statement, catalog: snapshot, context: context) else {
         throw TallyError(.internalError, "a statement changed its kind while it was planned again")
       }
       return (insert, try await self.select(insert.select, snapshot, .latest, deadline: deadline).batches)
     }
-    return try await self.insert(insert, rows, deadline: deadline)
+    return try await self.insert(insert, rows, key, deadline: deadline)
+  }
+  /// The key that the client gave to its INSERT.
+  private func clientKey(_ request: QueryRequest, _ bound: BoundStatement, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey? {
+    guard let text = request.batchKey else { return nil }
+    switch bound {
+    case .insert(let plan): return try ClientKey.given(text, request.sql, plan.table, snapshot)
+    case .insertSelect(let plan): return try ClientKey.given(text, request.sql, plan.table, snapshot)
+    default: throw .sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
+    }
+  }
+  private static func end(_ written: Written, _ key: ClientKey?) -> ResultEnd {
+    var notices: [Notice] = []
+    if written.isDuplicate, let key {
+      notices.append(Notice(message: "batch key \(key.id) took effect before: its \(written.rows) rows were not inserted again"))
+    }
+    return ResultEnd(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), notices: notices, seen: written.seen)
   }
 
   /// Evaluates SELECT or EXPLAIN under one catalog version.

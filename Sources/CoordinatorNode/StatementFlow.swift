@@ -55,21 +55,39 @@ extension Coordinator {
   /// All lower numbers have ended.
   var statementsDoneBelow: UInt64 { openStatements.min() ?? nextStatement }
 
-  /// Writes rows of several shards, all or none.
-  func write(_ parts: [ShardRows], of table: TableID, deadline: Instant) async throws -> Written {
-    try await carryOut(on: parts.map(\.shard), deadline: deadline) { run in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for part in parts {
-          group.addTask {
-            for (at, batch) in part.batches.enumerated() {
-              let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
-              try await run.stage(part.shard, ordinal: at + 1, rows)
+  /// Writes rows of several shards, all or none; with a client's key the statement takes effect once.
+  func write(_ parts: [ShardRows], of table: TableID, _ key: ClientKey?, deadline: Instant) async throws -> Written {
+    let total = parts.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows } }
+    let shards = Set(parts.map(\.shard)).union(key.map { [$0.home] } ?? [])
+    do {
+      // The shard that keeps the key decides: it commits last, so that whoever finds the key there finds the rows everywhere.
+      return try await carryOut(on: shards.sorted(), decider: key?.home, deadline: deadline) { run in
+        if let key {
+          // Before any rows: a statement that took effect is told by its key, whatever rows it would have now.
+          let content = StageRows.Content.key(key.id, contentHash: key.contentHash, rows: UInt64(total))
+          let known = try await run.stage(key.home, ordinal: 1, content)
+          if known.isDuplicate { throw TookEffect(rows: Int(known.rows), seen: run.written) }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          for part in parts {
+            group.addTask {
+              for (at, batch) in part.batches.enumerated() {
+                let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
+                try await run.stage(part.shard, ordinal: at + 2, .rows(rows))
+              }
             }
           }
+          try await group.waitForAll()
         }
-        try await group.waitForAll()
       }
+    } catch let known as TookEffect {
+      return Written(rows: known.rows, seen: known.seen, isDuplicate: true)
     }
+  }
+  /// The statement's key took effect before.
+  private struct TookEffect: Error {
+    let rows: Int
+    let seen: SessionToken
   }
   /// Deletes rows, on all shards or on none.
   func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Written {
@@ -80,7 +98,6 @@ extension Coordinator {
       if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
     }.map(\.id)
     let (table, fragment) = (plan.table.id, FragmentFormat.encode(.scan(scan)))
-    if shards.count == 1 { return try await delete(shards[0], table, fragment, deadline: deadline) }
     return try await carryOut(on: shards, deadline: deadline) { run in
       try await withThrowingTaskGroup(of: Void.self) { group in
         for shard in shards { group.addTask { _ = try await run.delete(shard, table: table, fragment: fragment) } }
@@ -88,39 +105,14 @@ extension Coordinator {
       }
     }
   }
-  /// Deletes rows of one shard. Repeated after a lost answer it deletes what is left: the number may then be too low.
-  private func delete(_ shard: ShardID, _ table: TableID, _ fragment: [UInt8], deadline: Instant) async throws -> Written {
-    let number = beginStatement()
-    defer { openStatements.remove(number) }
-    let (statement, below) = (StatementID(session: statementSession, number: number), statementsDoneBelow)
-    let reply = try await callPrimary(shard, giveUp: deadline) { epoch, version in
-      .deleteRows(
-        DeleteRows(
-          shard: shard,
-          epoch: epoch,
-          version: version,
-          statement: statement,
-          doneBelow: below,
-          decider: shard,
-          ordinal: 1,
-          table: table,
-          isAlone: true,
-          fragment: fragment
-        )
-      )
-    }
-    guard case .staged(let staged) = reply else {
-      throw TallyError(.protocolViolation, "a worker answered a deleteRows request with \(reply.name)")
-    }
-    return Written(rows: Int(staged.rows), seen: SessionToken([ShardPoint(shard: shard, point: staged.point)]))
-  }
-  /// Runs a statement over some shards; one that fails is ended apart from the request.
+  /// Runs a statement over some shards; one that fails is ended apart from the request. `decider` decides, else the lowest shard.
   private func carryOut(
     on shards: [ShardID],
+    decider: ShardID? = nil,
     deadline: Instant,
     _ body: @escaping @Sendable (StatementRun) async throws -> Void
   ) async throws -> Written {
-    guard let decider = shards.min() else { return Written() }
+    guard let decider = decider ?? shards.min() else { return Written() }
     let number = beginStatement()
     let below = statementsDoneBelow
     let run = StatementRun(

@@ -68,7 +68,14 @@ final class ClusterClient: Sendable {
   func read(_ sql: String, _ level: ReadLevel, timeout: Duration = .seconds(10)) async throws -> (rows: [[Cell]], age: UInt64?) {
     near.log.record(.debug, "asks", [("sql", sql), ("read", level.description)])
     let request = QueryRequest(sql: sql, read: level)
-    let call = try await QueryCall.open(request, map: map, deadline: near.clock.now + timeout)
+    return try await answer(to: try await QueryCall.open(request, map: map, deadline: near.clock.now + timeout))
+  }
+  /// Deletes a tenant or asks for its receipt.
+  func tenant(_ request: TenantRequest, timeout: Duration) async throws -> [[Cell]] {
+    near.log.record(.debug, "asks", [("tenant", request.tenant)])
+    return try await answer(to: try await QueryCall.tenant(request, map: map, deadline: near.clock.now + timeout)).rows
+  }
+  private func answer(to call: QueryCall) async throws -> (rows: [[Cell]], age: UInt64?) {
     var rows: [[Cell]] = []
     var age: UInt64?
     while let event = try await call.next() {

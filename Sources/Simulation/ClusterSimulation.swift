@@ -52,7 +52,7 @@ public enum ClusterSimulation {
   ) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
     let workload = Workload(world.random.fork("workload"))
-    let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 }
+    let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 } + workload.keyed.flatMap { $0 }
     let ledger = Ledger(rows.sorted { $0.id < $1.id })
     let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
     let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn, failingDisks: failingDisks)
@@ -106,6 +106,7 @@ final class ClusterRun: @unchecked Sendable {
   /// Faults that go on while others come.
   var lasting = 0
   private let writer: StatementWriter
+  private let tenants: TenantDeletions
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
@@ -145,9 +146,15 @@ final class ClusterRun: @unchecked Sendable {
     let coordinators = cluster.coordinators
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
     self.writer = writer
+    tenants = TenantDeletions(workload, ledger)
     let pace = world.random.fork("writer")
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
+    }
+    let keyed = KeyedWriter(writer: writer, ledger: ledger, batches: workload.keyed)
+    let keyedPace = world.random.fork("keyed")
+    let keying = SimulatedProcess(world, world.node("keyed", host: "10.0.4.2"), ledger, isTask: true) { near, _ in
+      try await ClusterClient.run(near, "keyed", coordinators) { client in try await keyed.write(client, keyedPace) }
     }
     producers =
       workload.sources.indices.map { at in
@@ -160,7 +167,7 @@ final class ClusterRun: @unchecked Sendable {
             }
           }
         }
-      } + [writing]
+      } + [writing, keying]
   }
 
   func toTheEnd() async throws {
@@ -184,6 +191,7 @@ final class ClusterRun: @unchecked Sendable {
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
         if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
+        work.addTask { try await self.deleteTenants() }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -211,6 +219,15 @@ final class ClusterRun: @unchecked Sendable {
   private func administer(_ body: @escaping @Sendable (ClusterClient) async throws -> Void) async throws {
     try await office.run { near in try await ClusterClient.run(near, "administrator", self.cluster.coordinators, body) }
   }
+  private func deleteTenants() async throws {
+    let (tenants, random) = (tenants, world.random.fork("tenants"))
+    let eraser = world.node("eraser", host: "10.0.2.4")
+    try await eraser.run { near in
+      try await ClusterClient.run(near, "eraser", self.cluster.coordinators) { client in
+        try await tenants.run(client, random) { !self.isReading }
+      }
+    }
+  }
   private func createRollup() async throws {
     let threshold: Int
     switch workload.moment {
@@ -226,17 +243,22 @@ final class ClusterRun: @unchecked Sendable {
   }
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
-    let (ledger, writer, sources) = (self.ledger, self.writer, workload.sources)
+    let (ledger, writer, sources, keyed, tenants) = (self.ledger, self.writer, workload.sources, workload.keyed, self.tenants)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
       try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
+      try await tenants.judge(client, what)
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }
-      let rows = sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere
-      let truth = RollupTruth(rows, known: ledger.rows)
-      try await client.persist("comparison, \(what)") { try await truth.check(client, ledger, what) }
+      try await client.persist("comparison, \(what)") {
+        // Batches that were given up may be there or not.
+        let ids = Set(try await client.query("SELECT id FROM events", timeout: .seconds(60)).compactMap { $0[0].integer })
+        let there = keyed.flatMap { $0 }.filter { ledger.known.isAcknowledged[Int($0.id)] || ids.contains($0.id) }
+        let truth = RollupTruth(sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere + there, known: ledger.rows)
+        try await truth.check(client, ledger, what)
+      }
     }
   }
 
@@ -263,7 +285,7 @@ final class ClusterRun: @unchecked Sendable {
     var options = ProducerOptions()
     options.patience = .seconds(600)
     options.tryTimeout = .seconds(5)
-    let producer = Producer(session: session.session, table: table.id, stride: 2, map: client.map, options: options)
+    let producer = Producer(keys: .session(session.session, nil), table: table.id, stride: 2, map: client.map, options: options)
     let chunks = workload.sources[source]
     try await withThrowingTaskGroup(of: Void.self) { group in
       var running = 0

@@ -127,7 +127,7 @@ struct StatementWriter: Sendable {
       }
     }
   }
-  private func table(_ client: ClusterClient) async throws -> (schema: TableSchema, routing: RequestRouting) {
+  func table(_ client: ClusterClient) async throws -> (schema: TableSchema, routing: RequestRouting) {
     while true {
       do {
         let routing = try await client.map.refresh(after: client.map.known, deadline: client.near.clock.now + .seconds(5))
@@ -136,7 +136,7 @@ struct StatementWriter: Sendable {
       try await client.near.clock.sleep(for: .milliseconds(50))
     }
   }
-  private func parts(_ rows: [EventRow], _ table: TableSchema, _ routing: RequestRouting) throws -> [(ShardID, [EventRow])] {
+  func parts(_ rows: [EventRow], _ table: TableSchema, _ routing: RequestRouting) throws -> [(ShardID, [EventRow])] {
     guard case .distributed(_, let group) = table.distribution else { return [] }
     var parts: [ShardID: [EventRow]] = [:]
     for row in rows {
@@ -147,7 +147,7 @@ struct StatementWriter: Sendable {
     }
     return parts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
-  private static func values(_ row: EventRow) -> String {
+  static func values(_ row: EventRow) -> String {
     let time = row.time.flatMap { ValueText.print(.fixed($0), as: .timestamp) }.map { "'\($0)'" } ?? "NULL"
     let item = row.item.map { "'\($0)'" } ?? "NULL"
     return "(\(row.tenant), \(time), \(row.user.map { "\($0)" } ?? "NULL"), \(item), \(row.id), \(row.value))"

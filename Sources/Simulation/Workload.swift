@@ -45,6 +45,8 @@ struct Workload: Sendable {
   let sources: [[[EventRow]]]
   /// Rows of statements over several tenants.
   let statements: [[EventRow]]
+  /// Rows of batches under ids of their own.
+  let keyed: [[EventRow]]
   /// Chunks that a producer has under way at once.
   let width: Int
   /// Longest pause of a producer between two chunks.
@@ -136,6 +138,23 @@ struct Workload: Sendable {
       )
     }
     self.statements = statements
+    var keyed: [[EventRow]] = []
+    for _ in 0..<(10 + random.next(below: 40)) {
+      keyed.append(
+        (0...Int(random.next(below: 8))).map { _ in
+          id += 1
+          return EventRow(
+            id: id,
+            tenant: Int64(random.next(below: tenantCount)),
+            time: Self.firstDay + Int64(random.next(below: span)),
+            user: Int64(random.next(below: users)),
+            item: "item \(random.next(below: 20))",
+            value: Int64(random.next(below: 1000)) - 50
+          )
+        }
+      )
+    }
+    self.keyed = keyed
   }
 
   /// A pause before one of `steps` pieces of work: a short one within a burst, a long one between two bursts of a long run.
@@ -207,7 +226,7 @@ struct Workload: Sendable {
     }
     return out
   }
-  private static func batch(_ rows: [EventRow], _ table: TableSchema) -> Batch {
+  static func batch(_ rows: [EventRow], _ table: TableSchema) -> Batch {
     func fixed(_ value: Int64?) -> Value { value.map { .fixed($0) } ?? .null }
     let columns: [[Value]] = [
       rows.map { fixed($0.tenant) }, rows.map { fixed($0.time) }, rows.map { fixed($0.user) },

@@ -5,9 +5,9 @@
 // of 1,024; below the window the outcome is unknown: KeyExpired, never "ok". The first sixteen numbers stay remembered,
 // so that a file whose content changed is noticed at its beginning even after it was loaded.
 //
-// Sessions are forgotten by KeyExpiry entries, 7 days of log time after their last batch. Session numbers are issued in rising
-// order, so every session at or below the greatest one forgotten was opened more than 7 days ago: unknown ones there are
-// KeyExpired, unknown ones above it are new.
+// Sessions are forgotten by KeyExpiry entries, `KeyLifetimes.sessionRetention` of log time after their last batch. Session numbers are
+// issued in rising order, so a session that is unknown and not above the greatest one forgotten was issued before that and is too old to
+// be used: KeyExpired. Whatever was forgotten is not above it; so an unknown session above it never had a batch here: it is new.
 //
 // Checkpoint: u64 expired through, varint count, each by rising session:
 //   u64 session, i64 last log time, u64 max sequence, u64 done below, varint count, (u64 sequence, u64 position, u64 hash)…
@@ -63,8 +63,6 @@ public struct DedupTable: Equatable, Sendable {
   /// Numbers a session remembers one by one.
   public static let window: UInt64 = 1024
   static let firstKept: UInt64 = 16
-  /// How long sessions are kept after their last batch, in microseconds of log time.
-  public static let retention: Int64 = 7 * 86_400_000_000
   private var sessions: [SessionID: Session] = [:]
   /// The greatest session forgotten.
   public private(set) var expiredThrough = SessionID(0)
@@ -75,7 +73,7 @@ public struct DedupTable: Equatable, Sendable {
   public var sessionCount: Int { sessions.count }
 
   /// Whether a batch took effect.
-  public func check(_ key: BatchKey, contentHash: Hash128) -> DedupVerdict {
+  public func check(_ key: SequenceKey, contentHash: Hash128) -> DedupVerdict {
     guard let session = sessions[key.session] else { return key.session <= expiredThrough ? .expired : .new }
     let at = session.place(of: key.sequence)
     if at < session.remembered.count, session.remembered[at].sequence == key.sequence {
@@ -87,7 +85,7 @@ public struct DedupTable: Equatable, Sendable {
     return .new
   }
   /// Notes a batch that was logged.
-  mutating func record(_ key: BatchKey, contentHash: Hash128, at position: LogPosition, logTime: Int64) {
+  mutating func record(_ key: SequenceKey, contentHash: Hash128, at position: LogPosition, logTime: Int64) {
     var session = sessions.removeValue(forKey: key.session) ?? Session(lastLogTime: logTime)
     session.lastLogTime = max(session.lastLogTime, logTime)
     session.maxSequence = max(session.maxSequence, key.sequence)
@@ -101,7 +99,8 @@ public struct DedupTable: Equatable, Sendable {
   }
   /// The log time to put into a KeyExpiry entry, when a session is due at `logTime`.
   public func expiryDue(at logTime: Int64) -> Int64? {
-    let through = logTime - Self.retention
+    // By whole hours: sessions end all the time, and each KeyExpiry is an entry.
+    let through = Calendar.floorDivide(logTime - KeyLifetimes.sessionRetention, KeyLifetimes.step) * KeyLifetimes.step
     return sessions.values.contains { $0.lastLogTime <= through } ? through : nil
   }
   /// Forgets the sessions whose last batch has that log time or an earlier one.

@@ -11,7 +11,6 @@
 // No named row has a position above `through`, and every rollup of the table has taken in all rows up to there: what rollups hold never
 // changes by a deletion.
 import Bytes
-import Capabilities
 public import Columns
 public import Model
 
@@ -150,20 +149,21 @@ extension ShardStore {
   var isDeleting: Bool {
     if isPlanted(.filesChangeUnderDeletion) { return false }
     return applied.statements.hasDeletions || head.statements.hasDeletions
-      || pending.contains { if case .delete = $0.body { true } else { false } }
+      || pending.contains {
+        switch $0.body {
+        case .delete, .tenantDelete: true
+        default: false
+        }
+      }
   }
   /// Whether an open statement will delete rows.
   public var hasStagedDeletions: Bool { head.statements.hasDeletions || applied.statements.hasDeletions }
   /// Runs `body` with the table's rows, while no flow changes the files: it names rows and appends them. Nil without the table.
   public func naming<R>(_ table: TableID, _ body: (NamedRows) async throws -> R) async throws -> R? {
-    while !beginLayoutChange() {
-      let turn = Promise<Void>()
-      layoutWaiters.append(turn)
-      try await turn.value
+    try await withLayoutRight {
+      guard let relation = relations[table], let snapshot = snapshot(of: table) else { return nil }
+      return try await body(NamedRows(table: table, snapshot: snapshot, references: relation.sections.map(\.reference)))
     }
-    defer { endLayoutChange() }
-    guard let relation = relations[table], let snapshot = snapshot(of: table) else { return nil }
-    return try await body(NamedRows(table: table, snapshot: snapshot, references: relation.sections.map(\.reference)))
   }
   /// Up to where a table's rows may be deleted: where all its rollups have come. Nil while one is backfilled.
   public func deletable(_ table: TableID) -> LogPosition? {

@@ -46,7 +46,7 @@ public enum EntryStream {
     let start = reader.position
     let (position, epoch) = (LogPosition(try reader.u64()), Epoch(try reader.u64()))
     let (logTime, version) = (try reader.i64(), CatalogVersion(try reader.u64()))
-    guard let kind = EntryKind(rawValue: try reader.u32()), kind.isImplemented, kind != .cut else {
+    guard let kind = EntryKind(rawValue: try reader.u32()), kind != .cut else {
       throw DecodingFailure(.unknown, at: start, "kind of log entry \(position)")
     }
     let count = try reader.count(max: reader.remaining, "bytes of an entry")

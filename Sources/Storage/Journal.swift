@@ -53,6 +53,8 @@ public final class Journal: Sendable {
     var nextNumber: UInt64
     /// There is no room for the next file.
     var isStarved = false
+    /// Files up to here get no further group.
+    var endedFile: UInt64 = 0
     var writtenBytes: UInt64 = 0
     var groups: UInt64 = 0
   }
@@ -131,6 +133,20 @@ public final class Journal: Sendable {
   public func forget(_ shard: ShardID) {
     state.withLock { $0.pins[shard] = nil }
     release(shard, through: LogPosition(.max))
+  }
+  /// Lets the next group begin a new file when the present one holds entries of a shard at or below a position, so that it can be given
+  /// back once nothing of it is needed.
+  public func endFile(holding shard: ShardID, through position: LogPosition) {
+    state.withLock { state in
+      guard let last = state.index.places[shard]?.last(where: { $0.position <= position }) else { return }
+      state.endedFile = max(state.endedFile, last.file)
+    }
+  }
+  /// Whether the present file gets no further group.
+  public var isFileEnded: Bool { state.withLock { $0.cursor.number > 0 && $0.cursor.number <= $0.endedFile } }
+  /// Whether a file of the journal holds entries of a shard at or below a position.
+  public func holds(_ shard: ShardID, through position: LogPosition) -> Bool {
+    state.withLock { $0.index.places[shard]?.first.map { $0.position <= position } ?? false }
   }
   /// Bytes of the files that hold records.
   public var pinnedBytes: Int { state.withLock { $0.used.reduce(0) { $0 + $1.bytes } } }
@@ -228,10 +244,11 @@ public final class Journal: Sendable {
   }
   private func write(_ taken: [Waiting]) async throws {
     let records = taken.flatMap(\.records)
-    var cursor = state.withLock { $0.cursor }
+    let (known, endedFile) = state.withLock { ($0.cursor, $0.endedFile) }
+    var cursor = known
     let bodyBytes = records.reduce(0) { $0 + $1.entry.body.count }
     let needed = GroupFormat.aligned(GroupFormat.frontBytes(records: records.count, bodyBytes: bodyBytes).total)
-    if cursor.offset + needed > cursor.bytes || cursor.number == 0 { cursor = try await rotate(cursor, needed) }
+    if cursor.offset + needed > cursor.bytes || cursor.number <= endedFile { cursor = try await rotate(cursor, needed) }
     let file: any DiskFile
     if let open = cursor.file {
       file = open

@@ -240,7 +240,7 @@ struct JournalReading {
     )
   }
   private mutating func add(_ record: GroupScan.Record, to file: inout Journal.UsedFile) throws {
-    guard let kind = EntryKind(rawValue: record.kind), kind.isImplemented else {
+    guard let kind = EntryKind(rawValue: record.kind) else {
       throw TallyError(
         .dataDamaged,
         "journal file \(JournalFormat.path(file.number)) has an entry of kind \(record.kind)",

@@ -9,7 +9,7 @@
 public import Bytes
 public import Model
 
-/// What an entry does. Those that `isImplemented` denies are reserved: decoding one stops with `.unknown` (rule D18).
+/// What an entry does. An unknown number stops decoding with `.unknown` (rule D18).
 public enum EntryKind: UInt32, Sendable, CaseIterable {
   /// A primary begins its epoch.
   case epochStart = 1
@@ -33,6 +33,7 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case retentionDrop = 10
   /// Rows that are gone from here on.
   case delete = 11
+  /// Everything of one tenant is gone from here on.
   case tenantDelete = 12
   /// The tables and rollups of the shard's group from here on.
   case schemaBarrier = 13
@@ -42,16 +43,6 @@ public enum EntryKind: UInt32, Sendable, CaseIterable {
   case digestProbe = 15
   /// Only in a journal: voids a shard's records from a position on. Never an entry of a log.
   case cut = 255
-
-  /// Whether this version writes and understands the kind.
-  public var isImplemented: Bool {
-    switch self {
-    case .epochStart, .batch, .stage, .decide, .commit, .abort, .delete, .rollupCommit, .backfillCommit, .layout, .retentionDrop,
-      .schemaBarrier, .keyExpiry, .digestProbe, .cut:
-      true
-    case .tenantDelete: false
-    }
-  }
 }
 
 /// An entry of a shard's log. Immutable once made: bodies are shared, not copied.

@@ -1,8 +1,8 @@
-// LogEntryFormat.swift — the bodies of log entries, and their bytes. Headers and chain: LogEntry.swift.
+// LogEntryFormat.swift — bytes of the bodies of log entries (EntryBody.swift). Headers and chain: LogEntry.swift.
 //
 //   EpochStart     := u64 node
-//   Batch          := u64 table, varint rows, hash content, u8 keyed (0, 1), [u64 session, u64 sequence, u64 done below],
-//                     then the batch exactly as it was sent (BatchFormat) to the end of the body
+//   Batch          := u64 table, varint rows, hash content, u8 key (0 none | 1 u64 session, u64 sequence, u64 done
+//                     below | 2 id: u64 high, u64 low), then the batch exactly as it was sent (BatchFormat) to the end of the body
 //   RollupCommit   := u64 rollup, u64 from, u64 to, u64 rows consumed, u64 rows with failed expressions, Runs
 //   BackfillCommit := u64 rollup, i64 from time, i64 to time, u64 rows consumed, u64 rows with failed expressions, Runs
 //   Runs           := varint count, then each as varint bytes and a batch (BatchFormat): keys then measures of the finest level
@@ -14,152 +14,13 @@
 //                     [i64 min time, i64 max time], varint bytes
 //   Drops          := varint count, each u64 file, varint section
 //   SchemaBarrier  := varint count, Table…, varint count, Rollup… (CatalogFormat), by rising id; the version is the header's
-//   KeyExpiry      := i64 through log time
+//   KeyExpiry      := i64 sessions through log time, i64 hours of ids before a time (the least number: none)
 //   Delete         := Deletion (Deletion.swift)
+//   TenantDelete   := TenantDeletion (TenantDeletion.swift)
 // Stage, Decide, Commit and Abort: StatementEntryFormat.swift.
 public import Bytes
 public import Columns
 public import Model
-
-/// Which try of which producer a batch is.
-public struct BatchKey: Hashable, Sendable {
-  /// The producer's session; the coordinators issue rising numbers.
-  public var session: SessionID
-  /// Number of the batch within the session.
-  public var sequence: UInt64
-  /// All lower sequence numbers are acknowledged by all shards.
-  public var doneBelow: UInt64
-  /// Makes a key.
-  public init(session: SessionID, sequence: UInt64, doneBelow: UInt64 = 0) {
-    self.session = session
-    self.sequence = sequence
-    self.doneBelow = doneBelow
-  }
-}
-
-/// Rows of one table; the encoded batch is the last part of the entry's body.
-public struct BatchRecord: Equatable, Sendable {
-  /// The table.
-  public var table: TableID
-  /// Rows in the batch.
-  public var rows: Int
-  /// Hash of the whole batch as the client sent it.
-  public var contentHash: Hash128
-  /// Nil: at least once.
-  public var key: BatchKey?
-  /// Makes a record.
-  public init(table: TableID, rows: Int, contentHash: Hash128, key: BatchKey?) {
-    self.table = table
-    self.rows = rows
-    self.contentHash = contentHash
-    self.key = key
-  }
-}
-
-/// A rollup's new rows of states, and how far they bring it.
-public struct RollupCommit: Equatable, Sendable {
-  /// The rollup.
-  public var rollup: TableID
-  /// Watermark before: raw rows above it were read …
-  public var from: LogPosition
-  /// … up to and including this position, the watermark after.
-  public var to: LogPosition
-  /// Raw rows read.
-  public var rowsConsumed: UInt64
-  /// Rows for which an expression failed and gave NULL.
-  public var rowsFailed: UInt64
-  /// Encoded batches of the finest level, each sorted by its keys, which are unique over all of them.
-  public var runs: [[UInt8]]
-  /// Makes a delta.
-  public init(
-    rollup: TableID,
-    from: LogPosition,
-    to: LogPosition,
-    rowsConsumed: UInt64,
-    rowsFailed: UInt64,
-    runs: [[UInt8]]
-  ) {
-    self.rollup = rollup
-    self.from = from
-    self.to = to
-    self.rowsConsumed = rowsConsumed
-    self.rowsFailed = rowsFailed
-    self.runs = runs
-  }
-}
-
-/// States of raw rows that were there before the rollup was, of one slice of event time.
-public struct BackfillCommit: Equatable, Sendable {
-  /// The rollup.
-  public var rollup: TableID
-  /// Start of the slice, in units of the time column, and where the rollup is covered from afterwards. `Int64.min` ends the backfill.
-  public var from: Int64
-  /// End of the slice: where the rollup was covered from before.
-  public var to: Int64
-  /// Raw rows read.
-  public var rowsConsumed: UInt64
-  /// Rows for which an expression failed and gave NULL.
-  public var rowsFailed: UInt64
-  /// As in `RollupCommit`.
-  public var runs: [[UInt8]]
-  /// Makes a delta.
-  public init(rollup: TableID, from: Int64, to: Int64, rowsConsumed: UInt64, rowsFailed: UInt64, runs: [[UInt8]]) {
-    self.rollup = rollup
-    self.from = from
-    self.to = to
-    self.rowsConsumed = rowsConsumed
-    self.rowsFailed = rowsFailed
-    self.runs = runs
-  }
-}
-
-/// An entry's content by kind.
-public enum EntryBody: Sendable {
-  /// The node that begins the epoch.
-  case epochStart(NodeID)
-  /// Rows, with the batch as it was sent.
-  case batch(BatchRecord, encoded: [UInt8])
-  case rollupCommit(RollupCommit)
-  case backfillCommit(BackfillCommit)
-  case layout(LayoutChange)
-  case retentionDrop(RetentionDrop)
-  /// All tables and rollups of the group.
-  case schemaBarrier(ShardSchema)
-  /// Sessions whose last batch has this or an earlier log time are forgotten.
-  case keyExpiry(through: Int64)
-  /// A part of a statement, invisible until its Commit.
-  case stage(Stage)
-  /// The statement takes effect; only in the log of its deciding shard.
-  case decide(Decide)
-  /// What the statement staged here is there from this position on.
-  case commit(StatementID)
-  /// What the statement staged here is gone.
-  case abort(Abort)
-  /// Rows that are gone from here on.
-  case delete(Deletion)
-  /// Every copy digests its state as it is here (StateProbe). Changes nothing.
-  case digestProbe
-
-  /// The entry's kind.
-  public var kind: EntryKind {
-    switch self {
-    case .epochStart: .epochStart
-    case .batch: .batch
-    case .rollupCommit: .rollupCommit
-    case .backfillCommit: .backfillCommit
-    case .layout: .layout
-    case .retentionDrop: .retentionDrop
-    case .schemaBarrier: .schemaBarrier
-    case .keyExpiry: .keyExpiry
-    case .stage: .stage
-    case .decide: .decide
-    case .commit: .commit
-    case .abort: .abort
-    case .delete: .delete
-    case .digestProbe: .digestProbe
-    }
-  }
-}
 
 /// Bytes of entry bodies.
 public enum LogEntryFormat {
@@ -208,13 +69,16 @@ public enum LogEntryFormat {
       out.i64(drop.before)
       encode(drops: drop.drops, into: &out)
     case .schemaBarrier(let schema): encode(schema, into: &out)
-    case .keyExpiry(let through): out.i64(through)
+    case .keyExpiry(let through, let ids):
+      out.i64(through)
+      out.i64(ids)
     case .stage(let stage): return encode(stage)
     case .decide(let decide): encode(decide, into: &out)
     case .commit(let statement): encode(statement, into: &out)
     case .abort(let abort): encode(abort, into: &out)
     case .delete(let deletion): deletion.encode(into: &out)
     case .digestProbe: break
+    case .tenantDelete(let deletion): deletion.encode(into: &out)
     }
     return out.finish()
   }
@@ -231,12 +95,28 @@ public enum LogEntryFormat {
     out.u64(record.table.rawValue)
     out.count(record.rows)
     out.hash(record.contentHash)
-    out.bool(record.key != nil)
-    if let key = record.key {
+    switch record.key {
+    case nil: out.u8(0)
+    case .sequence(let key):
+      out.u8(1)
       out.u64(key.session.rawValue)
       out.u64(key.sequence)
       out.u64(key.doneBelow)
+    case .id(let id):
+      out.u8(2)
+      encode(id, into: &out)
     }
+  }
+  static func encode(_ id: BatchID, into out: inout ByteWriter) {
+    out.u64(id.high)
+    out.u64(id.low)
+  }
+  static func decodeID(_ reader: inout ByteReader) throws(DecodingFailure) -> BatchID {
+    let start = reader.position
+    guard let id = BatchID(high: try reader.u64(), low: try reader.u64()) else {
+      throw DecodingFailure(.malformed, at: start, "an id that is no UUIDv7")
+    }
+    return id
   }
   private static func encodedCapacity(_ body: EntryBody) -> Int {
     switch body {
@@ -331,15 +211,16 @@ public enum LogEntryFormat {
           )
         )
       case .schemaBarrier: body = .schemaBarrier(try decodeSchema(&reader, version: entry.catalogVersion))
-      case .keyExpiry: body = .keyExpiry(through: try reader.i64())
+      case .keyExpiry: body = .keyExpiry(through: try reader.i64(), idsBefore: try reader.i64())
       case .stage: body = .stage(try decodeStage(&reader))
       case .decide: body = .decide(try decodeDecide(&reader))
       case .commit: body = .commit(try decodeStatement(&reader))
       case .abort: body = .abort(try decodeAbort(&reader))
       case .delete: body = .delete(try Deletion.decode(&reader))
+      case .tenantDelete: body = .tenantDelete(try TenantDeletion.decode(&reader))
       case .digestProbe: body = .digestProbe
-      case .tenantDelete, .cut:
-        throw DecodingFailure(.unknown, at: 0, "log entry kind \(entry.kind) (\(entry.kind.rawValue)) is reserved")
+      case .cut:
+        throw DecodingFailure(.unknown, at: 0, "a cut is no entry of a log")
       }
       try reader.expectEnd()
       return body
@@ -366,9 +247,13 @@ public enum LogEntryFormat {
     let table = TableID(try reader.u64())
     let rows = try reader.count(max: Limits.batchRowsMax, "rows of a batch")
     let content = try reader.hash()
-    var key: BatchKey?
-    if try reader.bool() {
-      key = BatchKey(session: SessionID(try reader.u64()), sequence: try reader.u64(), doneBelow: try reader.u64())
+    let key: BatchKey?
+    let form = try reader.u8()
+    switch form {
+    case 0: key = nil
+    case 1: key = BatchKey(session: SessionID(try reader.u64()), sequence: try reader.u64(), doneBelow: try reader.u64())
+    case 2: key = .id(try decodeID(&reader))
+    default: throw DecodingFailure(.unknown, at: reader.position - 1, "key of a batch of form \(form)")
     }
     return BatchRecord(table: table, rows: rows, contentHash: content, key: key)
   }

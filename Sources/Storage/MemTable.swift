@@ -86,6 +86,16 @@ public final class MemTable {
     if let last = rows.ranges.last { invariant(last.upperBound <= self.rows, "deleted rows up to \(last.upperBound) of \(self.rows)") }
     deleted.formUnion(rows)
   }
+  /// Hides a tenant's rows.
+  func delete(_ tenant: Tenant, key: Int) {
+    var first = 0
+    var found = RowSet()
+    for chunk in snapshot() {
+      for rows in chunk.rows(of: tenant, key, layout.types).ranges { found.append(first + rows.lowerBound..<first + rows.upperBound) }
+      first += chunk.count
+    }
+    delete(found)
+  }
   /// Forgets the rows at or below `position`, after they became durable elsewhere.
   public func cut(upTo position: LogPosition) {
     if let low = open?.low, low <= position { seal() }

@@ -59,16 +59,20 @@ public struct ShardState: Equatable, Sendable {
   public internal(set) var logTime: Int64 = 0
   /// Tables and rollups.
   public internal(set) var schema = ShardSchema()
-  /// Keys that took effect.
+  /// Keys of sessions that took effect.
   public internal(set) var dedup = DedupTable()
+  /// Ids that took effect.
+  public internal(set) var ids = BatchIDTable()
   /// Statements over several shards.
   public internal(set) var statements = StatementTable()
   /// By rollup.
   public internal(set) var rollups: [TableID: RollupState] = [:]
   /// Rows ever logged, by raw table.
   public internal(set) var rowsLogged: [TableID: UInt64] = [:]
-  /// Deleted rows of live sections, by table.
+  /// Deleted rows of live sections, by table; of levels those of deleted tenants.
   var deleted: [TableID: [SectionReference: RowSet]] = [:]
+  /// Deleted tenants.
+  public internal(set) var tenants = TenantMarks()
   /// By raw table or level.
   var retention: [TableID: RetentionState] = [:]
   /// Number of the next segment file.
@@ -127,8 +131,10 @@ public struct ShardState: Equatable, Sendable {
       case .nothing: break
       case .rows(let record, _): try requireTable(record.table)
       case .deletion(let deletion): try check(deletion)
+      case .statementKey: break
       }
     case .delete(let deletion): try check(deletion)
+    case .tenantDelete(let deletion): try tenants.check(deletion)
     case .decide, .commit, .abort: try statements.check(body)
     case .epochStart, .keyExpiry, .digestProbe: break
     }
@@ -174,9 +180,7 @@ public struct ShardState: Equatable, Sendable {
     case .epochStart, .digestProbe: break
     case .batch(let record, _):
       rowsLogged[record.table, default: 0] += UInt64(record.rows)
-      if let key = record.key {
-        dedup.record(key, contentHash: record.contentHash, at: entry.position, logTime: entry.logTime)
-      }
+      if let key = record.key { note(key, record.contentHash, rows: record.rows, entry) }
     case .rollupCommit(let delta):
       rollups[delta.rollup]?.watermark = delta.to
       rollups[delta.rollup]?.rowsConsumed += delta.rowsConsumed
@@ -188,17 +192,24 @@ public struct ShardState: Equatable, Sendable {
     case .layout(let change):
       for file in change.files { nextFile = max(nextFile, file.number + 1) }
       if case .log(_, let through) = change.source { flushedThrough = max(flushedThrough, through) }
-      forgetDeleted(change.drops)
+      forget(change.drops)
     case .retentionDrop(let drop):
-      forgetDeleted(drop.drops)
+      forget(drop.drops)
       retention[drop.relation] = RetentionState(before: drop.before, logTime: entry.logTime)
       if let (rollup, level) = schema.level(drop.relation) { rollups[rollup.id]?.floors[level] = drop.before }
     case .schemaBarrier(let schema): adopt(schema)
-    case .keyExpiry(let through):
+    case .keyExpiry(let through, let idsBefore):
       dedup.expire(through: through)
+      ids.expire(before: idsBefore)
       statements.expire(through: through)
     case .stage(let stage): statements.stage(stage, entry)
     case .delete(let deletion): hide(deletion)
+    case .tenantDelete(var deletion):
+      // What was dropped since it was named has no rows to hide.
+      let relations = Set(schema.layouts.map(\.id))
+      deletion.parts.removeAll { !relations.contains($0.relation) }
+      for part in deletion.parts { hide(part.sections, of: part.relation) }
+      tenants.add(deletion, entry)
     case .decide(let decide): statements.decide(decide, entry)
     case .commit(let statement): takeEffect(statements.end(statement, isCommitted: true, entry), entry)
     case .abort(let abort): statements.end(abort.statement, isCommitted: false, doneBelow: abort.doneBelow, entry)
@@ -208,21 +219,30 @@ public struct ShardState: Equatable, Sendable {
   private mutating func takeEffect(_ statement: OpenStatement?, _ commit: EntryMark) {
     for piece in statement?.pieces ?? [] {
       if case .deletion(let deletion) = piece.stage.content { hide(deletion) }
+      if case .statementKey(let key) = piece.stage.content { note(.id(key.id), key.contentHash, rows: key.rows, commit) }
       // Without its table, which was dropped meanwhile, there is nothing to add to.
       guard case .rows(let record, _) = piece.stage.content, schema.table(record.table) != nil else { continue }
       rowsLogged[record.table, default: 0] += UInt64(record.rows)
-      if let key = record.key, !isPlanted(.stagedKeyForgotten) {
-        dedup.record(key, contentHash: record.contentHash, at: commit.position, logTime: commit.logTime)
-      }
+      if let key = record.key, !isPlanted(.stagedKeyForgotten) { note(key, record.contentHash, rows: record.rows, commit) }
+    }
+  }
+  private mutating func note(_ key: BatchKey, _ content: Hash128, rows: Int, _ entry: EntryMark) {
+    switch key {
+    case .sequence(let key): dedup.record(key, contentHash: content, at: entry.position, logTime: entry.logTime)
+    case .id(let id): ids.record(id, hash: content.high, at: entry.position, rows: rows)
     }
   }
   private mutating func hide(_ deletion: Deletion) {
-    if schema.table(deletion.table) == nil { return }
-    for (reference, rows) in deletion.sections { deleted[deletion.table, default: [:]][reference, default: RowSet()].formUnion(rows) }
+    if schema.table(deletion.table) != nil { hide(deletion.sections, of: deletion.table) }
   }
-  private mutating func forgetDeleted(_ drops: [SectionReference]) {
+  private mutating func hide(_ sections: [(reference: SectionReference, rows: RowSet)], of relation: TableID) {
+    for (reference, rows) in sections { deleted[relation, default: [:]][reference, default: RowSet()].formUnion(rows) }
+  }
+  /// Notes that sections are not live any more.
+  private mutating func forget(_ drops: [SectionReference]) {
     for table in deleted.keys { for drop in drops { deleted[table]?[drop] = nil } }
     deleted = deleted.filter { !$0.value.isEmpty }
+    tenants.note(dropped: drops, flushedThrough: flushedThrough, logTime: logTime)
   }
   private mutating func adopt(_ schema: ShardSchema) {
     self.schema = schema
@@ -242,6 +262,9 @@ public struct ShardState: Equatable, Sendable {
     let relations = Set(schema.layouts.map(\.id))
     rowsLogged = rowsLogged.filter { tables.contains($0.key) }
     retention = retention.filter { relations.contains($0.key) }
-    deleted = deleted.filter { tables.contains($0.key) }
+    // The sections of a relation that was dropped go with it.
+    let gone = deleted.filter { !relations.contains($0.key) }.flatMap(\.value.keys)
+    deleted = deleted.filter { relations.contains($0.key) }
+    tenants.note(dropped: gone, flushedThrough: flushedThrough, logTime: logTime)
   }
 }

@@ -1,17 +1,19 @@
 // ShardStateFormat.swift — bytes of a shard's state: the checkpoint in its manifest.
 //
-//   u8 version (2; 1 ends before the statements) · u64 position · u64 epoch · chain · i64 log time · u64 catalog version · schema (as in
+//   u8 version (3; 1 ends before the statements, 2 before the ids) · u64 position · u64 epoch · chain · i64 log time · u64 catalog version
+//   · schema (as in
 //   SchemaBarrier) · dedup table (DedupTable.swift) · varint count, rollups by rising id: u64 id, u64 watermark, u64 cut, i64 covered
 //   from,
 //     varint count, i64 floor…, u64 rows consumed, u64 rows failed
 //   · varint count, tables by rising id: u64 id, u64 rows logged · varint count, relations by rising id: u64 id, i64 before,
 //     i64 log time · u64 next file · u64 flushed through · statements (StatementTable.swift)
 //   · varint count, tables by rising id: u64 id, deleted rows of sections (Deletion.swift)
+//   · ids (BatchIDTable.swift) · marks of deleted tenants (TenantDeletion.swift)
 package import Bytes
 import Model
 
 package enum ShardStateFormat {
-  static let version: UInt8 = 2
+  static let version: UInt8 = 3
 
   package static func encode(_ state: ShardState, into out: inout ByteWriter) {
     out.u8(version)
@@ -52,6 +54,8 @@ package enum ShardStateFormat {
       out.u64(table.rawValue)
       Deletion.encode(sections.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, into: &out)
     }
+    state.ids.encode(into: &out)
+    state.tenants.encode(into: &out)
   }
   package static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardState {
     let found = try reader.u8()
@@ -92,6 +96,10 @@ package enum ShardStateFormat {
         let table = TableID(try reader.u64())
         for (reference, rows) in try Deletion.decodeSections(&reader) { state.deleted[table, default: [:]][reference] = rows }
       }
+    }
+    if found >= 3 {
+      state.ids = try BatchIDTable.decode(&reader)
+      state.tenants = try TenantMarks.decode(&reader)
     }
     return state
   }

@@ -105,6 +105,9 @@ extension ShardStore {
     case .digestProbe:
       try applied.advance(entry, body)
       pinProbe(at: entry.position)
+    case .tenantDelete(let deletion):
+      try applied.advance(entry, body)
+      hide(deletion.tenant)
     case .epochStart, .keyExpiry, .stage, .decide, .abort: try applied.advance(entry, body)
     }
   }
@@ -179,6 +182,7 @@ extension ShardStore {
     }
     invariant(state.position == through, "no steps from \(state.position) to \(through) of shard \(shard)")
     steps.removeFirst(done)
+    state.ids.share(applied.ids)
     checkpoint = isPlanted(.checkpointAhead) ? applied : state
   }
   func add(_ file: FileRecord, _ sections: [SegmentSection]) {

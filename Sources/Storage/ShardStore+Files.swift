@@ -24,12 +24,13 @@ extension ShardStore {
     compute: any Compute,
     fetch: ((FileRecord, _ path: String) async throws -> Void)? = nil
   ) async throws {
-    while !beginLayoutChange() {
-      let turn = Promise<Void>()
-      layoutWaiters.append(turn)
-      try await turn.value
-    }
-    defer { endLayoutChange() }
+    try await withLayoutRight { try await makeMissing(journal, compute, fetch) }
+  }
+  private func makeMissing(
+    _ journal: Journal,
+    _ compute: any Compute,
+    _ fetch: ((FileRecord, _ path: String) async throws -> Void)?
+  ) async throws {
     while let next = pending.first, next.entry.position <= committed, case .layout(let change) = next.body {
       for file in missingFiles(of: next) { try await make(file, change, compute, fetch) }
       try commit(through: committed)

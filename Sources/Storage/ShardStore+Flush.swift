@@ -51,7 +51,7 @@ extension RelationLayout {
 }
 
 extension ShardStore {
-  /// What to flush now; nil when no row is in memory.
+  /// What to flush now; nil when no row is in memory. After a tenant was deleted it may hold nothing: then it says that nothing is left.
   public func planFlush() -> FlushPlan? {
     let sources = relations.values.filter { !$0.memtable.isEmpty }.sorted { $0.layout.id < $1.layout.id }
       .map { relation in
@@ -65,7 +65,7 @@ extension ShardStore {
           )
         )
       }
-    if sources.isEmpty { return nil }
+    if sources.isEmpty, !needsErasingFlush { return nil }
     return FlushPlan(
       identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile),
       sources: sources,
@@ -74,6 +74,8 @@ extension ShardStore {
       settledBefore: applied.logTime - RelationLayout.settlingTime
     )
   }
+  /// Whether rows of a deleted tenant may be in memory, and in what the journal is kept for.
+  public var needsErasingFlush: Bool { applied.tenants.needsFlush(applied.flushedThrough) }
   /// Whether a live mark may have to split rows of these positions.
   func needsPositions(_ layout: RelationLayout, low: LogPosition, high: LogPosition) -> Bool {
     if layout.isState || isPlanted(.positionsDroppedEarly) { return false }
@@ -82,21 +84,28 @@ extension ShardStore {
       return state.watermark < high || (!state.isBackfilled && low <= state.cut && state.cut < high)
     }
   }
+  /// Moves the checkpoint of a copy on that has no rows in memory. False when it has some, or another flow is changing the files.
+  @discardableResult public func settleEmpty(_ journal: Journal) async throws -> Bool {
+    guard beginLayoutChange() else { return false }
+    defer { endLayoutChange() }
+    return isDeleting || planFlush() != nil ? false : try await takeCheckpoint(journal)
+  }
+  /// No row is in memory, so the state as it is now is what the files hold.
+  private func takeCheckpoint(_ journal: Journal) async throws -> Bool {
+    if applied.position == releasable { return false }
+    checkpoint = applied
+    steps = []
+    stepBytes = 0
+    try await persist(journal)
+    return true
+  }
   /// Flushes the rows in memory; with none, moves the checkpoint on so that the journal can be shortened. False when another flow is
   /// changing the files or nothing was to be done.
   public func flush(_ log: any ShardLog, compute: any Compute) async throws -> Bool {
     guard beginLayoutChange() else { return false }
     defer { endLayoutChange() }
     if isDeleting { return false }
-    guard let plan = planFlush() else {
-      // No row is in memory, so the state as it is now is what the files hold.
-      if applied.position == releasable { return false }
-      checkpoint = applied
-      steps = []
-      stepBytes = 0
-      try await persist(log.journal)
-      return true
-    }
+    guard let plan = planFlush() else { return try await takeCheckpoint(log.journal) }
     let (schema, epoch) = (applied.schema, head.epoch)
     let image = try await compute.attempt { try plan.build() }
     let files = image.sections.isEmpty ? [] : [try await install(image, number: plan.identity.file)]

@@ -58,13 +58,14 @@ extension ShardStore {
       }
       for (key, members) in classes.sorted(by: { $0.key < $1.key }) {
         var bytes = 0
-        let taken = members.sorted { $0.section.summary.bytes < $1.section.summary.bytes }.prefix {
+        var taken = members.sorted { $0.section.summary.bytes < $1.section.summary.bytes }.prefix {
           bytes += $0.section.summary.bytes
           return bytes <= Self.mergeBytesMax
         }.sorted { $0.reference < $1.reference }
-        // One that lost much of its rows is written anew even alone.
-        let hasHollow = best == nil && taken.contains { isHollow($0.reference, $0.section.summary) }
-        guard taken.count > bestCount || hasHollow else { continue }
+        // One that lost much of its rows, or holds rows of a deleted tenant, is written anew even alone, however large.
+        let hollow = best == nil ? members.first { isHollow($0.reference, $0.section.summary) } : nil
+        if let hollow, !taken.contains(where: { $0.reference == hollow.reference }) { taken = [hollow] }
+        guard taken.count > bestCount || hollow != nil else { continue }
         bestCount = max(bestCount, taken.count)
         best = MergePlan(
           identity: SegmentIdentity(cluster: cluster, shard: shard, file: head.nextFile),
@@ -80,9 +81,10 @@ extension ShardStore {
     }
     return best
   }
-  /// Whether a third of a section's rows are deleted.
+  /// Whether a third of a section's rows are deleted, or some are a deleted tenant's.
   private func isHollow(_ reference: SectionReference, _ summary: SectionSummary) -> Bool {
-    applied.deleted[summary.relation]?[reference].map { $0.count * 3 >= summary.rows } ?? false
+    if applied.tenants.names(reference) { return true }
+    return applied.deleted[summary.relation]?[reference].map { $0.count * 3 >= summary.rows } ?? false
   }
   /// Deleted rows of a table's sections, as readers and merges need them.
   func deletedRows(
@@ -150,6 +152,16 @@ extension ShardStore {
   /// change: what was dropped is not there to make it of. The file that was made is named by nothing and made anew, or removed at a start.
   func isOutdated(_ schema: ShardSchema, _ epoch: Epoch) -> Bool {
     head.epoch != epoch || head.schema.tables != schema.tables || head.schema.rollups != schema.rollups
+  }
+  /// Waits for the right to change the files and has it while `body` runs.
+  func withLayoutRight<R>(_ body: () async throws -> R) async throws -> R {
+    while !beginLayoutChange() {
+      let turn = Promise<Void>()
+      layoutWaiters.append(turn)
+      try await turn.value
+    }
+    defer { endLayoutChange() }
+    return try await body()
   }
   /// The right to change the files; false while another flow does.
   func beginLayoutChange() -> Bool {

@@ -13,8 +13,8 @@ public import Model
 public enum BatchAdmission: Sendable {
   /// It is the head of the log now: hand it to the journal.
   case appended(LogEntry)
-  /// It took effect before: answer when that position is committed (nil: it surely is).
-  case duplicate(LogPosition?)
+  /// It took effect before: answer when that position is committed (0: not known any more, and surely committed).
+  case duplicate(KnownBatch)
 }
 
 /// Rows of an entry, decoded ahead of its application.
@@ -36,22 +36,23 @@ extension ShardStore {
 
   /// The log time of the next entry: max(last, wall clock), growing at most an hour a minute.
   func stamp() -> Int64 {
+    let (time, lag) = logTime
+    isLogTimeHeldBack = lag > 0
+    if lag == 0 || time > head.logTime { stampedAt = clock.now }
+    return time
+  }
+  /// The log time that an entry would get now, and how far that is behind the wall clock when it may not follow it.
+  public var logTime: (now: Int64, lag: Int64) {
     let wall = clock.wallMicroseconds
-    let now = clock.now
-    let (seconds, attoseconds) = (now - stampedAt).components
+    if head.position.rawValue == 0 || wall <= head.logTime { return (max(head.logTime, wall), 0) }
+    let (seconds, attoseconds) = (clock.now - stampedAt).components
     let passed = Int64(clamping: seconds).multipliedReportingOverflow(by: 1_000_000)
     let micros = passed.overflow ? Int64.max : passed.partialValue &+ attoseconds / 1_000_000_000_000
-    if head.position.rawValue == 0 || wall <= head.logTime {
-      stampedAt = now
-      isLogTimeHeldBack = false
-      return max(head.logTime, wall)
-    }
     let gain = micros.multipliedReportingOverflow(by: Self.logTimeRate)
     let limit = head.logTime.addingReportingOverflow(gain.overflow ? .max : gain.partialValue)
     let most = limit.overflow ? Int64.max : limit.partialValue
-    isLogTimeHeldBack = wall > most && wall - most > Self.logTimeSlack
-    if !isLogTimeHeldBack { stampedAt = now } else if most > head.logTime { stampedAt = now }
-    return isLogTimeHeldBack ? most : wall
+    let isHeldBack = wall > most && wall - most > Self.logTimeSlack
+    return isHeldBack ? (most, wall - most) : (wall, 0)
   }
 
   /// Appends an entry to the head of the log; `rows` saves decoding it again. Throws, changing nothing, when it does not fit the head.
@@ -71,33 +72,10 @@ extension ShardStore {
     encoded: [UInt8],
     rows: Batch? = nil
   ) throws(TallyError) -> BatchAdmission {
-    if let position = try duplicate(record) { return .duplicate(position == LogPosition(0) ? nil : position) }
+    if let key = record.key, let known = try known(key, record.contentHash, rows: record.rows) { return .duplicate(known) }
     return .appended(
       try append(.batch(record, encoded: encoded), epoch: head.epoch, rows: rows.map { .rows($0) } ?? .none)
     )
-  }
-  /// Checks a key against the head of the log: nil when the batch is new or has none, 0 when it took effect at a place no longer known.
-  /// Throws KeyConflict and KeyExpired; Unavailable while an open statement other than `statement` holds the key.
-  func duplicate(_ record: BatchRecord, in statement: StatementID? = nil) throws(TallyError) -> LogPosition? {
-    guard let key = record.key else { return nil }
-    if let holder = head.statements.holder(of: key), holder != statement {
-      throw TallyError(.unavailable, "batch \(key.sequence) of session \(key.session) waits for statement \(holder), which is not decided")
-    }
-    switch head.dedup.check(key, contentHash: record.contentHash) {
-    case .new: return nil
-    case .duplicate(let position): return position ?? LogPosition(0)
-    case .conflict:
-      throw TallyError(
-        .keyConflict,
-        "batch \(key.sequence) of session \(key.session) was sent before with other content",
-        hint: "Use a new key for new content."
-      )
-    case .expired:
-      throw TallyError(
-        .keyExpired,
-        "batch \(key.sequence) of session \(key.session) is too old to tell whether it took effect"
-      )
-    }
   }
   private func append(_ body: EntryBody, epoch: Epoch, rows: PreparedRows) throws(TallyError) -> LogEntry {
     guard epoch.rawValue > 0 else {
@@ -138,6 +116,7 @@ extension ShardStore {
     let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
     try head.advance(entry, kept)
     pending.append(Pending(entry: entry, body: kept, rows: rows))
+    if case .tenantDelete = kept { lastTenantDelete = entry.position }
     unappliedBytes += entry.body.count
   }
   /// Takes back appended entries above `position`. Throws when one of them is applied: then this replica is damaged (rule R7).
@@ -155,6 +134,7 @@ extension ShardStore {
     head = applied
     for entry in pending { head.step(EntryMark(entry.entry), entry.body) }
     committed = min(committed, head.position)
+    lastTenantDelete = min(lastTenantDelete, position)
   }
   /// Epoch and chain hash of the entry at a position that this replica still knows: the applied position or one above it.
   public func place(at position: LogPosition) -> (epoch: Epoch, chain: Hash128)? {
@@ -189,5 +169,6 @@ extension ShardStore {
       unappliedBytes -= next.entry.body.count
       done += 1
     }
+    if applied.ids.count > 0 { applied.ids.share(head.ids) }
   }
 }

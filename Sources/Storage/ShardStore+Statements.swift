@@ -12,8 +12,8 @@ public enum StageAdmission: Sendable {
   case appended(LogEntry)
   /// The same Stage is in the log since that position.
   case repeated(LogPosition)
-  /// Its batch took effect before, by its key: nothing is staged. Answer when that position is committed (nil: it surely is).
-  case duplicate(LogPosition?)
+  /// Its batch took effect before, by its key: nothing is staged. Answer when that position is committed (0: it surely is).
+  case duplicate(KnownBatch)
 }
 
 extension ShardStore {
@@ -32,8 +32,14 @@ extension ShardStore {
       }
       return .repeated(piece.position)
     }
-    if case .rows(let record, _) = stage.content, let position = try duplicate(record, in: stage.statement) {
-      return .duplicate(position == LogPosition(0) ? nil : position)
+    switch stage.content {
+    case .rows(let record, _):
+      if let key = record.key, let known = try self.known(key, record.contentHash, rows: record.rows, in: stage.statement) {
+        return .duplicate(known)
+      }
+    case .statementKey(let key):
+      if let known = try self.known(.id(key.id), key.contentHash, rows: key.rows, in: stage.statement) { return .duplicate(known) }
+    case .nothing, .deletion: break
     }
     // What deletes rows adds none: bytes bound it.
     let rows = (known?.rows ?? 0) + (stage.content.isDeletion ? 0 : stage.content.rows)

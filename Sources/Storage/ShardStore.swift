@@ -39,6 +39,8 @@ public final class ShardStore {
   public internal(set) var committed: LogPosition
   /// Position of the last applied batch of each table; where it was before this start, the checkpoint's.
   public internal(set) var lastBatch: [TableID: LogPosition] = [:]
+  /// No entry above it deletes a tenant: what was read at or above it may become a rollup's delta.
+  public internal(set) var lastTenantDelete = LogPosition(0)
   /// True when the wall clock ran ahead of what log time may follow.
   public internal(set) var isLogTimeHeldBack = false
   let disk: any Disk

@@ -2,15 +2,32 @@
 //
 //   Statement := u64 session, u64 number
 //   Stage     := Statement, u64 done below, u64 deciding shard, varint ordinal, u8 content (0 nothing | 1 rows: as a Batch entry from its
-//                table on, to the end of the body | 2 rows that will be gone: Deletion)
+//                table on, to the end of the body | 2 rows that will be gone: Deletion | 3 key of the
+//                statement: u64 high, u64 low, hash content, u64 rows)
 //   Decide    := Statement, varint count, participants by rising shard: u64 shard, u64 rows
 //   Commit    := Statement
 //   Abort     := Statement, u64 done below
 //
 // A statement's Stages of one shard have rising ordinals; its rows stand in that order. `done below`: every statement of the session
 // with a lower number has ended everywhere, so that shards need not remember them.
-import Bytes
+public import Bytes
 public import Model
+
+/// An id under which a whole statement counts once. One shard keeps it: which, follows from the id alone.
+public struct StatementKey: Equatable, Sendable {
+  /// The id.
+  public var id: BatchID
+  /// Of the statement as the client sent it.
+  public var contentHash: Hash128
+  /// Rows of the statement on all shards.
+  public var rows: Int
+  /// Makes a key.
+  public init(id: BatchID, contentHash: Hash128, rows: Int) {
+    self.id = id
+    self.contentHash = contentHash
+    self.rows = rows
+  }
+}
 
 /// What one Stage holds.
 public enum StagedContent: Equatable, Sendable {
@@ -20,11 +37,13 @@ public enum StagedContent: Equatable, Sendable {
   case rows(BatchRecord, encoded: [UInt8])
   /// Rows that will be gone.
   case deletion(Deletion)
+  /// The key of the whole statement.
+  case statementKey(StatementKey)
 
   /// Rows it will add or delete.
   public var rows: Int {
     switch self {
-    case .nothing: 0
+    case .nothing, .statementKey: 0
     case .rows(let record, _): record.rows
     case .deletion(let deletion): deletion.count
     }
@@ -35,12 +54,19 @@ public enum StagedContent: Equatable, Sendable {
     case .nothing: 0
     case .rows(_, let encoded): encoded.count
     case .deletion(let deletion): deletion.bytes
+    case .statementKey: MemoryLayout<StatementKey>.size
     }
   }
   /// Whether it deletes rows.
   public var isDeletion: Bool { if case .deletion = self { true } else { false } }
   /// The key that its rows take effect under.
-  public var key: BatchKey? { if case .rows(let record, _) = self { record.key } else { nil } }
+  public var key: BatchKey? {
+    switch self {
+    case .rows(let record, _): record.key
+    case .statementKey(let key): .id(key.id)
+    case .nothing, .deletion: nil
+    }
+  }
 }
 
 /// A part of a statement on one shard.
@@ -130,6 +156,11 @@ extension LogEntryFormat {
     case .deletion(let deletion):
       out.u8(2)
       deletion.encode(into: &out)
+    case .statementKey(let key):
+      out.u8(3)
+      encode(key.id, into: &out)
+      out.hash(key.contentHash)
+      out.u64(UInt64(key.rows))
     }
     return out.finish()
   }
@@ -148,6 +179,10 @@ extension LogEntryFormat {
     case 0: return .nothing
     case 1: return .rows(try decodeBatchRecord(&reader), encoded: try reader.bytes(reader.remaining))
     case 2: return .deletion(try Deletion.decode(&reader))
+    case 3:
+      let (id, hash, start) = (try decodeID(&reader), try reader.hash(), reader.position)
+      guard let rows = Int(exactly: try reader.u64()) else { throw DecodingFailure(.malformed, at: start, "rows of a statement") }
+      return .statementKey(StatementKey(id: id, contentHash: hash, rows: rows))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "content \(form) of a stage")
     }
   }

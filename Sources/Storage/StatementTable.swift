@@ -84,18 +84,13 @@ public struct StatementTable: Equatable, Sendable {
       ended.removeFirst(gone)
     }
   }
-  private struct HeldKey: Hashable {
-    var session: SessionID
-    var sequence: UInt64
-    init(_ key: BatchKey) { (session, sequence) = (key.session, key.sequence) }
-  }
   /// Ended statements that a session remembers one by one.
   public static let window = 65536
   /// Statements that have not ended.
   public private(set) var open: [StatementID: OpenStatement] = [:]
   private var sessions: [SessionID: Session] = [:]
   /// Keys that wait for their statement's end; follows from `open`.
-  private var heldKeys: [HeldKey: StatementID] = [:]
+  private var heldKeys: [BatchKey: StatementID] = [:]
   /// Bytes that open statements keep in memory.
   public private(set) var openBytes = 0
   /// Whether an open statement will delete rows.
@@ -117,7 +112,7 @@ public struct StatementTable: Equatable, Sendable {
     return statement.number < session.forgottenBelow ? .ended : .unknown
   }
   /// The open statement under which a batch key will take effect.
-  public func holder(of key: BatchKey) -> StatementID? { heldKeys[HeldKey(key)] }
+  public func holder(of key: BatchKey) -> StatementID? { heldKeys[key.alone] }
 
   // MARK: Checks
 
@@ -169,7 +164,7 @@ public struct StatementTable: Equatable, Sendable {
     statement.add(stage, at: mark.position)
     open[stage.statement] = statement
     openBytes += stage.content.bytes
-    if let key = stage.content.key { heldKeys[HeldKey(key)] = stage.statement }
+    if let key = stage.content.key { heldKeys[key.alone] = stage.statement }
   }
   mutating func decide(_ decide: Decide, _ mark: EntryMark) { open[decide.statement]?.decision = decide.participants }
   /// Ends a statement and gives back what it staged.
@@ -182,7 +177,7 @@ public struct StatementTable: Equatable, Sendable {
     touch(id, doneBelow: doneBelow, mark)
     let statement = open.removeValue(forKey: id)
     openBytes -= statement?.bytes ?? 0
-    for piece in statement?.pieces ?? [] { if let key = piece.stage.content.key { heldKeys[HeldKey(key)] = nil } }
+    for piece in statement?.pieces ?? [] { if let key = piece.stage.content.key { heldKeys[key.alone] = nil } }
     guard var session = sessions.removeValue(forKey: id.session) else { return statement }
     let at = partition(0..<session.ended.count) { session.ended[$0].number >= id.number }
     if id.number >= session.forgottenBelow {
@@ -251,7 +246,7 @@ public struct StatementTable: Equatable, Sendable {
           statement.pieces.last.map({ $0.stage.ordinal < stage.ordinal }) ?? true
         else { throw DecodingFailure(.malformed, at: start, "stage \(stage.ordinal) of statement \(id)") }
         statement.add(stage, at: position)
-        if let key = stage.content.key { table.heldKeys[HeldKey(key)] = id }
+        if let key = stage.content.key { table.heldKeys[key.alone] = id }
       }
       if try reader.bool() { statement.decision = try LogEntryFormat.decodeParticipants(&reader) }
       table.openBytes += statement.bytes
@@ -274,5 +269,12 @@ public struct StatementTable: Equatable, Sendable {
       }
     }
     return table
+  }
+}
+
+extension BatchKey {
+  /// Without what its producer says of other batches.
+  fileprivate var alone: BatchKey {
+    if case .sequence(let key) = self { BatchKey(session: key.session, sequence: key.sequence) } else { self }
   }
 }

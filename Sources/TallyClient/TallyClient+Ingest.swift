@@ -2,7 +2,8 @@
 //
 // Rows are cut into chunks of `batchRows`, chunks are split by shard, and the parts go straight to the shards' workers, several chunks
 // at once. A named producer keeps its keys: when the program runs again with the same name and gives the same rows in the same order,
-// what is stored already is recognised and the rest completed. Without a name the keys last for this call.
+// what is stored already is recognised and the rest completed. Without a name the keys last for this call. A batch under an idempotency
+// key of the program's own is known again for a day, whoever sends it.
 import Bytes
 import Capabilities
 import ClientCore
@@ -15,6 +16,7 @@ extension TallyClient {
   /// - columns: the columns that rows give, in order; nil: all of the table's. Others get their defaults.
   /// - producer: a name under which the same rows, given again in the same order, are stored once. It is remembered for seven days.
   /// - batchRows: rows of a chunk. A producer that is known keeps its first.
+  /// - idempotencyKey: a UUIDv7 under which these rows, one batch at most, are stored once: for 24 hours, from any program.
   /// - again: store the rows anew although the producer is known.
   /// - patience: how long an outage may last before the ingest fails.
   /// - acknowledged: told the number of each batch, from 0, as soon as it is durable; batches may overtake each other.
@@ -26,6 +28,7 @@ extension TallyClient {
     columns: [String]? = nil,
     producer name: String? = nil,
     batchRows: Int = 5000,
+    idempotencyKey: String? = nil,
     again: Bool = false,
     patience: Duration = .seconds(120),
     acknowledged: (@Sendable (_ batch: Int) -> Void)? = nil,
@@ -36,6 +39,10 @@ extension TallyClient {
     }
     if let name, name.isEmpty || name.utf8.count > OpenProducer.nameBytesMax {
       throw TallyError.sql("22023", "a producer's name has 1 to \(OpenProducer.nameBytesMax) bytes")
+    }
+    let id = try idempotencyKey.map { text throws(TallyError) in try BatchID(text) }
+    if id != nil, name != nil || again {
+      throw TallyError.sql("22023", "an idempotency key is given instead of a producer's name")
     }
     let deadline = surroundings.clock.now + patience
     try await awaitCoordinator(deadline)
@@ -56,34 +63,32 @@ extension TallyClient {
       columns: columns,
       constants: try await defaults(of: schema, besides: columns)
     )
-    let session = try await Producer.open(
-      OpenProducer(
-        table: table,
-        name: name ?? "",
-        chunkBytes: UInt64(batchRows),
-        fingerprint: Self.fingerprint(columns),
-        again: again
-      ),
-      map: map,
-      deadline: deadline
-    )
-    guard session.chunkBytes > 0, session.chunkBytes <= UInt64(Limits.batchRowsMax) else {
-      throw TallyError.sql(
-        "55000",
-        "producer \"\(name ?? "")\" is known with chunks of \(session.chunkBytes) bytes",
-        hint: "The name belongs to a load of a file; use another."
+    let (keys, chunkRows): (ProducerKeys, Int)
+    if let id {
+      // One more than a batch holds: what is too much is refused before any of it is stored.
+      (keys, chunkRows) = (.id(id), Limits.batchRowsMax + 1)
+    } else {
+      (keys, chunkRows) = try await open(
+        OpenProducer(
+          table: table,
+          name: name ?? "",
+          chunkBytes: UInt64(batchRows),
+          fingerprint: Self.fingerprint(columns),
+          again: again
+        ),
+        deadline
       )
     }
     var options = ProducerOptions()
     options.patience = patience
     let producer = Producer(
-      session: session.session,
+      keys: keys,
       table: schema.id,
       stride: RowPlan.stride,
       map: map,
       options: options
     )
-    let sink = IngestSink(plan, batchRows: Int(session.chunkBytes))
+    let sink = IngestSink(plan, batchRows: chunkRows)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask(executorPreference: loop) { try await self.deliver(sink, producer, acknowledged) }
       do {
@@ -104,6 +109,18 @@ extension TallyClient {
     return summary
   }
 
+  /// A producer's session, and the rows of its chunks.
+  private func open(_ request: OpenProducer, _ deadline: Instant) async throws -> (ProducerKeys, chunkRows: Int) {
+    let session = try await Producer.open(request, map: map, deadline: deadline)
+    guard session.chunkBytes > 0, session.chunkBytes <= UInt64(Limits.batchRowsMax) else {
+      throw TallyError.sql(
+        "55000",
+        "producer \"\(request.name)\" is known with chunks of \(session.chunkBytes) bytes",
+        hint: "The name belongs to a load of a file; use another."
+      )
+    }
+    return (.session(session.session, request), Int(session.chunkBytes))
+  }
   private func deliver(
     _ sink: IngestSink,
     _ producer: Producer,

@@ -105,8 +105,16 @@ public final class TallyClient: Sendable {
     try await RowStream.open(try await open(sql, read, deadline))
   }
   /// Runs all statements of a text and collects their rows; one result for each statement.
-  public func run(_ sql: String, read: ReadLevel? = nil, deadline: Duration? = nil) async throws -> [Rows] {
-    try await Rows.collect(try await open(sql, read, deadline))
+  ///
+  /// With `batchKey`, a UUIDv7, the text is one INSERT that counts once however often it is run with that key within 24 hours; a notice
+  /// says that it had taken effect before.
+  public func run(
+    _ sql: String,
+    read: ReadLevel? = nil,
+    batchKey: String? = nil,
+    deadline: Duration? = nil
+  ) async throws -> [Rows] {
+    try await Rows.collect(try await open(sql, read, deadline, batchKey: batchKey))
   }
   /// Runs one statement for its effect; returns PostgreSQL's command tag, for example `CREATE TABLE`.
   @discardableResult
@@ -123,6 +131,22 @@ public final class TallyClient: Sendable {
     guard let first = results.first else {
       throw TallyError(.protocolViolation, "a list came without an end")
     }
+    return first
+  }
+  /// Deletes a tenant from all tables of its group and gives the receipt: part, name, state, detail. `table` names one of the group's
+  /// tables; nil where there is one group only. Rows that were acknowledged before are invisible when it says so.
+  public func deleteTenant(_ tenant: String, table: String? = nil, deadline: Duration? = nil) async throws -> Rows {
+    try await self.tenant(TenantRequest(deletes: true, relation: table, tenant: tenant), deadline)
+  }
+  /// The receipt of a tenant's last deletion, as of now.
+  public func tenantReceipt(_ tenant: String, table: String? = nil, deadline: Duration? = nil) async throws -> Rows {
+    try await self.tenant(TenantRequest(deletes: false, relation: table, tenant: tenant), deadline)
+  }
+  private func tenant(_ request: TenantRequest, _ deadline: Duration?) async throws -> Rows {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    let results = try await Rows.collect(try await QueryCall.tenant(request, map: map, deadline: end))
+    guard let first = results.first else { throw TallyError(.protocolViolation, "a receipt came without an end") }
     return first
   }
   /// Returns when a rollup has taken in every row acknowledged before the call.
@@ -146,10 +170,11 @@ public final class TallyClient: Sendable {
     try await map.forcePrimary(order, deadline: end)
   }
 
-  private func open(_ sql: String, _ read: ReadLevel?, _ deadline: Duration?) async throws -> QueryCall {
+  private func open(_ sql: String, _ read: ReadLevel?, _ deadline: Duration?, batchKey: String? = nil) async throws -> QueryCall {
     let end = instant(deadline)
     try await awaitCoordinator(end)
-    return try await QueryCall.open(QueryRequest(sql: sql, read: read ?? options.read), map: map, deadline: end)
+    let request = QueryRequest(sql: sql, batchKey: batchKey, read: read ?? options.read)
+    return try await QueryCall.open(request, map: map, deadline: end)
   }
   func instant(_ deadline: Duration?) -> Instant {
     deadline.map { surroundings.clock.now + $0 } ?? .distantFuture

@@ -3,24 +3,6 @@
 public import Bytes
 public import Model
 
-/// The key by which a shard knows a batch again.
-///
-/// Bytes: session · sequence · done below.
-public struct BatchKey: Sendable, Equatable, Hashable {
-  /// The producer's session.
-  public var session: SessionID
-  /// Number of the chunk in it, from 0.
-  public var sequence: UInt64
-  /// All chunks below this are acknowledged by all shards.
-  public var doneBelow: UInt64
-  /// Makes a key.
-  public init(session: SessionID, sequence: UInt64, doneBelow: UInt64) {
-    self.session = session
-    self.sequence = sequence
-    self.doneBelow = doneBelow
-  }
-}
-
 /// 11: asks a coordinator for a producer's session.
 ///
 /// Bytes: string table (≤ 63) · string name (≤ 4096) · chunk bytes · u64, u64 fingerprint · bool again.
@@ -121,8 +103,8 @@ public struct ProducerSession: MessageContent {
 
 /// 16: a batch for one shard, to its primary.
 ///
-/// Bytes: shard · epoch · catalog version · table · bool keyed, [BatchKey] · u64, u64 content hash; body:
-/// BatchFormat.
+/// Bytes: shard · epoch · catalog version · table · BatchKey · u64, u64 content hash; body: BatchFormat.
+/// BatchKey := u8 0 none | 1 session · sequence · done below | 2 id: u64 high · u64 low.
 public struct Ingest: MessageContent {
   /// The shard all its rows belong to.
   public var shard: ShardID
@@ -164,12 +146,7 @@ public struct Ingest: MessageContent {
     out.id(epoch)
     out.id(version)
     out.id(table)
-    out.bool(key != nil)
-    if let key {
-      out.id(key.session)
-      out.varint(key.sequence)
-      out.varint(key.doneBelow)
-    }
+    out.key(key)
     out.hash(contentHash)
   }
   /// Reads the fields.
@@ -182,12 +159,7 @@ public struct Ingest: MessageContent {
       epoch: try reader.id(),
       version: try reader.id(),
       table: try reader.id(),
-      key: try reader.bool()
-        ? BatchKey(
-          session: try reader.id(),
-          sequence: try reader.varint(),
-          doneBelow: try reader.varint()
-        ) : nil,
+      key: try reader.key(),
       contentHash: try reader.hash(),
       batch: body
     )
@@ -283,5 +255,40 @@ public struct RefreshShards: MessageContent {
         try reader.id()
       }
     )
+  }
+}
+
+extension ByteWriter {
+  mutating func key(_ key: BatchKey?) {
+    switch key {
+    case nil: u8(0)
+    case .sequence(let key):
+      u8(1)
+      id(key.session)
+      varint(key.sequence)
+      varint(key.doneBelow)
+    case .id(let id):
+      u8(2)
+      u64(id.high)
+      u64(id.low)
+    }
+  }
+}
+
+extension ByteReader {
+  mutating func key() throws(DecodingFailure) -> BatchKey? {
+    let form = try u8()
+    switch form {
+    case 0: return nil
+    case 1: return BatchKey(session: try id(), sequence: try varint(), doneBelow: try varint())
+    case 2: return .id(try batchID())
+    default: throw DecodingFailure(.unknown, at: position - 1, "key of a batch of form \(form)")
+    }
+  }
+  mutating func batchID() throws(DecodingFailure) -> BatchID {
+    guard let id = BatchID(high: try u64(), low: try u64()) else {
+      throw DecodingFailure(.malformed, at: position - 16, "an id that is no UUIDv7")
+    }
+    return id
   }
 }

@@ -8,12 +8,13 @@
 //
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
-//                openProducer → producerSession · alterInSync → done · query, list → per statement [resultHeader, resultBatch…,] resultEnd
-//                forcePrimary → done (OperatorMessages.swift)
+//                openProducer → producerSession · alterInSync → done · query, list, tenant → per statement
+//                [resultHeader, resultBatch…,] resultEnd · forcePrimary → done (OperatorMessages.swift)
 //                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
 //                stageRows, deleteRows → staged · decideStatement, endStatement, askStatement → statementAnswer
+//                eraseTenant → tenantErased · describeErasure → erasureReport
 
 public import Bytes
 import Model
@@ -78,6 +79,11 @@ public enum Message: Sendable, Equatable {
   case statementAnswer(StatementAnswer)
   case deleteRows(DeleteRows)
   case forcePrimary(ForcePrimary)
+  case tenant(TenantRequest)
+  case eraseTenant(EraseTenant)
+  case tenantErased(TenantErased)
+  case describeErasure(DescribeErasure)
+  case erasureReport(ErasureReport)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -125,6 +131,11 @@ public enum Message: Sendable, Equatable {
     case .statementAnswer: 53
     case .deleteRows: 54
     case .forcePrimary: 56
+    case .tenant: 60
+    case .eraseTenant: 61
+    case .tenantErased: 62
+    case .describeErasure: 63
+    case .erasureReport: 64
     }
   }
   /// What it carries.
@@ -173,6 +184,11 @@ public enum Message: Sendable, Equatable {
     case .statementAnswer(let content): content
     case .deleteRows(let content): content
     case .forcePrimary(let content): content
+    case .tenant(let content): content
+    case .eraseTenant(let content): content
+    case .tenantErased(let content): content
+    case .describeErasure(let content): content
+    case .erasureReport(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -180,7 +196,7 @@ public enum Message: Sendable, Equatable {
   /// Whether carrying it out may change something: then a lost connection leaves its outcome unknown.
   public var mayChangeState: Bool {
     switch self {
-    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement: true
+    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement, .tenant, .eraseTenant: true
     default: false
     }
   }
@@ -273,6 +289,11 @@ public enum MessageFormat {
     case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
     case 54: message = .deleteRows(try DeleteRows.decode(&reader, body: body))
     case 56: message = .forcePrimary(try ForcePrimary.decode(&reader, body: body))
+    case 60: message = .tenant(try TenantRequest.decode(&reader, body: body))
+    case 61: message = .eraseTenant(try EraseTenant.decode(&reader, body: body))
+    case 62: message = .tenantErased(try TenantErased.decode(&reader, body: body))
+    case 63: message = .describeErasure(try DescribeErasure.decode(&reader, body: body))
+    case 64: message = .erasureReport(try ErasureReport.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -11,7 +11,9 @@ import Storage
 import Wire
 
 extension Worker {
-  /// Names the rows that a scan delivers and deletes them, or stages that; durable when this returns.
+  /// Names the rows that a scan delivers and stages their deletion; durable when this returns.
+  ///
+  /// What is staged is named once: a repeated request is answered with the same number.
   func delete(_ request: DeleteRows) async throws -> Staged {
     if catalog.version < request.version { try await require(request.version) }
     let host = try writable(request.shard, request.epoch)
@@ -24,7 +26,7 @@ extension Worker {
       return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false, point: host.appliedPoint)
     }
     if !isPlanted(.deletesBeforeRollup) { try await rollUp(request.table, host, request.epoch) }
-    let named = try await host.store.naming(request.table) { rows -> (count: Int, appended: ShardHost.Appended?) in
+    let named = try await host.store.naming(request.table) { rows -> (count: Int, appended: ShardHost.Appended) in
       guard let through = host.store.deletable(request.table) else {
         throw TallyError(.unavailable, "a rollup of table \(request.table) is being backfilled", node: settings.name)
       }
@@ -37,9 +39,6 @@ extension Worker {
         )
       }
       _ = try writable(request.shard, request.epoch)
-      if request.isAlone {
-        return (deletion.count, deletion.count == 0 ? nil : try host.append(.delete(deletion)))
-      }
       let stage = Stage(
         statement: request.statement,
         doneBelow: request.doneBelow,
@@ -55,7 +54,7 @@ extension Worker {
     guard let named else {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
-    if let appended = named.appended { try await host.settle(appended) }
+    try await host.settle(named.appended)
     return Staged(rows: UInt64(named.count), isDuplicate: false, point: host.appliedPoint)
   }
 

@@ -27,10 +27,7 @@ extension Worker {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
     let batch = try checked(request.batch, table, host)
-    let key = request.key.map {
-      Storage.BatchKey(session: $0.session, sequence: $0.sequence, doneBelow: $0.doneBelow)
-    }
-    let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: key)
+    let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: request.key)
     switch try host.append(record, encoded: request.batch, rows: batch) {
     case .appended(let appended):
       lastIngest = surroundings.clock.now
@@ -38,9 +35,9 @@ extension Worker {
       host.noteBatch(of: table.id, at: appended.position, now: surroundings.clock.now)
       let point = LogPoint(epoch: appended.epoch, position: appended.position)
       return Ingested(point: point, copies: host.copies, isDuplicate: false, rows: UInt64(batch.count))
-    case .duplicate(let position):
-      if let position { try await host.settle(position) }
-      return Ingested(point: host.appliedPoint, copies: host.copies, isDuplicate: true, rows: UInt64(batch.count))
+    case .duplicate(let known):
+      try await host.settle(known.position)
+      return Ingested(point: host.appliedPoint, copies: host.copies, isDuplicate: true, rows: UInt64(known.rows))
     }
   }
 
@@ -79,6 +76,7 @@ extension Worker {
         node: settings.name
       )
     }
+    try refuseDeleted(batch.columns[key], host)
     return batch
   }
 

@@ -13,6 +13,7 @@ extension Worker {
     while true {
       try await surroundings.clock.sleep(for: settings.layoutInterval)
       while try await flushOne() {}
+      try await shortenJournal()
       for host in orderedHosts where host.servingEpoch != nil {
         do {
           try await leaveDamagedJournal(host)
@@ -36,10 +37,12 @@ extension Worker {
   private func flushOne() async throws -> Bool {
     let now = surroundings.clock.now
     let serving = orderedHosts.filter { $0.servingEpoch != nil }
-    let pinning = journal.isOverCap ? Set(journal.shardsPinningOldestFile) : []
+    let pinning = journal.isOverCap || keepsDeletedTenants ? Set(journal.shardsPinningOldestFile) : []
     let total = memtableBytes
     var chosen: ShardHost?
-    if let host = serving.first(where: { pinning.contains($0.id) }) {
+    if let host = serving.first(where: { $0.store.needsErasingFlush && !$0.store.hasStagedDeletions }) {
+      chosen = host
+    } else if let host = serving.first(where: { pinning.contains($0.id) && $0.store.applied.position > $0.store.releasable }) {
       chosen = host
     } else if total > settings.flushBytes {
       chosen = serving.max { $0.store.memtableBytes < $1.store.memtableBytes }

@@ -56,6 +56,8 @@ extension Worker {
   /// Rolls up one chunk of each rollup of a shard; true when more is left. Failures that time heals are noted and left to the next round.
   func roll(_ id: ShardID) async throws -> Bool {
     guard let host = hosts[id], let epoch = host.servingEpoch, !host.isRolling, host.damage == nil else { return false }
+    // What is read now would hold rows of a tenant whose deletion is on its way.
+    if host.store.lastTenantDelete > host.store.applied.position { return false }
     host.isRolling = true
     defer { host.isRolling = false }
     do {
@@ -91,9 +93,9 @@ extension Worker {
         consumed: built.rowsConsumed, failed: built.poisonedRows
       )
     }
-    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from || isPlanted(.watermarkNotAtHead) else {
-      return
-    }
+    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from || isPlanted(.watermarkNotAtHead),
+      host.store.lastTenantDelete <= rollupView.raw.position
+    else { return }
     let appended = try host.append(
       .rollupCommit(
         RollupCommit(
@@ -138,7 +140,9 @@ extension Worker {
         failed: built.poisonedRows
       )
     }
-    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.coveredFrom == to else { return }
+    guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.coveredFrom == to,
+      host.store.lastTenantDelete <= rollupView.raw.position
+    else { return }
     host.backfillSlices[rollup.id] = delta.from == .min ? nil : delta.slices
     let appended = try host.append(
       .backfillCommit(

@@ -8,14 +8,14 @@ extension ShardHost {
   enum StageOutcome {
     case appended(Appended)
     case repeated(LogPosition)
-    case duplicate(LogPosition?)
+    case duplicate(KnownBatch)
   }
   /// Checks a Stage and appends it, in one step.
   func append(_ stage: Stage) throws(TallyError) -> StageOutcome {
     switch try store.appendStage(stage) {
     case .appended(let entry): .appended(hand(over: entry))
     case .repeated(let position): .repeated(position)
-    case .duplicate(let position): .duplicate(position)
+    case .duplicate(let known): .duplicate(known)
     }
   }
   /// Appends the Commit of an open statement, whose rows were decoded.

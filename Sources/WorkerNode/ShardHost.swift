@@ -48,6 +48,8 @@ final class ShardHost: ShardLog {
   var digest: StateDigest?
   /// When the next probe is due; nil while it leads nothing.
   var probeDue: Instant?
+  /// It was told that log time may not follow the clock.
+  var isLagTold = false
   /// One flow at a time rolls up.
   var isRolling = false
   /// When rows came into memory that no file holds.
@@ -56,6 +58,8 @@ final class ShardHost: ShardLog {
   private var unrolledSince: [TableID: Instant] = [:]
   /// When something was last heard of an open statement's runner.
   var statementWords: [StatementID: Instant] = [:]
+  /// Tenants that are being deleted: until then nothing of them is taken in.
+  var deletingTenants: [Tenant: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
   var backfillSlices: [TableID: BackfillSlices] = [:]
   /// Decoded once a rollup.
@@ -156,13 +160,13 @@ final class ShardHost: ShardLog {
   /// What offering a batch gave.
   enum BatchOutcome {
     case appended(Appended)
-    case duplicate(LogPosition?)
+    case duplicate(KnownBatch)
   }
   /// Checks a batch's key and appends it, in one step.
   func append(_ record: BatchRecord, encoded: [UInt8], rows: Batch) throws(TallyError) -> BatchOutcome {
     try requirePrimary()
     switch try store.appendBatch(record, encoded: encoded, rows: rows) {
-    case .duplicate(let position): return .duplicate(position)
+    case .duplicate(let known): return .duplicate(known)
     case .appended(let entry):
       noteRecent(entry.position, rows: record.rows)
       return .appended(hand(over: entry))

@@ -48,25 +48,29 @@ extension Worker {
       ordinal: request.ordinal,
       content: content
     )
-    var isDuplicate = false
     switch try host.append(stage) {
     case .appended(let appended): try await host.settle(appended)
     case .repeated(let position): try await host.settle(position)
-    case .duplicate(let position):
-      isDuplicate = true
-      if let position { try await host.settle(position) }
+    case .duplicate(let known):
+      try await host.settle(known.position)
+      return Staged(rows: UInt64(known.rows), isDuplicate: true, point: host.appliedPoint)
     }
-    return Staged(rows: UInt64(content.rows), isDuplicate: isDuplicate, point: host.appliedPoint)
+    return Staged(rows: UInt64(content.rows), isDuplicate: false, point: host.appliedPoint)
   }
   private func content(_ request: StageRows, _ host: ShardHost) throws -> StagedContent {
-    guard let rows = request.rows else { return .nothing }
+    let rows: StageRows.Rows
+    switch request.content {
+    case .nothing: return .nothing
+    case .key(let id, let hash, let count):
+      return .statementKey(StatementKey(id: id, contentHash: hash, rows: Int(clamping: count)))
+    case .rows(let content): rows = content
+    }
     guard let table = host.store.head.schema.table(rows.table) else {
       throw TallyError(.staleCatalog, "table \(rows.table) is not in shard \(request.shard)", node: settings.name)
     }
     let batch = try checked(rows.batch, table, host)
-    let key = rows.key.map { Storage.BatchKey(session: $0.session, sequence: $0.sequence, doneBelow: $0.doneBelow) }
     return .rows(
-      BatchRecord(table: table.id, rows: batch.count, contentHash: rows.contentHash, key: key),
+      BatchRecord(table: table.id, rows: batch.count, contentHash: rows.contentHash, key: rows.key),
       encoded: rows.batch
     )
   }
@@ -78,7 +82,7 @@ extension Worker {
     switch host.store.head.statements.standing(request.statement) {
     case .open:
       guard let open = host.store.head.statements.open[request.statement], open.decider == host.id,
-        request.participants.first?.shard == host.id, request.participants.first?.rows == UInt64(open.rows)
+        request.participants.first(where: { $0.shard == host.id })?.rows == UInt64(open.rows)
       else {
         throw TallyError(.protocolViolation, "statement \(request.statement) is not shard \(host.id)'s to decide", node: settings.name)
       }

@@ -1,8 +1,9 @@
 // Worker.swift — a worker's life: lock and recover the data directory, register, establish its shards, serve, drain.
 //
 // The actor dispatches and owns all mutable state; each flow has a file: Registration (coordinators), RoleFlow (catalog, who leads),
-// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, QueryFlow, RollupFlow,
-// LayoutFlow (flush, compaction, expiry), ScrubFlow, DigestFlow, RetireFlow. One shard's role, appends and applied state: ShardHost.
+// ReplicationFlow (the primary's side), CopyFlow and CatchUpFlow (the copies' side), IngestFlow, StatementFlow, TenantFlow, QueryFlow,
+// RollupFlow, LayoutFlow (flush, compaction, expiry), KeyExpiryFlow, ScrubFlow, DigestFlow, RetireFlow. One shard's role,
+// appends and applied state: ShardHost.
 
 import Bytes
 public import Capabilities
@@ -368,6 +369,7 @@ public actor Worker: RPCResponder {
       group.addTask { try await worker.keepDigests() }
       group.addTask { try await worker.keepRetired() }
       group.addTask { try await worker.keepResolving() }
+      group.addTask { try await worker.keepExpiringKeys() }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
@@ -402,6 +404,8 @@ public actor Worker: RPCResponder {
     case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
     case .stageRows(let stage): try await call.reply(.staged(try await self.stage(stage, deadline: call.deadline)))
     case .deleteRows(let delete): try await call.reply(.staged(try await self.delete(delete)))
+    case .eraseTenant(let erase): try await call.reply(.tenantErased(try await self.erase(erase)))
+    case .describeErasure(let describe): try await call.reply(.erasureReport(try describeErasure(describe)))
     case .decideStatement(let decide): try await call.reply(.statementAnswer(try await self.decide(decide)))
     case .endStatement(let end): try await call.reply(.statementAnswer(try await self.end(end)))
     case .askStatement(let ask): try await call.reply(.statementAnswer(try await answer(ask)))

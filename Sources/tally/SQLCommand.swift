@@ -27,7 +27,14 @@ struct SQLCommand: AsyncParsableCommand {
   var read = "latest"
   @Flag(help: "Prints how long each statement took, to standard error.") var timing = false
 
+  @Option(
+    name: .customLong("batch-key"),
+    help: "A UUIDv7: the text is one INSERT that counts once, however often it is run with this key within 24 hours."
+  )
+  var batchKey: String?
+
   func validate() throws {
+    if batchKey != nil, commands.count + files.count != 1 { throw ValidationError("--batch-key needs exactly one -c or -f") }
     if commands.isEmpty && files.isEmpty { throw ValidationError("give statements with -c or -f") }
   }
   func run() async throws {
@@ -44,7 +51,7 @@ struct SQLCommand: AsyncParsableCommand {
       try await TallyClient.with(try connection.resolved()) { client in
         for text in statements {
           let started = Date()
-          for result in try await client.run(text, read: level, deadline: .seconds(timeout)) {
+          for result in try await client.run(text, read: level, batchKey: batchKey, deadline: .seconds(timeout)) {
             for notice in result.notices { complain("NOTICE:  \(notice.message)") }
             if case .stale = level, let age = result.statistics.age {
               complain(String(format: "Age: at most %.3f ms", Double(age) / 1000))

@@ -184,7 +184,7 @@ final class FakeCluster: RPCResponder {
       guard let shard = state.catalog.shard(ingest.shard), shard.epoch == ingest.epoch else {
         throw TallyError(.notPrimary, "not in that epoch")
       }
-      guard let key = ingest.key else { throw TallyError(.invalid, "no key") }
+      guard case .sequence(let key) = ingest.key else { throw TallyError(.invalid, "no key of a session") }
       state.doneBelow = max(state.doneBelow, key.doneBelow)
       let place = Key(shard: ingest.shard, session: key.session, sequence: key.sequence)
       if let known = state.stored[place] {

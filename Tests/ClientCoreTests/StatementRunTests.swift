@@ -42,7 +42,7 @@ private final class Undecided: PrimaryCalls {
         clock: world.clock
       )
       let error = await #expect(throws: TallyError.self) {
-        _ = try await run.carryOut { _ = try await $0.stage(ShardID(2), ordinal: 1, nil) }
+        _ = try await run.carryOut { _ = try await $0.stage(ShardID(2), ordinal: 1, .nothing) }
       }
       #expect(error?.status == .unknownOutcome)
       #expect(run.mayBeDecided)

@@ -78,11 +78,11 @@ import Testing
       )
     }
     guard case .producer(let first, true) = open(0, at: 7) else { return #expect(Bool(false)) }
-    guard case .producer(let same, false) = open(Catalog.producerLifetime - 1, at: 8) else { return #expect(Bool(false)) }
+    guard case .producer(let same, false) = open(KeyLifetimes.namedProducer - 1, at: 8) else { return #expect(Bool(false)) }
     #expect(first == same)
     #expect(refusal(open(5, Hash128(high: 1, low: 1), at: 9))?.status == .keyConflict)
-    #expect(refusal(open(Catalog.producerLifetime, at: 10))?.status == .keyExpired)
-    guard case .producer(let fresh, true) = open(Catalog.producerLifetime, anew: true, at: 11) else { return #expect(Bool(false)) }
+    #expect(refusal(open(KeyLifetimes.namedProducer, at: 10))?.status == .keyExpired)
+    guard case .producer(let fresh, true) = open(KeyLifetimes.namedProducer, anew: true, at: 11) else { return #expect(Bool(false)) }
     #expect(fresh.session > first.session)
   }
   @Test func commandsAndStateSurviveTheirBytes() throws {

@@ -5,8 +5,8 @@ import Testing
 
 @testable import Storage
 
-private func key(_ sequence: UInt64, session: UInt64 = 5, doneBelow: UInt64 = 0) -> BatchKey {
-  BatchKey(session: SessionID(session), sequence: sequence, doneBelow: doneBelow)
+private func key(_ sequence: UInt64, session: UInt64 = 5, doneBelow: UInt64 = 0) -> SequenceKey {
+  SequenceKey(session: SessionID(session), sequence: sequence, doneBelow: doneBelow)
 }
 private let content = Hash128(high: 11, low: 12)
 private let other = Hash128(high: 13, low: 12)
@@ -61,11 +61,13 @@ struct DedupTableTests {
   }
   @Test func sessionsAreForgottenByLogTimeAndTheirKeysAreNotNew() {
     var table = DedupTable()
-    table.record(key(0, session: 4), contentHash: content, at: LogPosition(1), logTime: 100)
-    table.record(key(0, session: 6), contentHash: content, at: LogPosition(2), logTime: 200)
-    #expect(table.expiryDue(at: 99 + DedupTable.retention) == nil)
-    #expect(table.expiryDue(at: 100 + DedupTable.retention) == 100)
-    table.expire(through: 100)
+    let hour = KeyLifetimes.step
+    table.record(key(0, session: 4), contentHash: content, at: LogPosition(1), logTime: hour - 1)
+    table.record(key(0, session: 6), contentHash: content, at: LogPosition(2), logTime: hour + 1)
+    // By whole hours.
+    #expect(table.expiryDue(at: hour - 1 + KeyLifetimes.sessionRetention) == nil)
+    #expect(table.expiryDue(at: hour + KeyLifetimes.sessionRetention) == hour)
+    table.expire(through: hour)
     #expect(table.sessionCount == 1 && table.expiredThrough == SessionID(4))
     #expect(table.check(key(0, session: 4), contentHash: content) == .expired)
     #expect(table.check(key(0, session: 3), contentHash: content) == .expired)

@@ -162,5 +162,5 @@ struct DataDirectoryTests {
   }
 }
 
-private let goldenEdit = "7a7e1c7dd40be2149c4a78771e2d2063"
+private let goldenEdit = "1fe590597344209807b083f454af153f"
 private let goldenCurrent = "manifest-0000000000000003 fdff4bbf\n"

@@ -124,11 +124,11 @@ struct RecoveryTests {
       let rows = (0..<400).map {
         EventRow(tenant: Int64($0 % 7), time: newYear - dayMicroseconds + Int64($0), id: Int64(1000 + $0))
       }
-      guard case .duplicate(let position) = try await stores[0].add(rows, sequence: 1, journal) else {
+      guard case .duplicate(let known) = try await stores[0].add(rows, sequence: 1, journal) else {
         Issue.record("not a duplicate")
         return
       }
-      #expect(position == LogPosition(4))
+      #expect(known.position == LogPosition(4))
       await #expect { _ = try await stores[0].add(Array(rows.dropLast()), sequence: 1, journal) } throws: {
         ($0 as? TallyError)?.status == .keyConflict
       }

@@ -31,7 +31,7 @@ private func send(_ store: ShardStore, _ batches: Range<Int>, _ ledger: Ledger, 
     let rows = makeRows(store.shard.rawValue, batch)
     let (shard, sequence) = (store.shard, UInt64(batch))
     // A batch that is not in the log yet gets the next position; one that a crash cut off after it was logged has it from then.
-    let key = BatchKey(session: SessionID(5), sequence: sequence)
+    let key = SequenceKey(session: SessionID(5), sequence: sequence, doneBelow: 0)
     let isNew = store.head.dedup.check(key, contentHash: Murmur3.hash(BatchFormat.encode(eventBatch(rows)))) == .new
     let next = store.head.position.next
     ledger.sent.update { sent in
@@ -44,7 +44,7 @@ private func send(_ store: ShardStore, _ batches: Range<Int>, _ ledger: Ledger, 
     let admission = try await store.add(rows, sequence: sequence, journal)
     ledger.sent.update { sent in
       guard let at = sent[shard]?.firstIndex(where: { $0.sequence == sequence }) else { return }
-      if case .duplicate(let position?) = admission { #expect(sent[shard]?[at].position == position) }
+      if case .duplicate(let known) = admission { #expect(sent[shard]?[at].position == known.position) }
       sent[shard]?[at].isAcknowledged = true
     }
   }

@@ -117,7 +117,7 @@ final class FakeCoordinator: RPCResponder {
       let rows = try BatchFormat.decode(ingest.batch, types: Self.table.columns.map(\.type)).count
       let isDuplicate = try state.withLock { state throws(TallyError) -> Bool in
         state.messages += 1
-        guard let key = ingest.key else { throw TallyError(.invalid, "no key") }
+        guard case .sequence(let key) = ingest.key else { throw TallyError(.invalid, "no key of a session") }
         let place = Key(shard: ingest.shard, session: key.session, sequence: key.sequence)
         if let known = state.stored[place] {
           guard known.hash == ingest.contentHash else {

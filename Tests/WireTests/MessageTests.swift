@@ -218,6 +218,23 @@ let samples: [Message] = {
       16, 5, 6, 8, 2, 1, 44, 12, 10, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
     ]
   )
+  var ingest = Ingest(
+    shard: ShardID(5),
+    epoch: Epoch(6),
+    version: CatalogVersion(8),
+    table: TableID(2),
+    key: .id(BatchID(microseconds: 0x0102_0304_0506 * 1000, random: (0xabc, 9 << 2))),
+    contentHash: Hash128(high: 3, low: 4),
+    batch: []
+  )
+  let keyed = MessageFormat.encode(.ingest(ingest))
+  #expect(
+    keyed.head == [16, 5, 6, 8, 2, 2, 0xbc, 0x7a, 6, 5, 4, 3, 2, 1, 9, 0, 0, 0, 0, 0, 0, 0x80]
+      + [3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0]
+  )
+  #expect(try MessageFormat.decode(head: keyed.head, body: keyed.body) == .ingest(ingest))
+  ingest.key = nil
+  #expect(MessageFormat.encode(.ingest(ingest)).head.prefix(6) == [16, 5, 6, 8, 2, 0])
   #expect(head(17) == [17, 6, 0xad, 2, 1, 1, 0x80, 0x80, 4])
   #expect(head(18) == [18, 1, 5, 6, 0xac, 2, 8, 0x80, 0x80, 0x80, 0x20, 2, 0xc0, 0x96, 0xb1, 2])
   #expect(

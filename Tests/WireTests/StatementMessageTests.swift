@@ -17,11 +17,13 @@ private let statementSamples: [Message] = [
       doneBelow: 290,
       decider: ShardID(4),
       ordinal: 2,
-      rows: StageRows.Rows(
-        table: TableID(2),
-        key: BatchKey(session: SessionID(44), sequence: 12, doneBelow: 10),
-        contentHash: Hash128(high: 3, low: 4),
-        batch: [1, 2, 3, 4]
+      content: .rows(
+        StageRows.Rows(
+          table: TableID(2),
+          key: BatchKey(session: SessionID(44), sequence: 12, doneBelow: 10),
+          contentHash: Hash128(high: 3, low: 4),
+          batch: [1, 2, 3, 4]
+        )
       )
     )
   ),
@@ -34,7 +36,7 @@ private let statementSamples: [Message] = [
       doneBelow: 290,
       decider: ShardID(5),
       ordinal: 0,
-      rows: nil
+      content: .nothing
     )
   ), .staged(Staged(rows: 300, isDuplicate: true, point: place)),
   .decideStatement(
@@ -61,8 +63,23 @@ private let statementSamples: [Message] = [
       decider: ShardID(4),
       ordinal: 1,
       table: TableID(2),
-      isAlone: true,
       fragment: [1, 2]
+    )
+  ),
+  .stageRows(
+    StageRows(
+      shard: ShardID(5),
+      epoch: Epoch(6),
+      version: CatalogVersion(8),
+      statement: statement,
+      doneBelow: 290,
+      decider: ShardID(5),
+      ordinal: 1,
+      content: .key(
+        BatchID(microseconds: 0x0102_0304_0506 * 1000, random: (0xabc, 9 << 2)),
+        contentHash: Hash128(high: 3, low: 4),
+        rows: 300
+      )
     )
   ),
 ]
@@ -93,5 +110,9 @@ private let statementSamples: [Message] = [
   #expect(heads[3] == [50, 4, 6, 44, 0xac, 2, 2, 4, 0, 5, 0xe8, 7])
   #expect(heads[4] == [51, 5, 6, 44, 0xac, 2, 0xa2, 2, 1, 0xe8, 7])
   #expect(heads[5] == [52, 4, 6, 44, 0xac, 2, 1] && heads[6] == [53, 2, 6, 0xad, 2])
-  #expect(heads[7] == [54, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 1, 2, 1])
+  #expect(heads[7] == [54, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 4, 1, 2, 0])
+  #expect(
+    heads[8] == [48, 5, 6, 8, 44, 0xac, 2, 0xa2, 2, 5, 1, 2, 0xbc, 0x7a, 6, 5, 4, 3, 2, 1, 9, 0, 0, 0, 0, 0, 0, 0x80]
+      + [3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0xac, 2]
+  )
 }
