@@ -59,6 +59,14 @@ import Storage
           + "\(progress.rowsConsumed) rows taken in"
       )
     }
+    if state.dedup.sessionCount + state.ids.count > 0 {
+      print("  batch keys: \(state.dedup.sessionCount) sessions, \(state.ids.count) ids in \(state.ids.bytes) bytes")
+    }
+    for mark in state.tenants.all {
+      // Who it was is not printed: what a directory holds is shown to others.
+      let rest = mark.isErased ? "in no file" : "\(mark.sectionsLeft.count) of \(mark.sectionsNamed) sections still hold it"
+      print("  tenant deletion \(mark.number): at position \(mark.position), \(rest)")
+    }
     for (file, dropped) in shard.files {
       print("  file \(file.number): \(file.bytes) bytes, hash \(file.hash)")
       for (at, section) in file.sections.enumerated() {
