@@ -140,14 +140,15 @@ final class ScenarioClient: @unchecked Sendable {
     return answer
   }
 
-  /// Reads all rows and the rollup's count, once; the ledger judges. Throws what a query fails with.
-  func read(within limit: Duration) async throws {
+  /// Reads all rows and the rollup's count, once; the ledger judges: every row acknowledged by now must be there, so a stale read is for
+  /// moments when the last write is older than its bound. Throws what a query fails with.
+  func read(_ level: ReadLevel = .latest, within limit: Duration) async throws {
     let deadline = client.near.clock.now + limit
     func left() -> Duration { max(.milliseconds(1), deadline - client.near.clock.now) }
     let before = ledger.known
-    let answer = try await client.query("SELECT id FROM events", timeout: left())
+    let answer = try await client.read("SELECT id FROM events", level, timeout: left()).rows
     ledger.check(ids: answer.compactMap { $0[0].integer }, tenant: nil, since: before, "\(name) reads the table")
-    let counted = try await client.query("SELECT sum(n) FROM activity", timeout: left()).first?.first ?? .null
+    let counted = try await client.read("SELECT sum(n) FROM activity", level, timeout: left()).rows.first?.first ?? .null
     let bounds = ledger.bounds(nil, since: before)
     if !bounds.contains(Int(counted.integer ?? 0)) { ledger.violated("\(name) reads the rollup: \(counted), not \(bounds)") }
   }
