@@ -188,6 +188,19 @@ let package = Package(
       "Model",
       "Capabilities"
     ),
+    tests(
+      "WorkerNodeTests",
+      "WorkerNode",
+      "Replication",
+      "Storage",
+      "RPC",
+      "Wire",
+      "Columns",
+      "Model",
+      "Capabilities",
+      "Bytes",
+      "Simulation"
+    ),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
     tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),

@@ -24,8 +24,6 @@ final class Scenario: @unchecked Sendable {
     /// Nil: as long as a coordinator waits by default.
     var deadAfter: Duration?
     var seed: UInt64 = 1
-    /// Changes every worker's settings.
-    var tune: @Sendable (inout WorkerSettings) -> Void = { _ in }
   }
   /// What came of a run.
   struct Outcome: Sendable {
@@ -36,6 +34,7 @@ final class Scenario: @unchecked Sendable {
   /// A script's steps.
   typealias Script = @Sendable (Scenario) async throws -> Void
 
+  private static let clientHosts = ["10.0.2.1", "10.0.2.2"]
   let world: SimulatedWorld
   let cluster: SimulatedCluster
   let ledger: Ledger
@@ -64,7 +63,6 @@ final class Scenario: @unchecked Sendable {
       settings.journal.fileBytes = 1 << 18
       settings.journal.groupBytes = 1 << 16
       settings.journal.pinnedBytesMax = 1 << 20
-      shape.tune(&settings)
     }
     auditor = world.node("auditor", host: "10.0.2.3")
   }
@@ -72,7 +70,8 @@ final class Scenario: @unchecked Sendable {
   /// Runs a script to its end.
   static func play(_ shape: Shape, _ script: @escaping Script) -> Outcome {
     let scene = Scenario(shape)
-    let (near, far) = (scene.world.node("client", host: "10.0.2.1"), scene.world.node("other client", host: "10.0.2.2"))
+    let near = scene.world.node("client", host: clientHosts[0])
+    let far = scene.world.node("other client", host: clientHosts[1])
     do {
       try scene.world.run { _ in
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -202,6 +201,25 @@ final class Scenario: @unchecked Sendable {
     }
   }
 
+  // MARK: The network and the clocks
+
+  /// Cuts some machines off from all others; among themselves they reach each other.
+  func cutOff(_ processes: [SimulatedProcess], clients cut: [Int], as what: String) {
+    let own = processes.map(\.node.host) + cut.map { Self.clientHosts[$0] }
+    let all = cluster.hosts + Self.clientHosts + [auditor.host]
+    world.fabric.partition([own, all.filter { !own.contains($0) }])
+    say("\(what) are cut off from all others")
+  }
+  func heal() {
+    world.fabric.heal()
+    say("the network is whole again")
+  }
+  /// Sets the wall clock of a machine that is down.
+  func setClock(of process: SimulatedProcess, as role: String, byDays days: Int64) {
+    process.node.wallOffsetMicroseconds = days * Workload.day
+    say("the wall clock of \(role) is \(days == 0 ? "right again" : "\(abs(days)) days \(days > 0 ? "ahead" : "behind")")")
+  }
+
   // MARK: Expectations
 
   /// A client writes batches one after the other for `length`; the longest time without an acknowledgement must stay within `limit`,
@@ -223,9 +241,10 @@ final class Scenario: @unchecked Sendable {
     try await past(length + .seconds(2))
   }
   /// A query of all rows and one of the rollup: both give every acknowledged row exactly once.
-  func queriesAnswer(by client: Int = 0, within limit: Duration = .seconds(2)) async throws {
-    say("\(named(client))table and rollup are read: every acknowledged row exactly once, in each of them")
-    do { try await clients[client].read(within: limit) } catch let error as TallyError { fail("\(error)") }
+  func queriesAnswer(by client: Int = 0, at level: ReadLevel = .latest, within limit: Duration = .seconds(2)) async throws {
+    let how = level == .latest ? "" : " (\(level))"
+    say("\(named(client))table and rollup are read\(how): every acknowledged row exactly once, in each of them")
+    do { try await clients[client].read(level, within: limit) } catch let error as TallyError { fail("\(error)") }
     try await past(limit + .seconds(1))
   }
   /// A query of all rows fails with one of the statuses.
@@ -234,6 +253,15 @@ final class Scenario: @unchecked Sendable {
     do {
       try await clients[client].read(within: .seconds(6))
       fail("it was answered")
+    } catch let error as TallyError { if !statuses.contains(error.status) { fail("it fails with \(error.status): \(error)") } }
+    try await past(.seconds(8))
+  }
+  /// A statement that changes the catalog fails with one of the statuses.
+  func definitionsFail(with statuses: [StatusCode]) async throws {
+    say("CREATE TABLE fails: \(Self.list(statuses))")
+    do {
+      _ = try await clients[0].client.query("CREATE TABLE other (tenant bigint)", timeout: .seconds(6))
+      fail("it was done")
     } catch let error as TallyError { if !statuses.contains(error.status) { fail("it fails with \(error.status): \(error)") } }
     try await past(.seconds(8))
   }

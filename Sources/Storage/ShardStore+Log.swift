@@ -119,12 +119,16 @@ extension ShardStore {
     if case .tenantDelete = kept { lastTenantDelete = entry.position }
     unappliedBytes += entry.body.count
   }
-  /// Takes back appended entries above `position`. Throws when one of them is applied: then this replica is damaged (rule R7).
+  /// Takes back appended entries above `position`. Throws, changing nothing, when one of them is committed, applied or not: then this
+  /// replica or who wants it cut is damaged (rule R7).
   public func cut(above position: LogPosition) throws(TallyError) {
-    guard position >= applied.position || isPlanted(.cutsAppliedEntries) else {
+    let kept = max(applied.position, committed)
+    guard position >= kept || isPlanted(.cutsAppliedEntries) else {
+      let place = place(at: kept) ?? (applied.epoch, applied.chain)
       throw TallyError(
         .dataDamaged,
-        "shard \(shard) has applied entry \(applied.position), but its log shall end at \(position)"
+        "shard \(shard) has committed entry \(kept), but its log shall end at \(position)",
+        detail: "entry \(kept) of epoch \(place.epoch), chain \(place.chain); applied up to \(applied.position), head \(head.position)"
       )
     }
     while let last = pending.last, last.entry.position > position {

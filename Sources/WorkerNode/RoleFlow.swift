@@ -79,8 +79,9 @@ extension Worker {
         host.stepDown()
       } else if host.primary?.epoch == record.epoch {
         host.learn(record, leastInSync: least)
-      } else if record.epoch > host.copy.promised {
-        // Whoever waits for it settles it.
+      } else if record.epoch > host.copy.promised, record.inSync.contains(mine) {
+        // Whoever waits for it settles it. A copy that does not count leads nothing (R2), though the record may name its node for a moment:
+        // it came back without its disk, and the next election is under way.
         _ = try host.lead(record, me, leastInSync: least)
       }
       host.shardRange = record.lower...record.upper

@@ -68,8 +68,8 @@ import Wire
   }
   @Test func aStateWithoutDeletionsIsStillRead() throws {
     let state = CatalogCommandFormat.encode(made())
-    // Version 2 ended before the next deletion's number and the count.
-    var old = Array(state.dropLast(9))
+    // Version 2 ended before the next deletion's number, the count, and that of losses.
+    var old = Array(state.dropLast(10))
     old[0] = 2
     let read = try CatalogCommandFormat.decodeState(old)
     #expect(read.nextDeletion == 1 && read.tenantRecords.isEmpty && CatalogCommandFormat.encode(read) == state)

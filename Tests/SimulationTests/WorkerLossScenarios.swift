@@ -15,6 +15,8 @@ enum WorkerLossScenarios {
     }
     + (2...3).flatMap { copies in
       [
+        NamedScenario("disk-replaced-at-once", Scenario.Shape(copies: copies, workers: copies), diskReplacedAtOnce),
+        NamedScenario("empty-disk-comes-first", Scenario.Shape(copies: copies, workers: copies), emptyDiskComesFirst),
         NamedScenario("follower-killed", Scenario.Shape(copies: copies, workers: copies), followerKilled),
         NamedScenario(
           "worker-dead-for-good",
@@ -79,6 +81,38 @@ enum WorkerLossScenarios {
       try await scene.writesGoOn(for: .seconds(2), gap: .milliseconds(200), copies: copies)
       try await scene.everyCopyAnswers()
     }
+  }
+
+  /// The same, and the worker is back before anybody missed it: its copy still counted when it came without its data.
+  static let diskReplacedAtOnce: Scenario.Script = { scene in
+    let copies = scene.shape.copies
+    try await scene.writesGoOn(for: .seconds(2), gap: .milliseconds(200), copies: copies)
+    for role in ["a follower", "the primary"] {
+      let (primary, followers) = try await scene.roles()
+      let worker = role == "the primary" ? primary : followers[0]
+      scene.end([(worker, as: role)], .kill)
+      scene.destroyDisk(worker, as: "the worker")
+      scene.start([(worker, as: "the worker")])
+      try await scene.writesGoOn(for: .seconds(5), gap: .seconds(3), copies: copies)
+      try await scene.copiesInSync(copies, within: .seconds(10))
+    }
+    try await scene.everyCopyAnswers()
+  }
+
+  /// Everybody is down, and who comes back first has lost its disk: it leads nothing, and the others go on where they were.
+  static let emptyDiskComesFirst: Scenario.Script = { scene in
+    let copies = scene.shape.copies
+    try await scene.writesGoOn(for: .seconds(2), gap: .milliseconds(200), copies: copies)
+    let (primary, followers) = try await scene.roles()
+    scene.end([(primary, as: "the primary")] + followers.map { ($0, as: "a follower") }, .kill)
+    scene.destroyDisk(followers[0], as: "a follower")
+    scene.start([(followers[0], as: "the worker with the empty disk")])
+    try await scene.writesAreRefused(for: .seconds(5), with: [.unavailable, .unknownOutcome])
+    try await scene.queriesFail(with: [.unavailable])
+    scene.start(([primary] + followers.dropFirst()).map { ($0, as: "another worker") })
+    try await scene.writesGoOn(for: .seconds(8), gap: .seconds(6), copies: copies)
+    try await scene.queriesAnswer()
+    try await scene.everyCopyAnswers()
   }
 
   /// "re-replicate after 10 min": another worker gets the copies of one that does not come back.

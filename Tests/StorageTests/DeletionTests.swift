@@ -29,6 +29,36 @@ struct DeletionTests {
       #expect(union.rest(of: 0..<64).map { Int($0) } == (0..<64).filter { !a.union(b).contains($0) })
     }
   }
+  @Test func whatSomeRollupHasNotTakenInIsNotDeleted() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 2, rollups: [rollup])
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let store = stores[0]
+      #expect(try await store.flush(store.sole(journal), compute: fixture.compute))
+      _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 7)], sequence: 9, journal)
+      let watermark = try #require(store.rollupState(rollup.id)).watermark
+      #expect(store.deletable(TableID(10)) == watermark && watermark < store.applied.position)
+      func everything(through: LogPosition) async throws -> Deletion {
+        let named = try await store.naming(TableID(10)) {
+          try $0.name(columns: [0], through: through, where: []) { Array(0..<UInt32($0.count)) }
+        }
+        return try #require(named)
+      }
+      #expect(try await everything(through: watermark).count == 0)
+      let all = try await everything(through: store.applied.position)
+      #expect(all.count == 801)
+      let id = StatementID(session: SessionID(3), number: 1)
+      let stage = Stage(statement: id, doneBelow: 0, decider: store.shard, ordinal: 1, content: .deletion(all))
+      // The log's head refuses it, whoever named the rows: alone or as a part of a statement.
+      for body in [EntryBody.delete(all), .stage(stage)] { #expect(throws: TallyError.self) { try store.append(body) } }
+      try await store.roll(rollup, journal)
+      _ = try await store.write(.delete(try await everything(through: try #require(store.deletable(TableID(10))))), journal: journal)
+      #expect(try store.eventRows().isEmpty)
+      for level in rollup.levels.indices {
+        #expect(try store.buckets(rollup, level).values.reduce(0) { $0 + $1[0] } == 801)
+      }
+    }
+  }
   private func some(_ random: SeededGenerator) -> Set<Int> {
     Set((0..<random.next(below: 40)).map { _ in Int(random.next(below: 60)) })
   }

@@ -176,6 +176,20 @@ import Testing
       #expect(try await allRecords(third) == sent)
     }
   }
+  @Test func nothingIsLeftOfAnUnfinishedGroupBehindAShorterOne() async throws {
+    let (disk, sent) = try await fourGroups()
+    let last = try #require(try await groups(disk).last)
+    try await blank(disk, last.offset..<last.offset + 512)
+    let again = try await openJournal(disk)
+    #expect(again.hadTornTail)
+    var log = TestLog(3)
+    let short = log.next([1])
+    try await withRunning(again.journal) { _ = try await again.journal.append([short]) }
+    // The power was lost twice, and nothing else happened: no rot, and no second torn tail.
+    let third = try await openJournal(disk)
+    #expect(!third.hadTornTail && third.damages == [])
+    #expect(try await allRecords(third) == sent.prefix(3) + [short])
+  }
   @Test func aRottenBodyConcernsItsShardAlone() async throws {
     let (disk, _) = try await fourGroups()
     try disk.corrupt(firstFile, at: try await groups(disk)[1].offset + 3000, xor: 0x10)

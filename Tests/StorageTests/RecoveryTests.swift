@@ -103,6 +103,34 @@ struct RecoveryTests {
       #expect(try stores[0].buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2001)
     }
   }
+  /// At any hour of the day: hours from the floor on and days below it count every row once.
+  @Test func theFloorOfALevelLiesAtABorderOfTheNext() async throws {
+    let fixture = Fixture()
+    let rollup = Events.rollup(20, keep: Interval(days: 2))
+    try await fixture.fill(days: 5, rollups: [rollup])
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let store = stores[0]
+      fixture.clock.pass(wall: 13 * hourMicroseconds + hourMicroseconds / 2, real: hourMicroseconds)
+      // In the morning and in the evening of the day in which the two days that are kept end.
+      for hour in [1, 20] as [Int64] {
+        let time = newYear - 2 * dayMicroseconds + hour * hourMicroseconds
+        _ = try await store.add([EventRow(tenant: 1, time: time, id: hour)], sequence: UInt64(90 + hour), journal)
+      }
+      try await store.roll(rollup, journal)
+      #expect(try await store.expire(store.sole(journal)).map(\.relation) == [rollup.levelTable(0)])
+      let floor = try #require(store.rollupState(rollup.id)).floors[0]
+      #expect(floor == newYear - 2 * dayMicroseconds)
+      let hours = try store.buckets(rollup, 0).filter { $0.key.bucket >= floor }
+      let days = try store.buckets(rollup, 1).filter { $0.key.bucket < floor }
+      #expect(hours.values.reduce(0) { $0 + $1[0] } + days.values.reduce(0) { $0 + $1[0] } == 2002)
+      // What came late and below the floor is in the days alone, and still counted once.
+      _ = try await store.add([EventRow(tenant: 1, time: floor - 1, id: 5)], sequence: 99, journal)
+      try await store.roll(rollup, journal)
+      let later = try store.buckets(rollup, 0).filter { $0.key.bucket >= floor }
+      #expect(later == hours)
+      #expect(try store.buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2003)
+    }
+  }
   @Test func logTimeNeverFallsAndFollowsAJumpingClockSlowly() async throws {
     let fixture = Fixture()
     try await fixture.fill(days: 1)

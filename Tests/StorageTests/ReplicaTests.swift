@@ -190,6 +190,29 @@ struct ReplicaTests {
       #expect(store.head.position == LogPosition(21))
     }
   }
+  /// A committed entry may wait for files and so not be applied yet: it is not cut either.
+  @Test func whatIsCommittedIsNeverCut() async throws {
+    let primary = try await primaryLog(Copy(seed: 1))
+    let at = try #require(primary.entries.firstIndex { $0.kind == .layout })
+    try await Copy(seed: 2).open { store, _ in
+      for entry in primary.entries[...(at + 3)] { try store.accept(entry) }
+      let committed = primary.entries[at + 2].position
+      try store.commit(through: committed)
+      #expect(store.needsFiles && store.applied.position < primary.entries[at].position && store.committed == committed)
+      let head = store.head
+      for position in [store.applied.position, primary.entries[at].position, LogPosition(committed.rawValue - 1)] {
+        #expect {
+          try store.cut(above: position)
+        } throws: { error in
+          let error = error as? TallyError
+          return error?.status == .dataDamaged && error?.detail?.contains("\(committed)") == true
+        }
+        #expect(store.head == head && store.committed == committed)
+      }
+      try store.cut(above: committed)
+      #expect(store.head.position == committed && store.committed == committed)
+    }
+  }
   @Test func aFileThatCannotBeBuiltIsFetched() async throws {
     let source = Copy(seed: 1)
     let primary = try await primaryLog(source)
@@ -237,6 +260,31 @@ struct ReplicaTests {
         }
       }
       #expect(fetched == 1)
+    }
+  }
+  @Test func aFetchedFileThatIsSoundButAnotherIsNotTaken() async throws {
+    let primary = try await primaryLog(Copy(seed: 1))
+    let at = try #require(primary.entries.firstIndex { $0.kind == .layout })
+    guard case .layout(var change) = try LogEntryFormat.decode(primary.entries[at]) else { return }
+    let (maker, file) = (Copy(seed: 5), change.files[0])
+    let sound = try await maker.open { store, journal in
+      for entry in primary.entries[...at] { try store.accept(entry) }
+      try await store.applyAll(journal, maker.world.compute)
+      return try await maker.disk.readAll(store.path(file))
+    }
+    // The log names a file of the same size and sections, with other rows in it.
+    change.files[0].hash.low ^= 1
+    let copy = Copy(seed: 3)
+    try await copy.open { store, journal in
+      for entry in primary.entries[..<at] { try store.accept(entry) }
+      let entry = try store.append(.layout(change))
+      try store.commit(through: entry.position)
+      await #expect(throws: TallyError.self) {
+        try await store.makeFiles(journal: journal, compute: copy.world.compute) { _, path in
+          try await copy.disk.writeDurably(path, [sound])
+        }
+      }
+      #expect(store.needsFiles && store.applied.position < entry.position && store.files.isEmpty)
     }
   }
   @Test(arguments: [3, 12, 24]) func aNewCopyStartsFromFilesAndGoesOnFromTheJournal(_ cut: Int) async throws {

@@ -191,6 +191,39 @@ struct ShardStoreTests {
     }
     #expect(operations > 100)
   }
+  @Test func aDeltaThatDoesNotBeginAtTheWatermarkOfTheHeadIsRefused() async throws {
+    let (fixture, rollup) = (Fixture(), Events.rollup(20))
+    try await fixture.fill(days: 1, rollups: [rollup])
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let store = stores[0]
+      let from = try #require(store.rollupState(rollup.id)).watermark
+      func delta(from: LogPosition) throws -> RollupCommit {
+        let (to, rows) = (store.applied.position, try store.eventRows())
+        return RollupCommit(
+          rollup: rollup.id,
+          from: from,
+          to: to,
+          rowsConsumed: UInt64(rows.count),
+          rowsFailed: 0,
+          runs: [BatchFormat.encode(stateRun(rows))]
+        )
+      }
+      // Two flows built a delta of the same rows: the first is at the head and not applied yet when the second comes.
+      let second = try delta(from: from)
+      let entry = try store.append(.rollupCommit(try delta(from: from)))
+      #expect(store.rollupState(rollup.id)?.watermark == from)
+      #expect(throws: TallyError.self) { try store.append(.rollupCommit(second)) }
+      // One that would leave rows out, and one that would take some in twice.
+      for stray in [LogPosition(0), entry.position] {
+        #expect(throws: TallyError.self) { try store.append(.rollupCommit(try delta(from: stray))) }
+      }
+      _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
+      try store.commit(through: store.head.position)
+      for level in rollup.levels.indices {
+        #expect(try store.buckets(rollup, level).values.reduce(0) { $0 + $1[0] } == 400)
+      }
+    }
+  }
   /// Crashes after an operation, then once more while recovering or soon after, then lives to the end. Every operation takes four
   /// minutes in a debug build, so that only a part of them is tried unless TALLY_EXHAUSTIVE is set.
   @Test(arguments: 0..<4) func aCrashAfterAnyOperationLosesNothing(_ part: UInt64) throws {

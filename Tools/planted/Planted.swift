@@ -37,6 +37,8 @@ import Foundation
     for bug in chosen.isEmpty ? PlantedBug.allCases : chosen {
       let found = try hunt.hunt(bug)
       print("\(bug.rawValue): \(found.map { "\($0.hunter), \($0.seconds) s: \($0.what)" } ?? "not caught")")
+      // A long hunt is read while it runs.
+      fflush(nil)
       catches.append((bug, found))
     }
     let caught = catches.count { $0.found != nil }

@@ -1,0 +1,278 @@
+// WorkerStage.swift — one real worker in a simulated world; the coordinators and the other copy of its shard are played by the test.
+//
+// So a test decides what the worker is told, entry by entry and record by record, and sees its answers as they come over the wire. What it
+// does not do: elect, or change a record by itself.
+import Bytes
+import Capabilities
+import Columns
+import Model
+import RPC
+import Replication
+import Storage
+import Synchronization
+import Testing
+import Wire
+
+@testable import Simulation
+@testable import WorkerNode
+
+/// The worker, and everybody it talks to.
+final class WorkerStage: RPCResponder {
+  static let cluster = ClusterID(high: 3, low: 4)
+  static let shard = ShardID(1)
+  /// The copy that the test plays, and the worker's.
+  static let played = ReplicaRecord(id: ReplicaID(1), node: NodeID(1))
+  static let own = ReplicaRecord(id: ReplicaID(2), node: NodeID(2))
+  static let table = TableSchema(
+    id: TableID(10),
+    name: "events",
+    columns: [Column(name: "tenant", type: .bigint, isNotNull: true), Column(name: "n", type: .bigint)],
+    distribution: .distributed(key: 0, group: GroupID(1))
+  )
+  private static let coordinatorAddress = NetworkAddress(host: "c1", port: 7000)
+  private static let playedAddress = NetworkAddress(host: "w1", port: 7100)
+  private static let workerAddress = NetworkAddress(host: "w2", port: 7100)
+
+  private struct State {
+    var catalog: CatalogSnapshot
+    var incarnation = Incarnation(0)
+    var isPlayedCopyUp = false
+    var areChangesConfirmed = false
+  }
+  private let state: Mutex<State>
+  private let world: SimulatedWorld
+  let node: SimulatedNode
+  private let pool: ConnectionPool
+  let clock: any Clock
+
+  private init(_ world: SimulatedWorld, _ near: Surroundings, _ catalog: CatalogSnapshot) {
+    state = Mutex(State(catalog: catalog))
+    self.world = world
+    node = world.node("worker-2", host: Self.workerAddress.host)
+    clock = near.clock
+    pool = ConnectionPool(
+      identity: { PeerIdentity(cluster: Self.cluster, role: .worker, name: "worker-1", node: Self.played.node) },
+      network: near.network,
+      clock: near.clock,
+      random: near.random
+    )
+  }
+
+  /// A record of the shard, led in an epoch by one of the two copies.
+  static func record(
+    epoch: UInt64,
+    led by: ReplicaRecord,
+    inSync: [ReplicaRecord],
+    learners: [ReplicaRecord] = [],
+    isBegun: Bool = false
+  ) -> ShardRecord {
+    ShardRecord(
+      id: shard,
+      group: GroupID(1),
+      lower: 0,
+      upper: .max,
+      epoch: Epoch(epoch),
+      version: epoch,
+      primary: by.node,
+      inSync: inSync,
+      learners: learners,
+      isBegun: isBegun
+    )
+  }
+  /// A catalog of the version with that record.
+  static func catalog(_ version: UInt64, _ record: ShardRecord) -> CatalogSnapshot {
+    CatalogSnapshot(
+      cluster: cluster,
+      version: CatalogVersion(version),
+      nodes: [
+        NodeRecord(id: played.node, name: "worker-1", role: .worker, address: "w1:7100", incarnation: Incarnation(1)),
+        NodeRecord(id: own.node, name: "worker-2", role: .worker, address: "w2:7100", incarnation: Incarnation(1)),
+      ],
+      groups: [ColocationGroup(id: GroupID(1), keyType: .bigint, shards: [shard], copies: 2)],
+      shards: [record],
+      tables: [table]
+    )
+  }
+  private static func bytes(_ catalog: CatalogSnapshot) -> [UInt8] {
+    var out = ByteWriter()
+    CatalogFormat.encode(catalog, into: &out)
+    return out.finish()
+  }
+
+  /// Runs `body` beside a worker that found that record when it started on an empty disk.
+  static func play(_ record: ShardRecord, _ body: @escaping @Sendable (WorkerStage) async throws -> Void) throws {
+    let world = SimulatedWorld(seed: 1, limit: .seconds(300))
+    try world.run { world in
+      try await world.node("test", host: "t").run { near in
+        let stage = WorkerStage(world, near, catalog(1, record))
+        for address in [coordinatorAddress, playedAddress] {
+          world.node(address.host, host: address.host).start { near in
+            let server = RPCServer(
+              identity: { PeerIdentity(cluster: cluster, role: .coordinator, name: address.host) },
+              responder: stage,
+              clock: near.clock,
+              log: near.log
+            )
+            await server.serve(try await near.network.listen(on: address))
+          }
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          group.addTask { await stage.pool.run() }
+          defer { group.cancelAll() }
+          try await stage.startWorker()
+          try await body(stage)
+        }
+      }
+    }
+  }
+  private func startWorker() async throws {
+    let lives = world.log.events.count { $0.event == "ready" }
+    node.start { near in
+      var settings = WorkerSettings(
+        name: "worker-2",
+        listen: Self.workerAddress,
+        coordinators: [Self.coordinatorAddress],
+        initializes: true
+      )
+      settings.memory = 64 << 20
+      settings.journal.fileBytes = 1 << 18
+      settings.journal.groupBytes = 1 << 16
+      settings.reserveBytes = 64 << 10
+      try await Worker.run(near, settings, stop: Promise<Int32>())
+    }
+    try await wait { self.world.log.events.count { $0.event == "ready" } > lives }
+    // A connection to its life before breaks when it is used.
+    try await wait {
+      do {
+        _ = try await report()
+        return true
+      } catch let error as TallyError where error.isRetryable { return false }
+    }
+  }
+  /// Cuts the worker's power and starts it again.
+  func restartAfterPowerCut() async throws {
+    node.crash()
+    node.restart()
+    try await startWorker()
+  }
+  /// Waits for something that must come soon.
+  func wait(_ isThere: () async throws -> Bool) async throws {
+    let limit = clock.now + .seconds(20)
+    while try await !isThere() {
+      guard clock.now < limit else { throw TallyError(.timedOut, "the worker does not come to it") }
+      try await clock.sleep(for: .milliseconds(5))
+    }
+  }
+
+  // MARK: What the others say
+
+  /// The played copy takes entries and acknowledges them, or cannot be reached.
+  func setPlayedCopy(isUp: Bool) { state.withLock { $0.isPlayedCopyUp = isUp } }
+
+  /// The coordinators confirm changes of the in-sync set, or cannot be reached by who asks for one.
+  func confirmChanges() { state.withLock { $0.areChangesConfirmed = true } }
+
+  func respond(to request: Message, call: ServerCall) async throws {
+    switch request {
+    case .register:
+      let (catalog, incarnation) = state.withLock { state in
+        state.incarnation = Incarnation(state.incarnation.rawValue + 1)
+        return (state.catalog, state.incarnation)
+      }
+      let answer = Registered(
+        cluster: Self.cluster,
+        node: Self.own.node,
+        incarnation: incarnation,
+        version: catalog.version,
+        catalog: Self.bytes(catalog)
+      )
+      try await call.reply(.registered(answer))
+    case .heartbeat: try await call.reply(.heartbeatReply(HeartbeatReply(version: state.withLock { $0.catalog.version })))
+    case .fetchCatalog:
+      let catalog = state.withLock { $0.catalog }
+      try await call.reply(.catalogReply(CatalogReply(version: catalog.version, catalog: Self.bytes(catalog))))
+    case .append(let append):
+      guard state.withLock({ $0.isPlayedCopyUp }) else { throw TallyError(.unavailable, "worker-1 is down") }
+      let answer = Appended(
+        outcome: .matches,
+        promised: append.epoch,
+        replica: append.replica,
+        incarnation: Incarnation(1),
+        applied: LogPosition(0),
+        durable: try EntryStream.decode(append.entries).last?.position ?? append.previous,
+        stamp: call.deadline.nanoseconds
+      )
+      try await call.reply(.appended(answer))
+    case .alterInSync(let alter):
+      let version = try state.withLock { state throws(TallyError) -> CatalogVersion in
+        guard state.areChangesConfirmed else { throw TallyError(.unavailable, "no quorum of coordinators") }
+        let replicas = state.catalog.shards[0].replicas
+        state.catalog.version = state.catalog.version.next
+        state.catalog.shards[0].version += 1
+        state.catalog.shards[0].inSync = replicas.filter { alter.inSync.contains($0.id) }
+        state.catalog.shards[0].learners = replicas.filter { !alter.inSync.contains($0.id) }
+        return state.catalog.version
+      }
+      try await call.reply(.done(Done(version: version)))
+    default: throw TallyError(.unavailable, "nobody answers \(request.name)")
+    }
+  }
+
+  // MARK: What the worker is asked
+
+  private func ask(_ request: Message, within limit: Duration = .seconds(5)) async throws -> Message {
+    try await pool.call(request, to: Self.workerAddress, deadline: clock.now + limit)
+  }
+  /// Entries of the played primary, behind a place of its log.
+  func append(
+    _ entries: [LogEntry],
+    after place: LogPlace,
+    epoch: UInt64,
+    commit: UInt64,
+    within limit: Duration = .seconds(5)
+  ) async throws -> Appended {
+    let append = Append(
+      shard: Self.shard,
+      epoch: Epoch(epoch),
+      replica: Self.own.id,
+      previous: place.position,
+      previousEpoch: place.epoch,
+      previousChain: place.chain,
+      commit: LogPosition(commit),
+      entries: entries.isEmpty ? [] : EntryStream.encode(entries)
+    )
+    guard case .appended(let answer) = try await ask(.append(append), within: limit) else {
+      throw TallyError(.protocolViolation, "another answer")
+    }
+    return answer
+  }
+  /// The coordinators have another record.
+  func adopt(_ catalog: CatalogSnapshot) async throws {
+    state.withLock { $0.catalog = catalog }
+    _ = try await ask(.catalogChanged(CatalogChanged(version: catalog.version, waits: false, catalog: Self.bytes(catalog))))
+  }
+  /// How the worker says that its copy is.
+  func report() async throws -> ShardReport {
+    guard case .shardReports(let reports) = try await ask(.describeShards(DescribeShards())) else {
+      throw TallyError(.protocolViolation, "another answer")
+    }
+    return try #require(reports.shards.first)
+  }
+  /// Offers rows to it as the primary in an epoch.
+  func ingest(_ rows: Batch, epoch: UInt64, within limit: Duration = .seconds(5)) async throws -> Ingested {
+    let bytes = BatchFormat.encode(rows)
+    let request = Ingest(
+      shard: Self.shard,
+      epoch: Epoch(epoch),
+      version: state.withLock { $0.catalog.version },
+      table: Self.table.id,
+      key: nil,
+      contentHash: Murmur3.hash(bytes),
+      batch: bytes
+    )
+    guard case .ingested(let answer) = try await ask(.ingest(request), within: limit) else {
+      throw TallyError(.protocolViolation, "another answer")
+    }
+    return answer
+  }
+}
