@@ -267,7 +267,7 @@ final class ClusterRun: @unchecked Sendable {
           running -= 1
         }
         // A source that was begun before the client crashed is delivered from its beginning, quickly.
-        let isKnown = rows.allSatisfy { ledger.known.isAcknowledged[Int($0.id)] }
+        let isKnown = ledger.isAcknowledged(rows)
         let pause = workload.pause(random, 0...UInt64(workload.pause / .milliseconds(1)), steps: chunks.count)
         let again = random.next(below: 10)
         if !isKnown { try await clock.sleep(for: pause) }
@@ -284,7 +284,7 @@ final class ClusterRun: @unchecked Sendable {
           } else {
             try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
           }
-          ledger.acknowledged(rows)
+          ledger.acknowledged(rows, at: clock.now)
           reader.acknowledged(rows)
           if again == 1 {
             let repeated = try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
@@ -322,12 +322,12 @@ final class ClusterRun: @unchecked Sendable {
   // MARK: Reading
 
   private func readStale(_ client: ClusterClient) async throws {
-    var reader = StaleReader(workload, ledger, world.random.fork("stale"))
+    let reader = StaleReader(workload: workload, ledger: ledger, random: world.random.fork("stale"))
     try await reader.read(client) { isReading }
   }
 
   /// Reads of a long run, about.
-  private static let reads = 300
+  private static let reads = 200
   /// Asks and judges until everything was delivered.
   private func read(_ client: ClusterClient) async throws {
     let random = world.random.fork("reader")

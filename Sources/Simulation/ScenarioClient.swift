@@ -81,7 +81,7 @@ final class ScenarioClient: @unchecked Sendable {
       do {
         let answer = try await attempt(batch, until: min(end, clock.now + Self.tryTimeout))
         pending = nil
-        ledger.acknowledged(batch.rows)
+        ledger.acknowledged(batch.rows, at: clock.now)
         seen.acknowledged += 1
         seen.copies = Int(answer.copies)
         seen.longestGap = max(seen.longestGap, clock.now - last)
