@@ -40,12 +40,11 @@ public struct ClusterReport: Sendable {
 
 /// Runs seeds.
 public enum ClusterSimulation {
-  /// Runs one seed to its end, with so many coordinators or as many as the seed says: one or three. With `failingDisks` half of the
-  /// seeds have disks that fail, rot, dawdle or fill up (DiskFaults).
+  /// Runs one seed to its end, with so many coordinators or as many as the seed says: one or three. Half of the seeds have disks that
+  /// fail, rot, dawdle or fill up (DiskFaults).
   public static func run(
     seed: UInt64,
     coordinators: Int? = nil,
-    failingDisks: Bool = false,
     limit: Duration = .seconds(1800)
   ) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
@@ -53,7 +52,7 @@ public enum ClusterSimulation {
     let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 }
     let ledger = Ledger(rows.sorted { $0.id < $1.id })
     let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
-    let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn, failingDisks: failingDisks)
+    let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn)
     var report = ClusterReport(seed: seed)
     report.coordinators = coordinators ?? drawn
     do { try world.run { _ in try await run.toTheEnd() } } catch { report.violations.append("\(error)") }
@@ -115,11 +114,11 @@ final class ClusterRun: @unchecked Sendable {
   private(set) var faults: [String: Int] = [:]
   private(set) var isReading = true
 
-  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int, failingDisks: Bool) {
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
-    let diskFaults = failingDisks ? DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync) : .none
+    let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
     self.diskFaults = diskFaults
     cluster = SimulatedCluster(
       world,

@@ -83,7 +83,9 @@ public actor Worker: RPCResponder {
   /// The newest catalog this worker has.
   var catalog: CatalogSnapshot
   /// Shards by number.
-  var hosts: [ShardID: ShardHost] = [:]
+  var hosts: [ShardID: ShardHost] = [:] { didSet { orderedHosts = hosts.sorted { $0.key < $1.key }.map(\.value) } }
+  /// The same by rising number, so that every round is the same in simulation.
+  private(set) var orderedHosts: [ShardHost] = []
   /// Shards whose data are damaged, and how: not served, not touched.
   var refused: [ShardID: String]
   /// When a batch was last appended.
@@ -438,8 +440,6 @@ public actor Worker: RPCResponder {
   }
   /// Number of shards served.
   var servedShards: Int { hosts.values.count { $0.servingEpoch != nil } }
-  /// Hosts by rising shard number, so that every round is the same in simulation.
-  var orderedHosts: [ShardHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
 }
 
 /// Who this node says it is: known in full only after it registered.
