@@ -42,12 +42,11 @@ public struct ClusterReport: Sendable {
 
 /// Runs seeds.
 public enum ClusterSimulation {
-  /// Runs one seed to its end, with so many coordinators or as many as the seed says: one or three. With `failingDisks` half of the
-  /// seeds have disks that fail, rot, dawdle or fill up (DiskFaults).
+  /// Runs one seed to its end, with so many coordinators or as many as the seed says: one or three. Half of the seeds have disks that
+  /// fail, rot, dawdle or fill up (DiskFaults).
   public static func run(
     seed: UInt64,
     coordinators: Int? = nil,
-    failingDisks: Bool = false,
     limit: Duration = .seconds(1800)
   ) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
@@ -55,7 +54,7 @@ public enum ClusterSimulation {
     let rows = workload.sources.flatMap { $0.flatMap { $0 } } + workload.statements.flatMap { $0 } + workload.keyed.flatMap { $0 }
     let ledger = Ledger(rows.sorted { $0.id < $1.id })
     let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
-    let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn, failingDisks: failingDisks)
+    let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn)
     var report = ClusterReport(seed: seed)
     report.coordinators = coordinators ?? drawn
     do { try world.run { _ in try await run.toTheEnd() } } catch { report.violations.append("\(error)") }
@@ -122,11 +121,11 @@ final class ClusterRun: @unchecked Sendable {
   private(set) var faults: [String: Int] = [:]
   private(set) var isReading = true
 
-  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int, failingDisks: Bool) {
+  init(_ world: SimulatedWorld, _ workload: Workload, _ ledger: Ledger, coordinators: Int) {
     self.world = world
     self.workload = workload
     self.ledger = ledger
-    let diskFaults = failingDisks ? DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync) : .none
+    let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
     self.diskFaults = diskFaults
     cluster = SimulatedCluster(
       world,
@@ -295,7 +294,7 @@ final class ClusterRun: @unchecked Sendable {
           running -= 1
         }
         // A source that was begun before the client crashed is delivered from its beginning, quickly.
-        let isKnown = rows.allSatisfy { ledger.known.isAcknowledged[Int($0.id)] }
+        let isKnown = ledger.isAcknowledged(rows)
         let pause = workload.pause(random, 0...UInt64(workload.pause / .milliseconds(1)), steps: chunks.count)
         let again = random.next(below: 10)
         if !isKnown { try await clock.sleep(for: pause) }
@@ -312,7 +311,7 @@ final class ClusterRun: @unchecked Sendable {
           } else {
             try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
           }
-          ledger.acknowledged(rows)
+          ledger.acknowledged(rows, at: clock.now)
           reader.acknowledged(rows)
           if again == 1 {
             let repeated = try await producer.deliver(chunk: number, contentHash: contentHash, batches: sent)
@@ -350,12 +349,12 @@ final class ClusterRun: @unchecked Sendable {
   // MARK: Reading
 
   private func readStale(_ client: ClusterClient) async throws {
-    var reader = StaleReader(workload, ledger, world.random.fork("stale"))
+    let reader = StaleReader(workload: workload, ledger: ledger, random: world.random.fork("stale"))
     try await reader.read(client) { isReading }
   }
 
   /// Reads of a long run, about.
-  private static let reads = 300
+  private static let reads = 200
   /// Asks and judges until everything was delivered.
   private func read(_ client: ClusterClient) async throws {
     let random = world.random.fork("reader")

@@ -34,10 +34,6 @@ enum DiskFault: CaseIterable, Sendable {
 /// The kinds of a seed: swarm testing, each on or off.
 struct DiskFaults: Sendable {
   let kinds: [DiskFault]
-  /// Disks that always do what they are told.
-  static let none = DiskFaults()
-
-  private init() { kinds = [] }
   init(_ random: SeededGenerator, copies: Int) {
     let isAny = random.chance(percent: 50)
     let drawn = DiskFault.allCases.filter { _ in random.chance(percent: 40) }
@@ -166,7 +162,11 @@ extension ClusterRun {
     note("disk-fault", "\(victim.node.name) \(kind)")
     count("disk \(kind)")
     victim.excusesDiskFailures = true
-    defer { victim.excusesDiskFailures = false }
+    defer {
+      // One that has not come by now strikes nobody later, when it would not be alone.
+      victim.node.disk.forgetFailures()
+      victim.excusesDiskFailures = false
+    }
     // Manifests and the like are read at a start only.
     let isReadWhileItRuns = place.map { $0.path.hasSuffix(".seg") || $0.path.hasSuffix(".journal") } ?? true
     if !isReadWhileItRuns || random.chance(percent: 40) {

@@ -83,7 +83,7 @@ final class ScenarioClient: @unchecked Sendable {
         // one that was stored in this one.
         let answer = try await attempt(batch, until: clock.now + Self.tryTimeout)
         pending = nil
-        ledger.acknowledged(batch.rows)
+        ledger.acknowledged(batch.rows, at: clock.now)
         seen.acknowledged += 1
         seen.copies = Int(answer.copies)
         seen.longestGap = max(seen.longestGap, clock.now - last)

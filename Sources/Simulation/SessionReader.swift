@@ -43,9 +43,12 @@ final class SessionReader: Sendable {
   /// The client was told that these rows are stored.
   func acknowledged(_ rows: [EventRow]) { owed.withLock { $0.formUnion(rows.map(\.id)) } }
 
+  /// Reads of a long run, about, all sessions together.
+  private static let reads = 150
+
   private func keepReading() async throws {
     while true {
-      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 5...300))))
+      try await client.near.clock.sleep(for: workload.pause(random, 5...300, steps: Self.reads / workload.sources.count))
       let tenant = random.chance(percent: 40) ? nil : Int64(random.next(below: UInt64(workload.tenants)))
       let level = Workload.levels[Int(random.next(below: 3))].suffix
       do {
@@ -60,26 +63,20 @@ final class SessionReader: Sendable {
       }
     }
   }
-  private var mustShow: Ledger.Known {
-    var known = ledger.known
-    let owed = owed.withLock { $0 }
-    for number in known.isAcknowledged.indices { known.isAcknowledged[number] = owed.contains(Int64(number)) }
-    return known
-  }
   private func filter(_ tenant: Int64?) -> String { tenant.map { " WHERE tenant = \($0)" } ?? "" }
   private func readRows(_ tenant: Int64?) async throws {
-    let before = mustShow
+    let before = owed.withLock { $0 }
     let rows = try await client.read("SELECT id FROM events" + filter(tenant), .session).rows
     let ids = rows.compactMap { $0[0].integer }
-    ledger.check(ids: ids, tenant: tenant, since: before, "session read of \(tenant.map { "tenant \($0)" } ?? "all")")
+    ledger.check(ids: ids, tenant: tenant, owing: before.contains, "session read of \(tenant.map { "tenant \($0)" } ?? "all")")
     owed.withLock { $0.formUnion(ids) }
   }
   private func readRollup(_ relation: String, _ tenant: Int64?) async throws {
-    let before = mustShow
+    let before = owed.withLock { $0 }
     let sql = "SELECT sum(n) FROM \(relation)" + filter(tenant)
     let cell = try await client.read(sql, .session).rows.first?.first ?? .null
     let count = cell == .null ? 0 : Int(cell.integer ?? -1)
-    let bounds = ledger.bounds(tenant, since: before)
+    let bounds = ledger.bounds(tenant, owing: before.contains)
     if !bounds.contains(count) { ledger.violated("session read, \(sql): \(count) of \(bounds)") }
   }
 }

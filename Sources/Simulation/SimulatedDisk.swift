@@ -31,6 +31,15 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     /// Until when operations take so much longer, in nanoseconds.
     var slowness: (until: UInt64, by: ClosedRange<UInt64>)?
     var locks: Set<String> = []
+    /// Bytes of all files; nil after a change.
+    var counted: Int?
+
+    /// Bytes of all files.
+    mutating func used() -> Int {
+      let bytes = counted ?? tree.used
+      counted = bytes
+      return bytes
+    }
   }
   private final class Box: @unchecked Sendable {
     // Safe: used under the mutex only.
@@ -82,6 +91,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func failRead(after read: UInt64, _ kind: DiskFailure.Kind) {
     locked { $0.readFailures[$0.reads + read + 1] = kind }
   }
+  /// Takes back the failures that have not come yet.
+  func forgetFailures() { locked { ($0.failures, $0.readFailures) = ([:], [:]) } }
   /// Has nothing fit on it any more for a time.
   func fill(for time: Duration) {
     guard let lifeline else { return }
@@ -145,6 +156,7 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     return try locked { state in
       if state.isCrashed { throw SimulatedCrash() }
       state.operations += 1
+      state.counted = nil
       let isLast = state.operations >= state.crashAfter
       if let kind = state.failures[state.operations] {
         if isSync || isLast {
@@ -227,7 +239,7 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func volume() async throws -> VolumeFacts {
     try await delay(1_000...5_000)
     return try look { state in
-      VolumeFacts(freeBytes: isFull(state) ? 0 : capacity - min(capacity, UInt64(state.tree.used)), totalBytes: capacity)
+      VolumeFacts(freeBytes: isFull(state) ? 0 : capacity - min(capacity, UInt64(state.used())), totalBytes: capacity)
     }
   }
   /// Nothing is cached.

@@ -11,23 +11,14 @@ struct StaleReader {
   let workload: Workload
   let ledger: Ledger
   let random: SeededGenerator
-  /// What was acknowledged at moments of the last while.
-  private var past: [(at: Instant, known: Ledger.Known)] = []
-
-  init(_ workload: Workload, _ ledger: Ledger, _ random: SeededGenerator) {
-    self.workload = workload
-    self.ledger = ledger
-    self.random = random
-  }
+  /// Reads of a long run, about.
+  private static let reads = 150
 
   /// Asks and judges while `isReading`.
-  mutating func read(_ client: ClusterClient, while isReading: () -> Bool) async throws {
-    let longest = Duration.seconds(8)
+  func read(_ client: ClusterClient, while isReading: () -> Bool) async throws {
     while isReading() {
-      try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 5...250))))
+      try await client.near.clock.sleep(for: workload.pause(random, 5...250, steps: Self.reads))
       let now = client.near.clock.now
-      past.append((now, ledger.known))
-      if let old = past.lastIndex(where: { now - $0.at > longest }) { past.removeFirst(old) }
       let tenant = random.chance(percent: 40) ? nil : Int64(random.next(below: UInt64(workload.tenants)))
       let max = Duration.milliseconds([500, 1000, 2000, 8000][Int(random.next(below: 4))])
       let what = "stale read of \(tenant.map { "tenant \($0)" } ?? "all"), \(max)"
@@ -39,7 +30,7 @@ struct StaleReader {
           continue
         }
         // The age is told of a moment after the question.
-        let known = past.last { now - $0.at >= .microseconds(Int64(age)) }?.known ?? ledger.none
+        let known = ledger.known(at: Instant(nanoseconds: now.nanoseconds - min(now.nanoseconds, age * 1000)))
         ledger.check(ids: rows.compactMap { $0[0].integer }, tenant: tenant, since: known, what + ", age \(age) µs")
         ledger.answered()
       } catch let error as TallyError {

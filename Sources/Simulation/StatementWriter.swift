@@ -113,7 +113,7 @@ struct StatementWriter: Sendable {
       do {
         _ = try await client.query("INSERT INTO events VALUES " + rows.map(Self.values).joined(separator: ", "), timeout: .seconds(8))
         statements.tell(number, .done)
-        ledger.acknowledged(rows)
+        ledger.acknowledged(rows, at: client.near.clock.now)
       } catch let error as TallyError {
         switch error.status {
         case .unknownOutcome, .timedOut, .cancelled: break

@@ -176,8 +176,9 @@ struct Workload: Sendable {
     settings.journal.fileBytes = draw(1, 1...4) << 16
     settings.journal.groupBytes = draw(2, 1...16) << 12
     settings.journal.pinnedBytesMax = draw(3, 2...12) << 16
-    settings.rollInterval = .milliseconds(Int64(draw(4, 20...1500)))
-    settings.layoutInterval = .milliseconds(Int64(draw(5, 20...400)))
+    // A long run is idle most of the time: it looks for work about as often as workers do by default.
+    settings.rollInterval = .milliseconds(Int64(draw(4, length == nil ? 20...1500 : 100...3000)))
+    settings.layoutInterval = .milliseconds(Int64(draw(5, length == nil ? 20...400 : 100...800)))
     settings.rollRows = draw(6, 20...2000)
     settings.digestPeriod = .milliseconds(Int64(2000 + (tuning[7] >> 20) % 18_000))
     settings.digestLook = .milliseconds(200)

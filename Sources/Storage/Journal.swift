@@ -3,7 +3,8 @@
 // Opened by JournalRecovery. `run()` is the flow that writes (one group at a time, one write and one sync each), prepares the
 // next file full of zeros (rule D3) and unlinks files that nothing needs (rule D16); it runs in the node's task group until
 // `close`. Callers hand records in with `enqueue` or `append`; the order of calls is the order in the files. A failed write
-// fails all that waits and ends `run` with the error: the node must stop (rule D5).
+// ends `run` with the error: the node must stop (rule D5). Whoever waits hears that the outcome is unknown: the records may be on
+// the disk, and on those of other copies.
 import Bytes
 public import Capabilities
 public import Model
@@ -110,8 +111,8 @@ public final class Journal: Sendable {
     let promise = Promise<JournalPlace>()
     let bytes = records.reduce(0) { $0 + $1.entry.body.count + GroupFormat.recordHeaderBytes }
     let failure = state.withLock { state -> (any Error)? in
-      if let failure = state.failure { return failure }
-      if state.isClosed { return TallyError(.unavailable, "the journal is closed") }
+      if let failure = state.failure { return Self.unknown(failure) }
+      if state.isClosed { return Self.unknown(CancellationError()) }
       state.queue.append(Waiting(records: records, bytes: bytes, promise: promise))
       state.bytesInFlight += bytes
       return nil
@@ -201,9 +202,20 @@ public final class Journal: Sendable {
       defer { (state.queue, state.head, state.room) = ([], 0, []) }
       return (state.queue[state.head...], state.room)
     }
-    for waiting in queue { waiting.promise.fail(error) }
-    for waiting in room { waiting.promise.fail(error) }
+    for waiting in queue { waiting.promise.fail(Self.unknown(error)) }
+    for waiting in room { waiting.promise.fail(TallyError(.unavailable, "the node is stopping")) }
   }
+  /// What those hear whose records were handed over: other copies may have them already, whatever this disk has.
+  private static func unknown(_ error: any Error) -> TallyError {
+    TallyError(
+      .unknownOutcome,
+      "the node stopped before its journal was written",
+      detail: (error as? DiskFailure)?.message,
+      hint: "repeat the request with the same key"
+    )
+  }
+  /// Why the disk ended `run`; nil while it did not.
+  public var diskFailure: DiskFailure? { state.withLock { $0.failure as? DiskFailure } }
   private func write() async throws {
     while try await bell.receive() != nil { while try await writeGroup() {} }
     while try await writeGroup() {}
@@ -237,7 +249,7 @@ public final class Journal: Sendable {
     let taken = takeGroup()
     if taken.isEmpty { return false }
     do { try await write(taken) } catch {
-      for waiting in taken { waiting.promise.fail(error) }
+      for waiting in taken { waiting.promise.fail(Self.unknown(error)) }
       throw error
     }
     return true

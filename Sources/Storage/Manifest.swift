@@ -173,10 +173,7 @@ final class Manifest {
   func append(_ edit: ManifestEdit) async throws {
     var after = contents
     after.apply(edit)
-    if offset >= rollover {
-      contents = after
-      return try await replace()
-    }
+    if offset >= rollover { return try await replace(by: after) }
     let group = encode(edit)
     do {
       let file = try await disk.open(path(ManifestFormat.name(number)), .readWrite)
@@ -211,7 +208,8 @@ final class Manifest {
     return group
   }
   /// Writes all contents into a new file and makes it the current one.
-  func replace() async throws {
+  func replace() async throws { try await replace(by: contents) }
+  private func replace(by whole: ManifestContents) async throws {
     number += 1
     (edits, chain, nextGroup, previous) = (0, .zero, 1, .zero)
     let header = GroupFormat.encode(
@@ -222,13 +220,15 @@ final class Manifest {
         number: number
       )
     )
-    let group = encode(contents.whole)
-    offset = GroupFormat.block + GroupFormat.aligned(group.bytes)
+    let group = encode(whole.whole)
+    // Until it is the current one nothing may be appended to it: after a failure the next edit begins another file.
+    offset = .max
     if isPlanted(.currentBeforeManifest) {
       try await disk.writeDurably(path(ManifestFormat.current), [ManifestFormat.encodeCurrent(number)])
     }
     try await disk.writeDurably(path(ManifestFormat.name(number)), [header] + group.pieces)
     try await disk.writeDurably(path(ManifestFormat.current), [ManifestFormat.encodeCurrent(number)])
+    (contents, offset) = (whole, GroupFormat.block + GroupFormat.aligned(group.bytes))
     for entry in try await disk.list(directory) {
       if let old = ManifestFormat.number(of: entry.name), old + 2 < number { try await disk.remove(path(entry.name)) }
     }

@@ -128,7 +128,11 @@ extension ShardStore {
   public func merge(_ log: any ShardLog, compute: any Compute, fully: Bool = false) async throws -> Bool {
     guard beginLayoutChange() else { return false }
     defer { endLayoutChange() }
-    guard let plan = planMerge(fully: fully) else { return false }
+    if !fully, unmergedAt == applied.position { return false }
+    guard let plan = planMerge(fully: fully) else {
+      if !fully { unmergedAt = applied.position }
+      return false
+    }
     let (schema, epoch) = (applied.schema, head.epoch)
     let image = try await compute.attempt { try plan.build() }
     // Everything may have been below the floor: then there is nothing to put in the place of the inputs.

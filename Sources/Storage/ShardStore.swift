@@ -73,6 +73,8 @@ public final class ShardStore {
   /// One flow at a time changes the files.
   var isChangingLayout = false
   var layoutWaiters: [Promise<Void>] = []
+  /// The position at which no merge was due: none is before another entry is applied.
+  var unmergedAt: LogPosition?
 
   init(disk: any Disk, clock: any Clock, cluster: ClusterID, shard: ShardID, replica: ReplicaID, manifest: Manifest) {
     self.replica = replica

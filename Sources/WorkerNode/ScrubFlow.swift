@@ -13,12 +13,12 @@ extension Worker {
   /// Scrubs until cancelled.
   func keepScrubbing() async throws {
     var last = try await ScrubRecord.read(surroundings.disk)
+    var round = surroundings.clock.now
     while true {
-      let now = surroundings.clock.wallMicroseconds
-      if last == nil || now - (last ?? 0) >= settings.scrubPeriod {
+      if isScrubDue(last, round) {
         // A new node has nothing to read yet: its first round only sets the time.
         if last != nil { try await scrub() }
-        last = surroundings.clock.wallMicroseconds
+        (last, round) = (surroundings.clock.wallMicroseconds, surroundings.clock.now)
         do { try await ScrubRecord.write(surroundings.clock.wallMicroseconds, surroundings.disk) } catch let failure as DiskFailure
           where failure.kind == .full
         { surroundings.log.warning("scrub-not-noted", ("reason", failure.message)) }
@@ -28,6 +28,14 @@ extension Worker {
       }
       try await surroundings.clock.sleep(for: settings.scrubLook)
     }
+  }
+  /// Whether a round is due. A wall clock that was set back while the node was down would put it off for years; while it is up the
+  /// monotonic clock tells as well.
+  private func isScrubDue(_ last: Int64?, _ round: Instant) -> Bool {
+    let now = surroundings.clock.wallMicroseconds
+    guard let last, now >= last else { return true }
+    let (age, isBeyond) = now.subtractingReportingOverflow(last)
+    return isBeyond || age >= settings.scrubPeriod || surroundings.clock.now - round >= .microseconds(settings.scrubPeriod)
   }
   private func scrub() async throws {
     let started = surroundings.clock.now

@@ -90,7 +90,9 @@ public actor Worker: RPCResponder {
   /// The newest catalog this worker has.
   var catalog: CatalogSnapshot
   /// Shards by number.
-  var hosts: [ShardID: ShardHost] = [:]
+  var hosts: [ShardID: ShardHost] = [:] { didSet { orderedHosts = hosts.sorted { $0.key < $1.key }.map(\.value) } }
+  /// The same by rising number, so that every round is the same in simulation.
+  private(set) var orderedHosts: [ShardHost] = []
   /// Shards whose data are damaged, and how: not served, not touched.
   var refused: [ShardID: String]
   /// When a batch was last appended.
@@ -226,7 +228,8 @@ public actor Worker: RPCResponder {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pool.run() }
       group.addTask {
-        _ = try await stop.value
+        // A promise that is failed tells nothing: `start` ends by an error of its own then, which must be heard of first.
+        do { _ = try await stop.value } catch { return }
         // Once it serves, `start` drains before it ends.
         if !serving.isSettled { throw CancellationError() }
       }
@@ -342,47 +345,52 @@ public actor Worker: RPCResponder {
       clock: surroundings.clock,
       log: surroundings.log
     )
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask { try await journal.run() }
-      // The first heartbeat confirms the incarnation; nothing is appended before it.
-      try await worker.firstBeat()
-      group.addTask { try await worker.keepDuties() }
-      group.addTask { try await worker.keepReplicating() }
-      // Other copies are asked here before this one leads: they may be waiting for it.
-      group.addTask { await server.serve(listener) }
-      try await worker.establish()
-      serving.fulfil(())
-      surroundings.log.info(
-        "ready",
-        ("role", "worker"),
-        ("rpc", listener.address.description),
-        ("cluster", registered.cluster.description),
-        ("shards", String(await worker.servedShards)),
-        ("incarnation", registered.incarnation.description),
-        ("after", "\(surroundings.clock.now - started)")
-      )
-      group.addTask { try await worker.keepBeating() }
-      group.addTask { try await worker.keepRolling() }
-      group.addTask { try await worker.keepLayout() }
-      group.addTask { try await worker.keepSpace() }
-      group.addTask { try await worker.keepScrubbing() }
-      group.addTask { try await worker.keepDigests() }
-      group.addTask { try await worker.keepRetired() }
-      group.addTask { try await worker.keepResolving() }
-      group.addTask { try await worker.keepExpiringKeys() }
-      group.addTask {
-        _ = try await stop.value
-        surroundings.log.info("stopping")
-        try await worker.leave()
-        await server.drain(listener, until: surroundings.clock.now + .seconds(10))
-        journal.close()
-        throw CancellationError()
+    do {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await journal.run() }
+        // The first heartbeat confirms the incarnation; nothing is appended before it.
+        try await worker.firstBeat()
+        group.addTask { try await worker.keepDuties() }
+        group.addTask { try await worker.keepReplicating() }
+        // Other copies are asked here before this one leads: they may be waiting for it.
+        group.addTask { await server.serve(listener) }
+        try await worker.establish()
+        serving.fulfil(())
+        surroundings.log.info(
+          "ready",
+          ("role", "worker"),
+          ("rpc", listener.address.description),
+          ("cluster", registered.cluster.description),
+          ("shards", String(await worker.servedShards)),
+          ("incarnation", registered.incarnation.description),
+          ("after", "\(surroundings.clock.now - started)")
+        )
+        group.addTask { try await worker.keepBeating() }
+        group.addTask { try await worker.keepRolling() }
+        group.addTask { try await worker.keepLayout() }
+        group.addTask { try await worker.keepSpace() }
+        group.addTask { try await worker.keepScrubbing() }
+        group.addTask { try await worker.keepDigests() }
+        group.addTask { try await worker.keepRetired() }
+        group.addTask { try await worker.keepResolving() }
+        group.addTask { try await worker.keepExpiringKeys() }
+        group.addTask {
+          _ = try await stop.value
+          surroundings.log.info("stopping")
+          try await worker.leave()
+          await server.drain(listener, until: surroundings.clock.now + .seconds(10))
+          journal.close()
+          throw CancellationError()
+        }
+        defer {
+          stop.fail(CancellationError())
+          group.cancelAll()
+        }
+        while try await group.next() != nil {}
       }
-      defer {
-        stop.fail(CancellationError())
-        group.cancelAll()
-      }
-      while try await group.next() != nil {}
+    } catch {
+      // What a failed disk brings about elsewhere may be heard of before it.
+      throw journal.diskFailure ?? error
     }
   }
 
@@ -444,8 +452,6 @@ public actor Worker: RPCResponder {
   }
   /// Number of shards served.
   var servedShards: Int { hosts.values.count { $0.servingEpoch != nil } }
-  /// Hosts by rising shard number, so that every round is the same in simulation.
-  var orderedHosts: [ShardHost] { hosts.sorted { $0.key < $1.key }.map(\.value) }
 }
 
 /// Who this node says it is: known in full only after it registered.

@@ -39,6 +39,28 @@ import Testing
       #expect(opened.journal.bytesInFlight == 0)
     }
   }
+  /// Found by simulation: clients heard of an internal error, though other copies may have the records (D5).
+  @Test func aFailedWriteLeavesTheOutcomeOpenAndEndsTheJournal() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    let opened = try await openJournal(disk)
+    let journal = opened.journal
+    await #expect(throws: DiskFailure.self) {
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await journal.run() }
+        var log = TestLog(1)
+        _ = try await journal.append([log.next(noise(100, 1))])
+        disk.fail(operation: disk.operations + 1, .io)
+        let failed = journal.enqueue([log.next(noise(100, 2))])
+        do { _ = try await failed.value } catch let error as TallyError { #expect(error.status == .unknownOutcome) }
+        while try await group.next() != nil {}
+      }
+    }
+    #expect(journal.diskFailure?.kind == .io)
+    var late = TestLog(2)
+    do { _ = try await journal.append([late.next(noise(100, 3))]) } catch let error as TallyError {
+      #expect(error.status == .unknownOutcome)
+    }
+  }
   @Test func roomIsGivenInTheOrderOfCalls() async throws {
     let disk = SimulatedDisk(seed: 1)
     var settings = smallJournal()

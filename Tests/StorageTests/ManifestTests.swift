@@ -75,6 +75,27 @@ struct ManifestTests {
     let names = try await disk.list("shards/4").map(\.name)
     #expect(names.filter { $0.hasPrefix("manifest-") }.count == 3 && names.contains("CURRENT"))
   }
+  /// Found by simulation, seed 3: the disk was full while a long manifest was replaced; the next edit went into a file that was not
+  /// there, or was not the one in use.
+  @Test func anEditThatFindsNoRoomForANewFileIsMadeLater() async throws {
+    var failures = 0
+    for operation in 1...12 as ClosedRange<UInt64> {
+      let disk = SimulatedDisk(seed: 1)
+      let manifest = try await make(disk, rollover: 1)
+      let before = manifest.contents
+      disk.fail(operation: disk.operations + operation, .full)
+      let edit = ManifestEdit(layoutPosition: LogPosition(7), added: [file(7)])
+      do { try await manifest.append(edit) } catch let failure as DiskFailure where failure.kind == .full {
+        failures += 1
+        if manifest.contents == before { try await manifest.append(edit) }
+      } catch is SimulatedCrash { continue }
+      try await manifest.append(ManifestEdit(layoutPosition: LogPosition(8), added: [file(8)]))
+      let opened = try await Manifest.open(disk: disk, cluster: testCluster, shard: shard)
+      #expect(opened.contents == manifest.contents, "operation \(operation)")
+      #expect(opened.contents.layoutPosition == LogPosition(8) && opened.contents.files.keys.sorted() == [3, 4, 5, 6, 7, 8])
+    }
+    #expect(failures > 4)
+  }
   @Test func anUnfinishedEditIsLeftOutAndARottenOneIsRefused() async throws {
     let path = "shards/4/manifest-0000000000000001"
     for sector in 0..<3 {

@@ -14,7 +14,6 @@ import Simulation
   @Option(help: "First seed.") var from: UInt64 = 1
   @Option(help: "Replays this seed and prints its trace.") var seed: UInt64?
   @Option(help: "Coordinators of every cluster; 1 or 3 as the seed says when not given.") var coordinators: Int?
-  @Flag(help: "Disks that fail, rot, dawdle and fill up join the faults. Not all seeds are clean with them yet.") var failingDisks = false
   @Flag(help: "Runs every seed twice, in two processes, and compares the hashes of all events.") var twice = false
   @Option(help: "Virtual seconds after which a run has hung.") var limit = 7200
   @Option(help: "Processes that run seeds; as many as there are cores when not given.") var jobs: Int?
@@ -36,8 +35,7 @@ import Simulation
       first: from,
       count: seeds,
       jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount,
-      arguments: ["--limit", "\(limit)"] + (coordinators.map { ["--coordinators", "\($0)"] } ?? [])
-        + (failingDisks ? ["--failing-disks"] : []),
+      arguments: ["--limit", "\(limit)"] + (coordinators.map { ["--coordinators", "\($0)"] } ?? []),
       isVerbose: verbose
     )
     var totals = try campaign.run()
@@ -55,11 +53,11 @@ import Simulation
   private func report() {
     for seed in stride(from: from, to: from + seeds, by: Int(step)) {
       SeedReport.begin(seed)
-      SeedReport(ClusterSimulation.run(seed: seed, coordinators: coordinators, failingDisks: failingDisks, limit: .seconds(limit))).write()
+      SeedReport(ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))).write()
     }
   }
   private func replay(_ seed: UInt64) throws {
-    let report = ClusterSimulation.run(seed: seed, coordinators: coordinators, failingDisks: failingDisks, limit: .seconds(limit))
+    let report = ClusterSimulation.run(seed: seed, coordinators: coordinators, limit: .seconds(limit))
     for event in report.events {
       let fields = event.fields.map { "\($0.0)=\($0.1)" }.joined(separator: " ")
       print("\(milliseconds(event.time)) \(event.node) \(event.level) \(event.event) \(fields)")
