@@ -254,7 +254,7 @@ final class ClusterRun: @unchecked Sendable {
       try await client.persist("comparison, \(what)") {
         // Batches that were given up may be there or not.
         let ids = Set(try await client.query("SELECT id FROM events", timeout: .seconds(60)).compactMap { $0[0].integer })
-        let there = keyed.flatMap { $0 }.filter { ledger.known.isAcknowledged[Int($0.id)] || ids.contains($0.id) }
+        let there = keyed.flatMap { $0 }.filter { ledger.isAcknowledged([$0]) || ids.contains($0.id) }
         let truth = RollupTruth(sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere + there, known: ledger.rows)
         try await truth.check(client, ledger, what)
       }

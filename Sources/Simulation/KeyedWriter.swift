@@ -21,7 +21,7 @@ struct KeyedWriter: Sendable {
   func write(_ client: ClusterClient, _ random: SeededGenerator) async throws {
     let (schema, routing) = try await writer.table(client)
     for (number, rows) in batches.enumerated() {
-      let isKnown = rows.allSatisfy { ledger.known.isAcknowledged[Int($0.id)] }
+      let isKnown = ledger.isAcknowledged(rows)
       if !isKnown { try await client.near.clock.sleep(for: .milliseconds(Int64(random.next(in: 1...300)))) }
       let parts = try writer.parts(rows, schema, routing)
       for (shard, own) in parts { ledger.sending("keyed \(number) on \(shard)", own) }
@@ -49,8 +49,8 @@ struct KeyedWriter: Sendable {
       } else {
         isStored = try await send()
       }
-      if isStored { ledger.acknowledged(rows) }
-      if random.next(below: 5) == 0, try await send() { ledger.acknowledged(rows) }
+      if isStored { ledger.acknowledged(rows, at: client.near.clock.now) }
+      if random.next(below: 5) == 0, try await send() { ledger.acknowledged(rows, at: client.near.clock.now) }
     }
   }
   /// The id of a batch: some hours old, for the nodes' clocks differ by two at most.

@@ -24,6 +24,8 @@ final class Scenario: @unchecked Sendable {
     /// Nil: as long as a coordinator waits by default.
     var deadAfter: Duration?
     var seed: UInt64 = 1
+    /// Changes every worker's settings.
+    var tune: @Sendable (inout WorkerSettings) -> Void = { _ in }
   }
   /// What came of a run.
   struct Outcome: Sendable {
@@ -63,6 +65,7 @@ final class Scenario: @unchecked Sendable {
       settings.journal.fileBytes = 1 << 18
       settings.journal.groupBytes = 1 << 16
       settings.journal.pinnedBytesMax = 1 << 20
+      shape.tune(&settings)
     }
     auditor = world.node("auditor", host: "10.0.2.3")
   }

@@ -1,4 +1,5 @@
 // DiskFaultTests.swift — what a worker does when its disk fails or its clock is set back: found by seeds with failing disks.
+import Capabilities
 import Model
 import Testing
 import WorkerNode
