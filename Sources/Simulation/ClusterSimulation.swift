@@ -220,7 +220,7 @@ final class ClusterRun: @unchecked Sendable {
   }
   private func deleteTenants() async throws {
     let (tenants, random) = (tenants, world.random.fork("tenants"))
-    let eraser = world.node("eraser", host: "10.0.2.4")
+    let eraser = world.node("eraser", host: "10.0.2.9")
     try await eraser.run { near in
       try await ClusterClient.run(near, "eraser", self.cluster.coordinators) { client in
         try await tenants.run(client, random) { !self.isReading }

@@ -1,7 +1,7 @@
 // StatementMessages.swift — statements over several shards: from who runs one, and between its shards, to a shard's primary (DESIGN §7).
 //
-// Here is what decides and ends one; its parts: StageMessages.swift. All name the primary's epoch, and all may be repeated: a repeated request is answered as the first was. `StatementID` is two varints,
-// session and number.
+// Here is what decides and ends one; its parts: StageMessages.swift. All name the primary's epoch, and all may be repeated: a repeated
+// request is answered as the first was. `StatementID` is two varints, session and number.
 
 public import Bytes
 public import Model

@@ -1,4 +1,4 @@
-// TenantCatalogTests.swift — deletions of tenants in the catalog: one number while one is under way, their bytes, catalogs from before them.
+// TenantCatalogTests.swift — deletions of tenants in the catalog: one number while one is under way, their bytes, catalogs without any.
 import Bytes
 import Model
 import Testing
