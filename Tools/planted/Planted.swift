@@ -16,7 +16,7 @@ import Foundation
   )
   @Option(help: "Where the build with planted bugs is.") var scratch = ".build-planted"
   @Option(help: "Seeds of the simulation at most.") var seeds = 120
-  @Option(help: "Virtual seconds after which a seed has hung.") var limit = 600
+  @Option(help: "Virtual seconds after which a seed has hung; days of thirty minutes are drawn too.") var limit = 7200
   @Option(help: "Seconds that a suite or a seed may take.") var patience = 180
   @Option(parsing: .upToNextOption, help: "Bugs to plant; all when not given.") var bugs: [String] = []
   @Option(help: "Writes the table to this file.") var report: String?
