@@ -73,6 +73,30 @@ struct RecoveryTests {
       for store in stores { #expect(try store.eventRows().count == 8000) }
     }
   }
+  /// A checkpoint gives back what lies in files, not what came in since: that is in the journal alone.
+  @Test func whatIsInMemoryAloneStaysInTheJournal() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 3)
+    func rows(_ step: Int) -> [EventRow] {
+      (0..<400).map { EventRow(tenant: Int64($0 % 7), time: newYear + Int64($0), id: Int64(9000 + step * 1000 + $0)) }
+    }
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      #expect(try await stores[0].flush(stores[0].sole(journal), compute: fixture.compute))
+      _ = try await stores[0].add(rows(0), sequence: 50, journal)
+      // Expiry of old days writes a checkpoint.
+      #expect(try await !stores[0].expire(stores[0].sole(journal)).isEmpty)
+      #expect(stores[0].memtableRows == 400 && stores[0].releasable < stores[0].applied.position)
+      // Many files of the journal later, of which the other shard needs none.
+      for step in 1...30 {
+        _ = try await stores[1].add(rows(step), sequence: UInt64(50 + step), journal)
+        #expect(try await stores[1].flush(stores[1].sole(journal), compute: fixture.compute))
+      }
+      #expect(journal.shardsPinningOldestFile == [ShardID(1)])
+    }
+    try await fixture.start { (stores: [ShardStore], _: Journal) async throws -> Void in
+      #expect(try stores[0].eventRows().count { $0.id >= 9000 } == 400)
+    }
+  }
   @Test func rawRowsExpireByDayBehindEveryWatermark() async throws {
     let fixture = Fixture()
     let rollup = Events.rollup(20, keep: Interval(days: 2))

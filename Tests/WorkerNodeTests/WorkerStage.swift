@@ -275,4 +275,22 @@ final class WorkerStage: RPCResponder {
     }
     return answer
   }
+  /// Stages rows of a statement that another shard decides; returns how many are.
+  func stage(_ rows: Batch, epoch: UInt64, decider: ShardID) async throws -> UInt64 {
+    let bytes = BatchFormat.encode(rows)
+    let request = StageRows(
+      shard: Self.shard,
+      epoch: Epoch(epoch),
+      version: state.withLock { $0.catalog.version },
+      statement: StatementID(session: SessionID(1), number: 1),
+      doneBelow: 0,
+      decider: decider,
+      ordinal: 1,
+      rows: StageRows.Rows(table: Self.table.id, key: nil, contentHash: Murmur3.hash(bytes), batch: bytes)
+    )
+    guard case .staged(let answer) = try await ask(.stageRows(request)) else {
+      throw TallyError(.protocolViolation, "another answer")
+    }
+    return answer.rows
+  }
 }
