@@ -286,7 +286,7 @@ final class WorkerStage: RPCResponder {
       doneBelow: 0,
       decider: decider,
       ordinal: 1,
-      rows: StageRows.Rows(table: Self.table.id, key: nil, contentHash: Murmur3.hash(bytes), batch: bytes)
+      content: .rows(StageRows.Rows(table: Self.table.id, key: nil, contentHash: Murmur3.hash(bytes), batch: bytes))
     )
     guard case .staged(let answer) = try await ask(.stageRows(request)) else {
       throw TallyError(.protocolViolation, "another answer")
