@@ -45,12 +45,13 @@ extension Coordinator {
     )
   }
 
-  /// A data directory that is not what the node of that name had last is an old state of its disk; or it is a second one, while the first
-  /// node lives: that must not be thrown out by mistake.
+  /// A data directory that is not what the node of that name had last is an old state of its disk; or it is a second one, elsewhere, while
+  /// the first node lives: that must not be thrown out by mistake.
   private func requireFree(_ request: Register) async throws {
     let catalog = await log.catalog
-    guard let node = catalog.snapshot.nodes.first(where: { $0.name == request.nodeName }), request.previous != node.incarnation,
-      catalog.unconfirmed[node.id] != request.previous, fleet.isUp(node.id, at: surroundings.clock.now)
+    guard request.previous.rawValue > 0, let node = catalog.snapshot.nodes.first(where: { $0.name == request.nodeName }),
+      request.previous != node.incarnation, catalog.unconfirmed[node.id] != request.previous, request.address != node.address,
+      fleet.isUp(node.id, at: surroundings.clock.now)
     else { return }
     throw TallyError(
       .unavailable,

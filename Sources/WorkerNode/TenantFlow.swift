@@ -128,7 +128,11 @@ extension Worker {
     }
     for keeper in keepers { journal.endFile(holding: keeper.shard, through: keeper.position) }
     for shard in journal.shardsPinningOldestFile {
-      if let host = hosts[shard], host.servingEpoch == nil, host.damage == nil { try await host.store.settleEmpty(journal) }
+      guard let host = hosts[shard], host.servingEpoch == nil, host.damage == nil else { continue }
+      do { try await host.store.settleEmpty(journal) } catch let error as TallyError where error.status == .diskFull {
+        lacksRoom = true
+        surroundings.log.warning("journal-waits", ("shard", shard.description), ("reason", error.message))
+      }
     }
   }
 }
