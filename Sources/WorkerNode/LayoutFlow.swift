@@ -81,6 +81,11 @@ extension Worker {
       if error.status == .diskFull { lacksRoom = true }
       surroundings.log.warning("flush-waits", ("shard", host.id.description), ("reason", error.message))
       return false
+    } catch let error as TallyError where error.status == .dataDamaged {
+      // What was just written cannot be read back. No entry names it, and the rows are where they were: it is written again.
+      host.unflushedSince = since
+      surroundings.log.error("flush-failed", ("shard", host.id.description), ("reason", error.message))
+      return false
     }
   }
 
