@@ -44,7 +44,12 @@ final class ChaosCluster: Sendable {
     var volume: SmallVolume?
     if settings.faults.contains(.full), let last = shape.nodes.last {
       do {
-        volume = try SmallVolume(for: last.name, directory: shape.dataDirectory(last), image: settings.directory + "/small-volume")
+        volume = try SmallVolume(
+          for: last.name,
+          directory: shape.dataDirectory(last),
+          image: settings.directory + "/small-volume",
+          seconds: settings.seconds
+        )
       } catch {
         say("no fault `full`: \(error)")
       }

@@ -11,17 +11,17 @@ struct SmallVolume: Sendable {
   let worker: String
   let directory: String
   private let image: String
-  private static let bytes = 1_500_000_000
   private var ballast: String { directory + "/chaos-ballast" }
 
-  /// Makes and mounts the volume.
-  init(for worker: String, directory: String, image: String) throws {
+  /// Makes and mounts the volume, for a run of so many seconds: what a run writes must fit, so that only a fault fills it.
+  init(for worker: String, directory: String, image: String, seconds: Double) throws {
     guard geteuid() == 0 else { throw LaunchFailure("mounting a volume needs root") }
     self.worker = worker
     self.directory = directory
     self.image = image
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    guard FileManager.default.createFile(atPath: image, contents: nil), truncate(image, Self.bytes) == 0 else {
+    let bytes = 1_500_000_000 + Int(seconds * 2_500_000)
+    guard FileManager.default.createFile(atPath: image, contents: nil), truncate(image, bytes) == 0 else {
       throw LaunchFailure("cannot make \(image)")
     }
     try Self.run("mkfs.ext4", ["-q", "-F", "-m", "0", image])
