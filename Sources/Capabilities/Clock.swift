@@ -36,6 +36,14 @@ public protocol Clock: Sendable {
   var wallMicroseconds: Int64 { get }
   /// Suspends until `deadline`; throws `CancellationError` at once when the task is cancelled.
   func sleep(until deadline: Instant) async throws
+  /// Calls `fire` when `deadline` comes, on any thread, unless it is taken back before, or the node ends. It must not block.
+  func alarm(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) -> any Alarm
+}
+
+/// A call that a clock will make.
+public protocol Alarm: Sendable {
+  /// Takes it back; if it is being made, or was made, nothing happens.
+  func cancel()
 }
 
 extension Clock {

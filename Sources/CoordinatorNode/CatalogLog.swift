@@ -43,8 +43,10 @@ actor CatalogLog {
   private(set) var applied: UInt64
   private var writes: [RaftWrite] = []
   private let writing = BoundedQueue<Void>(capacity: 1)
-  private let waking = BoundedQueue<Void>(capacity: 1)
+  private let waking = Signal()
   private var sleepsUntil: UInt64 = 0
+  /// The letters that answer those which are being taken in.
+  private var reply: (to: MemberID, letters: [RaftMessage])?
   private var nextTicket: UInt64 = 0
   private var questions: [UInt64: Question] = [:]
   /// Entries that somebody waits for, by index.
@@ -58,6 +60,8 @@ actor CatalogLog {
   private var failure: (any Error)?
 
   static let rewriteBytes = 1 << 20
+  /// Bytes of a letter that may travel back with an answer.
+  static let replyWeight = 1024
   /// A leader that is gone is replaced within a second or so: 0.6 to 1 s of silence, then a round of pre-votes and one of votes.
   static let times = RaftSettings(heartbeat: 100_000_000, electionMin: 600_000_000, electionSpread: 400_000_000)
 
@@ -154,8 +158,15 @@ actor CatalogLog {
     }
     if let failure { throw failure }
   }
-  /// Takes letters of another member in.
-  func receive(_ envelope: RaftEnvelope) throws {
+  /// Takes letters of another member in; returns those that answer them at once.
+  func answer(_ envelope: RaftEnvelope) throws -> RaftEnvelope? {
+    reply = (envelope.from, [])
+    defer { reply = nil }
+    try receive(envelope)
+    guard let letters = reply?.letters, !letters.isEmpty else { return nil }
+    return post.envelope(letters, to: envelope.from)
+  }
+  private func receive(_ envelope: RaftEnvelope) throws {
     guard envelope.to == core.id else {
       throw TallyError(.wrongCluster, "member \(envelope.to) is written to, but this is member \(core.id)")
     }
@@ -175,7 +186,7 @@ actor CatalogLog {
         defer { group.cancelAll() }
         group.addTask { try await self.write() }
         group.addTask { try await self.wake() }
-        group.addTask { await self.post.run() }
+        group.addTask { await self.post.run { try await self.receive($0) } }
         try await group.next()
       }
       throw CancellationError()
@@ -202,10 +213,8 @@ actor CatalogLog {
     while true {
       let due = core.wakeAt
       sleepsUntil = due
-      let waking = waking
-      do {
-        _ = try await withDeadline(Instant(nanoseconds: due), surroundings.clock) { try await waking.receive() }
-      } catch is DeadlineExceeded {}
+      await waking.wait(until: Instant(nanoseconds: due), surroundings.clock)
+      try Task.checkCancellation()
       if surroundings.clock.now.nanoseconds >= core.wakeAt { step(.tick) }
     }
   }
@@ -237,7 +246,7 @@ actor CatalogLog {
     }
     let effects = core.handle(event, now: surroundings.clock.now.nanoseconds, chance: surroundings.random.next())
     for effect in effects { carryOut(effect) }
-    if core.wakeAt < sleepsUntil { _ = waking.trySend(()) }
+    if core.wakeAt < sleepsUntil { waking.notify() }
     if core.log.byteCount > max(Self.rewriteBytes, 2 * core.log.snapshot.state.count), core.applied == applied,
       core.applied > core.log.snapshot.index
     {
@@ -253,7 +262,13 @@ actor CatalogLog {
     case .persist(let write):
       writes.append(write)
       _ = writing.trySend(())
-    case .send(let to, let message): post.send(message, to: to)
+    case .send(let to, let message):
+      // Light answers travel back with the request's own; all others by the post.
+      if let letters = reply?.letters, reply?.to == to, letters.count < RaftLimits.lettersMax, message.weight < Self.replyWeight {
+        reply?.letters.append(message)
+      } else {
+        post.send(message, to: to)
+      }
     case .apply(let records): for record in records { apply(record) }
     case .restore(let snapshot): restore(snapshot)
     case .accepted(let ticket, let first, let term):

@@ -254,8 +254,8 @@ public actor Coordinator: RPCResponder {
     }
     switch request {
     case .raft(let envelope):
-      try await log.receive(envelope)
-      try await call.reply(.done(Done(version: CatalogVersion(0))))
+      let answer = try await log.answer(envelope)
+      try await call.reply(answer.map { .raft($0) } ?? .done(Done(version: CatalogVersion(0))))
     case .readIndex: try await call.reply(.readIndexReply(ReadIndexReply(index: try await log.readIndex())))
     default: return false
     }

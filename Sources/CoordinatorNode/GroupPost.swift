@@ -69,22 +69,30 @@ final class GroupPost: Sendable {
     for box in boxes { box.finish() }
     opened.finish()
   }
-  /// Carries until cancelled.
-  func run() async {
+  /// Carries until cancelled; `receive` takes in the letters that come back.
+  func run(_ receive: @escaping @Sendable (RaftEnvelope) async throws -> Void) async {
     await withDiscardingTaskGroup { group in
       while true {
         let boxes = state.withLock { state -> [(MemberID, BoundedQueue<RaftMessage>)] in
           defer { state.unattended = [] }
           return state.unattended.compactMap { to in state.boxes[to].map { (to, $0) } }
         }
-        for (to, box) in boxes { group.addTask { await self.carry(to, box) } }
+        for (to, box) in boxes { group.addTask { await self.carry(to, box, receive) } }
         // The end of the mail, or of the task.
         do { guard try await opened.receive() != nil else { break } } catch { break }
       }
       group.cancelAll()
     }
   }
-  private func carry(_ to: MemberID, _ box: BoundedQueue<RaftMessage>) async {
+  /// An envelope from here.
+  func envelope(_ letters: [RaftMessage], to: MemberID) -> RaftEnvelope {
+    RaftEnvelope(from: member, to: to, address: address, letters: letters)
+  }
+  private func carry(
+    _ to: MemberID,
+    _ box: BoundedQueue<RaftMessage>,
+    _ receive: @Sendable (RaftEnvelope) async throws -> Void
+  ) async {
     var isSilent = false
     while true {
       var letters: [RaftMessage] = []
@@ -97,11 +105,10 @@ final class GroupPost: Sendable {
           weight += next.weight
         }
       } catch { return }
-      let (from, name) = state.withLock { ($0.member, $0.addresses[to]) }
-      guard let target = name.flatMap({ NetworkAddress($0) }) else { continue }
+      guard let target = state.withLock({ $0.addresses[to] }).flatMap({ NetworkAddress($0) }) else { continue }
       do {
-        let envelope = RaftEnvelope(from: from, to: to, address: address, letters: letters)
-        _ = try await pool.call(.raft(envelope), to: target, deadline: clock.now + Self.deliveryTimeout)
+        let reply = try await pool.call(.raft(envelope(letters, to: to)), to: target, deadline: clock.now + Self.deliveryTimeout)
+        if case .raft(let answer) = reply { try await receive(answer) }
         isSilent = false
       } catch {
         if !isSilent { log.warning("coordinator-not-reached", ("address", target.description), ("reason", "\(error)")) }

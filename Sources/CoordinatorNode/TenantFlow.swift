@@ -129,6 +129,7 @@ extension Coordinator {
   func keepErasing() async throws {
     try await withThrowingDiscardingTaskGroup { group in
       while true {
+        try await log.untilLeading()
         try await surroundings.clock.sleep(for: Self.erasingInterval)
         guard await decides else { continue }
         var first: [ShardID: TenantRecord] = [:]

@@ -41,6 +41,33 @@ public struct SystemClock: Clock {
   }
 }
 
+extension SystemClock {
+  /// Calls `fire` on the loop's thread.
+  public func alarm(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) -> any Alarm {
+    let alarm = LoopAlarm(loop)
+    alarm.start(at: deadline, fire)
+    return alarm
+  }
+}
+
+/// A timer of a loop that calls.
+private struct LoopAlarm: Alarm {
+  private let loop: UVLoop
+  private let timer = LoopTimer()
+  init(_ loop: UVLoop) { self.loop = loop }
+  func start(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) {
+    let (loop, timer) = (loop, timer)
+    // A loop that has ended calls nobody any more.
+    _ = loop.perform {
+      if !loop.isStopping { loop.timers.start(timer, at: deadline) { isDue in if isDue { fire() } } }
+    }
+  }
+  func cancel() {
+    let (loop, timer) = (loop, timer)
+    _ = loop.perform { loop.timers.cancel(timer) }
+  }
+}
+
 /// Reads CLOCK_REALTIME in microseconds.
 func wallTime() -> Int64 {
   var time = timespec()

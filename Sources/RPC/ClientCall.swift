@@ -3,6 +3,7 @@
 // The connection's reader puts items in; one task takes them out and so earns the server new credit. What is buffered
 // is bounded by the window and one frame: a server that sends more breaks the protocol.
 
+import Capabilities
 import Model
 internal import Synchronization
 public import Wire

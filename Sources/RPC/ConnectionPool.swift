@@ -98,7 +98,7 @@ public final class ConnectionPool: Sendable {
       if deadline == .distantFuture {
         await signal.wait()
       } else {
-        await clock.sleep(until: deadline, or: signal)
+        await signal.wait(until: deadline, clock)
       }
     }
   }

@@ -59,17 +59,3 @@ struct DeadlineQueue: Sendable {
     }
   }
 }
-
-extension Clock {
-  /// Sleeps until `deadline` or the signal, or until cancelled.
-  func sleep(until deadline: Instant, or signal: Signal) async {
-    await withTaskGroup(of: Void.self) { group in
-      group.addTask {
-        do { try await sleep(until: deadline) } catch { return }  // Cancelled: the signal came first.
-      }
-      group.addTask { await signal.wait() }
-      await group.next()
-      group.cancelAll()
-    }
-  }
-}

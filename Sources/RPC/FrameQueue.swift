@@ -114,7 +114,7 @@ final class FrameQueue: Sendable {
     finish()
     let limit = clock.now + .seconds(1)
     while !state.withLock({ $0.isDone }) && clock.now < limit && !Task.isCancelled {
-      await clock.sleep(until: limit, or: drained)
+      await drained.wait(until: limit, clock)
     }
   }
 }

@@ -390,7 +390,7 @@ public final class RPCConnection: Sendable {
         state.wakeAt = min(state.deadlines.first { calls[$0] != nil }, pingAt)
         return state.wakeAt
       }
-      await clock.sleep(until: next, or: alarm)
+      await alarm.wait(until: next, clock)
     }
   }
   private func isDead(_ now: Instant, lastHeard: Instant, waitsSince: Instant?) -> Bool {

@@ -88,11 +88,11 @@ public final class RPCServer: Sendable {
     while living().contains(where: { $0.requestsInFlight > 0 }) && clock.now < deadline
       && !Task.isCancelled
     {
-      await clock.sleep(until: deadline, or: emptied)
+      await emptied.wait(until: deadline, clock)
     }
     let last = min(deadline, clock.now + .seconds(1))
     while !living().isEmpty && clock.now < last && !Task.isCancelled {
-      await clock.sleep(until: last, or: emptied)
+      await emptied.wait(until: last, clock)
     }
     for connection in living() { connection.close() }
   }

@@ -266,7 +266,7 @@ final class ServerConnection: Sendable {
         state.wakeAt = min(first, lastHeard + silenceLimit)
         return state.wakeAt
       }
-      await server.clock.sleep(until: next, or: alarm)
+      await alarm.wait(until: next, server.clock)
     }
   }
 }

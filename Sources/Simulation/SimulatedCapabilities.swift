@@ -48,6 +48,14 @@ struct SimulatedClock: Clock {
   }
 }
 
+extension SimulatedClock {
+  func alarm(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) -> any Alarm {
+    let executor = lifeline.executor
+    return executor.schedule(after: deadline.nanoseconds - min(deadline.nanoseconds, executor.now), fire)
+  }
+}
+extension SimulatedTimer: Alarm {}
+
 /// Runs functions inline after a delay drawn from the seed.
 struct SimulatedCompute: Compute {
   let lifeline: Lifeline

@@ -231,7 +231,8 @@ extension ShardStore {
     guard let edit = nextEdit() else { return }
     let old = manifest.contents.files
     let orphans = orphans
-    let gone = edit.removed.compactMap({ old[$0] }) + orphans
+    // One that was dropped while the edit that added it was being written is both.
+    let gone = edit.removed.compactMap({ old[$0] }) + orphans.filter { old[$0.number] == nil }
     if isPlanted(.filesUnlinkedBeforeEdit) { for file in gone { try await disk.remove(path(file)) } }
     do { try await manifest.append(edit) } catch let failure as DiskFailure where failure.kind == .full {
       // The files and the state are as they are: the next edit says all that this one would have.

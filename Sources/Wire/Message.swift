@@ -10,9 +10,10 @@
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · alterInSync → done · query, list, tenant → per statement
 //                [resultHeader, resultBatch…,] resultEnd · forcePrimary → done (OperatorMessages.swift)
-//                raft → done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
+//                raft → raft or done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
-//                describeShards → shardReports · append → appended · fetchReplica → replicaManifest · fetchFile → filePiece
+//                describeShards → shardReports · append → appended · checkCopies → copiesChecked
+//                fetchReplica → replicaManifest · fetchFile → filePiece
 //                stageRows, deleteRows → staged · decideStatement, endStatement, askStatement → statementAnswer
 //                eraseTenant → tenantErased · describeErasure → erasureReport
 
@@ -66,6 +67,8 @@ public enum Message: Sendable, Equatable {
   case replicaManifest(ReplicaManifest)
   case fetchFile(FetchFile)
   case filePiece(FilePiece)
+  case checkCopies(CheckCopies)
+  case copiesChecked(CopiesChecked)
   case raft(RaftEnvelope)
   case joinGroup(JoinGroup)
   case joinedGroup(JoinedGroup)
@@ -118,6 +121,8 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest: 28
     case .fetchFile: 29
     case .filePiece: 30
+    case .checkCopies: 31
+    case .copiesChecked: 32
     case .raft: 40
     case .joinGroup: 41
     case .joinedGroup: 42
@@ -171,6 +176,8 @@ public enum Message: Sendable, Equatable {
     case .replicaManifest(let content): content
     case .fetchFile(let content): content
     case .filePiece(let content): content
+    case .checkCopies(let content): content
+    case .copiesChecked(let content): content
     case .raft(let content): content
     case .joinGroup(let content): content
     case .joinedGroup(let content): content
@@ -276,6 +283,8 @@ public enum MessageFormat {
     case 28: message = .replicaManifest(try ReplicaManifest.decode(&reader, body: body))
     case 29: message = .fetchFile(try FetchFile.decode(&reader, body: body))
     case 30: message = .filePiece(try FilePiece.decode(&reader, body: body))
+    case 31: message = .checkCopies(try CheckCopies.decode(&reader, body: body))
+    case 32: message = .copiesChecked(try CopiesChecked.decode(&reader, body: body))
     case 40: message = .raft(try RaftEnvelope.decode(&reader, body: body))
     case 41: message = .joinGroup(try JoinGroup.decode(&reader, body: body))
     case 42: message = .joinedGroup(try JoinedGroup.decode(&reader, body: body))

@@ -65,7 +65,7 @@ extension Worker {
       beginCatchUp(request.shard)
     }
   }
-  private func answer(
+  func answer(
     _ outcome: Appended.Outcome,
     _ request: Append,
     _ host: ShardHost?,

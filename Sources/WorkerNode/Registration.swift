@@ -142,7 +142,7 @@ extension Worker {
   /// What this worker has and uses.
   func load() async -> NodeLoad {
     var free: UInt64 = 0
-    do { free = try await surroundings.disk.volume().freeBytes } catch {
+    do { free = if let freeBytes { freeBytes } else { try await surroundings.disk.volume().freeBytes } } catch {
       surroundings.log.warning("free-space-unknown", ("reason", "\(error)"))
     }
     let segments = hosts.values.reduce(0) { $0 + Int($1.store.fileBytes) }

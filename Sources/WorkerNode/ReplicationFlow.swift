@@ -2,8 +2,8 @@
 //
 // One flow a copy, one request under way at a time: what comes together meanwhile travels together. A beat looks after all of them: it
 // rings where a copy has not heard of a commit, was not asked for a while, or failed; it asks the coordinators to take silent copies out of
-// the in-sync set and those that caught up in (protocol.md §2.5, R5, R6). What a copy needs and the journal has given back comes as a
-// checkpoint (CatchUpFlow).
+// the in-sync set and those that caught up in (protocol.md §2.5, R5, R6). Copies that lack nothing are asked together (CopyCheckFlow). What
+// a copy needs and the journal has given back comes as a checkpoint (CatchUpFlow).
 import Bytes
 import Capabilities
 import Model
@@ -37,14 +37,24 @@ final class ReplicaLink {
   var isPinned = false
   /// A flow carries it.
   var isCarried = false
+  /// A request to it by itself is under way.
+  var isAsked = false
 
   init(_ record: ReplicaRecord) { self.record = record }
   func ring() { _ = bell.trySend(()) }
+  /// It did not answer, or refused.
+  func noteSilence(_ error: TallyError, now: Instant) {
+    cursor = nil
+    if silentSince == nil { silentSince = now }
+    isGone = error.status == .unavailable
+  }
 }
 
 extension Worker {
   /// Pause between two looks at the copies.
   static let replicationBeat = Duration.milliseconds(25)
+  /// The same while every copy has everything.
+  static let idleBeat = Duration.milliseconds(100)
   /// A copy that heard nothing for so long is asked.
   static let askInterval = Duration.milliseconds(400)
   /// How long an answer may take.
@@ -66,15 +76,20 @@ extension Worker {
   func keepReplicating() async throws {
     var filesTriedAt = surroundings.clock.now
     while true {
-      try await surroundings.clock.sleep(for: Self.replicationBeat)
+      let pause = areCopiesIdle ? Self.idleBeat : Self.replicationBeat
+      await copiesNeedCare.wait(until: surroundings.clock.now + pause, surroundings.clock)
+      try Task.checkCancellation()
+      areCopiesIdle = true
       let now = surroundings.clock.now
       // Committed entries wait for files that there was no room for.
       let areFilesTried = now - filesTriedAt > Self.filesPause
       if areFilesTried { filesTriedAt = now }
       let isJournalFull = journal.isOverCap
       trimOffers(now)
+      var checks = CopyChecks()
       for host in orderedHosts {
         guard let primary = host.primary else { continue }
+        if host.store.needsFiles || primary.committed > host.store.committed { areCopiesIdle = false }
         if primary.committed > host.store.committed || (areFilesTried && host.store.needsFiles), !host.isAdvancing {
           // A record that came in let it commit, and no copy answers that would have it applied.
           host.isAdvancing = true
@@ -92,8 +107,13 @@ extension Worker {
           if !primary.inSync.contains(link.record.id), now - link.reportedAt > Self.reportInterval {
             report(link, host, now)
           }
-          let isBehind = link.cursor.map { $0.position < host.store.head.position } ?? true
           let quiet = now - link.askedAt
+          if link.lacksNothing(host, primary) {
+            checks.note(CopyChecks.Copy(shard: host.id, replica: link.record.id, epoch: primary.epoch), on: link.record.node, quiet: quiet)
+            continue
+          }
+          areCopiesIdle = false
+          let isBehind = link.cursor.map { $0.position < host.store.head.position } ?? true
           if quiet > Self.askInterval || (quiet > Self.replicationBeat * 2 && (isBehind || link.told < primary.committed)) { link.ring() }
         }
         if !host.isProposing, let proposal = proposal(host, primary, now) {
@@ -102,6 +122,7 @@ extension Worker {
           perform { try await $0.propose(proposal, shard) }
         }
       }
+      begin(checks)
     }
   }
 
@@ -147,7 +168,11 @@ extension Worker {
     while try await link.bell.receive() != nil {
       while host.primary?.epoch == epoch, host.links[replica] === link, hosts[shard] === host {
         do {
-          if try await send(host, link, epoch) == false { break }
+          if try await send(host, link, epoch) == false {
+            // A beat soon tells it what was committed by that.
+            if areCopiesIdle { copiesNeedCare.notify() }
+            break
+          }
         } catch let error as TallyError where error.status == .dataDamaged && error.node == nil {
           // What the journal cannot give, a checkpoint can.
           noteDamage(host, error, inJournalThrough: host.store.head.position)
@@ -155,9 +180,7 @@ extension Worker {
           break
         } catch let error as TallyError {
           if !error.isRetryable { surroundings.log.warning("copy-refuses", ("shard", shard.description), ("reason", "\(error)")) }
-          link.cursor = nil
-          if link.silentSince == nil { link.silentSince = surroundings.clock.now }
-          link.isGone = error.status == .unavailable
+          link.noteSilence(error, now: surroundings.clock.now)
           break
         }
       }
@@ -177,39 +200,39 @@ extension Worker {
       }
     }
     guard let primary = host.primary else { return false }
-    let committed = primary.committed
     let last = entries.last.map { LogPlace(position: $0.position, epoch: $0.epoch, chain: $0.chain) } ?? previous
     let now = surroundings.clock.now
     link.askedAt = now
     // Nothing awaits between this and the reading of the commit position.
-    let unrivalled = primary.unrivalled(now: now.nanoseconds, asking: link.record.id)
-    let freshness = link.stamp.flatMap { stamp in
-      unrivalled.map { FreshnessEcho(incarnation: stamp.incarnation, stamp: stamp.nanoseconds, lag: now.nanoseconds - $0) }
-    }
-    let reply = try await pool.call(
-      .append(
-        Append(
-          shard: host.id,
-          epoch: epoch,
-          replica: link.record.id,
-          previous: previous.position,
-          previousEpoch: previous.epoch,
-          previousChain: previous.chain,
-          commit: committed,
-          needsCheckpoint: link.needsCheckpoint,
-          freshness: freshness,
-          entries: entries.isEmpty ? [] : EntryStream.encode(entries)
-        )
-      ),
-      to: address,
-      deadline: surroundings.clock.now + Self.appendTimeout
-    )
+    var request = append(to: link, host, primary, behind: previous, now)
+    if !entries.isEmpty { request.entries = EntryStream.encode(entries) }
+    link.isAsked = true
+    defer { link.isAsked = false }
+    let reply = try await pool.call(.append(request), to: address, deadline: surroundings.clock.now + Self.appendTimeout)
     guard case .appended(let answer) = reply else {
       throw TallyError(.protocolViolation, "node \(link.record.node) answered an append with \(reply.name)")
     }
     guard host.primary?.epoch == epoch, host.links[link.record.id] === link, answer.replica == link.record.id else { return false }
     link.stamp = (answer.incarnation, answer.stamp)
-    return try await hear(answer, host, link, previous: previous, last: last, committed: committed, askedAt: now)
+    return try await hear(answer, host, link, previous: previous, last: last, committed: request.commit, askedAt: now)
+  }
+  /// An append without entries.
+  func append(to link: ReplicaLink, _ host: ShardHost, _ primary: PrimaryCore, behind place: LogPlace, _ now: Instant) -> Append {
+    let unrivalled = primary.unrivalled(now: now.nanoseconds, asking: link.record.id)
+    return Append(
+      shard: host.id,
+      epoch: primary.epoch,
+      replica: link.record.id,
+      previous: place.position,
+      previousEpoch: place.epoch,
+      previousChain: place.chain,
+      commit: primary.committed,
+      needsCheckpoint: link.needsCheckpoint,
+      freshness: link.stamp.flatMap { stamp in
+        unrivalled.map { FreshnessEcho(incarnation: stamp.incarnation, stamp: stamp.nanoseconds, lag: now.nanoseconds - $0) }
+      },
+      entries: []
+    )
   }
   private func hear(
     _ answer: Appended,

@@ -79,10 +79,12 @@ extension Worker {
         host.stepDown()
       } else if host.primary?.epoch == record.epoch {
         host.learn(record, leastInSync: least)
+        copiesNeedCare.notify()
       } else if record.epoch > host.copy.promised, record.inSync.contains(mine) {
         // Whoever waits for it settles it. A copy that does not count leads nothing (R2), though the record may name its node for a moment:
         // it came back without its disk, and the next election is under way.
         _ = try host.lead(record, me, leastInSync: least)
+        copiesNeedCare.notify()
       }
       host.shardRange = record.lower...record.upper
     }

@@ -23,6 +23,7 @@ extension Worker {
   private func lookAfterSpace() async throws {
     let disk = surroundings.disk
     let facts = try await disk.volume()
+    freeBytes = facts.freeBytes
     let floor = DiskSpace.floor(of: facts, wanted: settings.diskFloor)
     let found = journal.isStarved ? DiskSpace.full : DiskSpace(facts, floor: floor)
     if found != space {

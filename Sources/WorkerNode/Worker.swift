@@ -33,8 +33,16 @@ public actor Worker: RPCResponder {
   var lastIngest: Instant
   /// Work that flows begin and nobody waits for; each is carried by `keepDuties` and ends by itself.
   private let duties = BoundedQueue<Duty>(capacity: 1 << 20)
+  /// Notified when the copies are to be looked at before the next beat: shards to lead, other copies, something sent to one.
+  let copiesNeedCare = Signal()
+  /// At the last look every copy had everything.
+  var areCopiesIdle = false
   /// A request for a newer catalog that is under way.
   var catalogRequest: Promise<Void>?
+  /// Free bytes of the volume at the last look; nil before the first.
+  var freeBytes: UInt64?
+  /// Nodes whose copies a check asks now.
+  var nodesChecked: Set<NodeID> = []
   /// Shards whose copy here begins again.
   var catchingUp: Set<ShardID> = []
   /// Shards whose first, empty copy is being made here.
@@ -357,6 +365,7 @@ public actor Worker: RPCResponder {
       if change.waits { try await untilServing(call.deadline) }
       try await call.reply(.done(Done(version: catalog.version)))
     case .append(let append): try await self.append(append, call)
+    case .checkCopies(let check): try await call.reply(.copiesChecked(answer(check)))
     case .fetchReplica(let fetch): try await call.reply(.replicaManifest(try await offer(fetch)))
     case .fetchFile(let fetch): try await call.reply(.filePiece(try await piece(fetch)))
     case .refreshShards(let refresh):

@@ -77,6 +77,7 @@ private struct Nowhere: Clock, Network, Random, Compute, EventLog {
   var now: Instant { Instant(nanoseconds: 0) }
   var wallMicroseconds: Int64 { 0 }
   func sleep(until deadline: Instant) async throws { throw CancellationError() }
+  func alarm(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) -> any Alarm { fatalError("no time passes nowhere") }
   func listen(on address: NetworkAddress) async throws -> any Listener { throw NetworkFailure(.refused, "nowhere") }
   func connect(to address: NetworkAddress, deadline: Instant) async throws -> any Connection { throw NetworkFailure(.refused, "nowhere") }
   func next() -> UInt64 { 77 }

@@ -83,6 +83,9 @@ final class HandClock: Clock {
   var now: Instant { Instant(nanoseconds: state.withLock { $0.now }) }
   var wallMicroseconds: Int64 { state.withLock { $0.wall } }
   func sleep(until deadline: Instant) async throws { throw CancellationError() }
+  func alarm(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) -> any Alarm {
+    fatalError("nothing waits by a clock that a test moves")
+  }
   func pass(wall: Int64, real: Int64) {
     state.withLock {
       $0.wall += wall

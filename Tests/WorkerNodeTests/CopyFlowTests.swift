@@ -1,6 +1,8 @@
 // CopyFlowTests.swift — what a copy answers to its primary, and what it makes of its log (protocol.md §2.5: R1, R7, R11, R14).
+import Bytes
 import Capabilities
 import Model
+import Replication
 import Testing
 import Wire
 
@@ -65,6 +67,24 @@ import Wire
       #expect(try await stage.append(log.entries(after: 3), after: log.place(3), epoch: 2, commit: 5).outcome == .matches)
       let after = try await stage.report()
       #expect(after.committed == LogPosition(5) && after.rows == 1 + 7 && after.damage.isEmpty)
+    }
+  }
+  @Test func aCheckIsAnsweredWhereThatIsAllThereIsToDo() throws {
+    try WorkerStage.play(Self.both) { stage in
+      let log = try await Self.begin(stage)
+      for place: UInt64 in [3, 5] {
+        let answer = try await stage.check(log.place(place), epoch: 1, commit: 3)
+        #expect(answer?.outcome == .matches && answer?.durable == LogPosition(place) && answer?.applied == LogPosition(3))
+      }
+      // Each of these is to be asked by itself: something is to be applied, it is not there, another entry, a later epoch, an earlier one.
+      #expect(try await stage.check(log.place(5), epoch: 1, commit: 5) == nil)
+      #expect(try await stage.check(LogPlace(position: LogPosition(6), epoch: Epoch(1), chain: .zero), epoch: 1, commit: 3) == nil)
+      #expect(try await stage.check(LogPlace(position: LogPosition(5), epoch: Epoch(1), chain: .zero), epoch: 1, commit: 3) == nil)
+      #expect(try await stage.check(log.place(5), epoch: 2, commit: 3) == nil)
+      #expect(try await stage.check(log.place(5), epoch: 0, commit: 3) == nil)
+      #expect(try await stage.check(log.place(5), epoch: 1, commit: 3, shard: ShardID(77)) == nil)
+      // A check promises nothing: the later epoch was not heard of.
+      #expect(try await stage.append([], after: log.place(5), epoch: 1, commit: 3).outcome == .matches)
     }
   }
 }

@@ -1,4 +1,4 @@
-// ReplicationFlowTests.swift — when a primary acknowledges, while its copies come and go (protocol.md §2.5: R4, R5).
+// ReplicationFlowTests.swift — when a primary acknowledges, and how it watches its copies, which come and go (protocol.md §2.5: R4, R5).
 import Capabilities
 import Model
 import Testing
@@ -19,6 +19,21 @@ import Wire
       stage.confirmChanges()
       try await stage.wait { try await stage.report().rows == 1 + 2 }
       #expect(try await stage.ingest(PlayedLog.rows(4), epoch: 1).copies == 1)
+    }
+  }
+  @Test func aCopyThatLacksNothingIsCheckedWithTheOthersOfItsNode() throws {
+    try WorkerStage.play(Self.both) { stage in
+      stage.setPlayedCopy(isUp: true)
+      try await stage.wait { try await stage.report().epoch == Epoch(1) }
+      #expect(try await stage.ingest(PlayedLog.rows(1), epoch: 1).copies == 2)
+      let before = stage.requests
+      try await stage.wait { stage.requests.checks >= before.checks + 10 }
+      // The commit position of that row may have gone by itself; nothing else does.
+      #expect(stage.requests.appends <= before.appends + 1)
+      // It is still found out when it is gone.
+      stage.setPlayedCopy(isUp: false)
+      stage.confirmChanges()
+      try await stage.wait { try await stage.ingest(PlayedLog.rows(2), epoch: 1, within: .seconds(10)).copies == 1 }
     }
   }
 }

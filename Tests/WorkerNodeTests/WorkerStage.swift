@@ -38,6 +38,8 @@ final class WorkerStage: RPCResponder {
     var incarnation = Incarnation(0)
     var isPlayedCopyUp = false
     var areChangesConfirmed = false
+    var appends = 0
+    var checks = 0
   }
   private let state: Mutex<State>
   private let world: SimulatedWorld
@@ -172,6 +174,21 @@ final class WorkerStage: RPCResponder {
   /// The coordinators confirm changes of the in-sync set, or cannot be reached by who asks for one.
   func confirmChanges() { state.withLock { $0.areChangesConfirmed = true } }
 
+  /// Requests that came to the played copy: by itself, and together with others of its node.
+  var requests: (appends: Int, checks: Int) { state.withLock { ($0.appends, $0.checks) } }
+  private func answer(_ append: Append, _ deadline: Instant) throws -> Appended {
+    guard state.withLock({ $0.isPlayedCopyUp }) else { throw TallyError(.unavailable, "worker-1 is down") }
+    return Appended(
+      outcome: .matches,
+      promised: append.epoch,
+      replica: append.replica,
+      incarnation: Incarnation(1),
+      applied: LogPosition(0),
+      durable: try EntryStream.decode(append.entries).last?.position ?? append.previous,
+      stamp: deadline.nanoseconds
+    )
+  }
+
   func respond(to request: Message, call: ServerCall) async throws {
     switch request {
     case .register:
@@ -192,17 +209,11 @@ final class WorkerStage: RPCResponder {
       let catalog = state.withLock { $0.catalog }
       try await call.reply(.catalogReply(CatalogReply(version: catalog.version, catalog: Self.bytes(catalog))))
     case .append(let append):
-      guard state.withLock({ $0.isPlayedCopyUp }) else { throw TallyError(.unavailable, "worker-1 is down") }
-      let answer = Appended(
-        outcome: .matches,
-        promised: append.epoch,
-        replica: append.replica,
-        incarnation: Incarnation(1),
-        applied: LogPosition(0),
-        durable: try EntryStream.decode(append.entries).last?.position ?? append.previous,
-        stamp: call.deadline.nanoseconds
-      )
-      try await call.reply(.appended(answer))
+      state.withLock { $0.appends += 1 }
+      try await call.reply(.appended(try answer(append, call.deadline)))
+    case .checkCopies(let check):
+      state.withLock { $0.checks += 1 }
+      try await call.reply(.copiesChecked(CopiesChecked(answers: try check.asked.map { try answer($0, call.deadline) })))
     case .alterInSync(let alter):
       let version = try state.withLock { state throws(TallyError) -> CatalogVersion in
         guard state.areChangesConfirmed else { throw TallyError(.unavailable, "no quorum of coordinators") }
@@ -222,6 +233,23 @@ final class WorkerStage: RPCResponder {
 
   private func ask(_ request: Message, within limit: Duration = .seconds(5)) async throws -> Message {
     try await pool.call(request, to: Self.workerAddress, deadline: clock.now + limit)
+  }
+  /// A check by the played primary.
+  func check(_ place: LogPlace, epoch: UInt64, commit: UInt64, shard: ShardID = WorkerStage.shard) async throws -> Appended? {
+    let asked = Append(
+      shard: shard,
+      epoch: Epoch(epoch),
+      replica: Self.own.id,
+      previous: place.position,
+      previousEpoch: place.epoch,
+      previousChain: place.chain,
+      commit: LogPosition(commit),
+      entries: []
+    )
+    guard case .copiesChecked(let checked) = try await ask(.checkCopies(CheckCopies(asked: [asked]))), checked.answers.count == 1 else {
+      throw TallyError(.protocolViolation, "another answer")
+    }
+    return checked.answers[0]
   }
   /// Entries of the played primary, behind a place of its log.
   func append(

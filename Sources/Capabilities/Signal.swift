@@ -6,14 +6,18 @@
 
 internal import Synchronization
 
-final class Signal: Sendable {
+/// Wakes one waiting task.
+public final class Signal: Sendable {
   private struct State {
     var isSet = false
     var waiter: UnsafeContinuation<Void, Never>?
   }
   private let state = Mutex(State())
+  /// Makes one that nobody has notified.
+  public init() {}
 
-  func notify() {
+  /// Wakes the task that waits, or the next one that does.
+  public func notify() {
     let waiter = state.withLock { state -> UnsafeContinuation<Void, Never>? in
       if let waiter = state.waiter {
         state.waiter = nil
@@ -27,12 +31,8 @@ final class Signal: Sendable {
   /// Returns after the next notification, at once if one is kept or the task is cancelled.
   ///
   /// One task at a time.
-  func wait() async {
-    let wasSet = state.withLock { state in
-      defer { state.isSet = false }
-      return state.isSet
-    }
-    if wasSet { return }
+  public func wait() async {
+    if take() { return }
     await withTaskCancellationHandler {
       await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
         let isReady = state.withLock { state in
@@ -47,6 +47,20 @@ final class Signal: Sendable {
       }
     } onCancel: {
       notify()
+    }
+  }
+  /// The same, but returns at `deadline` at the latest.
+  public func wait(until deadline: Instant, _ clock: any Clock) async {
+    if take() || Task.isCancelled || deadline <= clock.now { return }
+    if deadline == .distantFuture { return await wait() }
+    let alarm = clock.alarm(at: deadline) { self.notify() }
+    await wait()
+    alarm.cancel()
+  }
+  private func take() -> Bool {
+    state.withLock { state in
+      defer { state.isSet = false }
+      return state.isSet
     }
   }
 }

@@ -1,0 +1,61 @@
+// LayoutRaceTests.swift — what is applied while an edit of the manifest is on its way to the disk.
+import Bytes
+import Capabilities
+import Model
+import Simulation
+import Testing
+
+@testable import Storage
+
+/// A disk that calls once, when the manifest is opened for its next edit.
+private final class InterruptedDisk: Disk, @unchecked Sendable {
+  // Safe: one task uses it.
+  private let disk: SimulatedDisk
+  var interrupt: (() throws -> Void)?
+  init(_ disk: SimulatedDisk) { self.disk = disk }
+  func open(_ path: String, _ mode: OpenMode, lane: DiskLane) async throws -> any DiskFile {
+    if mode == .readWrite, path.contains("/manifest-"), let interrupt {
+      self.interrupt = nil
+      try interrupt()
+    }
+    return try await disk.open(path, mode, lane: lane)
+  }
+  func map(_ path: String) async throws -> FileImage { try await disk.map(path) }
+  func list(_ directory: String) async throws -> [DirectoryEntry] { try await disk.list(directory) }
+  func createDirectory(_ path: String) async throws { try await disk.createDirectory(path) }
+  func rename(_ from: String, to: String) async throws { try await disk.rename(from, to: to) }
+  func remove(_ path: String) async throws { try await disk.remove(path) }
+  func syncDirectory(_ path: String) async throws { try await disk.syncDirectory(path) }
+  func volume() async throws -> VolumeFacts { try await disk.volume() }
+  func dropCached(_ path: String) async throws { try await disk.dropCached(path) }
+  func lock(_ path: String) async throws -> any DiskLock { try await disk.lock(path) }
+}
+
+struct LayoutRaceTests {
+  @Test func aFileThatIsDroppedWhileItIsBeingAddedIsRemovedOnce() async throws {
+    let disk = InterruptedDisk(SimulatedDisk(seed: 1))
+    let opened = try await openJournal(disk)
+    let journal = opened.journal
+    try await withRunning(journal) {
+      let store = try await ShardStore.create(disk: disk, clock: HandClock(), cluster: testCluster, shard: ShardID(1))
+      let begin = try store.beginEpoch(Epoch(1), node: testNode)
+      _ = try await journal.append([JournalRecord(shard: store.shard, entry: begin)])
+      try store.commit(through: begin.position)
+      _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
+      _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 1)], sequence: 0, journal)
+      // The table is dropped while the edit that names the flushed file is being written.
+      disk.interrupt = {
+        let entry = try store.append(.schemaBarrier(ShardSchema(version: CatalogVersion(2), tables: [], rollups: [])), rows: .none)
+        _ = journal.enqueue([JournalRecord(shard: store.shard, entry: entry)])
+        try store.commit(through: entry.position)
+      }
+      #expect(try await store.flush(store.sole(journal), compute: InlineCompute()))
+      #expect(disk.interrupt == nil && store.files.isEmpty)
+      let flushed = try await disk.list("shards/1").map(\.name).filter { $0.hasSuffix(".seg") }
+      #expect(flushed.count == 1)
+      // The next edit takes it away: once.
+      _ = try await store.flush(store.sole(journal), compute: InlineCompute())
+      #expect(try await disk.list("shards/1").map(\.name).allSatisfy { !$0.hasSuffix(".seg") })
+    }
+  }
+}
