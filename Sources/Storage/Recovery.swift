@@ -117,12 +117,13 @@ extension ShardStore {
   }
   /// Removes what a crash left in the directory.
   func finishRecovery() async throws {
-    var known = Set(files.keys).union(manifest.contents.files.keys)
+    // By their whole names: a number that nothing named is given again, to a file with other bytes.
+    var known = Set(files.values.map(path)).union(manifest.contents.files.values.map(path))
     for next in pending where next.entry.position > layoutPosition {
-      if case .layout(let change) = next.body { known.formUnion(change.files.map(\.number)) }
+      if case .layout(let change) = next.body { known.formUnion(change.files.map(path)) }
     }
     for entry in try await disk.list(directory) where !entry.isDirectory {
-      let isLeftover = ManifestFormat.segmentNumber(of: entry.name).map { !known.contains($0) } ?? false
+      let isLeftover = ManifestFormat.segmentNumber(of: entry.name) != nil && !known.contains(directory + "/" + entry.name)
       if isLeftover || entry.name.hasSuffix(".tmp") { try await disk.remove(directory + "/" + entry.name) }
     }
     stampedAt = clock.now

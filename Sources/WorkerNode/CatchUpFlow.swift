@@ -56,8 +56,12 @@ extension Worker {
       guard case .replicaManifest(let offer) = reply else {
         throw TallyError(.protocolViolation, "\(primary.name) answered a request for a checkpoint with \(reply.name)")
       }
-      hosts[shard]?.stepDown()
-      hosts[shard] = nil
+      if let host = hosts[shard] {
+        host.stepDown()
+        // A flow that changes its files ends first: it must not touch those of the copy that takes its place.
+        try await host.store.untilFilesAreQuiet()
+        hosts[shard] = nil
+      }
       _ = try await journal.append([JournalRecord(shard: shard, entry: .cut(from: LogPosition(1), epoch: record.epoch))])
       let store = try await ShardStore.install(
         disk: surroundings.disk,

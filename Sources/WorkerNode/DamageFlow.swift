@@ -35,6 +35,16 @@ extension Worker {
         node: settings.name
       )
     }
+    if host.primary?.others.isEmpty == false {
+      // It was out of reach a moment ago, or has just been made: what it lacks comes from the log, and then it leads.
+      return TallyError(
+        .unavailable,
+        "shard \(host.id) is damaged and its other copy is not in sync",
+        detail: what,
+        hint: "that one takes its place once it is; if it stays away, restore the shard from a backup",
+        node: settings.name
+      )
+    }
     return TallyError(
       .dataDamaged,
       "shard \(host.id) is damaged and has no other copy",

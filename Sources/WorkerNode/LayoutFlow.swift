@@ -14,8 +14,12 @@ extension Worker {
       try await surroundings.clock.sleep(for: settings.layoutInterval)
       while try await flushOne() {}
       try await shortenJournal()
-      for host in orderedHosts where host.servingEpoch != nil {
+      for host in orderedHosts where host.damage == nil || host.servingEpoch != nil {
         do {
+          guard host.servingEpoch != nil else {
+            if hosts[host.id] === host, !catchingUp.contains(host.id) { try await host.store.removeDeadFiles(journal) }
+            continue
+          }
           try await leaveDamagedJournal(host)
           while host.damage == nil, space < .nearlyFull, try await host.store.merge(host, compute: surroundings.compute) {
             while try await flushOne() {}

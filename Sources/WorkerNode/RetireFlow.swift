@@ -46,6 +46,7 @@ extension Worker {
     catchingUp.insert(shard)
     defer { catchingUp.remove(shard) }
     host.stepDown()
+    try await host.store.untilFilesAreQuiet()
     hosts[shard] = nil
     let bytes = host.store.fileBytes
     _ = try await journal.append([JournalRecord(shard: shard, entry: .cut(from: LogPosition(1), epoch: host.store.head.epoch))])

@@ -1,4 +1,4 @@
-// LayoutRaceTests.swift — what is applied while an edit of the manifest is on its way to the disk.
+// DroppedFileTests.swift — files that are dropped: while the edit that adds them is being written, or by an entry of another primary.
 import Bytes
 import Capabilities
 import Model
@@ -31,18 +31,10 @@ private final class InterruptedDisk: Disk, @unchecked Sendable {
   func lock(_ path: String) async throws -> any DiskLock { try await disk.lock(path) }
 }
 
-struct LayoutRaceTests {
+struct DroppedFileTests {
   @Test func aFileThatIsDroppedWhileItIsBeingAddedIsRemovedOnce() async throws {
     let disk = InterruptedDisk(SimulatedDisk(seed: 1))
-    let opened = try await openJournal(disk)
-    let journal = opened.journal
-    try await withRunning(journal) {
-      let store = try await ShardStore.create(disk: disk, clock: HandClock(), cluster: testCluster, shard: ShardID(1))
-      let begin = try store.beginEpoch(Epoch(1), node: testNode)
-      _ = try await journal.append([JournalRecord(shard: store.shard, entry: begin)])
-      try store.commit(through: begin.position)
-      _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
-      _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 1)], sequence: 0, journal)
+    try await withShard(disk) { store, journal in
       // The table is dropped while the edit that names the flushed file is being written.
       disk.interrupt = {
         let entry = try store.append(.schemaBarrier(ShardSchema(version: CatalogVersion(2), tables: [], rollups: [])), rows: .none)
@@ -51,11 +43,41 @@ struct LayoutRaceTests {
       }
       #expect(try await store.flush(store.sole(journal), compute: InlineCompute()))
       #expect(disk.interrupt == nil && store.files.isEmpty)
-      let flushed = try await disk.list("shards/1").map(\.name).filter { $0.hasSuffix(".seg") }
-      #expect(flushed.count == 1)
+      #expect(try await segments(disk) == 1)
       // The next edit takes it away: once.
       _ = try await store.flush(store.sole(journal), compute: InlineCompute())
-      #expect(try await disk.list("shards/1").map(\.name).allSatisfy { !$0.hasSuffix(".seg") })
+      #expect(try await segments(disk) == 0)
     }
+  }
+  @Test func aCopyRemovesWhatAnEntryDropped() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    try await withShard(disk) { store, journal in
+      #expect(try await store.flush(store.sole(journal), compute: InlineCompute()))
+      _ = try await store.write(.schemaBarrier(ShardSchema(version: CatalogVersion(2), tables: [], rollups: [])), journal: journal)
+      #expect(try await segments(disk) == 1)
+      try await store.removeDeadFiles(journal)
+      #expect(try await segments(disk) == 0)
+      // Nothing more to do: the manifest is left alone.
+      let manifest = try await disk.list("shards/1")
+      try await store.removeDeadFiles(journal)
+      #expect(try await disk.list("shards/1") == manifest)
+    }
+  }
+
+  /// Runs `body` with a shard of one table that has one row, in memory.
+  private func withShard(_ disk: any Disk, _ body: (ShardStore, Journal) async throws -> Void) async throws {
+    let journal = try await openJournal(disk).journal
+    try await withRunning(journal) {
+      let store = try await ShardStore.create(disk: disk, clock: HandClock(), cluster: testCluster, shard: ShardID(1))
+      let begin = try store.beginEpoch(Epoch(1), node: testNode)
+      _ = try await journal.append([JournalRecord(shard: store.shard, entry: begin)])
+      try store.commit(through: begin.position)
+      _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
+      _ = try await store.add([EventRow(tenant: 1, time: newYear, id: 1)], sequence: 0, journal)
+      try await body(store, journal)
+    }
+  }
+  private func segments(_ disk: any Disk) async throws -> Int {
+    try await disk.list("shards/1").count { $0.name.hasSuffix(".seg") }
   }
 }
