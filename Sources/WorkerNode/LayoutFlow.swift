@@ -8,6 +8,9 @@ import Model
 import Storage
 
 extension Worker {
+  /// A shard whose flushed file could not be read back is left alone for so long.
+  static let flushPause = Duration.seconds(1)
+
   /// Works until cancelled.
   func keepLayout() async throws {
     while true {
@@ -40,7 +43,7 @@ extension Worker {
   /// Flushes one shard when memory, the journal or age ask for it; true when one was.
   private func flushOne() async throws -> Bool {
     let now = surroundings.clock.now
-    let serving = orderedHosts.filter { $0.servingEpoch != nil }
+    let serving = orderedHosts.filter { $0.servingEpoch != nil && $0.flushWaitsUntil.map { $0 <= now } ?? true }
     let pinning = journal.isOverCap || keepsDeletedTenants ? Set(journal.shardsPinningOldestFile) : []
     let total = memtableBytes
     var chosen: ShardHost?
@@ -87,7 +90,9 @@ extension Worker {
       return false
     } catch let error as TallyError where error.status == .dataDamaged {
       // What was just written cannot be read back. No entry names it, and the rows are where they were: it is written again.
+      // Others go first meanwhile, so that a bad disk under one of them does not hold up all.
       host.unflushedSince = since
+      host.flushWaitsUntil = now + Self.flushPause
       surroundings.log.error("flush-failed", ("shard", host.id.description), ("reason", error.message))
       return false
     }

@@ -52,6 +52,8 @@ final class ShardHost: ShardLog {
   var isLagTold = false
   /// One flow at a time rolls up.
   var isRolling = false
+  /// It is not flushed before, because its last flush failed; nil when it did not.
+  var flushWaitsUntil: Instant?
   /// When rows came into memory that no file holds.
   var unflushedSince: Instant?
   /// When the oldest rows that some rollup has not taken in were applied, by table.
