@@ -96,7 +96,7 @@ extension ShardStore {
       }
     case .schemaBarrier:
       try applied.advance(entry, body)
-      adoptSchema()
+      adoptSchema(at: entry.position)
     case .commit(let statement): try apply(entry, commit: statement, rows)
     case .delete(let deletion):
       try checkNamed(deletion, entry)
@@ -145,7 +145,7 @@ extension ShardStore {
     return kept.count == run.count ? run : run.gather(kept)
   }
   /// Relations come and go with the schema; new columns begin a new chunk.
-  private func adoptSchema() {
+  private func adoptSchema(at position: LogPosition) {
     var kept: [TableID: Relation] = [:]
     for layout in applied.schema.layouts {
       var relation = relations[layout.id] ?? Relation(layout: layout, memtable: MemTable(layout: layout))
@@ -156,8 +156,10 @@ extension ShardStore {
       }
       kept[layout.id] = relation
     }
-    for (id, relation) in relations where kept[id] == nil {
+    for (id, relation) in relations where kept[id] == nil && !relation.sections.isEmpty {
       for section in relation.sections { forget(section.reference) }
+      // Files change here as by a Layout: a manifest edit from here on is ahead of a log that is replayed from before.
+      layoutPosition = max(layoutPosition, position)
     }
     relations = kept
   }
