@@ -204,6 +204,16 @@ final class Scenario: @unchecked Sendable {
     }
   }
 
+  /// Stops a process that is up: it keeps its sockets and all it believes until `resume`.
+  func pause(_ process: SimulatedProcess, as role: String) {
+    process.node.stop()
+    say("\(role) is stopped (SIGSTOP)")
+  }
+  func resume(_ process: SimulatedProcess, as role: String) {
+    process.node.resume()
+    say("\(role) goes on (SIGCONT)")
+  }
+
   // MARK: The network and the clocks
 
   /// Cuts some machines off from all others; among themselves they reach each other.
@@ -242,6 +252,14 @@ final class Scenario: @unchecked Sendable {
     for status in seen.refusals where !statuses.contains(status) { fail("a write was answered with \(status): \(seen)") }
     if seen.refusals.isEmpty { fail("no write was answered at all") }
     try await past(length + .seconds(2))
+  }
+  /// A client that heard of no failover tries to write once, at the primary it knows, which is not the primary any more.
+  func oldRouteAcknowledgesNothing(by client: Int) async throws {
+    say("\(named(client))a write by the catalog of before is not acknowledged")
+    // Too short for a second try, by a newer catalog.
+    let seen = try await clients[client].write(for: .milliseconds(1))
+    if seen.acknowledged > 0 { fail("it was acknowledged with copies=\(seen.copies ?? 0)") }
+    try await past(.seconds(2))
   }
   /// A query of all rows and one of the rollup: both give every acknowledged row exactly once.
   func queriesAnswer(by client: Int = 0, at level: ReadLevel = .latest, within limit: Duration = .seconds(2)) async throws {
