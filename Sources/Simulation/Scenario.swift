@@ -259,6 +259,8 @@ final class Scenario: @unchecked Sendable {
     // Too short for a second try, by a newer catalog.
     let seen = try await clients[client].write(for: .milliseconds(1))
     if seen.acknowledged > 0 { fail("it was acknowledged with copies=\(seen.copies ?? 0)") }
+    // It is refused, not merely left without an answer.
+    if seen.lastRefusal.map({ $0.status == .timedOut }) ?? true { fail("it was not refused: \(seen)") }
     try await past(.seconds(2))
   }
   /// A query of all rows and one of the rollup: both give every acknowledged row exactly once.

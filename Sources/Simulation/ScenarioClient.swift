@@ -16,7 +16,7 @@ struct ScenarioWrites: CustomStringConvertible {
   var longestGap = Duration.zero
   /// Copies that the last acknowledgement told.
   var copies: Int?
-  /// How tries were refused, each status once.
+  /// How tries were refused, each status once; without one that was refused after the end.
   var refusals: [StatusCode] = []
   var lastRefusal: TallyError?
   var description: String {
@@ -96,7 +96,7 @@ final class ScenarioClient: @unchecked Sendable {
         do {
           _ = try await client.map.refresh(after: client.map.known, deadline: min(end, clock.now + .milliseconds(500)))
         } catch let error as TallyError where error.isRetryable {}
-      } catch let error as TallyError where error.isRetryable {}
+      } catch let error as TallyError where error.isRetryable { seen.lastRefusal = error }
       try await clock.sleep(for: .milliseconds(50))
     }
     seen.longestGap = max(seen.longestGap, clock.now - last)

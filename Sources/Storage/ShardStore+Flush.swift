@@ -90,16 +90,6 @@ extension ShardStore {
     defer { endLayoutChange() }
     return isDeleting || planFlush() != nil ? false : try await takeCheckpoint(journal)
   }
-  /// Gives back the room of files that nothing needs any more, once no row is in memory. A primary does so with each change that it makes;
-  /// on another copy an entry may have dropped them since its manifest was written last. The checkpoint moves on too: a log that is
-  /// replayed must find the files as they were at any Layout entry it holds, or later (StateProbe).
-  public func removeDeadFiles(_ journal: Journal) async throws {
-    guard !needsFiles, !isDeleting, !orphans.isEmpty || manifest.contents.files.keys.contains(where: { files[$0] == nil }),
-      planFlush() == nil, beginLayoutChange()
-    else { return }
-    defer { endLayoutChange() }
-    if try await !takeCheckpoint(journal) { try await persist(journal) }
-  }
   /// No row is in memory, so the state as it is now is what the files hold.
   private func takeCheckpoint(_ journal: Journal) async throws -> Bool {
     if applied.position == releasable { return false }

@@ -245,6 +245,15 @@ extension ShardStore {
     journal.release(shard, through: isPlanted(.journalGivenBackEarly) ? applied.position : releasable)
     for file in gone where !isPlanted(.filesUnlinkedBeforeEdit) { try await disk.remove(path(file)) }
   }
+  /// Gives back the room of files that nothing needs any more. A primary does so with each change that it makes; on another copy an entry
+  /// may have dropped them since its manifest was written last.
+  public func removeDeadFiles(_ journal: Journal) async throws {
+    guard !needsFiles, !isDeleting, !orphans.isEmpty || manifest.contents.files.keys.contains(where: { files[$0] == nil }),
+      beginLayoutChange()
+    else { return }
+    defer { endLayoutChange() }
+    try await persist(journal)
+  }
   /// The difference between the files as they are and as the manifest has them.
   private func nextEdit() -> ManifestEdit? {
     let known = manifest.contents

@@ -39,13 +39,7 @@ extension Worker {
   private func catchUp(_ shard: ShardID) async throws {
     let started = surroundings.clock.now
     do {
-      guard let record = catalog.shard(shard), let mine = record.replica(on: identity.value.node), record.primary != identity.value.node
-      else { return }
-      if (record.inSync + record.eligible).contains(mine) {
-        // Never give up a copy that counts, not even a damaged one: it could be elected meanwhile. It does not count any more once the
-        // coordinators heard of the damage; else its primary is mistaken, or a newer record is on its way.
-        throw TallyError(.unavailable, "the copy of shard \(shard) counts")
-      }
+      guard let (record, mine) = try dispensable(shard) else { return }
       try requireRoom()
       guard let primary = catalog.node(record.primary), let address = NetworkAddress(primary.address) else { return }
       let reply = try await pool.call(
@@ -60,6 +54,8 @@ extension Worker {
         host.stepDown()
         // A flow that changes its files ends first: it must not touch those of the copy that takes its place.
         try await host.store.untilFilesAreQuiet()
+        // Other records may have come while it was waited.
+        guard let (_, now) = try dispensable(shard), now == mine else { return }
         hosts[shard] = nil
       }
       _ = try await journal.append([JournalRecord(shard: shard, entry: .cut(from: LogPosition(1), epoch: record.epoch))])
@@ -89,6 +85,17 @@ extension Worker {
       lacksRoom = true
       try await waitToCatchUp(shard, failure.message)
     }
+  }
+  /// The shard's record and the copy of it here, when that may be given up; nil when there is none to be made.
+  private func dispensable(_ shard: ShardID) throws(TallyError) -> (record: ShardRecord, mine: ReplicaRecord)? {
+    guard let record = catalog.shard(shard), let mine = record.replica(on: identity.value.node), record.primary != identity.value.node
+    else { return nil }
+    if (record.inSync + record.eligible).contains(mine) {
+      // Never give up a copy that counts, not even a damaged one: it could be elected meanwhile. It does not count any more once the
+      // coordinators heard of the damage; else its primary is mistaken, or a newer record is on its way.
+      throw TallyError(.unavailable, "the copy of shard \(shard) counts")
+    }
+    return (record, mine)
   }
   private func waitToCatchUp(_ shard: ShardID, _ reason: String) async throws {
     surroundings.log.warning("catch-up-waits", ("shard", shard.description), ("reason", reason))

@@ -24,33 +24,27 @@ extension Worker {
       surroundings.log.info("damage-unheard", ("reason", error.message))
     }
   }
-  /// What a request is told that met damage: to try again where another copy will serve it, or that there is none.
+  /// What a request is told that met damage of a shard here.
   func refusal(of host: ShardHost, for what: String) -> TallyError {
-    if let copies = host.primary?.copyCount, copies > 1 {
+    Self.refusal(of: host.id, catalog.shard(host.id), for: what, node: settings.name)
+  }
+  /// To try again where there is another copy: it leads once it is in sync, and may do so already. That there is none, else.
+  static func refusal(of shard: ShardID, _ record: ShardRecord?, for what: String, node: String) -> TallyError {
+    if let record, record.replicas.count > 1 {
       return TallyError(
         .unavailable,
-        "shard \(host.id) is damaged",
+        "shard \(shard) is damaged",
         detail: what,
-        hint: "another copy takes its place; try again",
-        node: settings.name
-      )
-    }
-    if host.primary?.others.isEmpty == false {
-      // It was out of reach a moment ago, or has just been made: what it lacks comes from the log, and then it leads.
-      return TallyError(
-        .unavailable,
-        "shard \(host.id) is damaged and its other copy is not in sync",
-        detail: what,
-        hint: "that one takes its place once it is; if it stays away, restore the shard from a backup",
-        node: settings.name
+        hint: "another copy takes its place once it is in sync; try again, and if it stays away restore the shard from a backup",
+        node: node
       )
     }
     return TallyError(
       .dataDamaged,
-      "shard \(host.id) is damaged and has no other copy",
+      "shard \(shard) is damaged and has no other copy",
       detail: what,
       hint: "restore it from a backup; tally inspect shows which files are damaged",
-      node: settings.name
+      node: node
     )
   }
   /// Notes damage that a fragment met in a shard, and says what its request is told.

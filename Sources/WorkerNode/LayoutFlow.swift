@@ -17,17 +17,9 @@ extension Worker {
       try await surroundings.clock.sleep(for: settings.layoutInterval)
       while try await flushOne() {}
       try await shortenJournal()
-      for host in orderedHosts where host.damage == nil || host.servingEpoch != nil {
+      for host in orderedHosts {
         do {
-          guard host.servingEpoch != nil else {
-            if hosts[host.id] === host, !catchingUp.contains(host.id) { try await host.store.removeDeadFiles(journal) }
-            continue
-          }
-          try await leaveDamagedJournal(host)
-          while host.damage == nil, space < .nearlyFull, try await host.store.merge(host, compute: surroundings.compute) {
-            while try await flushOne() {}
-          }
-          try await expire(host)
+          if host.servingEpoch != nil { try await improve(host) } else { try await tidy(host) }
         } catch let failure as DecodingFailure {
           noteDamage(host, failure)
         } catch let error as TallyError where error.status == .dataDamaged {
@@ -38,6 +30,20 @@ extension Worker {
         }
       }
     }
+  }
+
+  /// Merges and expires what a shard led here has.
+  private func improve(_ host: ShardHost) async throws {
+    try await leaveDamagedJournal(host)
+    while host.damage == nil, space < .nearlyFull, try await host.store.merge(host, compute: surroundings.compute) {
+      while try await flushOne() {}
+    }
+    try await expire(host)
+  }
+  /// Removes what a shard led elsewhere does not need any more, unless its copy here is about to begin again.
+  private func tidy(_ host: ShardHost) async throws {
+    guard hosts[host.id] === host, host.damage == nil, !catchingUp.contains(host.id) else { return }
+    try await host.store.removeDeadFiles(journal)
   }
 
   /// Flushes one shard when memory, the journal or age ask for it; true when one was.

@@ -37,8 +37,10 @@ extension Worker {
     }
   }
   private func isRetired(_ host: ShardHost) -> Bool {
-    hosts[host.id] === host && !catchingUp.contains(host.id) && !beingMade.contains(host.id)
-      && catalog.shard(host.id)?.replica(on: identity.value.node) == nil
+    !catchingUp.contains(host.id) && !beingMade.contains(host.id) && isUnlisted(host)
+  }
+  private func isUnlisted(_ host: ShardHost) -> Bool {
+    hosts[host.id] === host && catalog.shard(host.id)?.replica(on: identity.value.node) == nil
   }
   private func retire(_ host: ShardHost) async throws {
     let shard = host.id
@@ -47,6 +49,8 @@ extension Worker {
     defer { catchingUp.remove(shard) }
     host.stepDown()
     try await host.store.untilFilesAreQuiet()
+    // It may have been listed again while it was waited.
+    guard isUnlisted(host) else { return }
     hosts[shard] = nil
     let bytes = host.store.fileBytes
     _ = try await journal.append([JournalRecord(shard: shard, entry: .cut(from: LogPosition(1), epoch: host.store.head.epoch))])

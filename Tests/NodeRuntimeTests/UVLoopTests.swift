@@ -160,6 +160,37 @@ struct UVLoopTests {
     await #expect(throws: CancellationError.self) { try await onLoop.value }
   }
 
+  @Test func alarmsGoOffOnTheirLoopAndNeverEarly() async throws {
+    let loop = UVLoop()
+    let clock = SystemClock(loop)
+    for round in 0..<50 {
+      let deadline = clock.now + .milliseconds(round % 3)
+      var alarm: (any Alarm)?
+      await withCheckedContinuation { continuation in
+        alarm = clock.alarm(at: deadline) {
+          #expect(clock.now >= deadline && loop.isCurrent)
+          continuation.resume()
+        }
+      }
+      // It has gone off: nothing is taken back.
+      alarm?.cancel()
+    }
+    let late = clock.alarm(at: clock.now + .seconds(1000)) { Issue.record("the loop has ended") }
+    loop.stop()
+    late.cancel()
+    clock.alarm(at: clock.now) { Issue.record("the loop has ended") }.cancel()
+  }
+
+  @Test func alarmsThatWereTakenBackDoNotGoOff() async throws {
+    try await onLoop { loop in
+      let clock = SystemClock(loop)
+      let taken = (0..<50).map { clock.alarm(at: clock.now + .milliseconds($0 % 5)) { Issue.record("it was taken back") } }
+      // Nothing awaits before this, so the loop could not see a deadline.
+      for alarm in taken + taken { alarm.cancel() }
+      try await clock.sleep(for: .milliseconds(50))
+    }
+  }
+
   @Test func manyCancelledSleepsLeaveTheLiveOnes() async throws {
     try await onLoop { loop in
       let clock = SystemClock(loop)

@@ -8,9 +8,9 @@ import Testing
 @testable import Storage
 
 /// A disk that calls once, when the manifest is opened for its next edit.
-private final class InterruptedDisk: Disk, @unchecked Sendable {
+private final class InterruptedDisk: WrappedDisk, @unchecked Sendable {
   // Safe: one task uses it.
-  private let disk: SimulatedDisk
+  let disk: SimulatedDisk
   var interrupt: (() throws -> Void)?
   init(_ disk: SimulatedDisk) { self.disk = disk }
   func open(_ path: String, _ mode: OpenMode, lane: DiskLane) async throws -> any DiskFile {
@@ -20,15 +20,6 @@ private final class InterruptedDisk: Disk, @unchecked Sendable {
     }
     return try await disk.open(path, mode, lane: lane)
   }
-  func map(_ path: String) async throws -> FileImage { try await disk.map(path) }
-  func list(_ directory: String) async throws -> [DirectoryEntry] { try await disk.list(directory) }
-  func createDirectory(_ path: String) async throws { try await disk.createDirectory(path) }
-  func rename(_ from: String, to: String) async throws { try await disk.rename(from, to: to) }
-  func remove(_ path: String) async throws { try await disk.remove(path) }
-  func syncDirectory(_ path: String) async throws { try await disk.syncDirectory(path) }
-  func volume() async throws -> VolumeFacts { try await disk.volume() }
-  func dropCached(_ path: String) async throws { try await disk.dropCached(path) }
-  func lock(_ path: String) async throws -> any DiskLock { try await disk.lock(path) }
 }
 
 struct DroppedFileTests {

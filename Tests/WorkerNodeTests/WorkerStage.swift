@@ -234,19 +234,23 @@ final class WorkerStage: RPCResponder {
   private func ask(_ request: Message, within limit: Duration = .seconds(5)) async throws -> Message {
     try await pool.call(request, to: Self.workerAddress, deadline: clock.now + limit)
   }
-  /// A check by the played primary.
-  func check(_ place: LogPlace, epoch: UInt64, commit: UInt64, shard: ShardID = WorkerStage.shard) async throws -> Appended? {
-    let asked = Append(
+  private static func append(_ entries: [LogEntry], after place: LogPlace, epoch: UInt64, commit: UInt64, shard: ShardID = shard) -> Append
+  {
+    Append(
       shard: shard,
       epoch: Epoch(epoch),
-      replica: Self.own.id,
+      replica: own.id,
       previous: place.position,
       previousEpoch: place.epoch,
       previousChain: place.chain,
       commit: LogPosition(commit),
-      entries: []
+      entries: entries.isEmpty ? [] : EntryStream.encode(entries)
     )
-    guard case .copiesChecked(let checked) = try await ask(.checkCopies(CheckCopies(asked: [asked]))), checked.answers.count == 1 else {
+  }
+  /// A check by the played primary.
+  func check(_ place: LogPlace, epoch: UInt64, commit: UInt64, shard: ShardID = WorkerStage.shard) async throws -> Appended? {
+    let check = CheckCopies(asked: [Self.append([], after: place, epoch: epoch, commit: commit, shard: shard)])
+    guard case .copiesChecked(let checked) = try await ask(.checkCopies(check)), checked.answers.count == 1 else {
       throw TallyError(.protocolViolation, "another answer")
     }
     return checked.answers[0]
@@ -259,16 +263,7 @@ final class WorkerStage: RPCResponder {
     commit: UInt64,
     within limit: Duration = .seconds(5)
   ) async throws -> Appended {
-    let append = Append(
-      shard: Self.shard,
-      epoch: Epoch(epoch),
-      replica: Self.own.id,
-      previous: place.position,
-      previousEpoch: place.epoch,
-      previousChain: place.chain,
-      commit: LogPosition(commit),
-      entries: entries.isEmpty ? [] : EntryStream.encode(entries)
-    )
+    let append = Self.append(entries, after: place, epoch: epoch, commit: commit)
     guard case .appended(let answer) = try await ask(.append(append), within: limit) else {
       throw TallyError(.protocolViolation, "another answer")
     }
