@@ -117,6 +117,8 @@ actor CatalogLog {
   /// Whether this coordinator decides: only then may a flow of its own (failover, re-replication) begin. It may have ended a moment ago;
   /// what such a flow proposes is checked against the catalog when it is applied, so a late one changes nothing.
   var isLeader: Bool { get async { core.isEstablished } }
+  /// The catalog, while this coordinator decides.
+  var catalogToDecide: CatalogSnapshot? { core.isEstablished ? catalog.snapshot : nil }
   /// The term in which this coordinator decides; nil when it does not.
   var leadingTerm: UInt64? { core.isEstablished ? core.hard.term : nil }
   /// How the group stands.

@@ -59,6 +59,8 @@ public actor Coordinator: RPCResponder {
   let cluster: ClusterID
   let log: CatalogLog
   let pool: ConnectionPool
+  /// Where it listens.
+  let address: NetworkAddress
   var fleet = Fleet()
   /// The time that commands are stamped with.
   private var catalogTime: CatalogTime
@@ -92,6 +94,8 @@ public actor Coordinator: RPCResponder {
   var openStatements: Set<UInt64> = []
   /// Shards that are being told of a tenant's deletion.
   var erasingShards: Set<ShardID> = []
+  /// Rung when a deletion is asked for, and when a shard may be told of its next one.
+  let erasingBell = Signal()
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
 
@@ -100,13 +104,15 @@ public actor Coordinator: RPCResponder {
     _ settings: CoordinatorSettings,
     cluster: ClusterID,
     log: CatalogLog,
-    pool: ConnectionPool
+    pool: ConnectionPool,
+    address: NetworkAddress
   ) {
     self.surroundings = surroundings
     self.settings = settings
     self.cluster = cluster
     self.log = log
     self.pool = pool
+    self.address = address
     catalogTime = CatalogTime(now: surroundings.clock.now)
   }
   /// The time of a command that is proposed now.
@@ -167,7 +173,7 @@ public actor Coordinator: RPCResponder {
         let coordinator = try await open(surroundings, settings, found, marks, identity, pool, listener.address)
         life.fulfil(coordinator)
         door.open(coordinator)
-        try await coordinator.live(listener.address, since: started)
+        try await coordinator.live(since: started)
       }
       group.addTask {
         _ = try await stop.value
@@ -211,15 +217,15 @@ public actor Coordinator: RPCResponder {
       // Opening the log has checked every record.
       try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
     }
-    return Coordinator(surroundings, settings, cluster: entry.cluster, log: log, pool: pool)
+    return Coordinator(surroundings, settings, cluster: entry.cluster, log: log, pool: pool, address: address)
   }
 
   /// Takes part in the group until cancelled.
-  private func live(_ address: NetworkAddress, since started: Instant) async throws {
+  private func live(since started: Instant) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       defer { group.cancelAll() }
       group.addTask { try await self.log.run() }
-      group.addTask { try await self.lead(address) }
+      group.addTask { try await self.lead() }
       group.addTask { try await self.keepGroup() }
       group.addTask { try await self.askForIndexes() }
       group.addTask { try await self.keepOrder() }
@@ -233,11 +239,11 @@ public actor Coordinator: RPCResponder {
         self.surroundings.log.info(
           "ready",
           ("role", "coordinator"),
-          ("rpc", address.description),
+          ("rpc", self.address.description),
           ("cluster", self.cluster.description),
           ("after", "\(self.surroundings.clock.now - started)")
         )
-        try await self.announceToGroup(address)
+        try await self.announceToGroup()
       }
       while try await group.next() != nil {}
     }

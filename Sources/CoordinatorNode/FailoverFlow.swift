@@ -68,7 +68,7 @@ extension Coordinator {
     var copiesSeen = surroundings.clock.now
     while true {
       try await surroundings.clock.sleep(for: Self.orderInterval)
-      guard await log.isLeader else {
+      guard let snapshot = await log.catalogToDecide else {
         orderSince = nil
         try await log.untilLeading()
         continue
@@ -78,10 +78,10 @@ extension Coordinator {
       let since = orderSince ?? now + Fleet.silence
       orderSince = since
       guard now > since else { continue }
-      await order()
+      await order(snapshot)
       if now - copiesSeen > Self.copiesInterval {
         copiesSeen = now
-        await holdConnections(await log.catalog.snapshot, now)
+        await holdConnections(snapshot, now)
         await tendCopies()
         await spreadPrimaries()
       }
@@ -90,8 +90,10 @@ extension Coordinator {
 
   /// Appoints primaries where one is gone and a copy may lead.
   func order() async {
-    guard await log.isLeader, let from = orderSince, surroundings.clock.now > from else { return }
-    let snapshot = await log.catalog.snapshot
+    guard let snapshot = await log.catalogToDecide, let from = orderSince, surroundings.clock.now > from else { return }
+    await order(snapshot)
+  }
+  private func order(_ snapshot: CatalogSnapshot) async {
     let now = surroundings.clock.now
     var primaries: [NodeID: Int] = [:]
     for shard in snapshot.shards { primaries[shard.primary, default: 0] += 1 }

@@ -103,7 +103,7 @@ extension Coordinator {
   }
 
   /// Tells the leader of this start, until it is a voter: its address may be another than before.
-  func announceToGroup(_ address: NetworkAddress) async throws {
+  func announceToGroup() async throws {
     let clock = surroundings.clock
     while true {
       let standing = await log.standing
@@ -157,7 +157,7 @@ extension Coordinator {
   // MARK: Leading
 
   /// Begins and ends this coordinator's leadership, until cancelled.
-  func lead(_ address: NetworkAddress) async throws {
+  func lead() async throws {
     while true {
       let change = await log.nextLeadershipChange()
       let term = await log.leadingTerm
@@ -166,9 +166,10 @@ extension Coordinator {
         fleet = Fleet()
         if let term {
           do {
-            try await begin(address)
+            try await begin()
             decidingTerm = term
             decidingSince = surroundings.clock.now
+            erasingBell.notify()
             surroundings.log.info("leading", ("term", String(term)))
           } catch let error as TallyError where error.isRetryable {
             surroundings.log.warning("leading-not-begun", ("term", String(term)), ("reason", error.message))
@@ -184,7 +185,7 @@ extension Coordinator {
     }
   }
   /// A leader's first commands: the cluster's own, its place in the catalog, the session of its statements.
-  private func begin(_ address: NetworkAddress) async throws {
+  private func begin() async throws {
     if await log.catalog.snapshot.cluster == .none { _ = try await log.propose(.bootstrap(cluster: cluster)) }
     try await register(coordinator: settings.name, address.description)
     try await openSession()
@@ -279,7 +280,10 @@ extension Coordinator {
       try await clock.sleep(for: .milliseconds(20))
     }
   }
-  /// Passes a request and its answers on; gives up when another leads meanwhile, because the old leader may never answer.
+  /// A request that may take longer is given up when another coordinator leads meanwhile.
+  private static let patienceWithLeader = Duration.seconds(1)
+
+  /// Passes a request and its answers on; gives up a long one when another leads meanwhile, because the old leader may never answer.
   private func pass(
     _ request: Message,
     to target: NetworkAddress,
@@ -289,6 +293,11 @@ extension Coordinator {
     _ errand: Errand
   ) async throws {
     let (pool, log, clock) = (pool, log, surroundings.clock)
+    if !isStream, call.deadline <= clock.now + Self.patienceWithLeader {
+      let reply = try await pool.call(request, to: target, deadline: call.deadline)
+      errand.isAnswered = true
+      return try await call.reply(reply)
+    }
     try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
         guard isStream else {

@@ -88,7 +88,7 @@ extension Coordinator {
     if beat.shards.contains(where: { !$0.damage.isEmpty }) { try await retireDamaged(beat) }
     if beat.shards.contains(where: { $0.digest != nil }) { try await compareDigests(beat) }
     if beat.isLeaving { await order() }
-    return HeartbeatReply(version: snapshot.version)
+    return HeartbeatReply(version: snapshot.version, leader: address.description)
   }
 
   /// The catalog, unless the asker has it and there is none newer within the time it waits.

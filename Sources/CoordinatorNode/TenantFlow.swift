@@ -55,8 +55,8 @@ extension Catalog {
 }
 
 extension Coordinator {
-  /// Pause between two looks for deletions to carry out.
-  static let erasingInterval = Duration.milliseconds(50)
+  /// Longest pause between two looks for deletions to carry out.
+  static let erasingInterval = Duration.seconds(1)
   /// Pause after a shard could not carry one out.
   static let erasingPause = Duration.milliseconds(500)
   /// How long a copy may take to say how far it is.
@@ -70,6 +70,7 @@ extension Coordinator {
       guard case .deletion(let number) = try await log.propose(.deleteTenant(group, tenant, shard, time: time)) else {
         throw TallyError(.internalError, "a deletion without a number")
       }
+      erasingBell.notify()
       try await untilDeleted(number, call.deadline)
     }
     guard let record = await log.catalog.tenantRecords.last(where: { $0.group == group && $0.tenant == tenant }) else {
@@ -130,7 +131,8 @@ extension Coordinator {
     try await withThrowingDiscardingTaskGroup { group in
       while true {
         try await log.untilLeading()
-        try await surroundings.clock.sleep(for: Self.erasingInterval)
+        await erasingBell.wait(until: surroundings.clock.now + Self.erasingInterval, surroundings.clock)
+        try Task.checkCancellation()
         guard await decides else { continue }
         var first: [ShardID: TenantRecord] = [:]
         for record in await log.catalog.tenantRecords where record.outcome == nil && first[record.shard] == nil {
@@ -143,7 +145,10 @@ extension Coordinator {
     }
   }
   private func eraseInTurn(_ record: TenantRecord) async throws {
-    defer { erasingShards.remove(record.shard) }
+    defer {
+      erasingShards.remove(record.shard)
+      erasingBell.notify()
+    }
     if try await !erase(record) { try await surroundings.clock.sleep(for: Self.erasingPause) }
   }
   /// Has a shard delete a tenant; false when it could not now.

@@ -16,8 +16,8 @@ public final class RPCConnection: Sendable {
     var nextStream: UInt64 = 1
     var calls: [UInt64: ClientCall] = [:]
     var deadlines = DeadlineQueue()
-    var wakeAt = Instant(nanoseconds: 0)
     var lastHeard: Instant
+    var pinged: Instant
     /// Since when requests have been waiting without a break.
     var busySince = Instant(nanoseconds: 0)
     var closed: TallyError?
@@ -33,7 +33,7 @@ public final class RPCConnection: Sendable {
   private let clock: any Clock
   private let options: RPCOptions
   private let outgoing: FrameQueue
-  private let alarm = Signal()
+  private let watchdog: Watchdog
   private let state: Mutex<State>
   private let assembler: Mutex<FrameAssembler>
 
@@ -51,7 +51,8 @@ public final class RPCConnection: Sendable {
     self.clock = clock
     self.options = options
     self.outgoing = FrameQueue(packs: options.packs(isLoopback: address.isLoopback))
-    self.state = Mutex(State(lastHeard: clock.now))
+    self.watchdog = Watchdog(clock)
+    self.state = Mutex(State(lastHeard: clock.now, pinged: clock.now))
     self.assembler = Mutex(greeting.assembler)
   }
 
@@ -180,7 +181,7 @@ public final class RPCConnection: Sendable {
     pack: Bool = true
   ) async throws -> MessageStream {
     let now = clock.now
-    let (call, wakes) = try state.withLock { state throws(TallyError) -> (ClientCall, Bool) in
+    let (call, wasIdle) = try state.withLock { state throws(TallyError) -> (ClientCall, Bool) in
       if let closed = state.closed { throw closed }
       if state.isDraining {
         throw TallyError(.unavailable, "\(peer.name) is shutting down", node: peer.name)
@@ -200,9 +201,9 @@ public final class RPCConnection: Sendable {
         living: { calls[$0] != nil },
         livingCount: calls.count
       )
-      return (call, deadline < state.wakeAt || wasIdle && now + options.busyKeepAlive < state.wakeAt)
+      return (call, wasIdle)
     }
-    if wakes { alarm.notify() }
+    watchdog.expect(by: wasIdle ? min(deadline, now + options.busyKeepAlive) : deadline)
     let stream = MessageStream(call, self)
     if deadline <= now {
       throw TallyError(.timedOut, "the deadline passed before the request was sent")
@@ -243,7 +244,7 @@ public final class RPCConnection: Sendable {
   public func run() async -> TallyError {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.outgoing.run(on: self.connection) }
-      group.addTask { await self.keepHouse() }
+      watchdog.start { self.look($0) }
       let reason = await readFrames()
       if reason.status == .protocolViolation {
         outgoing.post(control: Frame(.error, head: ErrorFormat.encode(reason)))
@@ -265,7 +266,7 @@ public final class RPCConnection: Sendable {
     }
     outgoing.finish()
     connection.close()
-    alarm.notify()
+    watchdog.end()
     for call in calls {
       call.fail(
         TallyError(
@@ -335,7 +336,7 @@ public final class RPCConnection: Sendable {
       find(frame.stream, remove: true)?.fail(error)
     case .goodbye:
       state.withLock { $0.isDraining = true }
-      alarm.notify()
+      watchdog.expect(by: clock.now)
     case .ping: outgoing.post(control: Frame(.pong))
     case .pong: break
     case .hello, .helloReply, .request, .cancel, .credit:
@@ -347,50 +348,44 @@ public final class RPCConnection: Sendable {
       guard remove else { return (state.calls[stream], false) }
       return (state.calls.removeValue(forKey: stream), state.isDraining && state.calls.isEmpty)
     }
-    if isDrained { alarm.notify() }
+    if isDrained { watchdog.expect(by: clock.now) }
     return call
   }
 
-  /// Fails requests whose deadline has come, pings a silent server, gives up a dead one.
-  private func keepHouse() async {
-    var pinged = clock.now
-    while !Task.isCancelled {
-      let now = clock.now
-      let (expired, lastHeard, waitsSince, isClosed, isDrained) = state.withLock {
-        state -> ([ClientCall], Instant, Instant?, Bool, Bool) in
-        var expired: [ClientCall] = []
-        while let stream = state.deadlines.popExpired(now) {
-          if let call = state.calls.removeValue(forKey: stream) { expired.append(call) }
-        }
-        let waitsSince = state.calls.isEmpty ? nil : max(state.lastHeard, state.busySince)
-        return (expired, state.lastHeard, waitsSince, state.closed != nil, state.isDraining && state.calls.isEmpty)
+  /// Fails requests whose deadline has come, pings a silent server, gives up a dead one; returns when to look again.
+  private func look(_ now: Instant) -> Instant? {
+    let (expired, lastHeard, waitsSince, isClosed, isDrained) = state.withLock {
+      state -> ([ClientCall], Instant, Instant?, Bool, Bool) in
+      var expired: [ClientCall] = []
+      while let stream = state.deadlines.popExpired(now) {
+        if let call = state.calls.removeValue(forKey: stream) { expired.append(call) }
       }
-      // First: those that expired are no longer among the calls that a shutdown fails.
-      for call in expired {
-        outgoing.post(control: Frame(.cancel, stream: call.stream))
-        call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
-      }
-      if isClosed { return }
-      if isDrained {
-        shutDown(TallyError(.unavailable, "\(peer.name) is shutting down"))
-        return
-      }
-      if isDead(now, lastHeard: lastHeard, waitsSince: waitsSince) {
-        shutDown(TallyError(.unavailable, "\(peer.name) has been silent for \(now - (waitsSince ?? lastHeard))"))
-        return
-      }
-      let pause = waitsSince == nil ? options.keepAlive : min(options.keepAlive, options.busyKeepAlive)
-      if now >= max(waitsSince ?? lastHeard, pinged) + pause {
+      let waitsSince = state.calls.isEmpty ? nil : max(state.lastHeard, state.busySince)
+      return (expired, state.lastHeard, waitsSince, state.closed != nil, state.isDraining && state.calls.isEmpty)
+    }
+    // First: those that expired are no longer among the calls that a shutdown fails.
+    for call in expired {
+      outgoing.post(control: Frame(.cancel, stream: call.stream))
+      call.fail(TallyError(.timedOut, "\(peer.name) did not answer in time", node: peer.name))
+    }
+    if isClosed { return nil }
+    if isDrained {
+      shutDown(TallyError(.unavailable, "\(peer.name) is shutting down"))
+      return nil
+    }
+    if isDead(now, lastHeard: lastHeard, waitsSince: waitsSince) {
+      shutDown(TallyError(.unavailable, "\(peer.name) has been silent for \(now - (waitsSince ?? lastHeard))"))
+      return nil
+    }
+    let pause = waitsSince == nil ? options.keepAlive : min(options.keepAlive, options.busyKeepAlive)
+    let quietSince = waitsSince ?? lastHeard
+    return state.withLock { state in
+      if now >= max(quietSince, state.pinged) + pause {
         outgoing.post(control: Frame(.ping))
-        pinged = now
+        state.pinged = now
       }
-      let pingAt = max(waitsSince ?? lastHeard, pinged) + pause
-      let next = state.withLock { state in
-        let calls = state.calls
-        state.wakeAt = min(state.deadlines.first { calls[$0] != nil }, pingAt)
-        return state.wakeAt
-      }
-      await alarm.wait(until: next, clock)
+      let calls = state.calls
+      return min(state.deadlines.first { calls[$0] != nil }, max(quietSince, state.pinged) + pause)
     }
   }
   private func isDead(_ now: Instant, lastHeard: Instant, waitsSince: Instant?) -> Bool {

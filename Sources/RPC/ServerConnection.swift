@@ -12,7 +12,6 @@ final class ServerConnection: Sendable {
   private struct State {
     var calls: [UInt64: ServerCall] = [:]
     var deadlines = DeadlineQueue()
-    var wakeAt = Instant(nanoseconds: 0)
     var lastHeard: Instant
     var isDraining = false
     var isClosed = false
@@ -20,7 +19,7 @@ final class ServerConnection: Sendable {
   private let connection: any Connection
   private let server: RPCServer
   private let outgoing: FrameQueue
-  private let alarm = Signal()
+  private let watchdog: Watchdog
   private let state: Mutex<State>
 
   init(_ connection: any Connection, _ server: RPCServer) {
@@ -28,6 +27,7 @@ final class ServerConnection: Sendable {
     self.server = server
     let isLoopback = NetworkAddress(connection.peer)?.isLoopback ?? false
     self.outgoing = FrameQueue(packs: server.options.packs(isLoopback: isLoopback))
+    self.watchdog = Watchdog(server.clock)
     self.state = Mutex(State(lastHeard: server.clock.now))
   }
 
@@ -62,7 +62,7 @@ final class ServerConnection: Sendable {
       assembler = rest
       let peer = try welcome(hello)
       assembler.payloadLimit = Limits.frameBytesMax
-      group.addTask { await self.keepHouse() }
+      watchdog.start { self.look($0) }
       while true {
         while let frame = try assembler.next() { try accept(frame, peer, &group) }
         let chunk = try await connection.receive()
@@ -161,7 +161,7 @@ final class ServerConnection: Sendable {
       outgoing: outgoing
     )
     enum Admission {
-      case yes(wakes: Bool)
+      case yes
       case duplicate, full, draining
     }
     let admission = state.withLock { state -> Admission in
@@ -178,7 +178,7 @@ final class ServerConnection: Sendable {
         living: { calls[$0] != nil },
         livingCount: calls.count
       )
-      return .yes(wakes: deadline < state.wakeAt)
+      return .yes
     }
     switch admission {
     case .duplicate: throw TallyError(.protocolViolation, "stream \(frame.stream) is in use")
@@ -188,8 +188,8 @@ final class ServerConnection: Sendable {
       call.fail(
         TallyError(.overloaded, "\(server.identity().name) has too many requests in flight")
       )
-    case .yes(let wakes):
-      if wakes { alarm.notify() }
+    case .yes:
+      watchdog.expect(by: deadline)
       group.addTask { await self.answer(request, call) }
     }
   }
@@ -230,7 +230,7 @@ final class ServerConnection: Sendable {
     state.withLock { $0.isClosed = true }
     outgoing.finish()
     connection.close()
-    alarm.notify()
+    watchdog.end()
   }
   /// Gives the client a moment to read why: closing at once could discard what is on its way.
   private func linger() async {
@@ -241,32 +241,26 @@ final class ServerConnection: Sendable {
     } catch { return }  // It closed, or the moment is over.
   }
 
-  /// Cancels requests whose deadline has come; gives up a client that has been silent too long.
-  private func keepHouse() async {
+  /// Cancels requests whose deadline has come; gives up a client that has been silent too long. Returns when to look again.
+  private func look(_ now: Instant) -> Instant? {
     let silenceLimit = server.options.silenceLimit * 4
-    while !Task.isCancelled {
-      let now = server.clock.now
-      let (expired, lastHeard, isClosed) = state.withLock {
-        state -> ([ServerCall], Instant, Bool) in
-        var expired: [ServerCall] = []
-        while let stream = state.deadlines.popExpired(now) {
-          if let call = state.calls[stream] { expired.append(call) }
-        }
-        return (expired, state.lastHeard, state.isClosed)
+    let (expired, lastHeard, isClosed) = state.withLock {
+      state -> ([ServerCall], Instant, Bool) in
+      var expired: [ServerCall] = []
+      while let stream = state.deadlines.popExpired(now) {
+        if let call = state.calls[stream] { expired.append(call) }
       }
-      if isClosed { return }
-      for call in expired { call.stop(TallyError(.timedOut, "the deadline passed")) }
-      if now >= lastHeard + silenceLimit {
-        close()
-        return
-      }
-      let next = state.withLock { state in
-        let calls = state.calls
-        let first = state.deadlines.first { calls[$0] != nil }
-        state.wakeAt = min(first, lastHeard + silenceLimit)
-        return state.wakeAt
-      }
-      await alarm.wait(until: next, server.clock)
+      return (expired, state.lastHeard, state.isClosed)
+    }
+    if isClosed { return nil }
+    for call in expired { call.stop(TallyError(.timedOut, "the deadline passed")) }
+    if now >= lastHeard + silenceLimit {
+      close()
+      return nil
+    }
+    return state.withLock { state in
+      let calls = state.calls
+      return min(state.deadlines.first { calls[$0] != nil }, lastHeard + silenceLimit)
     }
   }
 }

@@ -28,6 +28,8 @@ final class WallClock: @unchecked Sendable {
 struct SimulatedClock: Clock {
   let lifeline: Lifeline
   let wall: WallClock
+  /// Whose clock it is; nil: the run's.
+  var owner: OwnedExecutor?
 
   var now: Instant { Instant(nanoseconds: lifeline.now) }
   var wallMicroseconds: Int64 { wall.microseconds(at: lifeline.now) }
@@ -50,8 +52,11 @@ struct SimulatedClock: Clock {
 
 extension SimulatedClock {
   func alarm(at deadline: Instant, _ fire: @escaping @Sendable () -> Void) -> any Alarm {
-    let executor = lifeline.executor
-    return executor.schedule(after: deadline.nanoseconds - min(deadline.nanoseconds, executor.now), fire)
+    let (executor, lifeline, owner) = (lifeline.executor, lifeline, owner)
+    return executor.schedule(after: deadline.nanoseconds - min(deadline.nanoseconds, executor.now)) {
+      if lifeline.isDead { return }
+      if let owner, owner.isStopped { owner.heldCalls.append(fire) } else { fire() }
+    }
   }
 }
 extension SimulatedTimer: Alarm {}

@@ -217,16 +217,18 @@ final class OwnedExecutor: TaskExecutor, @unchecked Sendable {
     resume()
   }
 
-  /// While it is stopped (SIGSTOP) its jobs wait; its timers' calls become jobs and wait too.
+  /// While it is stopped (SIGSTOP) its jobs wait, and so do its alarms' calls; its timers' calls become jobs.
   private(set) var isStopped = false
   fileprivate var held: [UnownedJob] = []
+  var heldCalls: [() -> Void] = []
   func stop() { isStopped = true }
   /// Lets what waited run, in the order it became ready.
   func resume() {
     guard isStopped else { return }
     isStopped = false
-    let jobs = held
-    held = []
+    let (jobs, calls) = (held, heldCalls)
+    (held, heldCalls) = ([], [])
     for job in jobs { executor.append(job, self) }
+    if !isDead { for call in calls { call() } }
   }
 }

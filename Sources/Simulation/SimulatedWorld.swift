@@ -160,7 +160,7 @@ public final class SimulatedNode: @unchecked Sendable {
   public var surroundings: Surroundings {
     let number = owned.number
     return Surroundings(
-      clock: SimulatedClock(lifeline: lifeline, wall: wall),
+      clock: SimulatedClock(lifeline: lifeline, wall: wall, owner: owned),
       network: SimulatedNetwork(fabric: world.fabric, host: host, lifeline: lifeline),
       disk: disk,
       random: random.fork("random \(number)"),

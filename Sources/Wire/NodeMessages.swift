@@ -255,20 +255,25 @@ public struct Heartbeat: MessageContent {
 
 /// 4: the catalog's version.
 ///
-/// Bytes: version.
+/// Bytes: version · string leader.
 public struct HeartbeatReply: MessageContent {
   /// The newest; a worker with an older one fetches it.
   public var version: CatalogVersion
+  /// Where the coordinator listens that answered by itself: asked first the next time, so that none has to pass the heartbeat on.
+  public var leader: String
   /// Makes the message.
-  public init(version: CatalogVersion) { self.version = version }
+  public init(version: CatalogVersion, leader: String) { (self.version, self.leader) = (version, leader) }
   /// Appends the fields.
-  public func encode(into out: inout ByteWriter) { out.id(version) }
+  public func encode(into out: inout ByteWriter) {
+    out.id(version)
+    out.string(leader)
+  }
   /// Reads the fields.
   public static func decode(
     _ reader: inout ByteReader,
     body: [UInt8]
   ) throws(DecodingFailure) -> HeartbeatReply {
-    HeartbeatReply(version: try reader.id())
+    HeartbeatReply(version: try reader.id(), leader: try reader.string(max: addressBytesMax))
   }
 }
 

@@ -58,12 +58,22 @@ extension Worker {
     }
   }
 
-  /// Asks a coordinator, trying the others when one cannot be reached; the one that answered last is asked first.
-  func askCoordinator(_ request: Message, timeout: Duration = .seconds(5)) async throws -> Message {
+  /// Asks a coordinator, trying the others when one cannot be reached; first the preferred one, then the one that answered last.
+  func askCoordinator(
+    _ request: Message,
+    timeout: Duration = .seconds(5),
+    preferring preferred: NetworkAddress? = nil
+  ) async throws -> Message {
     var failure = TallyError(.unavailable, "no coordinator is known")
     let (all, first) = (settings.coordinators, answeringCoordinator)
+    if let preferred {
+      do { return try await pool.call(request, to: preferred, deadline: surroundings.clock.now + timeout) } catch let error as TallyError
+        where error.isRetryable
+      { failure = error }
+    }
     for at in all.indices {
       let turn = (first + at) % all.count
+      if all[turn] == preferred { continue }
       do {
         let reply = try await pool.call(request, to: all[turn], deadline: surroundings.clock.now + timeout)
         answeringCoordinator = turn
@@ -89,11 +99,14 @@ extension Worker {
         )
       ),
       // A coordinator that hangs must not make this worker seem dead to the others.
-      timeout: .seconds(1)
+      timeout: .seconds(1),
+      preferring: leadingCoordinator
     )
     guard case .heartbeatReply(let answer) = reply else {
       throw TallyError(.protocolViolation, "a coordinator answered a heartbeat with \(reply.name)")
     }
+    // Only as the operator told where coordinators are reached from here.
+    leadingCoordinator = NetworkAddress(answer.leader).flatMap { settings.coordinators.contains($0) ? $0 : nil }
     if answer.version > catalog.version { try await fetchCatalog() }
   }
 

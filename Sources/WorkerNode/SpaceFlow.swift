@@ -10,17 +10,21 @@ import Storage
 extension Worker {
   /// Pause between two looks at the volume.
   static let spaceInterval = Duration.milliseconds(200)
+  /// The same while the volume has far more room than it needs.
+  static let amplePause = Duration.seconds(1)
 
   /// Looks after the room until cancelled.
   func keepSpace() async throws {
     while true {
-      do { try await lookAfterSpace() } catch let failure as DiskFailure where failure.kind == .full || failure.kind == .io {
+      var isAmple = false
+      do { isAmple = try await lookAfterSpace() } catch let failure as DiskFailure where failure.kind == .full || failure.kind == .io {
         surroundings.log.warning("space-unknown", ("reason", "\(failure)"))
       }
-      try await surroundings.clock.sleep(for: Self.spaceInterval)
+      try await surroundings.clock.sleep(for: isAmple ? Self.amplePause : Self.spaceInterval)
     }
   }
-  private func lookAfterSpace() async throws {
+  /// Makes what room there is known, and makes or gives up the reserve; true when it will not be short within seconds.
+  private func lookAfterSpace() async throws -> Bool {
     let disk = surroundings.disk
     let facts = try await disk.volume()
     freeBytes = facts.freeBytes
@@ -43,6 +47,7 @@ extension Worker {
       _ = try await DiskReserve.release(disk: disk)
       try await DiskReserve.make(disk: disk, bytes: wanted)
     }
+    return found == .ample && facts.freeBytes / 2 > floor
   }
   /// Refuses new rows while there is little room.
   func requireRoom() throws(TallyError) {

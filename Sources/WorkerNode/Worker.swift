@@ -51,6 +51,8 @@ public actor Worker: RPCResponder {
   var offers: [ShardID: [ReplicaID: OfferedCheckpoint]] = [:]
   /// Which coordinator of the list answered last.
   var answeringCoordinator = 0
+  /// The coordinator of the list that led when the last heartbeat was answered.
+  var leadingCoordinator: NetworkAddress?
   /// The room on its volume.
   var space = DiskSpace.ample
   /// A write found no room although the journal has its next file.

@@ -1,6 +1,7 @@
 // SimulatedWorldTests.swift — determinism, virtual time, crashes of nodes, deadlocks, escapes.
 import Capabilities
 import Simulation
+import Synchronization
 import Testing
 
 /// An echo service with clients, a crash, a disk and a partition: touches every capability.
@@ -187,4 +188,29 @@ struct SimulatedWorldTests {
       try SimulatedWorld(seed: 1).run { _ in await Task { () async in }.value }
     }
   }
+}
+
+/// An alarm is the process's own: it waits while that is stopped, and is never made once it has died.
+@Test func alarmsOfAStoppedNodeWaitAndThoseOfADeadOneNeverCome() throws {
+  let world = SimulatedWorld(seed: 3)
+  let fired = Mutex<[String]>([])
+  try world.run { world in
+    let nodes = [("stopped", "a"), ("dead", "b"), ("up", "c")].map { name, host in
+      let node = world.node(name, host: host)
+      node.start { near in
+        _ = near.clock.alarm(at: near.clock.now + .milliseconds(50)) {
+          fired.withLock { $0.append("\(name) at \(near.clock.now.nanoseconds / 1_000_000)") }
+        }
+        try await near.clock.sleep(for: .seconds(1))
+      }
+      return node
+    }
+    try await world.clock.sleep(for: .milliseconds(10))
+    nodes[0].stop()
+    nodes[1].crash()
+    try await world.clock.sleep(for: .milliseconds(190))
+    nodes[0].resume()
+    try await world.clock.sleep(for: .milliseconds(500))
+  }
+  #expect(fired.withLock { $0 } == ["up at 50", "stopped at 200"])
 }

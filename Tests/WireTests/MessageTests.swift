@@ -66,7 +66,7 @@ let samples: [Message] = {
         shards: [report]
       )
     ),
-    .heartbeatReply(HeartbeatReply(version: CatalogVersion(9))),
+    .heartbeatReply(HeartbeatReply(version: CatalogVersion(9), leader: "10.0.0.1:7001")),
     .fetchCatalog(FetchCatalog(known: CatalogVersion(8), waitMilliseconds: 500)),
     .catalogReply(CatalogReply(version: CatalogVersion(9), catalog: [4, 5])),
     .query(

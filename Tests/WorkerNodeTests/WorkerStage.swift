@@ -29,7 +29,7 @@ final class WorkerStage: RPCResponder {
     columns: [Column(name: "tenant", type: .bigint, isNotNull: true), Column(name: "n", type: .bigint)],
     distribution: .distributed(key: 0, group: GroupID(1))
   )
-  private static let coordinatorAddress = NetworkAddress(host: "c1", port: 7000)
+  private static let coordinators = [NetworkAddress(host: "c1", port: 7000), NetworkAddress(host: "c2", port: 7000)]
   private static let playedAddress = NetworkAddress(host: "w1", port: 7100)
   private static let workerAddress = NetworkAddress(host: "w2", port: 7100)
 
@@ -40,6 +40,19 @@ final class WorkerStage: RPCResponder {
     var areChangesConfirmed = false
     var appends = 0
     var checks = 0
+    /// What heartbeats are told of who leads, and to whom they came.
+    var leader = ""
+    var heartbeats: [String] = []
+  }
+  /// A node that the test plays.
+  private final class Played: RPCResponder {
+    private let host: String
+    private let stage: WorkerStage
+    init(_ host: String, _ stage: WorkerStage) { (self.host, self.stage) = (host, stage) }
+    func respond(to request: Message, call: ServerCall) async throws {
+      if case .heartbeat = request { stage.state.withLock { $0.heartbeats.append(host) } }
+      try await stage.respond(to: request, call: call)
+    }
   }
   private let state: Mutex<State>
   private let world: SimulatedWorld
@@ -107,11 +120,11 @@ final class WorkerStage: RPCResponder {
     try world.run { world in
       try await world.node("test", host: "t").run { near in
         let stage = WorkerStage(world, near, catalog(1, record))
-        for address in [coordinatorAddress, playedAddress] {
+        for address in coordinators + [playedAddress] {
           world.node(address.host, host: address.host).start { near in
             let server = RPCServer(
               identity: { PeerIdentity(cluster: cluster, role: .coordinator, name: address.host) },
-              responder: stage,
+              responder: Played(address.host, stage),
               clock: near.clock,
               log: near.log
             )
@@ -133,7 +146,7 @@ final class WorkerStage: RPCResponder {
       var settings = WorkerSettings(
         name: "worker-2",
         listen: Self.workerAddress,
-        coordinators: [Self.coordinatorAddress],
+        coordinators: Self.coordinators,
         initializes: true
       )
       settings.memory = 64 << 20
@@ -167,6 +180,11 @@ final class WorkerStage: RPCResponder {
   }
 
   // MARK: What the others say
+
+  /// From now on coordinators say that the one at an address leads.
+  func lead(_ address: String) { state.withLock { ($0.leader, $0.heartbeats) = (address, []) } }
+  /// Hosts of the coordinators to which heartbeats came since then.
+  var heartbeats: [String] { state.withLock { $0.heartbeats } }
 
   /// The played copy takes entries and acknowledges them, or cannot be reached.
   func setPlayedCopy(isUp: Bool) { state.withLock { $0.isPlayedCopyUp = isUp } }
@@ -204,7 +222,8 @@ final class WorkerStage: RPCResponder {
         catalog: Self.bytes(catalog)
       )
       try await call.reply(.registered(answer))
-    case .heartbeat: try await call.reply(.heartbeatReply(HeartbeatReply(version: state.withLock { $0.catalog.version })))
+    case .heartbeat:
+      try await call.reply(.heartbeatReply(state.withLock { HeartbeatReply(version: $0.catalog.version, leader: $0.leader) }))
     case .fetchCatalog:
       let catalog = state.withLock { $0.catalog }
       try await call.reply(.catalogReply(CatalogReply(version: catalog.version, catalog: Self.bytes(catalog))))
