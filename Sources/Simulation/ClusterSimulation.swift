@@ -18,6 +18,8 @@ public struct ClusterReport: Sendable {
   public var eventHash: UInt64 = 0
   /// Virtual time that passed.
   public var virtualSeconds = 0.0
+  /// Jobs that the run took: what its time is spent on.
+  public var jobs: UInt64 = 0
   /// Faults that happened, by kind.
   public var faults: [String: Int] = [:]
   /// Coordinators of the cluster.
@@ -70,6 +72,7 @@ public enum ClusterSimulation {
     }
     report.digests = world.log.events.count { $0.event == "digests-agree" }
     report.eventHash = world.eventHash
+    report.jobs = world.executor.jobs
     report.virtualSeconds = Double(world.executor.now) / 1e9
     report.faults = run.faults
     report.rows = ledger.known.sent
@@ -106,6 +109,7 @@ final class ClusterRun: @unchecked Sendable {
   var lasting = 0
   private let writer: StatementWriter
   private let tenants: TenantDeletions
+  private let readings: RetentionTrials
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
@@ -146,6 +150,7 @@ final class ClusterRun: @unchecked Sendable {
     let writer = StatementWriter(workload: workload, ledger: ledger, statements: StatementLedger(workload.statements))
     self.writer = writer
     tenants = TenantDeletions(workload, ledger)
+    readings = RetentionTrials(workload, ledger)
     let pace = world.random.fork("writer")
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
@@ -191,6 +196,7 @@ final class ClusterRun: @unchecked Sendable {
         work.addTask { try await self.createRollup() }
         if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
         work.addTask { try await self.deleteTenants() }
+        if workload.hasExpiringTable { work.addTask { try await self.expireReadings() } }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -227,6 +233,15 @@ final class ClusterRun: @unchecked Sendable {
       }
     }
   }
+  private func expireReadings() async throws {
+    let (readings, random) = (readings, world.random.fork("readings"))
+    let station = world.node("station", host: "10.0.2.10")
+    try await station.run { near in
+      try await ClusterClient.run(near, "station", self.cluster.coordinators) { client in
+        try await readings.run(client, random) { !self.isReading }
+      }
+    }
+  }
   private func createRollup() async throws {
     let threshold: Int
     switch workload.moment {
@@ -242,12 +257,14 @@ final class ClusterRun: @unchecked Sendable {
   }
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
-    let (ledger, writer, sources, keyed, tenants) = (self.ledger, self.writer, workload.sources, workload.keyed, self.tenants)
+    let (ledger, writer, sources, keyed) = (self.ledger, self.writer, workload.sources, workload.keyed)
+    let (tenants, readings) = (self.tenants, self.readings)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
       try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
       try await tenants.judge(client, what)
+      try await readings.judge(client, what)
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }

@@ -30,15 +30,12 @@ struct KeyedWriter: Sendable {
       let send = { @Sendable () async throws -> Bool in
         do {
           if isStatement {
-            try await insert(number, rows, client)
-          } else {
-            try await deliver(number, rows, parts, schema, client)
+            let sql = "INSERT INTO events VALUES " + rows.map(StatementWriter.values).joined(separator: ", ")
+            return try await client.insert(sql, key: Self.id(number), rows: rows.count, ledger)
           }
+          try await deliver(number, rows, parts, schema, client)
           return true
-        } catch let error as TallyError where error.status == .keyExpired || error.sqlState == "22023" {
-          client.near.log.info("key-given-up", ("batch", "\(number)"), ("reason", error.message))
-          return false
-        }
+        } catch let error as TallyError where client.givesUp(error) { return false }
       }
       let isStored: Bool
       if random.next(below: 5) == 0 {
@@ -54,28 +51,10 @@ struct KeyedWriter: Sendable {
     }
   }
   /// The id of a batch: some hours old, for the nodes' clocks differ by two at most.
-  private func id(_ number: Int) -> BatchID {
+  static func id(_ number: Int, of writer: String = "") -> BatchID {
     let time = WallClock.epoch - 7_200_000_000 + Int64(number) * 1000
-    return BatchID(microseconds: time, random: (UInt64(number), UInt64(number) &* 0x9e37_79b9_7f4a_7c15))
-  }
-  private func insert(_ number: Int, _ rows: [EventRow], _ client: ClusterClient) async throws {
-    let sql = "INSERT INTO events VALUES " + rows.map(StatementWriter.values).joined(separator: ", ")
-    let clock = client.near.clock
-    let limit = clock.now + .seconds(900)
-    while true {
-      do {
-        let request = QueryRequest(sql: sql, batchKey: id(number).description)
-        let call = try await QueryCall.open(request, map: client.map, deadline: clock.now + .seconds(8))
-        while let event = try await call.next() {
-          guard case .end(let end) = event else { continue }
-          if end.rows != UInt64(rows.count) { ledger.violated("keyed \(number): \(end.rows) rows were answered, not \(rows.count)") }
-        }
-        return
-      } catch let error as TallyError where error.isRetryable || error.sqlState == "40001" || error.status == .unknownOutcome {
-        guard clock.now < limit else { throw TallyError(error.status, "keyed \(number): \(error)") }
-        try await clock.sleep(for: .milliseconds(200))
-      }
-    }
+    let salt = writer.utf8.reduce(UInt64(0)) { SeededGenerator.mix($0 ^ UInt64($1)) }
+    return BatchID(microseconds: time, random: (UInt64(number) ^ salt, UInt64(number) &* 0x9e37_79b9_7f4a_7c15 ^ salt))
   }
   private func deliver(
     _ number: Int,
@@ -87,9 +66,37 @@ struct KeyedWriter: Sendable {
     var options = ProducerOptions()
     options.patience = .seconds(900)
     options.tryTimeout = .seconds(5)
-    let producer = Producer(keys: .id(id(number)), table: table.id, stride: 1, map: client.map, options: options)
+    let producer = Producer(keys: .id(Self.id(number)), table: table.id, stride: 1, map: client.map, options: options)
     let sent = parts.map { ShardBatch(shard: $0, part: 0, rows: $1.count, bytes: BatchFormat.encode(Workload.batch($1, table))) }
     let done = try await producer.deliver(chunk: 0, contentHash: Workload.contentHash(rows), batches: sent)
     if done.rowsDurable + done.rowsDuplicate != UInt64(rows.count) { ledger.violated("keyed \(number) was acknowledged with \(done)") }
+  }
+}
+
+extension ClusterClient {
+  /// Inserts under a batch key until that is answered; false when it was refused as too old or too new.
+  func insert(_ sql: String, key: BatchID, rows: Int, _ ledger: Ledger) async throws -> Bool {
+    let clock = near.clock
+    let limit = clock.now + .seconds(900)
+    while true {
+      do {
+        let request = QueryRequest(sql: sql, batchKey: key.description)
+        let call = try await QueryCall.open(request, map: map, deadline: clock.now + .seconds(8))
+        while let event = try await call.next() {
+          guard case .end(let end) = event else { continue }
+          if end.rows != UInt64(rows) { ledger.violated("batch \(key): \(end.rows) rows were answered, not \(rows)") }
+        }
+        return true
+      } catch let error as TallyError where error.isRetryable || error.sqlState == "40001" || error.status == .unknownOutcome {
+        guard clock.now < limit else { throw TallyError(error.status, "batch \(key): \(error)") }
+        try await clock.sleep(for: .milliseconds(200))
+      } catch let error as TallyError where givesUp(error) { return false }
+    }
+  }
+  /// Whether a batch was refused for good as too old or too new, which wrong clocks may cause.
+  fileprivate func givesUp(_ error: TallyError) -> Bool {
+    guard error.status == .keyExpired || error.sqlState == "22023" else { return false }
+    near.log.info("key-given-up", ("reason", error.message))
+    return true
   }
 }

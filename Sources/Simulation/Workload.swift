@@ -59,6 +59,8 @@ struct Workload: Sendable {
   let length: Duration?
   /// A second table is made, filled, truncated and dropped meanwhile.
   let hasSecondTable: Bool
+  /// A table whose rows expire is filled meanwhile.
+  let hasExpiringTable: Bool
   /// Every copy is read at the end.
   let readsEveryCopy: Bool
   let wallOffsets: [Int64]
@@ -81,6 +83,7 @@ struct Workload: Sendable {
     faultGap = .milliseconds(Int64(length == nil ? random.next(in: 200...2000) : random.next(in: 5000...60_000)))
     faultClasses = FaultClasses(random)
     hasSecondTable = random.chance(percent: 50)
+    hasExpiringTable = random.fork("expiring table").chance(percent: 40)
     readsEveryCopy = random.chance(percent: 50)
     let skews = random.chance(percent: 30)
     wallOffsets = (0..<6).map { _ in

@@ -9,6 +9,7 @@ struct SeedReport: Codable, Sendable {
   var seed: UInt64
   var eventHash: UInt64
   var virtualSeconds: Double
+  var jobs: UInt64
   var faults: [String: Int]
   var coordinators: Int
   var leaderships: Int
@@ -21,6 +22,7 @@ struct SeedReport: Codable, Sendable {
     seed = report.seed
     eventHash = report.eventHash
     virtualSeconds = report.virtualSeconds
+    jobs = report.jobs
     faults = report.faults
     coordinators = report.coordinators
     leaderships = report.leaderships
@@ -38,7 +40,7 @@ struct SeedReport: Codable, Sendable {
   /// For people.
   var text: String {
     var lines = [
-      "seed \(seed): \(String(eventHash, radix: 16)), \(Int(virtualSeconds)) s, \(faults.values.reduce(0, +)) faults, "
+      "seed \(seed): \(String(eventHash, radix: 16)), \(Int(virtualSeconds)) s, \(jobs) jobs, \(faults.values.reduce(0, +)) faults, "
         + "\(leaderships) terms of \(coordinators) coordinators, "
         + "\(rows) rows, \(answers) answers, \(refusals) refused, \(violations.count) violations"
     ]
