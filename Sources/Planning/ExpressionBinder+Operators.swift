@@ -78,12 +78,17 @@ extension ExpressionBinder {
       if expression.type.isInteger, type.isInteger { return expression }
       if expression.type.isText, type.isText { return expression }
       if case .numeric = expression.type, case .numeric = type { return expression }
-      return try coerce(expression, to: type, at: place, .implicit)
+      return try operand(expression, of: type, at: place)
     }
     let arguments = [try side(left, leftPosition), try side(right, rightPosition)]
     return try fold(Expression(.boolean, .call(function, arguments)), position)
   }
 
+  /// An operand beside one of a type; untyped ones do not take over its limits: '1.005' beside a numeric(10,2) is not rounded.
+  func operand(_ expression: Expression, of type: DataType, at position: Int) throws(TallyError) -> Expression {
+    let wide = type.isText ? .text : type.withoutModifiers
+    return try coerce(expression, to: expression.type == .unknown ? wide : type, at: position, .implicit)
+  }
   /// Arithmetic results of limited numerics have no limits.
   func unlimited(_ type: DataType) -> DataType {
     if case .numeric = type { return .plainNumeric }
@@ -116,7 +121,7 @@ extension ExpressionBinder {
     func side(_ expression: Expression, _ place: Int) throws(TallyError) -> Expression {
       if expression.type.isInteger, type.isInteger { return expression }
       if case .numeric = expression.type, case .numeric = type { return expression }
-      return try coerce(expression, to: type, at: place, .implicit)
+      return try operand(expression, of: type, at: place)
     }
     let function: Function =
       switch name {

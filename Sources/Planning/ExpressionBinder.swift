@@ -21,6 +21,8 @@ enum Placeholder {
   static let aggregates = 1 << 20
   static let distincts = 1 << 21
   static let expansions = 1 << 22
+  /// Parameters that have no type yet: `coerce` replaces them.
+  static let parameters = 1 << 26
   static func expansion(_ index: Int, _ field: Int) -> Int { expansions + index * 8 + field }
 }
 
@@ -102,6 +104,9 @@ final class ExpressionBinder {
     case .string(let text): return .constant(.unknown, .text(text))
     case .boolean(let value): return .boolean(value)
     case .null: return .constant(.unknown, .null)
+    case .parameter(let number):
+      guard let parameters = context.parameters else { throw StatementParameters.missing(number, position) }
+      return try parameters.use(number, position)
     case .prefix(let name, let operand): return try prefix(name, operand, position)
     case .infix(let name, let left, let right):
       return try infix(name, try bind(left), try bind(right), position, left.position, right.position)
@@ -239,7 +244,7 @@ final class ExpressionBinder {
       var values: [Value] = []
       var hasNull = false
       for (candidate, item) in zip(candidates, items) {
-        let value = try coerce(candidate, to: type, at: item.position, .implicit)
+        let value = try self.operand(candidate, of: type, at: item.position)
         guard let constant = value.constantValue else { continue }
         if constant.isNull { hasNull = true } else { values.append(constant) }
       }
@@ -308,7 +313,7 @@ final class ExpressionBinder {
   private func unified(_ parts: [ExpressionSyntax], _ what: String) throws(TallyError) -> [Expression] {
     var bound: [Expression] = []
     for part in parts { bound.append(try bind(part)) }
-    guard let type = UnifiedType.of(bound.map(\.type)) else {
+    guard var type = UnifiedType.of(bound.map(\.type)) else {
       let (a, b) = UnifiedType.clash(bound.map(\.type))
       throw .sql(
         "42804",
@@ -316,6 +321,7 @@ final class ExpressionBinder {
         position: parts[b].position
       )
     }
+    if bound.contains(where: { $0.type == .unknown }) { type = type.withoutModifiers }
     var result: [Expression] = []
     for (item, part) in zip(bound, parts) { result.append(try coerce(item, to: type, at: part.position, .implicit)) }
     return result
@@ -337,7 +343,7 @@ final class ExpressionBinder {
     if case .hll = type, case .constant(.text(_)) = bound.node { return try hllLiteral(bound, syntax, inner.position) }
     if case .hll = bound.type, case .hll = type, syntax.modifiers.isEmpty { return bound }
     if case .topn = bound.type, case .topn = type, syntax.modifiers.isEmpty { return bound }
-    guard bound.type == .unknown else { return try coerce(bound, to: type, at: position, .explicit) }
+    guard bound.type == .unknown, bound.untypedParameter == nil else { return try coerce(bound, to: type, at: position, .explicit) }
     // A literal fails where it stands; to varchar(n) it is cut without complaint.
     if case .varchar = type {
       return try coerce(try coerce(bound, to: .text, at: inner.position), to: type, at: inner.position, .explicit)
@@ -377,6 +383,9 @@ final class ExpressionBinder {
   ) throws(TallyError) -> Expression {
     if expression.type == type { return expression }
     if expression.type == .unknown {
+      if let number = expression.untypedParameter, let parameters = self.context.parameters {
+        return try coerce(parameters.resolve(number, as: type), to: type, at: position, context)
+      }
       guard case .constant(.text(let text)) = expression.node else { return .constant(type, .null) }
       return .constant(type, try located(position) { () throws(TallyError) in try ValueText.parse(text, as: type) })
     }

@@ -35,6 +35,8 @@ enum Assignment {
     type: DataType,
     position: Int
   ) throws(TallyError) -> Value {
+    // An untyped parameter is of the column's type without its limits.
+    let bound = bound.untypedParameter == nil ? bound : try binder.coerce(bound, to: type.withoutModifiers, at: position)
     if bound.type != type, bound.type != .unknown {
       let context = Casts.context(from: bound.type, to: type)
       guard let context, context <= .assignment else {
@@ -91,7 +93,7 @@ struct InsertBinder {
           position: expression.position
         )
       }
-      try check(row, table, key)
+      if context.parameters?.hasValues ?? true { try check(row, table, key) }
       plan.rows.append(row)
     }
     return plan
@@ -115,7 +117,9 @@ struct InsertBinder {
     let found = query.columns[source].type
     if found == .unknown {
       // A literal takes the column's type, as it would in VALUES.
-      guard case .project(let node) = query, node.expressions[source].constantValue != nil else {
+      guard case .project(let node) = query,
+        node.expressions[source].constantValue != nil || node.expressions[source].untypedParameter != nil
+      else {
         throw .sql(
           "42804",
           "column \"\(column.name)\" is of type \(column.type.name) but expression is of type unknown",

@@ -8,12 +8,15 @@ public func plan(
   catalog: CatalogSnapshot,
   context: PlanningContext
 ) throws(TallyError) -> BoundStatement {
-  let tables = TableBinder(catalog: catalog, context: context)
+  // Definitions outlive the statement: they cannot have parameters.
+  var lasting = context
+  lasting.parameters = nil
+  let tables = TableBinder(catalog: catalog, context: lasting)
   switch statement.statement {
   case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
   case .dropTable(let syntax): return try tables.dropTable(syntax)
   case .createRollup(let syntax):
-    return .createRollup(try RollupBinder(catalog: catalog, context: context).bind(syntax))
+    return .createRollup(try RollupBinder(catalog: catalog, context: lasting).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
   case .insert(let syntax):
     let binder = InsertBinder(catalog: catalog, context: context)

@@ -11,9 +11,12 @@ public struct PlanningContext: Sendable {
   public var choosesLevels: Bool
   /// Shards of a new colocation group.
   public var defaultShardCount: Int
+  /// The statement's parameters; nil: it may have none.
+  public var parameters: StatementParameters?
   /// Makes a context.
-  public init(now: Int64, choosesLevels: Bool = true, defaultShardCount: Int = 32) {
+  public init(now: Int64, choosesLevels: Bool = true, defaultShardCount: Int = 32, parameters: StatementParameters? = nil) {
     self.now = now
+    self.parameters = parameters
     self.choosesLevels = choosesLevels
     self.defaultShardCount = defaultShardCount
   }

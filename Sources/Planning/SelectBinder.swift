@@ -76,12 +76,7 @@ struct SelectBinder {
     if columns.contains(where: { $0.type == .unknown }), case .project(var node) = branch {
       let binder = ExpressionBinder(scope: .empty, context: context)
       for (index, type) in types.enumerated() where node.expressions[index].type == .unknown {
-        guard case .constant(.text(let text)) = node.expressions[index].node else {
-          node.expressions[index] = .constant(type, .null)
-          continue
-        }
-        let literal = Expression.constant(.unknown, .text(text))
-        do throws(TallyError) { node.expressions[index] = try binder.coerce(literal, to: type, at: 1) } catch {
+        do throws(TallyError) { node.expressions[index] = try binder.coerce(node.expressions[index], to: type, at: 1) } catch {
           var unplaced = error
           unplaced.position = nil
           throw unplaced

@@ -74,7 +74,7 @@ extension SyntaxBuilder {
     case "A_ArrayExpr": throw unsupported("ARRAY is", body)
     case "RowExpr": throw unsupported("a row expression is", body)
     case "MinMaxExpr": throw unsupported("GREATEST and LEAST are", body, hint: "Use CASE.")
-    case "ParamRef": throw unsupported("a parameter is", body)
+    case "ParamRef": return .parameter(child(body, "number").flatMap { tape.integer($0) } ?? 0)
     case "CollateClause": throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
     case "GroupingFunc": throw unsupported("GROUPING is", body)
     case "SetToDefault": throw .sql("42601", "DEFAULT is not allowed in this context", position: position(body))

@@ -230,6 +230,8 @@ public struct ExpressionSyntax: Sendable {
     case string(String)
     case boolean(Bool)
     case null
+    /// `$n`.
+    case parameter(Int)
     case prefix(String, ExpressionSyntax)
     case infix(String, ExpressionSyntax, ExpressionSyntax)
     case and([ExpressionSyntax])
