@@ -309,6 +309,10 @@ public final class Journal: Sendable {
         body += record.entry.body.count
         if record.entry.kind == .cut {
           state.index.cut(record.shard, from: record.entry.position)
+          // A log that was cut away whole needs no file from before, and damage there is none of its.
+          if record.entry.position == LogPosition(1) {
+            for at in state.used.indices.dropLast() { state.used[at].highest[record.shard] = nil }
+          }
         } else {
           try state.index.add(place, of: record.shard)
         }

@@ -32,6 +32,8 @@ public struct OpenedJournal: Sendable {
   let index: JournalIndex
   /// For each shard, whether it has a record in or after the file and byte of a damage.
   let lastPlace: [ShardID: (file: UInt64, offset: Int)]
+  /// For each shard whose log was cut away whole, where that was done last.
+  let begun: [ShardID: (file: UInt64, offset: Int)]
   let files: [UInt64]
 
   /// Shards with records, by number.
@@ -44,6 +46,8 @@ public struct OpenedJournal: Sendable {
   /// The first damage that may have held entries of the shard that nothing else accounts for.
   public func damage(concerning shard: ShardID) -> JournalDamage? {
     damages.first { damage in
+      // What lay there belonged to a log that does not count any more: the copy began again since.
+      if let begun = begun[shard], (damage.file, damage.offset) < (begun.file, begun.offset) { return false }
       if let shards = damage.shards { return shards.contains(shard) }
       // Entries behind the damage prove by their positions whether any is missing.
       guard let last = lastPlace[shard] else { return true }
@@ -132,6 +136,7 @@ extension Journal {
       hadTornTail: reading.hadTornTail,
       index: reading.index,
       lastPlace: reading.lastPlace,
+      begun: reading.begun,
       files: reading.used.map(\.number)
     )
   }
@@ -146,6 +151,7 @@ struct JournalReading {
   var empty: [Journal.PreparedFile] = []
   var index = JournalIndex()
   var lastPlace: [ShardID: (file: UInt64, offset: Int)] = [:]
+  var begun: [ShardID: (file: UInt64, offset: Int)] = [:]
   var damages: [JournalDamage] = []
   var hadTornTail = false
   var cursor = Journal.Cursor(file: nil, number: 0, bytes: 0, offset: 0, group: 1, previous: .zero)
@@ -191,7 +197,7 @@ struct JournalReading {
     }
     for damage in scan.damages { note(damage, in: number, at: damage.offset) }
     var file = Journal.UsedFile(number: number, bytes: bytes.count, highest: [:])
-    for group in scan.groups { for record in group.records { try add(record, to: &file) } }
+    for group in scan.groups { for record in group.records { try add(record, at: group.offset, to: &file) } }
     if scan.groups.isEmpty {
       empty.append(Journal.PreparedFile(number: number, bytes: bytes.count))
     } else {
@@ -239,7 +245,7 @@ struct JournalReading {
       )
     )
   }
-  private mutating func add(_ record: GroupScan.Record, to file: inout Journal.UsedFile) throws {
+  private mutating func add(_ record: GroupScan.Record, at offset: Int, to file: inout Journal.UsedFile) throws {
     guard let kind = EntryKind(rawValue: record.kind) else {
       throw TallyError(
         .dataDamaged,
@@ -250,7 +256,14 @@ struct JournalReading {
     }
     file.highest[record.shard] = max(file.highest[record.shard] ?? LogPosition(0), record.position)
     if kind == .cut, isPlanted(.cutIgnoredAtRestart) { return }
-    if kind == .cut { return index.cut(record.shard, from: record.position) }
+    if kind == .cut {
+      if record.position == LogPosition(1) {
+        begun[record.shard] = (file.number, offset)
+        file.highest[record.shard] = nil
+        for at in used.indices { used[at].highest[record.shard] = nil }
+      }
+      return index.cut(record.shard, from: record.position)
+    }
     guard record.isIntact else { return }
     try index.add(
       JournalIndex.Place(

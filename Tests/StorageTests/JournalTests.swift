@@ -253,6 +253,42 @@ import Testing
     try await disk.remove("wal/0000000000000002.journal")
     await #expect(throws: TallyError.self) { try await openJournal(disk) }
   }
+  /// A copy that began again owes nothing to the log it had before: neither rot in that keeps it from starting, nor does it pin its files.
+  @Test func rotOfALogThatBeganAgainConcernsItNoMore() async throws {
+    let (disk, _) = try await fourGroups()
+    let rotten = try await groups(disk)[1].offset
+    try disk.corrupt(firstFile, at: rotten + 3000, xor: 0x10)
+    let opened = try await openJournal(disk)
+    #expect(opened.damage(concerning: ShardID(2)) != nil)
+    try await withRunning(opened.journal) {
+      var anew = TestLog(2)
+      _ = try await opened.journal.append([JournalRecord(shard: ShardID(2), entry: .cut(from: LogPosition(1), epoch: Epoch(2)))])
+      for i in 0..<2 { _ = try await opened.journal.append([anew.next(noise(5000, UInt64(i)))]) }
+    }
+    let again = try await openJournal(disk)
+    #expect(again.damages.count == 1 && again.damage(concerning: ShardID(2)) == nil)
+    #expect(again.positions(of: ShardID(2)) == LogPosition(1)...LogPosition(2))
+    // A header is not readable either: then it is the place that tells.
+    try disk.corrupt(firstFile, at: rotten + 20, xor: 0x10)
+    let third = try await openJournal(disk)
+    #expect(third.damages.first?.shards == nil && third.damage(concerning: ShardID(2)) == nil)
+    // What rots behind the new beginning concerns it.
+    try disk.corrupt(firstFile, at: try #require(try await groups(disk).last).offset + 3000, xor: 0x10)
+    #expect(try await openJournal(disk).damage(concerning: ShardID(2)) != nil)
+  }
+  @Test func aLogThatBeganAgainNeedsNoFileFromBefore() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    let opened = try await openJournal(disk)
+    let finding = ScrubFinding(path: firstFile, shards: [ShardID(1)], message: "rot")
+    try await withRunning(opened.journal) {
+      var log = TestLog(1)
+      for i in 0..<20 { _ = try await opened.journal.append([log.next(noise(9000, UInt64(i)))]) }
+      #expect(opened.journal.concerned(by: finding).map(\.shard) == [ShardID(1)])
+      _ = try await opened.journal.append([JournalRecord(shard: ShardID(1), entry: .cut(from: LogPosition(1), epoch: Epoch(2)))])
+      #expect(opened.journal.concerned(by: finding).isEmpty)
+    }
+    #expect(try await openJournal(disk).journal.shardsPinningOldestFile == [])
+  }
   private let firstFile = "wal/0000000000000001.journal"
   /// Four groups of one record of 5,000 bytes each, of shards 1, 2, 1, 2.
   private func fourGroups() async throws -> (SimulatedDisk, [JournalRecord]) {
