@@ -29,7 +29,8 @@ extension Worker {
   /// Stages rows, or opens the statement; durable when this returns.
   func stage(_ request: StageRows, deadline: Instant) async throws -> Staged {
     _ = try writable(request.shard, request.epoch)
-    try requireRoom()
+    // What only opens a statement may open a DELETE, which makes room.
+    if space == .full || request.content != .nothing { try requireRoom() }
     if catalog.version < request.version { try await require(request.version) }
     try await waitForMemory(deadline)
     try await journal.reserve(request.body.count)

@@ -29,7 +29,12 @@ extension Worker {
     host.deletingTenants[request.tenant] = now + Self.refusalTime
     try await waitForHolders(request, host)
     // Few rows are left in memory then.
-    _ = try await host.store.flush(host, compute: surroundings.compute)
+    do { _ = try await host.store.flush(host, compute: surroundings.compute) } catch let error as TallyError where error.status == .diskFull
+    {
+      // The reserve is given up for this: what is deleted makes room.
+      lacksRoom = true
+      throw error
+    }
     let appended = try await host.store.namingTenant { rows -> ShardHost.Appended? in
       let (tenant, number) = (request.tenant, request.number)
       let deletion = try await surroundings.compute.attempt { try rows.name(tenant, number: number) }

@@ -384,6 +384,10 @@ public actor Worker: RPCResponder {
   /// The shard's host, when this worker is its primary in that epoch.
   func serving(_ shard: ShardID, _ epoch: Epoch) throws(TallyError) -> ShardHost {
     guard let host = hosts[shard] else {
+      if let reason = refused[shard], let record = catalog.shard(shard), record.replicas.count == 1 {
+        // Nobody else has it: to try again helps nothing.
+        throw Self.refusal(of: shard, record, for: reason, node: settings.name)
+      }
       throw TallyError(.notPrimary, "shard \(shard) is not here", node: settings.name)
     }
     guard host.servingEpoch == epoch else {
