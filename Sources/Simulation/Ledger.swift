@@ -25,6 +25,7 @@ final class Ledger: Sendable {
   }
   /// Rows that travel together.
   private struct Batch {
+    /// Those of deleted tenants excepted.
     var rows: Int
     /// Rows of each tenant.
     var ofTenant: [Int64: Int]
@@ -45,6 +46,7 @@ final class Ledger: Sendable {
     var refusals = 0
     var hasRollup = false
     var deleted: Set<Int64> = []
+    var erased: Set<Int64> = []
   }
   /// All rows of the workload by number, from 1.
   let rows: [EventRow]
@@ -117,6 +119,19 @@ final class Ledger: Sendable {
   /// Rows that a DELETE took, once it was answered.
   var deleted: Set<Int64> { state.withLock { $0.deleted } }
   func noteDeleted(_ rows: [EventRow]) { state.withLock { $0.deleted.formUnion(rows.map(\.id)) } }
+  /// The tenant was deleted: the rows acknowledged by now are gone from table and rollups.
+  func noteErased(tenant: Int64) {
+    state.withLock { state in
+      let gone = numbers(tenant).filter { state.acknowledgement[Int($0)] != .max && !state.erased.contains($0) }
+      state.deleted.formUnion(gone)
+      state.erased.formUnion(gone)
+      for id in gone {
+        let batch = state.batch[Int(id)]
+        state.batches[batch].rows -= 1
+        state.batches[batch].ofTenant[tenant, default: 1] -= 1
+      }
+    }
+  }
   func answered() { state.withLock { $0.answers += 1 } }
   func refused() { state.withLock { $0.refusals += 1 } }
   /// Notes that a law was broken.
@@ -136,7 +151,7 @@ final class Ledger: Sendable {
   private func bounds(_ tenant: Int64?, _ isOwed: (Int64, Int) -> Bool) -> ClosedRange<Int> {
     state.withLock { state in
       var (low, high) = (0, 0)
-      for id in numbers(tenant) {
+      for id in numbers(tenant) where !state.erased.contains(id) {
         if isOwed(id, state.acknowledgement[Int(id)]) { low += 1 }
         if state.batch[Int(id)] >= 0 { high += 1 }
       }

@@ -137,7 +137,7 @@ final class Scenario: @unchecked Sendable {
     try await world.clock.sleep(until: end)
     step = max(end, world.clock.now)
   }
-  private static func text(_ length: Duration) -> String {
+  static func text(_ length: Duration) -> String {
     let milliseconds = length / .milliseconds(1)
     return milliseconds < 1000 ? "\(Int(milliseconds)) ms" : "\(Int(milliseconds / 1000)) s"
   }
@@ -324,7 +324,7 @@ final class Scenario: @unchecked Sendable {
     }
   }
   private func named(_ client: Int) -> String { client == 0 ? "" : "\(clients[client].name): " }
-  private static func list(_ statuses: [StatusCode]) -> String {
+  static func list(_ statuses: [StatusCode]) -> String {
     statuses.map { "\($0)" }.joined(separator: " or ")
   }
 }

@@ -91,7 +91,8 @@ final class ScenarioClient: @unchecked Sendable {
       } catch let error as TallyError where clock.now < end {
         if !seen.refusals.contains(error.status) { seen.refusals.append(error.status) }
         seen.lastRefusal = error
-        guard error.isRetryable else { throw error }
+        // Damage is for an operator: once that one did something the batch may be tried again.
+        guard error.isRetryable || error.status == .dataDamaged else { throw error }
         // While no coordinator answers, the old one is as good as any.
         do {
           _ = try await client.map.refresh(after: client.map.known, deadline: min(end, clock.now + .milliseconds(500)))

@@ -28,6 +28,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     var isCrashed = false
     /// Until when nothing more fits on it.
     var fullUntil: UInt64 = 0
+    /// Bytes that files of others take of the volume.
+    var foreign: UInt64 = 0
     /// Until when operations take so much longer, in nanoseconds.
     var slowness: (until: UInt64, by: ClosedRange<UInt64>)?
     var locks: Set<String> = []
@@ -99,6 +101,10 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     let until = (Instant(nanoseconds: lifeline.now) + time).nanoseconds
     locked { $0.fullUntil = until }
   }
+  /// Has files of others take all of the volume but so many bytes, until told otherwise; nil: they are gone.
+  func leaveFree(_ bytes: UInt64?) {
+    locked { state in state.foreign = bytes.map { capacity - min(capacity, UInt64(state.used()) + $0) } ?? 0 }
+  }
   /// Has operations that begin within a time take so much longer.
   func slow(for time: Duration, by extra: ClosedRange<UInt64>) {
     guard let lifeline else { return }
@@ -123,7 +129,9 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
       state.isCrashed = true
       let next = random.fork("crash \(random.next())")
       let tree = losingPower ? state.tree.afterPowerCut(next) : state.tree
-      return SimulatedDisk(tree, next, capacity, lifeline, onCrash)
+      let disk = SimulatedDisk(tree, next, capacity, lifeline, onCrash)
+      disk.locked { $0.foreign = state.foreign }
+      return disk
     }
   }
 
@@ -187,7 +195,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     }
   }
   func requireRoom(_ bytes: Int, _ state: inout State) throws {
-    if isFull(state) || (capacity < 1 << 40 && UInt64(state.tree.used + bytes) > capacity) {
+    let isBounded = capacity < 1 << 40 || state.foreign > 0
+    if isFull(state) || (isBounded && UInt64(state.tree.used + bytes) + state.foreign > capacity) {
       throw DiskFailure(.full, "the simulated disk is full")
     }
   }
@@ -239,7 +248,8 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   public func volume() async throws -> VolumeFacts {
     try await delay(1_000...5_000)
     return try look { state in
-      VolumeFacts(freeBytes: isFull(state) ? 0 : capacity - min(capacity, UInt64(state.used())), totalBytes: capacity)
+      let taken = min(capacity, UInt64(state.used()) + state.foreign)
+      return VolumeFacts(freeBytes: isFull(state) ? 0 : capacity - taken, totalBytes: capacity)
     }
   }
   /// Nothing is cached.

@@ -47,6 +47,11 @@ public final class SegmentSection: Sendable {
   public func byteCount(block: Int, column: Int) -> Int {
     column < types.count ? directory.columns[column].blocks[block].count : 0
   }
+  /// Where a block's column lies in the file.
+  package func place(ofBlock block: Int, column: Int) -> Range<Int> {
+    let extent = directory.columns[column].blocks[block]
+    return extent.offset..<extent.offset + extent.count
+  }
   /// Bytes of dictionaries kept in memory so far, for the memory budget.
   public var cachedBytes: Int {
     state.withLock { $0.dictionaries.reduce(0) { $0 + ($1.map { $0.bytes.count + $0.offsets.count * 4 } ?? 0) } }

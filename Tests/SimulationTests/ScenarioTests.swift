@@ -23,7 +23,9 @@ struct NamedScenario: Sendable, CustomTestStringConvertible {
 }
 
 @Suite(.serialized) struct ScenarioTests {
-  static let all = WorkerLossScenarios.all + CoordinatorLossScenarios.all + DiskScenarios.all + PauseScenarios.all
+  static let all =
+    WorkerLossScenarios.all + CoordinatorLossScenarios.all + DiskScenarios.all + PauseScenarios.all
+    + DiskSpaceScenarios.all + RotScenarios.all
   static let seeds = UInt64(ProcessInfo.processInfo.environment["TALLY_SCENARIO_SEEDS"] ?? "") ?? 1
 
   @Test(arguments: all) func behavesAsTheTableSays(_ scenario: NamedScenario) throws {
