@@ -142,6 +142,12 @@ extension Scenario {
       do { try SegmentReader.verify(image: FileImage(copying: content)) } catch { fail("\(path): \(error)") }
     }
   }
+  /// A start refused the copy whose journal rotted, and it began again from another copy since.
+  func beganAgain(_ file: RottenFile, on process: SimulatedProcess, as role: String) {
+    say("\(role) refused its copy and had it begin again from another")
+    let own = world.log.events[file.events...].filter { $0.node == process.node.name }
+    for event in ["shard-refused", "copy-installed"] where !own.contains(where: { $0.event == event }) { fail("it has no event \(event)") }
+  }
   /// A query that needs nothing of the raw rows that are in files.
   func rollupIsRead() async throws {
     say("the rollup, which lies elsewhere in the files, is read")
