@@ -55,6 +55,7 @@ let package = Package(
     .systemLibrary(name: "CLZ4", providers: [.apt(["liblz4-dev"])]),
     .systemLibrary(name: "CPgQuery", providers: [.apt(["libpg-query-dev"])]),
     .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
     .target(name: "CShims"),
     module("Bytes", "CShims", "CLZ4"),
     module("Capabilities", "Bytes"),
@@ -101,6 +102,7 @@ let package = Package(
       "Model",
       "Bytes"
     ),
+    module("PostgresWire", "Capabilities", "Columns", "Model", "Bytes", "COpenSSL"),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module(
       "Simulation",
@@ -172,6 +174,7 @@ let package = Package(
       exclude: ["Fixtures"],
       swiftSettings: settings
     ),
+    tests("PostgresWireTests", exclude: ["Fixtures"], "PostgresWire", "NodeRuntime", "Capabilities", "Columns", "Model", "Bytes"),
     tests("StorageTests", exclude: ["Golden"], "Storage", "Simulation"),
     tests("ExecutionTests", "Execution", "Planning"),
     tests("ClientCoreTests", "ClientCore", "Simulation"),

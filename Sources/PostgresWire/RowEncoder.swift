@@ -1,0 +1,200 @@
+// RowEncoder.swift — DataRow messages straight from column vectors, in the text and the binary format.
+//
+//   D DataRow   u16 n, n × (i32 length or -1 for NULL, bytes)
+//
+// A block of rows is written column by column into one scratch buffer (each value with its length before it) and then put
+// together row by row: the switch over types runs once a block and nothing is allocated per row. Texts equal ValueText's.
+//
+// Binary: integers and doubles by their bytes; dates and times count from 2000-01-01 (i32 days, i64 microseconds); interval is
+// i64 microseconds, i32 days, i32 months; numeric: NumericBinary.swift; jsonb is a version byte 1 and the text.
+
+internal import Bytes
+internal import Columns
+internal import Model
+
+/// Bytes of one sketch: an `hll` packed, a `topn` as JSON text.
+typealias SketchBytes = (ColumnVector, Int) throws(TallyError) -> [UInt8]
+
+/// PostgreSQL's epoch, as ours counts.
+enum PostgresEpoch {
+  /// 2000-01-01 in days since 1970-01-01.
+  static let day: Int64 = 10_957
+  /// The same in microseconds.
+  static let microsecond: Int64 = 946_684_800_000_000
+}
+
+/// Encodes the rows of one connection; owns the scratch memory.
+struct RowEncoder: ~Copyable {
+  private var scratch = ByteWriter(capacity: 16 << 10)
+  /// End of each value in `scratch`, column by column.
+  private var ends: [Int] = []
+
+  /// Appends rows of a batch as DataRow messages; `isBinary` holds one flag a column.
+  mutating func write(
+    _ batch: Batch,
+    _ rows: Range<Int>,
+    isBinary: [Bool],
+    sketches: SketchBytes,
+    into out: inout ByteWriter
+  ) throws(TallyError) {
+    guard batch.columns.count == isBinary.count else {
+      throw TallyError(.internalError, "a batch of \(batch.columns.count) columns where \(isBinary.count) were described")
+    }
+    scratch.removeAll()
+    ends.removeAll(keepingCapacity: true)
+    ends.reserveCapacity(rows.count * batch.columns.count)
+    for (at, column) in batch.columns.enumerated() {
+      try ColumnEncoding.write(column, rows, isBinary: isBinary[at], sketches, &scratch, &ends)
+    }
+    assemble(rows.count, batch.columns.count, into: &out)
+  }
+  private func assemble(_ rows: Int, _ columns: Int, into out: inout ByteWriter) {
+    out.reserve(scratch.count + rows * 7)
+    scratch.withBytes { bytes in
+      ends.withUnsafeBufferPointer { ends in
+        for row in 0..<rows {
+          let start = out.begin(UInt8(ascii: "D"))
+          out.big(UInt16(columns))
+          var at = row
+          for _ in 0..<columns {
+            out.bytes(UnsafeRawBufferPointer(rebasing: bytes[(at == 0 ? 0 : ends[at - 1])..<ends[at]]))
+            at += rows
+          }
+          out.end(start)
+        }
+      }
+    }
+  }
+}
+
+/// One column's values, each behind its length.
+enum ColumnEncoding {
+  static func write(
+    _ column: ColumnVector,
+    _ rows: Range<Int>,
+    isBinary: Bool,
+    _ sketches: SketchBytes,
+    _ out: inout ByteWriter,
+    _ ends: inout [Int]
+  ) throws(TallyError) {
+    let type = column.type
+    let validity = column.validity
+    switch column.values {
+    case .fixed(let values):
+      values.withUnsafeBufferPointer { values in
+        isBinary
+          ? binary(values, type, rows, validity, &out, &ends)
+          : each(rows, validity, &out, &ends) { row, out in ValueText.write(fixed: values[row], as: type, into: &out) }
+      }
+    case .double(let values):
+      each(rows, validity, &out, &ends) { row, out in
+        if isBinary { out.big(values[row].bitPattern) } else { DoubleText.write(values[row], into: &out) }
+      }
+    case .numeric(let values):
+      each(rows, validity, &out, &ends) { row, out in
+        if isBinary { NumericBinary.write(values[row], into: &out) } else { NumericText.write(values[row], into: &out) }
+      }
+    case .interval(let values):
+      each(rows, validity, &out, &ends) { row, out in
+        if isBinary { binary(values[row], &out) } else { IntervalText.write(values[row], into: &out) }
+      }
+    case .text(let texts):
+      texts.bytes.withUnsafeBytes { bytes in
+        each(rows, validity, &out, &ends) { row, out in
+          out.bytes(UnsafeRawBufferPointer(rebasing: bytes[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+        }
+      }
+    case .codes(let codes, let dictionary):
+      each(rows, validity, &out, &ends) { row, out in
+        dictionary.withText(codes[row]) { out.bytes($0) }
+      }
+    case .hll, .topn: try sketch(column, rows, isBinary: isBinary, sketches, &out, &ends)
+    }
+  }
+
+  @inline(__always) private static func each(
+    _ rows: Range<Int>,
+    _ validity: Bitmap?,
+    _ out: inout ByteWriter,
+    _ ends: inout [Int],
+    _ write: (Int, inout ByteWriter) -> Void
+  ) {
+    for row in rows {
+      if let validity, !validity[row] {
+        out.big(Int32(-1))
+      } else {
+        let start = out.reserveZeros(4)
+        write(row, &out)
+        out.patchBig(UInt32(truncatingIfNeeded: out.count - start - 4), at: start)
+      }
+      ends.append(out.count)
+    }
+  }
+
+  private static func binary(
+    _ values: UnsafeBufferPointer<Int64>,
+    _ type: DataType,
+    _ rows: Range<Int>,
+    _ validity: Bitmap?,
+    _ out: inout ByteWriter,
+    _ ends: inout [Int]
+  ) {
+    switch type {
+    case .boolean: each(rows, validity, &out, &ends) { row, out in out.u8(values[row] != 0 ? 1 : 0) }
+    case .smallint: each(rows, validity, &out, &ends) { row, out in out.big(Int16(truncatingIfNeeded: values[row])) }
+    case .integer: each(rows, validity, &out, &ends) { row, out in out.big(Int32(truncatingIfNeeded: values[row])) }
+    case .date: each(rows, validity, &out, &ends) { row, out in out.big(day(values[row])) }
+    case .timestamp, .timestamptz:
+      each(rows, validity, &out, &ends) { row, out in out.big(microsecond(values[row])) }
+    default: each(rows, validity, &out, &ends) { row, out in out.big(values[row]) }
+    }
+  }
+  private static func day(_ day: Int64) -> Int32 {
+    if day == TimeLimits.infinity { return .max }
+    if day == TimeLimits.minusInfinity { return .min }
+    return Int32(truncatingIfNeeded: day &- PostgresEpoch.day)
+  }
+  private static func microsecond(_ time: Int64) -> Int64 {
+    TimeArithmetic.isInfinite(time) ? time : time &- PostgresEpoch.microsecond
+  }
+  private static func binary(_ value: Interval, _ out: inout ByteWriter) {
+    out.big(value.microseconds)
+    out.big(value.days)
+    out.big(value.months)
+  }
+
+  private static func hexadecimal(_ digit: UInt8) -> UInt8 { digit < 10 ? 0x30 + digit : 0x57 + digit }
+  private static func sketch(
+    _ column: ColumnVector,
+    _ rows: Range<Int>,
+    isBinary: Bool,
+    _ sketches: SketchBytes,
+    _ out: inout ByteWriter,
+    _ ends: inout [Int]
+  ) throws(TallyError) {
+    let isJSON = if case .topn = column.values { true } else { false }
+    for row in rows {
+      if column.isNull(row) {
+        out.big(Int32(-1))
+      } else {
+        let bytes = try sketches(column, row)
+        let start = out.reserveZeros(4)
+        switch (isJSON, isBinary) {
+        case (true, true):
+          out.u8(1)
+          out.bytes(bytes)
+        case (true, false), (false, true): out.bytes(bytes)
+        case (false, false):
+          out.u8(UInt8(ascii: "\\"))
+          out.u8(UInt8(ascii: "x"))
+          for byte in bytes {
+            out.u8(hexadecimal(byte >> 4))
+            out.u8(hexadecimal(byte & 15))
+          }
+        }
+        out.patchBig(UInt32(truncatingIfNeeded: out.count - start - 4), at: start)
+      }
+      ends.append(out.count)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+// Session+Simple.swift — the simple protocol: a text of statements, each with its description, rows and tag; the first error ends it.
+
+internal import Bytes
+internal import Model
+
+extension Session {
+  func query(_ text: String) async throws {
+    // A Query message closes the unnamed portal; the unnamed statement goes when a text is parsed.
+    portals.removeValue(forKey: "")?.close()
+    statements[""] = nil
+    let engine = self.engine
+    let parsed = try await asStatement(readsOnly: true) { _, _ in try await engine.parse(text) }
+    if parsed.isEmpty { return out.message("I") }
+    hasCompany = parsed.count > 1
+    defer { hasCompany = false }
+    for statement in parsed {
+      try checkNotFailed(statement)
+      try await asStatement(readsOnly: Self.readsOnly(statement)) { session, context in
+        try await session.runSimply(statement, context)
+      }
+    }
+  }
+  private func runSimply(_ statement: EngineStatement, _ context: StatementContext) async throws {
+    let isBinary = isBinaryCursor(statement)
+    switch try await perform(statement, [], context) {
+    case .done(let tag):
+      if tag.isEmpty { out.message("I") } else { out.commandComplete(tag) }
+    case .rows(let columns, let cursor, let tag):
+      defer { cursor.close() }
+      let flags = [Bool](repeating: isBinary, count: columns.count)
+      out.rowDescription(columns, isBinary: flags)
+      let count = try await send(cursor, limit: .max, isBinary: flags)
+      out.commandComplete(Self.tag(tag, count))
+    }
+  }
+  /// Whether a statement may be given up when its client has gone.
+  static func readsOnly(_ statement: EngineStatement) -> Bool {
+    switch statement.kind {
+    case .engine(let readsOnly): readsOnly
+    case .declare(_, _, let query): readsOnly(query)
+    case .execute, .commit: false
+    default: true
+    }
+  }
+}
