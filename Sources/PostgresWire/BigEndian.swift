@@ -11,7 +11,7 @@ extension ByteReader {
   mutating func zeroTerminated() throws(DecodingFailure) -> UnsafeRawBufferPointer {
     var end = position
     while end < base.count && base[end] != 0 { end += 1 }
-    guard end < base.count else { throw DecodingFailure(.truncated, at: position, "invalid string in message") }
+    guard end < base.count else { throw DecodingFailure(.unknown, at: position, "invalid string in message") }
     let text = UnsafeRawBufferPointer(rebasing: base[position..<end])
     position = end + 1
     return text

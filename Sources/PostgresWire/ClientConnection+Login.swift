@@ -75,10 +75,15 @@ extension ClientConnection {
     }
     out.authenticationSASL(11, try scram.challenge(first ?? []))
     try await send(&out, greeting)
-    guard let signature = try scram.verify(try await loginMessage(&greeting)) else {
+    let proof = try await loginMessage(&greeting)
+    let clock = server.clock
+    try await clock.sleep(until: server.delays.ready(user, peer, now: clock.now))
+    guard let signature = try scram.verify(proof) else {
+      server.delays.failed(user, peer, now: clock.now)
       server.log.warning("postgres-login-failed", ("peer", peer), ("user", user))
       throw failure
     }
+    server.delays.succeeded(user, peer)
     out.authenticationSASL(12, signature)
   }
   private func send(_ out: inout ByteWriter, _ greeting: Greeting) async throws {

@@ -71,11 +71,12 @@ public enum FrontendMessage: Equatable, Sendable {
       }
     } catch {
       if error.kind == .checksum { throw Self.notUTF8(raw.body, error.position) }
-      throw TallyError(
-        .protocolViolation,
-        error.kind == .truncated ? "insufficient data left in message" : "invalid message format",
-        detail: error.message
-      )
+      switch error.kind {
+      // PostgreSQL has words of its own for these.
+      case .unknown: throw TallyError(.protocolViolation, error.message)
+      case .truncated: throw TallyError(.protocolViolation, "insufficient data left in message", detail: error.message)
+      default: throw TallyError(.protocolViolation, "invalid message format", detail: error.message)
+      }
     }
   }
   private static func read(_ type: UInt8, _ reader: inout ByteReader) throws(DecodingFailure) -> FrontendMessage {
@@ -93,8 +94,10 @@ public enum FrontendMessage: Equatable, Sendable {
       return .parse(name: name, text: sql, types: types)
     case UInt8(ascii: "D"), UInt8(ascii: "C"):
       let at = reader.position
-      guard let target = MessageTarget(rawValue: try reader.u8()) else {
-        throw DecodingFailure(.malformed, at: at, "neither a statement nor a portal is named")
+      let kind = try reader.u8()
+      guard let target = MessageTarget(rawValue: kind) else {
+        let name = type == UInt8(ascii: "D") ? "DESCRIBE" : "CLOSE"
+        throw DecodingFailure(.unknown, at: at, "invalid \(name) message subtype \(kind)")
       }
       let name = try text(&reader)
       return type == UInt8(ascii: "D") ? .describe(target, name) : .close(target, name)

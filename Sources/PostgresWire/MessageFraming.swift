@@ -63,6 +63,18 @@ struct MessageFraming: Sendable {
     defer { head += Int(length) }
     return Array(bytes[(head + 4)..<(head + Int(length))])
   }
+  /// Takes the bodies of CopyData messages that come next and are whole, about `target` bytes of them, in one piece.
+  mutating func copyData(upTo target: Int, max limit: Int) -> [UInt8] {
+    var out: [UInt8] = []
+    while out.count < target, count >= 5, bytes[head] == UInt8(ascii: "d") {
+      let length = length(at: head + 1)
+      // A wrong length is for `message` to tell.
+      guard length >= 4, length <= UInt32(limit), count > Int(length) else { break }
+      out.append(contentsOf: bytes[(head + 5)..<(head + 1 + Int(length))])
+      head += 1 + Int(length)
+    }
+    return out
+  }
   /// The next message; nil until it is whole. Throws when the stream cannot be cut any further.
   mutating func message(max limit: Int) throws(TallyError) -> RawMessage? {
     guard count >= 1 else { return nil }

@@ -63,6 +63,7 @@ public final class PostgresServer: Sendable {
   let log: any EventLog
   let options: PostgresOptions
   let cancels: CancelRegistry
+  let delays = LoginDelays()
   private let state = Mutex(State())
   private let emptied = Signal()
 

@@ -85,11 +85,12 @@ extension Session {
     _ context: StatementContext
   ) async throws -> (PreparedStatement, [TypedValue]) {
     guard let prepared = statements[name] else { throw Self.noStatement(name) }
-    guard case .execute(_, let count) = execute.kind, count == prepared.parameters.count else {
+    guard case .execute(_, let count) = execute.kind else { throw TallyError(.internalError, "not an EXECUTE") }
+    guard count == prepared.parameters.count else {
       throw TallyError.sql(
         "42601",
         "wrong number of parameters for prepared statement \"\(name)\"",
-        detail: "Expected \(prepared.parameters.count) parameters but got another number."
+        detail: "Expected \(prepared.parameters.count) parameters but got \(count)."
       )
     }
     if case .execute = prepared.statement?.kind {

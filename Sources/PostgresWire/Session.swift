@@ -126,6 +126,10 @@ actor Session {
   /// When the session last had nothing to do.
   private var lastReady = Instant(nanoseconds: 0)
 
+  /// Data of a COPY under way that is here already: small messages cost little when they are taken together.
+  func readyCopyData() -> [UInt8] {
+    framing.copyData(upTo: Self.flushBytes, max: server.options.limits.messageBytesMax)
+  }
   /// The next message of a COPY under way; a fatal error of the framing ends the statement too.
   func nextMessageWithinStatement() async throws -> FrontendMessage {
     while true {

@@ -187,9 +187,11 @@ struct SettingDefinition: Sendable {
     let digits = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == "-" || $0 == "+" || $0 == ".") }
     let suffix = String(trimmed[digits.endIndex...].filter { $0 != " " })
     let units = Self.units(unit)
-    guard let number = Double(digits), number.isFinite, let factor = suffix.isEmpty ? 1 : units.first(where: { $0.0 == suffix })?.1 else {
-      let names = units.map { "\"\($0.0)\"" }.joined(separator: ", ")
-      throw invalid(value, hint: suffix.isEmpty || units.isEmpty ? nil : "Valid units for this parameter are \(names).")
+    guard let number = Double(digits), number.isFinite else { throw invalid(value) }
+    guard let factor = suffix.isEmpty ? 1 : units.first(where: { $0.0 == suffix })?.1 else {
+      let names = units.map { "\"\($0.0)\"" }
+      let list = names.dropLast().joined(separator: ", ") + (names.last.map { ", and \($0)" } ?? "")
+      throw invalid(value, hint: units.isEmpty ? nil : "Valid units for this parameter are \(list).")
     }
     let scaled = (number * factor).rounded()
     guard scaled >= Double(range.lowerBound), scaled <= Double(range.upperBound) else {

@@ -59,7 +59,7 @@ public enum StartupPacket: Equatable, Sendable {
     do throws(DecodingFailure) {
       self = try body.withReader { reader throws(DecodingFailure) in try StartupPacket(&reader) }
     } catch {
-      if error.kind == .unknown {
+      if error.kind == .unknown, error.position == 0 {
         throw TallyError(.unsupported, error.message)
       }
       throw TallyError(.protocolViolation, "invalid startup packet layout: \(error.message)")

@@ -76,6 +76,11 @@ final class CopyInStream: CopyInput {
 
   func next() async throws -> [UInt8]? {
     while !isOver.withLock({ $0 }) {
+      let data = await session.readyCopyData()
+      if !data.isEmpty {
+        try Task.checkCancellation()
+        return data
+      }
       switch try await session.nextMessageWithinStatement() {
       case .copyData(let bytes): if !bytes.isEmpty { return bytes }
       case .copyDone: isOver.withLock { $0 = true }

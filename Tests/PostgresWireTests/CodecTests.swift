@@ -62,13 +62,13 @@ private func failure(_ body: () throws -> Void) -> TallyError? {
 
 @Test func malformedMessagesAreErrors() {
   let bodies: [(Character, [UInt8], String)] = [
-    ("Q", Array("no end".utf8), "insufficient data left in message"), ("Q", text("a") + [1], "invalid message format"),
+    ("Q", Array("no end".utf8), "invalid string in message"), ("Q", text("a") + [1], "invalid message format"),
     ("Q", [0x61, 0xff, 0], "invalid byte sequence for encoding \"UTF8\": 0xff"),
     ("P", text("a") + text("b") + big(UInt16(2)) + big(UInt32(1)), "invalid message format"),
     ("B", text("") + text("") + big(UInt16(0)) + big(UInt16(0xffff)), "insufficient data left in message"),
     ("B", text("") + text("") + big(UInt16(0)) + big(UInt16(1)) + big(UInt32(9)) + [1], "insufficient data left in message"),
     ("B", text("") + text("") + big(UInt16(0)) + big(UInt16(1)) + big(Int32(-2)) + big(UInt16(0)), "invalid message format"),
-    ("D", [0x51] + text("a"), "invalid message format"), ("E", text("p") + [0, 0], "insufficient data left in message"),
+    ("D", [0x51] + text("a"), "invalid DESCRIBE message subtype 81"), ("E", text("p") + [0, 0], "insufficient data left in message"),
     ("S", [0], "invalid message format"),
   ]
   for (type, body, expected) in bodies {

@@ -2,9 +2,10 @@
 
 import Capabilities
 import Model
-import PostgresWire
 import Synchronization
 import Testing
+
+@testable import PostgresWire
 
 private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #line) async throws {
   let seen = try await client.read(expected.count)
@@ -261,6 +262,22 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
     try await gss.send(startup(["user": "dev"]))
     #expect(try await gss.until() == ["R 0", "Z I"])
   }
+}
+
+@Test func guessingIsSlow() {
+  let delays = LoginDelays()
+  var now = Instant(nanoseconds: 1_000_000_000)
+  #expect(delays.ready("a", "10.0.0.1:5", now: now) == now)
+  for wait in [100, 200, 400, 800, 1600, 1600] {
+    delays.failed("a", "10.0.0.1:5", now: now)
+    #expect(delays.ready("a", "10.0.0.1:6", now: now) == now + .milliseconds(wait))
+    #expect(delays.ready("a", "10.0.0.2:6", now: now) == now && delays.ready("b", "10.0.0.1:6", now: now) == now)
+    now = now + .milliseconds(wait)
+  }
+  delays.succeeded("a", "10.0.0.1:7")
+  #expect(delays.ready("a", "10.0.0.1:6", now: now) == now)
+  for number in 0..<5000 { delays.failed("u\(number)", "10.0.0.1:5", now: now + .milliseconds(number)) }
+  #expect(delays.ready("u0", "10.0.0.1:5", now: now) == now)
 }
 
 @Test func slowLoginsAndTooManyAreLetGo() async throws {

@@ -257,11 +257,17 @@ extension Bench {
     user: String = "dev",
     password: String? = nil,
     _ more: [String] = [],
-    options: String = ""
+    options: String = "",
+    environment: [String: String] = [:]
   ) async throws -> String {
     let port = String(listener.address.port)
-    var environment = ["PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": user, "PGDATABASE": "tally", "PGOPTIONS": options]
-    if let password { environment["PGPASSWORD"] = password }
-    return try await run(psqlPath, ["-X", "-q", "-A", "-t", "-w"] + more, environment: environment, input: input).0
+    var own = ["PGHOST": "127.0.0.1", "PGPORT": port, "PGUSER": user, "PGDATABASE": "tally", "PGOPTIONS": options]
+    if let password { own["PGPASSWORD"] = password }
+    return try await run(
+      psqlPath,
+      ["-X", "-q", "-A", "-t", "-w"] + more,
+      environment: own.merging(environment) { $1 },
+      input: input
+    ).0
   }
 }

@@ -225,7 +225,7 @@ private func int8(_ value: Int64) -> [UInt8] { big(value) }
     try await expect(client, ["E 42601 syntax error at or near \"nonsense\" P=1", "Z I"])
     try await expect(client, ["E 26000 prepared statement \"missing\" does not exist", "Z I"])
     try await client.send(message("B", [0]), sync, describe("P", "none"), sync)
-    try await expect(client, ["E 08P01 insufficient data left in message D=invalid string in message", "Z I"])
+    try await expect(client, ["E 08P01 invalid string in message", "Z I"])
     try await expect(client, ["E 34000 portal \"none\" does not exist", "Z I"])
     // A failed transaction takes nothing but its end.
     try await client.send(query("BEGIN"), query("SELECT fail()"), parse("", "SELECT 1"), sync, query("COMMIT"))
@@ -270,7 +270,7 @@ private func int8(_ value: Int64) -> [UInt8] { big(value) }
     try await client.send(query("EXECUTE q(1)"), query("EXECUTE nothing"))
     try await expect(
       client,
-      ["E 42601 wrong number of parameters for prepared statement \"q\" D=Expected 2 parameters but got another number.", "Z I"]
+      ["E 42601 wrong number of parameters for prepared statement \"q\" D=Expected 2 parameters but got 1.", "Z I"]
     )
     try await expect(client, ["E 26000 prepared statement \"nothing\" does not exist", "Z I"])
   }
