@@ -27,6 +27,8 @@ final class ClientConnection: Sendable {
   /// The connection as it is now: a TLS one takes the place of the plain one.
   private let connection: Mutex<any Connection>
   private let isLoggedIn = Mutex(false)
+  /// A session that was opened and not served yet: the login's time may be over just then.
+  private let opened = Mutex<Session?>(nil)
   let peer: String
 
   init(_ connection: any Connection, number: UInt64, _ server: PostgresServer) {
@@ -49,6 +51,7 @@ final class ClientConnection: Sendable {
     let limit = server.clock.now + server.options.loginTimeout
     do {
       guard let session = try await withDeadline(limit, server.clock, { try await self.admit() }) else { return close() }
+      opened.withLock { $0 = nil }
       isLoggedIn.withLock { $0 = true }
       await serve(session)
     } catch is DeadlineExceeded {
@@ -59,11 +62,14 @@ final class ClientConnection: Sendable {
       await end(report.error)
     } catch {}  // Nobody is left to be told.
     close()
+    if let session = opened.withLock({ $0 }) { await session.finish() }
   }
   /// Greets and logs the client in; nil when there is nothing to serve.
   private func admit() async throws -> Session? {
     guard let greeting = try await greet(current) else { return nil }
-    return try await logIn(greeting)
+    let session = try await logIn(greeting)
+    opened.withLock { $0 = session }
+    return session
   }
   private func serve(_ session: Session) async {
     let connection = current

@@ -35,10 +35,16 @@ final class RunningStatement: Sendable {
     var readsOnly = false
     var task: TaskReference?
     var reason: StopReason?
+    var isClientGone = false
   }
   private let state = Mutex(State())
 
-  func begin(readsOnly: Bool) { state.withLock { $0 = State(isRunning: true, readsOnly: readsOnly) } }
+  func begin(readsOnly: Bool) {
+    state.withLock { state in
+      let isGone = state.isClientGone
+      state = State(isRunning: true, readsOnly: readsOnly, reason: isGone && readsOnly ? .clientGone : nil, isClientGone: isGone)
+    }
+  }
   func attach(_ task: UnsafeCurrentTask?) {
     state.withLock { state in
       state.task = task.map { TaskReference(task: $0) }
@@ -57,6 +63,8 @@ final class RunningStatement: Sendable {
   /// Ends the statement. One that writes goes on when its client has gone: it may have been meant to.
   func stop(_ reason: StopReason) {
     state.withLock { state in
+      // Nobody waits for the answers of statements that are still to come, either.
+      if reason == .clientGone { state.isClientGone = true }
       guard state.isRunning, state.reason == nil, reason != .clientGone || state.readsOnly else { return }
       state.reason = reason
       state.task?.task.cancel()

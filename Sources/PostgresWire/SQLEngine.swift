@@ -137,7 +137,9 @@ public enum TransactionChange: Sendable {
 
 /// One client's SQL.
 public protocol SQLSession: AnyObject, Sendable {
-  /// Takes a text apart; no statements when it is empty. Errors: 42601 with a position in the whole text.
+  /// Takes a text apart, quickly and without waiting for others; no statements when it is empty.
+  ///
+  /// Errors: 42601 with a position in the whole text.
   func parse(_ text: String) async throws -> [EngineStatement]
   /// Parameters and columns of a statement of kind `.engine`; `parameters` holds the types that the client named, from the first on.
   func describe(
@@ -166,7 +168,7 @@ public protocol SQLSession: AnyObject, Sendable {
   func sketchBytes(_ column: ColumnVector, row: Int) throws(TallyError) -> [UInt8]
   /// DISCARD, and what goes with it besides statements, portals and settings.
   func discard(_ target: DiscardTarget) async throws
-  /// The connection has ended.
+  /// The connection has ended; an open transaction is rolled back.
   func close() async
 }
 

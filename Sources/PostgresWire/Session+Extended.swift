@@ -57,6 +57,9 @@ extension Session {
         parameters[at] = type
       }
     }
+    guard parameters.count <= Int(UInt16.max) else {
+      throw TallyError.sql("54023", "a statement has at most \(UInt16.max) parameters")
+    }
     let isDeclaration = if case .declare = statement.kind { true } else { false }
     return PreparedStatement(
       statement: statement,

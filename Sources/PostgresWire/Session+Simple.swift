@@ -8,8 +8,8 @@ extension Session {
     // A Query message closes the unnamed portal; the unnamed statement goes when a text is parsed.
     portals.removeValue(forKey: "")?.close()
     statements[""] = nil
-    let engine = self.engine
-    let parsed = try await asStatement(readsOnly: true) { _, _ in try await engine.parse(text) }
+    // Taking a text apart is quick and needs nothing of the cluster: it is not a statement that could be cancelled.
+    let parsed = try await engine.parse(text)
     if parsed.isEmpty { return out.message("I") }
     hasCompany = parsed.count > 1
     defer { hasCompany = false }

@@ -39,6 +39,11 @@ actor Session {
   private var skipsToSync = false
   var settings: SessionSettings
   private var reported: [String: String] = [:]
+  /// State of the settings that `reported` and the limits below were taken from.
+  private var seenChanges = -1
+  private var statementMilliseconds = 0
+  private var idleMilliseconds = 0
+  private var idleInBlockMilliseconds = 0
   var statements: [String: PreparedStatement] = [:]
   var portals: [String: Portal] = [:]
   /// Rows to encode at once; follows their size.
@@ -76,6 +81,10 @@ actor Session {
     } catch let error as TallyError {
       await endFatally(error)
     } catch {}  // Nobody is left to be told.
+    await finish()
+  }
+  /// Gives back what the session holds; the last call.
+  func finish() async {
     for name in portals.keys.sorted() { portals[name]?.close() }
     server.cancels.forget(key)
     await engine.close()
@@ -114,8 +123,7 @@ actor Session {
     }
   }
   private func idleLimit() -> (Instant, TallyError?) {
-    let name = block == .idle ? "idle_session_timeout" : "idle_in_transaction_session_timeout"
-    let milliseconds = settings.milliseconds(name)
+    let milliseconds = block == .idle ? idleMilliseconds : idleInBlockMilliseconds
     guard milliseconds > 0 else { return (.distantFuture, nil) }
     let error =
       block == .idle
@@ -167,12 +175,21 @@ actor Session {
     try await flush()
   }
   private func reportSettings() {
+    if settings.changes == seenChanges { return }
+    lookUpLimits()
     for name in SettingDefinition.reported {
       let value = settings[name] ?? ""
       if reported[name] == value { continue }
       reported[name] = value
       out.parameterStatus(SessionSettings.spelling(name), value)
     }
+  }
+
+  private func lookUpLimits() {
+    seenChanges = settings.changes
+    statementMilliseconds = settings.milliseconds("statement_timeout")
+    idleMilliseconds = settings.milliseconds("idle_session_timeout")
+    idleInBlockMilliseconds = settings.milliseconds("idle_in_transaction_session_timeout")
   }
 
   // MARK: Messages
@@ -259,7 +276,8 @@ actor Session {
     _ body: @escaping @Sendable (isolated Session, StatementContext) async throws -> R
   ) async throws -> R {
     if !settings.isOpen { settings.begin() }
-    let milliseconds = settings.milliseconds("statement_timeout")
+    // Within a cycle a SET counts at once; what clients are told follows at its end.
+    let milliseconds = settings.changes == seenChanges ? statementMilliseconds : settings.milliseconds("statement_timeout")
     let deadline = milliseconds > 0 ? server.clock.now + .milliseconds(milliseconds) : .distantFuture
     let context = StatementContext(
       settings: settings,

@@ -20,6 +20,8 @@ public struct SessionSettings: Sendable {
   /// The session's own values of those that SET LOCAL covers.
   private var sessionValues: [String: String?] = [:]
   private var snapshots: [Snapshot] = []
+  /// Rises when a value may have changed.
+  private(set) var changes = 0
 
   /// PostgreSQL's defaults.
   public init() {}
@@ -84,6 +86,7 @@ public struct SessionSettings: Sendable {
   }
   /// Sets one text, as set_config does; nil is DEFAULT.
   public mutating func set(_ name: String, to value: String?, isLocal: Bool) throws(TallyError) {
+    changes += 1
     let key = name.lowercased()
     let definition = SettingDefinition.table[key]
     guard definition != nil || Self.isCustom(key) else { throw Self.unknown(name) }
@@ -101,11 +104,15 @@ public struct SessionSettings: Sendable {
   }
   /// RESET ALL.
   public mutating func resetAll() {
+    changes += 1
     values = [:]
     sessionValues = [:]
   }
   /// What the server itself says of the session.
-  mutating func fix(_ name: String, _ value: String) { initial[name.lowercased()] = value }
+  mutating func fix(_ name: String, _ value: String) {
+    changes += 1
+    initial[name.lowercased()] = value
+  }
   /// A value that came with the startup packet.
   mutating func start(_ name: String, _ value: String) throws(TallyError) {
     try set(name, to: value, isLocal: false)
@@ -118,11 +125,13 @@ public struct SessionSettings: Sendable {
   var isOpen: Bool { !snapshots.isEmpty }
   mutating func begin() { snapshots = [Snapshot(savepoint: nil, values: values, sessionValues: sessionValues)] }
   mutating func commit() {
+    if !sessionValues.isEmpty { changes += 1 }
     for (name, value) in sessionValues { values[name] = value }
     sessionValues = [:]
     snapshots = []
   }
   mutating func rollBack() {
+    changes += 1
     if let first = snapshots.first { values = first.values }
     sessionValues = [:]
     snapshots = []
@@ -139,6 +148,7 @@ public struct SessionSettings: Sendable {
   /// False when there is no such savepoint; it stays.
   mutating func rollBack(to name: String) -> Bool {
     guard let at = snapshots.lastIndex(where: { $0.savepoint == name }) else { return false }
+    changes += 1
     values = snapshots[at].values
     sessionValues = snapshots[at].sessionValues
     snapshots.removeSubrange((at + 1)...)

@@ -212,6 +212,11 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
     try await bench.until { bench.engine.sleeping.withLock { $0 } == 1 }
     client.close()
     try await bench.until { bench.server.connectionCount == 0 && bench.engine.sessions.withLock { $0 } == 0 }
+    // Also one that the client did not wait for, and those behind it; what writes is still done.
+    let hasty = try await bench.login()
+    try await hasty.send(query("INSERT INTO t"), query("SELECT sleep()"), query("SELECT sleep()"))
+    hasty.close()
+    try await bench.until { bench.server.connectionCount == 0 && bench.engine.sessions.withLock { $0 } == 0 }
   }
 }
 
