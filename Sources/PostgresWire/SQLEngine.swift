@@ -33,6 +33,14 @@ public struct ClientIdentity: Sendable {
   public var process: UInt32
   /// Whether the connection is encrypted.
   public var isEncrypted: Bool
+  /// Makes an identity.
+  public init(user: String, database: String, peer: String, process: UInt32, isEncrypted: Bool) {
+    self.user = user
+    self.database = database
+    self.peer = peer
+    self.process = process
+    self.isEncrypted = isEncrypted
+  }
 }
 
 /// A node's SQL.
@@ -93,6 +101,16 @@ public struct StatementContext: Sendable {
   public var block: TransactionBlock
   /// When statement_timeout ends it; the session sees to it.
   public var deadline: Instant
+  /// Makes a context; the defaults are those of a fresh session.
+  public init(
+    settings: SessionSettings = SessionSettings(),
+    block: TransactionBlock = .none,
+    deadline: Instant = .distantFuture
+  ) {
+    self.settings = settings
+    self.block = block
+    self.deadline = deadline
+  }
 }
 
 /// Rows of one statement, fetched as its client reads them. One task at a time calls it, not always the same.
@@ -149,6 +167,8 @@ public protocol SQLSession: AnyObject, Sendable {
   ) async throws -> StatementShape
   /// Runs a statement of kind `.engine`; `arguments` are as many as its shape has parameters.
   ///
+  /// The simple protocol does not describe before and gives no arguments: a `$1` is 42P02 then. Portals run what was described,
+  /// perhaps long ago: other columns than then are refused.
   /// For COPY it asks `client` for the data or gives it rows, and returns `.done`.
   func execute(
     _ statement: EngineStatement,
