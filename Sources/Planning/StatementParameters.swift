@@ -1,4 +1,4 @@
-// StatementParameters.swift — `$1`, `$2`, … of a prepared statement: their types, as far as they are known, and their values, once there are some.
+// StatementParameters.swift — `$1`, `$2`, … of a prepared statement: their types, as far as they are known, and their values, if any.
 //
 // A parameter whose type the client did not say takes the one that an untyped literal would be given where it is used first, as in
 // PostgreSQL; later uses find it typed. A statement is planned without values once, which finds the types, and with values each time it is
