@@ -76,6 +76,21 @@ public protocol Listener: AnyObject, Sendable {
   func close()
 }
 
+extension Listener {
+  /// The next connection; nil once the listener is closed or the task cancelled.
+  ///
+  /// A connection that broke before it was accepted, or no descriptors left, end no listener: `failed` is told, and it goes on soon.
+  public func next(_ clock: any Clock, failed: (NetworkFailure) -> Void) async -> (any Connection)? {
+    while !Task.isCancelled {
+      do { return try await accept() } catch let failure as NetworkFailure where failure.kind != .closed {
+        failed(failure)
+        do { try await clock.sleep(for: .milliseconds(50)) } catch { return nil }
+      } catch { return nil }
+    }
+    return nil
+  }
+}
+
 /// Makes connections.
 public protocol Network: Sendable {
   /// Listens on an address. Throws `NetworkFailure(.addressUnavailable)`.

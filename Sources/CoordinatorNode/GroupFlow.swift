@@ -280,10 +280,7 @@ extension Coordinator {
       try await clock.sleep(for: .milliseconds(20))
     }
   }
-  /// A request that may take longer is given up when another coordinator leads meanwhile.
-  private static let patienceWithLeader = Duration.seconds(1)
-
-  /// Passes a request and its answers on; gives up a long one when another leads meanwhile, because the old leader may never answer.
+  /// Passes a request and its answers on; gives up when another leads meanwhile, because the old leader may never answer.
   private func pass(
     _ request: Message,
     to target: NetworkAddress,
@@ -293,11 +290,6 @@ extension Coordinator {
     _ errand: Errand
   ) async throws {
     let (pool, log, clock) = (pool, log, surroundings.clock)
-    if !isStream, call.deadline <= clock.now + Self.patienceWithLeader {
-      let reply = try await pool.call(request, to: target, deadline: call.deadline)
-      errand.isAnswered = true
-      return try await call.reply(reply)
-    }
     try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
         guard isStream else {

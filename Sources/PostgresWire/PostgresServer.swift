@@ -88,23 +88,16 @@ public final class PostgresServer: Sendable {
   /// Serves clients until the listener is closed or the task is cancelled; then ends those still there.
   public func serve(_ listener: any Listener) async {
     await withDiscardingTaskGroup { group in
-      while !Task.isCancelled {
-        do {
-          let connection = try await listener.accept()
-          guard let (number, served) = admit(connection) else {
-            log.warning("postgres-too-many-connections", ("peer", connection.peer))
-            await refuse(connection)
-            continue
-          }
-          group.addTask {
-            await served.run()
-            self.forget(number)
-          }
-        } catch let failure as NetworkFailure where failure.kind != .closed {
-          // A connection that broke before it was accepted, or no descriptors left: neither ends the listener.
-          log.warning("postgres-accept-failed", ("reason", failure.message))
-          do { try await clock.sleep(for: .milliseconds(50)) } catch { break }
-        } catch { break }
+      while let connection = await listener.next(clock, failed: { log.warning("postgres-accept-failed", ("reason", $0.message)) }) {
+        guard let (number, served) = admit(connection) else {
+          log.warning("postgres-too-many-connections", ("peer", connection.peer))
+          await refuse(connection)
+          continue
+        }
+        group.addTask {
+          await served.run()
+          self.forget(number)
+        }
       }
       if !state.withLock({ $0.isDraining }) { group.cancelAll() }
     }

@@ -108,6 +108,13 @@ final class ClusterClient: Sendable {
     case .topn(let states): return .topn(states.state(row))
     }
   }
+  /// Makes a table that is distributed by its column `tenant`, unless an earlier try has. `definition` follows its name.
+  func makeTable(_ name: String, _ definition: String, shards: Int, copies: Int) async throws {
+    try await persist("CREATE TABLE \(name)", accepting: ["42P07"]) { _ = try await query("CREATE TABLE \(name) \(definition)") }
+    try await persist("distributing \(name)", accepting: ["55000", "42P16"]) {
+      _ = try await query("SELECT create_distributed_table('\(name)', 'tenant', shard_count => \(shards), copies => \(copies))")
+    }
+  }
   /// Repeats `body` while it fails in a way that time heals. `accepted` are SQL states that mean that an earlier try succeeded.
   func persist(
     _ what: String,

@@ -43,14 +43,8 @@ final class RetentionTrials: Sendable {
 
   /// Makes the table and its rollup, and writes and reads until `isOver`.
   func run(_ client: ClusterClient, _ random: SeededGenerator, until isOver: @Sendable () -> Bool) async throws {
-    try await client.persist("CREATE TABLE readings", accepting: ["42P07"]) {
-      _ = try await client.query("CREATE TABLE readings (tenant bigint, ts timestamp, id bigint, value bigint) WITH (keep = '2 days')")
-    }
-    try await client.persist("create_distributed_table of readings", accepting: ["55000", "42P16"]) {
-      _ = try await client.query(
-        "SELECT create_distributed_table('readings', 'tenant', shard_count => \(workload.shards), copies => \(workload.copies))"
-      )
-    }
+    let columns = "(tenant bigint, ts timestamp, id bigint, value bigint) WITH (keep = '2 days')"
+    try await client.makeTable("readings", columns, shards: workload.shards, copies: workload.copies)
     try await client.persist("CREATE MATERIALIZED VIEW hours") {
       _ = try await client.query(
         """

@@ -32,12 +32,7 @@ private struct TableTrial {
   let name: String
 
   func run(_ random: SeededGenerator, while isWanted: () -> Bool) async throws {
-    try await client.persist("CREATE TABLE \(name)", accepting: ["42P07"]) {
-      _ = try await client.query("CREATE TABLE \(name) (tenant bigint, text text)")
-    }
-    try await client.persist("distributing \(name)", accepting: ["55000", "42P16"]) {
-      _ = try await client.query("SELECT create_distributed_table('\(name)', 'tenant', shard_count => 2, copies => \(workload.copies))")
-    }
+    try await client.makeTable(name, "(tenant bigint, text text)", shards: 2, copies: workload.copies)
     var (sure, doubtful) = (0, 0)
     for _ in 0..<random.next(in: 1...12) where isWanted() {
       try await client.near.clock.sleep(for: workload.pause(random, 5...800, steps: 60))

@@ -38,14 +38,8 @@ final class TenantDeletions: Sendable {
 
   /// Fills and deletes, some rounds or until `isOver`.
   func run(_ client: ClusterClient, _ random: SeededGenerator, until isOver: @Sendable () -> Bool) async throws {
-    try await client.persist("CREATE TABLE visits", accepting: ["42P07"]) {
-      _ = try await client.query("CREATE TABLE visits (tenant bigint, ts timestamp, id bigint)")
-    }
-    try await client.persist("create_distributed_table of visits", accepting: ["55000", "42P16"]) {
-      _ = try await client.query(
-        "SELECT create_distributed_table('visits', 'tenant', shard_count => \(workload.shards), copies => \(workload.copies))"
-      )
-    }
+    let columns = "(tenant bigint, ts timestamp, id bigint)"
+    try await client.makeTable("visits", columns, shards: workload.shards, copies: workload.copies)
     try await client.persist("CREATE MATERIALIZED VIEW visitors") {
       _ = try await client.query(
         """

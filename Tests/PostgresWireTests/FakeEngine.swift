@@ -300,7 +300,7 @@ final class FakeSession: SQLSession {
       var bytes: [UInt8] = []
       while let chunk = try await input.next() {
         bytes += chunk
-        if bytes.contains(UInt8(ascii: "!")) {
+        if chunk.contains(UInt8(ascii: "!")) {
           throw ServerReport(.sql("22P04", "missing data for column \"b\""), context: "COPY t, line 1")
         }
       }
