@@ -80,6 +80,8 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   // Failover and the catalog.
   /// Any copy of the shard may be elected (R2).
   case electsAnyCopy
+  /// A worker that just started leads before the logs of its shards were compared (D11).
+  case leadsUncompared
   /// A worker that restarted leads its shards on in the same epoch (R10).
   case epochNotRaisedAtRestart
   /// A change of a record is made upon whatever it is now (R9).

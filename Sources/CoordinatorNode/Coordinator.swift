@@ -68,6 +68,8 @@ public actor Coordinator: RPCResponder {
   var orderSince: Instant?
   /// When a primary was replaced last.
   var lastElection: Instant?
+  /// Of shards whose logs were compared after a start: the latest start among the copies that were.
+  var compared: [ShardID: Incarnation] = [:]
   /// Workers that are down, and since when.
   var deadSince: [NodeID: Instant] = [:]
   /// The position at which the copies of a shard were compared last.

@@ -19,6 +19,8 @@ extension Coordinator {
   static let spreadPause = Duration.seconds(10)
   /// A node that was told nothing else is given so long to be reached.
   static let probeTimeout = Duration.milliseconds(100)
+  /// Logs are compared without those that do not come in this time (a worker waits longer: WorkerNode's ComparisonFlow).
+  static let comparisonPatience = Duration.seconds(3)
   /// How long a worker may take to take in a catalog that is pushed to it.
   static let publishTimeout = Duration.seconds(2)
 
@@ -103,6 +105,7 @@ extension Coordinator {
       do {
         _ = try await log.propose(.elect(shard.id, version: shard.version, chosen.id, alive: alive))
         _ = publishBell.trySend(())
+        compared[shard.id] = shard.inSync.compactMap { fleet.workers[$0.node]?.incarnation }.max()
         primaries[shard.primary, default: 0] -= 1
         primaries[chosen.node, default: 0] += 1
         lastElection = surroundings.clock.now
@@ -111,7 +114,8 @@ extension Coordinator {
           ("shard", shard.id.description),
           ("primary", snapshot.node(chosen.node)?.name ?? chosen.node.description),
           ("before", snapshot.node(shard.primary)?.name ?? shard.primary.description),
-          ("epoch", shard.epoch.next.description)
+          ("epoch", shard.epoch.next.description),
+          ("logs", logs(of: shard, snapshot))
         )
       } catch let error as TallyError {
         // The record moved on, or this coordinator leads no more: the next look sees it.
@@ -120,24 +124,45 @@ extension Coordinator {
       } catch { return }
     }
   }
+  /// How far each copy's log is, as far as that was told.
+  private func logs(of shard: ShardRecord, _ snapshot: CatalogSnapshot) -> String {
+    shard.replicas.map { replica in
+      let last = fleet.report(shard, by: replica.node).map { $0.last.description } ?? "unknown"
+      return "\(snapshot.node(replica.node)?.name ?? replica.node.description) \(last)"
+    }.joined(separator: ", ")
+  }
   /// Its primary is down or about to end, has lost its copy, or says that it is damaged, while another copy counts.
   private func needsPrimary(_ shard: ShardRecord, _ now: Instant) -> Bool {
     guard (shard.inSync + shard.eligible).contains(where: { $0.node != shard.primary }) || isPlanted(.electsAnyCopy) else { return false }
     if !fleet.isStaying(shard.primary, at: now) || !shard.inSync.contains(where: { $0.node == shard.primary }) { return true }
     guard let report = fleet.report(shard) else { return false }
-    return !report.damage.isEmpty && report.epoch == Epoch(0)
+    return !report.damage.isEmpty && report.epoch == Epoch(0) || awaitsComparison(shard, now)
   }
-  /// The copy that shall lead: in sync before eligible, sound, the longest log, on the node with the fewest primaries.
+  /// Its primary came back and waits for the logs to be compared (WorkerNode's ComparisonFlow), which can be done now: the longest shall
+  /// lead, even if that is the primary's.
+  private func awaitsComparison(_ shard: ShardRecord, _ now: Instant) -> Bool {
+    guard let primary = fleet.workers[shard.primary], primary.awaitsComparison, fleet.report(shard) != nil else { return false }
+    return (compared[shard.id].map { $0 < primary.incarnation } ?? true) && isCompared(shard, on: shard.primary, now)
+  }
+  private func isCompared(_ shard: ShardRecord, on node: NodeID, _ now: Instant) -> Bool {
+    isPlanted(.leadsUncompared) || fleet.isCompared(shard, on: node, patience: Self.comparisonPatience, at: now)
+  }
+  /// The copy that shall lead: in sync before eligible, sound, the longest log, the one that led, on the node with the fewest primaries.
   private func candidate(for shard: ShardRecord, _ alive: [NodeID], _ primaries: [NodeID: Int]) -> ReplicaRecord? {
-    func rank(_ replica: ReplicaRecord) -> (Int, UInt64, Int, UInt64) {
+    func rank(_ replica: ReplicaRecord) -> (Int, UInt64, Int, Int, UInt64) {
       let last = fleet.report(shard, by: replica.node)?.last.rawValue ?? 0
-      return (shard.inSync.contains(replica) ? 0 : 1, UInt64.max - last, primaries[replica.node] ?? 0, replica.id.rawValue)
+      let isMoved = replica.node != shard.primary ? 1 : 0
+      return (shard.inSync.contains(replica) ? 0 : 1, UInt64.max - last, isMoved, primaries[replica.node] ?? 0, replica.id.rawValue)
     }
     let candidates = isPlanted(.electsAnyCopy) ? shard.replicas : shard.inSync + shard.eligible
-    return candidates.filter { replica in
-      replica.node != shard.primary && alive.contains(replica.node)
+    let now = surroundings.clock.now
+    let mayStay = awaitsComparison(shard, now)
+    let best = candidates.filter { replica in
+      (replica.node != shard.primary || mayStay) && alive.contains(replica.node)
         && fleet.report(shard, by: replica.node)?.damage.isEmpty != false
     }.min { rank($0) < rank($1) }
+    // While the best is not compared yet, nobody: a shorter log would win.
+    return best.flatMap { isCompared(shard, on: $0.node, now) ? $0 : nil }
   }
 
   // MARK: Copies

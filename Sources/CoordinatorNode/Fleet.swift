@@ -10,8 +10,14 @@ struct Fleet: Sendable {
   /// What is known of a worker.
   struct Worker: Sendable {
     var heardAt: Instant
+    /// When its present life was heard of first.
+    var upSince: Instant
     /// It is about to end.
     var isLeaving = false
+    /// It came back to shards that it led, and waits for the logs to be compared.
+    var awaitsComparison = false
+    /// It started a few seconds ago.
+    var isYoung = false
     var incarnation: Incarnation
     var version: CatalogVersion
     var load: NodeLoad
@@ -20,12 +26,19 @@ struct Fleet: Sendable {
   /// A worker is down when nothing was heard of it for this long; its shards get other primaries then.
   static let silence = Duration.seconds(2)
   private(set) var workers: [NodeID: Worker] = [:]
+  /// When each was heard last, also of those that are lost.
+  private var heard: [NodeID: Instant] = [:]
 
   /// Takes in a heartbeat.
   mutating func hear(_ beat: Heartbeat, at now: Instant) {
+    let known = workers[beat.node]
+    heard[beat.node] = now
     workers[beat.node] = Worker(
       heardAt: now,
+      upSince: known?.incarnation == beat.incarnation ? known?.upSince ?? now : now,
       isLeaving: beat.isLeaving,
+      awaitsComparison: beat.awaitsComparison,
+      isYoung: beat.isYoung,
       incarnation: beat.incarnation,
       version: beat.version,
       load: beat.load,
@@ -34,10 +47,26 @@ struct Fleet: Sendable {
   }
   /// Takes in a registration: the worker is up although it has not beaten yet.
   mutating func hear(registered node: NodeID, _ incarnation: Incarnation, version: CatalogVersion, at now: Instant) {
-    workers[node] = Worker(heardAt: now, incarnation: incarnation, version: version, load: NodeLoad(), shards: [])
+    workers[node] = Worker(
+      heardAt: now,
+      upSince: now,
+      isYoung: true,
+      incarnation: incarnation,
+      version: version,
+      load: NodeLoad(),
+      shards: []
+    )
   }
   /// A worker cannot be reached: nothing listens at its address.
   mutating func lost(_ node: NodeID) { workers[node] = nil }
+  /// Whether a copy's log is known to be no shorter than what its worker acknowledged: it has been up for a while, or those that count as
+  /// well have told how far they are since it came up, all of them or, after `patience`, some. What tells more is ahead in an election.
+  func isCompared(_ shard: ShardRecord, on node: NodeID, patience: Duration, at now: Instant) -> Bool {
+    guard let worker = workers[node], worker.isYoung else { return true }
+    let others = shard.inSync.filter { $0.node != node }
+    let told = others.count { heard[$0.node].map { $0 >= worker.upSince } ?? false }
+    return told == others.count || told > 0 && now - worker.upSince > patience
+  }
   /// Whether a worker may be asked.
   func isUp(_ node: NodeID, at now: Instant) -> Bool {
     guard let worker = workers[node] else { return false }

@@ -114,6 +114,19 @@ extension Scenario {
     say("an entry in the journal of \(role) rots, whose rows are in no segment file yet")
     return try disk.rot(files[files.count / 2], at: [place], after: world.log.events.count)
   }
+  /// Has the disk of a process that is down lose the end of what it had taken: a sector of the journal's last group is as before.
+  func loseTail(of process: SimulatedProcess, as role: String) throws {
+    let disk = process.node.disk
+    for path in try disk.look({ state in try state.tree.list("wal").map { "wal/" + $0.name } }).sorted().reversed() {
+      guard path.hasSuffix(".journal"), let content = try disk.content(of: path), content.count > 4096,
+        let last = content[4096...].lastIndex(where: { $0 != 0 })
+      else { continue }
+      let sector = last / 512 * 512
+      for at in sector..<sector + 512 { try disk.corrupt(path, at: at, xor: content[at]) }
+      return say("the disk of \(role) has lost the end of its journal, which it had said was there")
+    }
+    throw TallyError(.internalError, "the journal is empty")
+  }
   /// An operator gives a process that is down its file back.
   func restore(_ file: RottenFile, on process: SimulatedProcess, as role: String) throws {
     try process.node.disk.mend(file)

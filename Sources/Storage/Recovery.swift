@@ -48,6 +48,14 @@ public enum Recovery {
         failures[shard] = error
       } catch let failure as DiskFailure where failure.kind == .io {
         failures[shard] = TallyError(.dataDamaged, "shard \(shard) cannot be read", detail: failure.message, hint: "Replace the disk.")
+      } catch let failure as DiskFailure where failure.kind == .notFound {
+        // The disk kept an older CURRENT than it had confirmed, and what that names is gone.
+        failures[shard] = TallyError(
+          .dataDamaged,
+          "shard \(shard) lacks a file that it needs",
+          detail: failure.message,
+          hint: "Restore \(ManifestFormat.directory(shard)) from a copy."
+        )
       }
     }
     for shard in opened.shards where stores[shard] == nil && failures[shard] == nil {

@@ -198,7 +198,7 @@ public struct NodeLoad: Sendable, Equatable {
 
 /// 3: a worker lives.
 ///
-/// Bytes: node · incarnation · catalog version · bool leaving · NodeLoad · list of ShardReport.
+/// Bytes: node · incarnation · catalog version · u8 (1 leaving, 2 awaits comparison, 4 young) · NodeLoad · list of ShardReport.
 public struct Heartbeat: MessageContent {
   /// The worker.
   public var node: NodeID
@@ -208,6 +208,10 @@ public struct Heartbeat: MessageContent {
   public var version: CatalogVersion
   /// It is about to end: others shall lead its shards.
   public var isLeaving: Bool
+  /// It came back to shards that it led, and waits for their logs to be compared.
+  public var awaitsComparison: Bool
+  /// It has just started: logs that it had may be shorter than what it acknowledged.
+  public var isYoung: Bool
   /// What it has and uses.
   public var load: NodeLoad
   /// Its shards.
@@ -218,10 +222,14 @@ public struct Heartbeat: MessageContent {
     incarnation: Incarnation,
     version: CatalogVersion,
     isLeaving: Bool = false,
+    awaitsComparison: Bool = false,
+    isYoung: Bool = false,
     load: NodeLoad,
     shards: [ShardReport]
   ) {
     self.isLeaving = isLeaving
+    self.awaitsComparison = awaitsComparison
+    self.isYoung = isYoung
     self.node = node
     self.incarnation = incarnation
     self.version = version
@@ -233,7 +241,7 @@ public struct Heartbeat: MessageContent {
     out.id(node)
     out.id(incarnation)
     out.id(version)
-    out.u8(isLeaving ? 1 : 0)
+    out.u8((isLeaving ? 1 : 0) | (awaitsComparison ? 2 : 0) | (isYoung ? 4 : 0))
     load.encode(into: &out)
     ShardReport.encode(shards, into: &out)
   }
@@ -242,11 +250,16 @@ public struct Heartbeat: MessageContent {
     _ reader: inout ByteReader,
     body: [UInt8]
   ) throws(DecodingFailure) -> Heartbeat {
-    Heartbeat(
-      node: try reader.id(),
-      incarnation: try reader.id(),
-      version: try reader.id(),
-      isLeaving: try reader.bool(),
+    let (node, incarnation, version) = (NodeID(try reader.varint()), Incarnation(try reader.varint()), CatalogVersion(try reader.varint()))
+    let flags = try reader.u8()
+    guard flags <= 7 else { throw DecodingFailure(.unknown, at: reader.position - 1, "heartbeat flags \(flags)") }
+    return Heartbeat(
+      node: node,
+      incarnation: incarnation,
+      version: version,
+      isLeaving: flags & 1 != 0,
+      awaitsComparison: flags & 2 != 0,
+      isYoung: flags & 4 != 0,
       load: try NodeLoad.decode(&reader),
       shards: try ShardReport.decode(&reader)
     )

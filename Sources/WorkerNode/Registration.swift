@@ -94,6 +94,8 @@ extension Worker {
           version: catalog.version,
           // A worker that cannot write leads nothing that others can lead.
           isLeaving: isLeaving || space == .full,
+          awaitsComparison: !epochsToCompare.isEmpty,
+          isYoung: surroundings.clock.now < youngUntil,
           load: await load(),
           shards: shardReports()
         )

@@ -19,13 +19,21 @@ extension Worker {
 
   /// Takes in a newer catalog. One at a time; older ones are ignored.
   func adopt(_ next: CatalogSnapshot) async throws {
+    try await adoptionTurn()
+    guard next.version > catalog.version else { return }
+    try await bring(next)
+  }
+  /// Takes the present catalog in once more: what stood against leading may be gone.
+  func takeRolesAgain() async throws {
+    try await adoptionTurn()
+    try await bring(catalog)
+  }
+  private func adoptionTurn() async throws {
     while isAdopting {
       let turn = Promise<Void>()
       adoptionWaiters.append(turn)
       try await turn.value
     }
-    guard next.version > catalog.version else { return }
-    try await bring(next)
   }
   /// Takes in the first catalog, and waits a while for the shards it says this worker leads.
   func establish() async throws {
@@ -80,7 +88,7 @@ extension Worker {
       } else if host.primary?.epoch == record.epoch {
         host.learn(record, leastInSync: least)
         copiesNeedCare.notify()
-      } else if record.epoch > host.copy.promised, record.inSync.contains(mine) {
+      } else if record.epoch > host.copy.promised, record.inSync.contains(mine), !waitsForComparison(record) {
         // Whoever waits for it settles it. A copy that does not count leads nothing (R2), though the record may name its node for a moment:
         // it came back without its disk, and the next election is under way.
         _ = try host.lead(record, me, leastInSync: least)

@@ -59,6 +59,10 @@ public actor Worker: RPCResponder {
   var lacksRoom = false
   /// It was told to end.
   var isLeaving = false
+  /// Until when its logs may be shorter than what it acknowledged (ComparisonFlow).
+  var youngUntil = Instant.distantFuture
+  /// Shards that it led before its start and others can lead, and the epochs that its registration gave them; none once that is settled.
+  var epochsToCompare: [ShardID: Epoch] = [:]
   /// One round of catalog changes at a time.
   var isAdopting = false
   var adoptionWaiters: [Promise<Void>] = []
@@ -292,6 +296,7 @@ public actor Worker: RPCResponder {
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await journal.run() }
+        await worker.awaitComparison()
         // The first heartbeat confirms the incarnation; nothing is appended before it.
         try await worker.firstBeat()
         group.addTask { try await worker.keepDuties() }

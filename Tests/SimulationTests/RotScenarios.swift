@@ -15,8 +15,11 @@ enum RotScenarios {
         NamedScenario("journal-scrubbed", Scenario.Shape(copies: copies, workers: copies, tune: keepsAndScrubs), journalScrubbed),
       ]
     }
-    + (2...3).map { copies in
-      NamedScenario("segment-scrubbed", Scenario.Shape(copies: copies, workers: copies, tune: flushesAndScrubs), segmentScrubbed)
+    + (2...3).flatMap { copies in
+      [
+        NamedScenario("segment-scrubbed", Scenario.Shape(copies: copies, workers: copies, tune: flushesAndScrubs), segmentScrubbed),
+        NamedScenario("tail-lost", Scenario.Shape(copies: copies, workers: copies, tune: rollsNever), tailLost),
+      ]
     } + [NamedScenario("journal-rots-then-alone", Scenario.Shape(copies: 2, workers: 2, tune: keepsInJournal), journalRotsThenAlone)]
 
   private static let flushesSoon: @Sendable (inout WorkerSettings) -> Void = { $0.memoryAgeMax = .seconds(1) }
@@ -25,6 +28,8 @@ enum RotScenarios {
     settings.journal.fileBytes = 1 << 15
     settings.journal.pinnedBytesMax = 1 << 26
   }
+  /// The last entry is a batch.
+  private static let rollsNever: @Sendable (inout WorkerSettings) -> Void = { $0.rollInterval = .seconds(3600) }
   private static let scrubs: @Sendable (inout WorkerSettings) -> Void = { settings in
     settings.scrubPeriod = 3_000_000
     settings.scrubLook = .seconds(1)
@@ -169,5 +174,22 @@ enum RotScenarios {
       try await scene.queriesAnswer()
     }
     if copies > 1 { try await scene.everyCopyAnswers() }
+  }
+
+  /// D11: all are down, and the primary's disk lost the end of its journal, which leaves no trace. The primary comes first, but it waits
+  /// for the others, whose logs are longer.
+  static let tailLost: Scenario.Script = { scene in
+    let copies = scene.shape.copies
+    try await scene.writesGoOn(for: .seconds(3), gap: .milliseconds(500), copies: copies)
+    let (primary, followers) = try await scene.roles()
+    scene.end([(primary, as: "the primary")] + followers.map { ($0, as: "a follower") }, .kill)
+    try scene.loseTail(of: primary, as: "the primary")
+    scene.start([(primary, as: "the primary")])
+    try await scene.past(.seconds(1))
+    scene.start(followers.map { ($0, as: "a follower") })
+    try await scene.writesGoOn(for: .seconds(8), gap: .seconds(6), copies: copies)
+    try await scene.copiesInSync(copies, within: .seconds(5))
+    try await scene.queriesAnswer()
+    try await scene.everyCopyAnswers()
   }
 }

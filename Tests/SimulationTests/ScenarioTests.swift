@@ -35,6 +35,10 @@ struct NamedScenario: Sendable, CustomTestStringConvertible {
       shape.seed = seed
       let outcome = Scenario.play(shape, scenario.script)
       #expect(outcome.failures == [], "seed \(seed)")
+      if let folder = ProcessInfo.processInfo.environment["TALLY_SCENARIO_EVENTS"] {
+        let events = outcome.events.map { "\($0)\n" }.joined()
+        try events.write(toFile: "\(folder)/\(scenario.name)-\(seed).log", atomically: true, encoding: .utf8)
+      }
       if seed == 1, ProcessInfo.processInfo.environment["TALLY_WRITE_TRANSCRIPTS"] != nil {
         try outcome.transcript.write(to: path, atomically: true, encoding: .utf8)
       }

@@ -41,6 +41,16 @@ struct RecoveryTests {
       #expect(try recovered[1].outcome.get().eventRows().count == 800)
     }
   }
+  /// Seed 1166: the write of a new CURRENT went elsewhere, and what the old one names was removed.
+  @Test func aShardWhoseManifestIsGoneIsRefusedAndTheOthersStart() async throws {
+    let fixture = Fixture()
+    try await fixture.fill(days: 2)
+    try await fixture.disk.remove("shards/1/" + ManifestFormat.name(1))
+    let recovered = try await fixture.recover(try await openJournal(fixture.disk))
+    let refusal = #expect(throws: TallyError.self) { try recovered[0].outcome.get() }
+    #expect(refusal?.status == .dataDamaged)
+    #expect(try recovered[1].outcome.get().head.position == LogPosition(4))
+  }
   @Test func leftoversAreRemovedAndForeignFilesAreNot() async throws {
     let fixture = Fixture()
     try await fixture.fill(days: 2)

@@ -62,6 +62,8 @@ let samples: [Message] = {
         node: NodeID(3),
         incarnation: Incarnation(5),
         version: CatalogVersion(8),
+        awaitsComparison: true,
+        isYoung: true,
         load: load,
         shards: [report]
       )
@@ -252,7 +254,7 @@ let samples: [Message] = {
   #expect(head(9) == [9] && head(13) == [13, 4] && head(15) == [15, 10])
   #expect(
     head(3) == [
-      3, 3, 5, 8, 0, 1, 2, 3, 4, 0x80, 0x80, 0x80, 0x80, 4, 0, 1, 7, 2, 0xac, 2, 0xab, 2, 0x80, 0x80,
+      3, 3, 5, 8, 6, 1, 2, 3, 4, 0x80, 0x80, 0x80, 0x80, 4, 0, 1, 7, 2, 0xac, 2, 0xab, 2, 0x80, 0x80,
       0x80, 0x80, 0x80, 0x20, 5,
       6, 1, 9, 0xa2, 2, 0xe0, 0xc6, 0x5b, 0, 0,
       1, 250, 1,
