@@ -306,8 +306,10 @@ extension Worker {
     return nil
   }
   private func propose(_ proposal: InSyncProposal, _ shard: ShardID) async throws {
-    guard let host = hosts[shard], let epoch = host.primary?.epoch else { return }
+    guard let host = hosts[shard] else { return }
+    // Also when it has ceased to lead meanwhile: it may lead again.
     defer { host.isProposing = false }
+    guard let epoch = host.primary?.epoch else { return }
     do {
       _ = try await askCoordinator(
         .alterInSync(
