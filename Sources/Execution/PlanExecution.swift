@@ -95,6 +95,8 @@ struct PlanExecution {
       try run(node.input, needed: below) { batch in
         try emit(TopNExpansion.expand(batch, node, needed), sink)
       }
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .fragmentInput(let node):
       try source.fragmentRows(node, context) { batch in
         try context.cancel.check()

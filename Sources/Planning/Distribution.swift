@@ -61,6 +61,8 @@ struct Distribution {
     switch plan {
     case .scan(let scan): return .shards(try self.scan(scan))
     case .values, .fragmentInput: return .coordinator(plan)
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .filter(var node):
       switch try place(node.input) {
       case .coordinator(let input):

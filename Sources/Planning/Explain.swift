@@ -62,6 +62,8 @@ public enum Explain {
       text = "Limit: \(node.count.map(String.init) ?? "all")" + (node.offset > 0 ? " offset \(node.offset)" : "")
     case .unionAll: text = "Append"
     case .expandTopN(let node): text = "Expand: topn(\(input[node.column].name), \(node.count))"
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .fragmentInput(let node): text = "Rows of fragment \(node.fragment + 1)"
     }
     lines.append(String(repeating: "  ", count: depth) + text)

@@ -164,6 +164,8 @@ enum ExpressionCheck {
     case .hllUnion: return first == .hll && call.type == argument
     case .topnAdd: return first == .text && result == .topn
     case .topnUnion: return first == .topn && call.type == argument
+    case .bitAnd, .bitOr: return first == .integer && call.type == argument
+    case .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg, .percentileCont, .percentileDisc, .mode: return false
     }
   }
 }

@@ -110,6 +110,8 @@ public enum FragmentFormat {
         out.string(name)
         out.u8(field.rawValue)
       }
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .fragmentInput(let node):
       out.u8(10)
       out.count(node.fragment)

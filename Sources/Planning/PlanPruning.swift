@@ -5,6 +5,8 @@ enum PlanPruning {
   /// The plan with at least the needed columns, and where each of them is now.
   static func pruned(_ plan: PlanNode, needed: Set<Int>) -> (PlanNode, [Int: Int]) {
     switch plan {
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .values, .fragmentInput:
       return (plan, identity(plan.columns.count))
     case .scan(var node):

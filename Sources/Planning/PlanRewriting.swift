@@ -55,6 +55,8 @@ enum PlanRewriting {
       let isLow = { (condition: Expression) in condition.columnsRead.allSatisfy { $0 < width } }
       node.input = pushed(node.input, conditions.filter(isLow))
       return filtered(.expandTopN(node), conditions.filter { !isLow($0) })
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .values, .fragmentInput: return filtered(plan, conditions)
     }
   }
@@ -70,6 +72,8 @@ enum PlanRewriting {
 
   private static func melted(_ plan: PlanNode) -> PlanNode {
     switch plan {
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .scan, .values, .fragmentInput: return plan
     case .filter(var node):
       node.input = melted(node.input)
@@ -182,6 +186,8 @@ extension PlanNode {
   /// The plan with each direct input replaced.
   func mapInputs(_ change: (PlanNode) -> PlanNode) -> PlanNode {
     switch self {
+    case .join, .window, .setOperation, .distinctOn, .tableFunction, .shared, .recursive, .workingRows, .systemScan:
+      fatalError("SKELETON")
     case .scan, .values, .fragmentInput: return self
     case .filter(var node):
       node.input = change(node.input)

@@ -332,6 +332,8 @@ struct RollupBinder {
     case .topnAdd: kind = .topn
     case .hllUnion: throw refused("hll_union_agg", "Use hll_add_agg of the hashed values.", position)
     case .topnUnion: throw refused("topn_union_agg", "Use topn_add_agg of the items.", position)
+    case .bitAnd, .bitOr, .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg, .percentileCont, .percentileDisc, .mode:
+      throw refused("this aggregate", "Use count, sum, min, max, bool_and, bool_or, hll_add_agg or topn_add_agg.", position)
     case .countMerge: throw TallyError(.internalError, "countMerge is no written aggregate")
     }
     if kind == .sum, call.type == .interval {
