@@ -105,6 +105,9 @@ enum ExpressionEvaluation {
           )
         }
       }
+    case .hosted(let function, let arguments):
+      let operands = try arguments.map { try evaluate($0, block) }
+      return Operand(try HostedCalls.evaluate(function, operands, count: block.count))
     case .cast(let inner):
       let operand = try evaluate(inner, block)
       if operand.type == expression.type { return operand }

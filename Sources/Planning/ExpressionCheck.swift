@@ -72,6 +72,7 @@ enum ExpressionCheck {
       return type == .boolean && isComparable(family(inner.type))
         && values.allSatisfy { !$0.isNull && fits($0, inner.type) }
     case .like(let inner, _): return type == .boolean && family(inner.type) == .text
+    case .hosted(let function, let arguments): return type == function.result && arguments.count == function.arguments.count
     case .cast(let inner): return Casts.exists(from: inner.type, to: type)
     }
   }

@@ -61,6 +61,11 @@ enum ExpressionFormat {
         encode(branch.result, into: &out)
       }
       encode(otherwise, into: &out)
+    case .hosted(let function, let arguments):
+      // Keys only: Distribution keeps these on the coordinator, and no decoder knows 255.
+      out.u8(255)
+      out.string(function.name)
+      encode(arguments, into: &out)
     case .cast(let inner):
       out.u8(12)
       encode(inner, into: &out)

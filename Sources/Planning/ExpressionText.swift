@@ -30,6 +30,7 @@ enum ExpressionText {
       let items = values.map { literal($0, part.type) } + (hasNull ? ["NULL"] : [])
       return "(\(inner(part)) IN (\(items.joined(separator: ", "))))"
     case .like(let part, let pattern): return "(\(inner(part)) LIKE \(quoted(pattern)))"
+    case .hosted(let function, let arguments): return "\(function.name)(\(list(arguments)))"
     case .cast(let part): return "\(inner(part))::\(expression.type.name)"
     case .caseWhen(let branches, let otherwise):
       let whens = branches.map { " WHEN \(inner($0.condition)) THEN \(inner($0.result))" }.joined()

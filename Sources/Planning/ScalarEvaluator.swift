@@ -53,6 +53,14 @@ public enum ScalarEvaluator {
       guard let value = try evaluate(inner, row: row) else { return nil }
       guard case .text(let text) = value else { return .null }
       return .fixed(try LikePattern(pattern).matches(Array(text.utf8)) ? 1 : 0)
+    case .hosted(let function, let arguments):
+      guard function.isStable else { return nil }
+      var values: [Value] = []
+      for argument in arguments {
+        guard let value = try evaluate(argument, row: row) else { return nil }
+        values.append(value)
+      }
+      return function.isStrict && values.contains { $0.isNull } ? .null : try function.evaluate(values)
     case .cast(let inner):
       guard let value = try evaluate(inner, row: row) else { return nil }
       return value.isNull ? .null : try cast(value, from: inner.type, to: expression.type)
