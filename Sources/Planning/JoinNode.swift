@@ -1,7 +1,7 @@
 // JoinNode.swift — joins, and the forms of them that subqueries become.
 //
 // Literature: Neumann, Kemper, "Unnesting Arbitrary Queries", BTW 2015 (single and mark joins).
-public import Model
+import Model
 
 /// Combines rows of two inputs.
 public struct JoinNode: Sendable {

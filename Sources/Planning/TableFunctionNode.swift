@@ -1,5 +1,5 @@
 // TableFunctionNode.swift — functions that give rows, in FROM and (ProjectSet) in a select list, and relations that are no tables.
-public import Model
+import Model
 
 /// A function that gives rows.
 public enum TableFunction: UInt16, Sendable, CaseIterable {
