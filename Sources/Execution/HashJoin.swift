@@ -11,6 +11,8 @@ import Planning
 final class HashJoin {
   private let node: JoinNode
   private let context: ExecutionContext
+  /// Candidate pairs at once.
+  private let blockRows: Int
   private let leftWidth: Int
   private let needed: Set<Int>?
   private let rightNeeded: Set<Int>?
@@ -23,8 +25,9 @@ final class HashJoin {
   private var isRightMatched: [Bool] = []
 
   /// `needed`: output columns that are looked at.
-  init(_ node: JoinNode, needed: Set<Int>?, _ context: ExecutionContext) throws {
+  init(_ node: JoinNode, needed: Set<Int>?, _ context: ExecutionContext, blockRows: Int = Limits.batchRowsMax) throws {
     self.node = node
+    self.blockRows = blockRows
     self.context = context
     self.needed = needed
     leftWidth = node.left.columns.count
@@ -33,7 +36,8 @@ final class HashJoin {
     var read: Set<Int>?
     let showsRight = node.output.count > leftWidth && node.kind != .mark
     if let needed, showsRight {
-      read = Set(needed.filter { $0 >= leftWidth }.map { $0 - leftWidth })
+      let width = leftWidth
+      read = Set(needed.filter { $0 >= width }.map { $0 - width })
     } else if !showsRight {
       read = []
     }
@@ -121,7 +125,7 @@ final class HashJoin {
     }
   }
   private func probe(_ batch: Batch) -> JoinProbe {
-    JoinProbe(batch: batch, right: right.columns, condition: node.condition, context: context)
+    JoinProbe(batch: batch, right: right.columns, condition: node.condition, context: context, blockRows: blockRows)
   }
   private func leftSide(_ batch: Batch, _ rows: [UInt32]) -> [ColumnVector] {
     let isWhole = rows.count == batch.count && rows.indices.allSatisfy { rows[$0] == UInt32($0) }

@@ -1,6 +1,6 @@
 // JoinProbe.swift — candidate pairs of a batch of left rows and the right rows of their keys, a block at a time.
 //
-// Pairs come by left row, then in the order of the right rows. A block has at most `Limits.batchRowsMax` pairs, so one left row may
+// Pairs come by left row, then in the order of the right rows. A block has at most `blockRows` pairs, so one left row may
 // lie in several blocks, and one block may hold many.
 import Columns
 import Model
@@ -19,7 +19,7 @@ struct JoinProbe {
   let right: [ColumnVector]
   let condition: Expression?
   let context: ExecutionContext
-  var blockRows = Limits.batchRowsMax
+  let blockRows: Int
 
   /// Calls `body` with the pairs of each block; `skips` tells of a left row, asked before its first pair of a block, whether it needs
   /// no more.
