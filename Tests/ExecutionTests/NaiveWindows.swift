@@ -101,7 +101,7 @@ extension NaivePlan {
     if frame.unit != .range {
       guard case .fixed(let count) = offset.0.value else { return false }
       let (own, other) = frame.unit == .rows ? (row, at) : (groups[row], groups[at])
-      let border = own + offset.1 * Int(count)
+      let border = own + offset.1 * Int(min(count, 1 << 40))
       return isStart ? other >= border : other <= border
     }
     let key = keys[0]
