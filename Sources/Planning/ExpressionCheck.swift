@@ -154,6 +154,17 @@ enum ExpressionCheck {
     let families = call.arguments.map { family($0.type) }
     let result = family(call.type)
     if let filter = call.filter, filter.type != .boolean { return false }
+    if !call.order.allSatisfy({ isComparable(family($0.expression.type)) }) { return false }
+    if call.isDistinct, !families.allSatisfy(isComparable) { return false }
+    switch call.function {
+    case .stringAgg: return families == [.text, .text] && result == .text
+    case .percentileCont, .percentileDisc:
+      guard call.order.count == 1, families == [.double], call.arguments[0].constantValue != nil else { return false }
+      let key = call.order[0].expression.type
+      return call.type == key && (call.function == .percentileDisc || key == .double || key == .interval)
+    case .mode: return call.order.count == 1 && families.isEmpty && call.type == call.order[0].expression.type
+    default: break
+    }
     guard let first = families.first else { return call.function == .countStar && call.type == .bigint }
     if call.function == .topnAdd, families.count == 2 {
       return first == .text && families[1] == .integer && result == .topn
@@ -178,6 +189,61 @@ enum ExpressionCheck {
     case .topnUnion: return first == .topn && call.type == argument
     case .bitAnd, .bitOr: return first == .integer && call.type == argument
     case .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg, .percentileCont, .percentileDisc, .mode: return false
+    }
+  }
+
+  /// Whether a window call takes its arguments and frame; `keys`: types of the window's sort keys.
+  static func isWellTyped(_ call: WindowCall, keys: [DataType]) -> Bool {
+    let types = call.arguments.map(\.type)
+    func areValue(_ rest: Family...) -> Bool {
+      types.count == rest.count + 1 && family(types[0]) == family(call.type) && types[0].layout == call.type.layout
+        && types.dropFirst().map(family) == rest
+    }
+    if case .aggregate = call.function {} else if call.filter != nil { return false }
+    guard isOffset(call.frame.start, call.frame.unit, keys), isOffset(call.frame.end, call.frame.unit, keys) else { return false }
+    switch call.function {
+    case .rowNumber, .rank, .denseRank: return types.isEmpty && call.type == .bigint
+    case .percentRank, .cumeDist: return types.isEmpty && call.type == .double
+    case .ntile: return types.map(family) == [.integer] && call.type == .integer
+    case .lag, .lead: return types.count == 3 && areValue(.integer, family(call.type)) && types[1] != .bigint
+    case .firstValue, .lastValue: return areValue()
+    case .nthValue: return areValue(.integer)
+    case .aggregate(let function):
+      switch function {
+      case .percentileCont, .percentileDisc, .mode: return false
+      default: return isWellTyped(AggregateCall(function, call.arguments, filter: call.filter, type: call.type))
+      }
+    }
+  }
+  private static func isOffset(_ bound: WindowFrame.Bound, _ unit: WindowFrame.Unit, _ keys: [DataType]) -> Bool {
+    let offset: TypedValue
+    switch bound {
+    case .preceding(let value), .following(let value): offset = value
+    case .unboundedPreceding, .currentRow, .unboundedFollowing: return true
+    }
+    guard unit == .range else { return offset.type == .bigint }
+    guard keys.count == 1 else { return false }
+    switch family(keys[0]) {
+    case .integer, .double, .numeric: return family(offset.type) == family(keys[0])
+    case .date, .timestamp, .timestamptz, .interval: return offset.type == .interval
+    default: return false
+    }
+  }
+
+  /// Whether a table function takes its arguments and gives its columns.
+  static func isWellTyped(_ call: TableFunctionNode.Call) -> Bool {
+    let families = call.arguments.map { family($0.type) }
+    guard let type = call.output.first?.type, call.output.count == 1 else { return false }
+    switch call.function {
+    case .generateIntegers: return families == [.integer, .integer, .integer] && (type == .integer || type == .bigint)
+    case .generateNumerics: return families == [.numeric, .numeric, .numeric] && family(type) == .numeric
+    case .generateTimes:
+      return (families == [.timestamp, .timestamp, .interval] && type == .timestamp)
+        || (families == [.timestamptz, .timestamptz, .interval] && type == .timestamptz)
+    case .stringToTable: return families == [.text, .text] && type == .text
+    case .unnest, .regexpSplit, .jsonbArrayElements, .jsonbArrayElementsText, .jsonbEach, .jsonbEachText, .jsonbObjectKeys,
+      .regexpMatches, .generateSubscripts:
+      return false
     }
   }
 }
