@@ -5,7 +5,9 @@ import SQL
 
 extension ExpressionBinder {
   func call(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    if let result = try windowCall(call, position) { return result }
     if let result = try aggregate(call, position, sized: nil) { return result }
+    if let rows = try setFunction(call, position) { return rows }
     if Self.utilities.contains(call.name) {
       throw .sql(
         "0A000",
