@@ -145,7 +145,8 @@ final class ExpressionBinder {
       let both = try fold(Expression(.boolean, .and(parts)), position)
       return negated ? try fold(Expression(.boolean, .not(both)), position) : both
     case .inList(let subject, let items, let negated):
-      let test = try rowInList(subject, items, position) ?? inList(subject, items, position)
+      let test: Expression
+      if let rows = try rowInList(subject, items, position) { test = rows } else { test = try inList(subject, items, position) }
       return negated ? try fold(Expression(.boolean, .not(test)), position) : test
     case .like(let subject, let pattern, let negated):
       let test = try like(subject, pattern, position)

@@ -219,4 +219,22 @@ public struct CallSyntax: Sendable {
   public var isWithinGroup = false
   /// OVER.
   public var over: WindowSyntax?
+
+  init(
+    name: String,
+    arguments: [ExpressionSyntax],
+    namedArguments: [(name: NameSyntax, value: ExpressionSyntax)],
+    isStar: Bool,
+    isDistinct: Bool
+  ) {
+    self.name = name
+    self.arguments = arguments
+    self.namedArguments = namedArguments
+    self.isStar = isStar
+    self.isDistinct = isDistinct
+  }
+  /// A plain call.
+  public init(name: String, arguments: [ExpressionSyntax]) {
+    self.init(name: name, arguments: arguments, namedArguments: [], isStar: false, isDistinct: false)
+  }
 }
