@@ -9,6 +9,8 @@ public enum PlanClass: String, Sendable {
   case pushDown = "push-down"
   /// Workers return partial aggregates; the coordinator merges and finishes them.
   case twoPhase = "two-phase"
+  /// The coordinator joins, groups or compares rows that it fetched.
+  case gather
   /// No table is read.
   case coordinatorOnly = "coordinator"
 }

@@ -5,7 +5,9 @@ import SQL
 
 extension ExpressionBinder {
   func call(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    if let result = try windowCall(call, position) { return result }
     if let result = try aggregate(call, position, sized: nil) { return result }
+    if let rows = try setFunction(call, position) { return rows }
     if Self.utilities.contains(call.name) {
       throw .sql(
         "0A000",
@@ -42,7 +44,13 @@ extension ExpressionBinder {
     var arguments: [Expression] = []
     for argument in call.arguments { arguments.append(try bind(argument)) }
     if let result = try scalar(call, arguments, position) { return try fold(result, position) }
+    if let result = try hostedCall(call, arguments, position) { return try fold(result, position) }
     throw noFunction(call, arguments, position)
+  }
+  /// A function over arguments that are bound already; nil where there is none for them.
+  func namedFunction(_ name: String, _ arguments: [Expression], _ position: Int) throws(TallyError) -> Expression? {
+    let places = arguments.map { _ in ExpressionSyntax(kind: .null, position: position) }
+    return try scalar(CallSyntax(name: name, arguments: places), arguments, position)
   }
   static let utilities: Set<String> = ["create_distributed_table", "create_reference_table"]
 

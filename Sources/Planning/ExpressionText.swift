@@ -38,7 +38,11 @@ enum ExpressionText {
     }
   }
   static func text(_ call: AggregateCall, _ columns: [OutputColumn]) -> String {
-    let arguments = call.arguments.map { text($0, columns) }.joined(separator: ", ")
+    var arguments = (call.isDistinct ? "DISTINCT " : "") + call.arguments.map { text($0, columns) }.joined(separator: ", ")
+    if !call.order.isEmpty {
+      let keys = call.order.map { text($0.expression, columns) + ($0.isAscending ? "" : " DESC") }
+      arguments += (arguments.isEmpty ? "" : " ") + "ORDER BY \(keys.joined(separator: ", "))"
+    }
     let filter = call.filter.map { " FILTER (WHERE \(text($0, columns)))" } ?? ""
     return call.function == .countStar ? "count(*)\(filter)" : "\(call.function)(\(arguments))\(filter)"
   }

@@ -6,10 +6,13 @@ public struct SharedNode: Sendable {
   public var id: Int
   /// The same plan in every node of that number.
   public var input: PlanNode
+  /// MATERIALIZED: stays shared where it is read only once.
+  public var isMaterialized: Bool
   /// Makes a node.
-  public init(id: Int, input: PlanNode) {
+  public init(id: Int, input: PlanNode, isMaterialized: Bool = false) {
     self.id = id
     self.input = input
+    self.isMaterialized = isMaterialized
   }
 }
 

@@ -65,18 +65,18 @@ extension SyntaxBuilder {
       case let other: throw unsupported("\(other.replacingPrefix("SVFOP_", with: "")) is", body)
       }
     case "A_Indirection": return try indirection(body, depth)
-    case "SubLink":
-      throw unsupported(
-        text(body, "subLinkType") == "EXPR_SUBLINK" ? "a scalar subquery is" : "a subquery in an expression is",
-        body,
-        hint: "Use a subquery in FROM."
-      )
+    case "SubLink": return try subquery(body, depth)
     case "A_ArrayExpr": throw unsupported("ARRAY is", body)
-    case "RowExpr": throw unsupported("a row expression is", body)
+    case "RowExpr": return .row(try list(child(body, "args"), depth))
     case "MinMaxExpr": throw unsupported("GREATEST and LEAST are", body, hint: "Use CASE.")
     case "ParamRef": return .parameter(child(body, "number").flatMap { tape.integer($0) } ?? 0)
-    case "CollateClause": throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
-    case "GroupingFunc": throw unsupported("GROUPING is", body)
+    case "CollateClause":
+      let names = strings(child(body, "collname")) ?? []
+      guard let name = names.last, ["C", "POSIX", "default", "ucs_basic"].contains(name), names.count == 1 || names[0] == "pg_catalog" else {
+        throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
+      }
+      return try operand(body, "arg", depth).kind
+    case "GroupingFunc": return .grouping(try list(child(body, "args"), depth))
     case "SetToDefault": throw .sql("42601", "DEFAULT is not allowed in this context", position: position(body))
     case "XmlExpr", "XmlSerialize": throw unsupported("XML is", body)
     case let other: throw unsupported("\(other) is", body)
@@ -157,6 +157,22 @@ extension SyntaxBuilder {
 
   // MARK: Names, operators, calls
 
+  private func subquery(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    guard let inner = child(body, "subselect"), let (tag, query) = tape.tagged(inner), tape.matches(tag, "SelectStmt") else {
+      throw damaged(body)
+    }
+    let kind = text(body, "subLinkType") ?? ""
+    switch kind {
+    case "EXISTS_SUBLINK": return .exists(try select(query, depth: depth + 1))
+    case "EXPR_SUBLINK": return .scalarSubquery(try select(query, depth: depth + 1))
+    case "ARRAY_SUBLINK": return .arraySubquery(try select(query, depth: depth + 1))
+    case "ANY_SUBLINK", "ALL_SUBLINK":
+      let left = try operand(body, "testexpr", depth)
+      let name = strings(child(body, "operName"))?.last ?? "="
+      return .quantified(left, name, try select(query, depth: depth + 1), isAll: kind == "ALL_SUBLINK")
+    default: throw unsupported("this subquery is", body)
+    }
+  }
   private func columnReference(_ body: Int) throws(TallyError) -> ExpressionSyntax.Kind {
     var names: [String] = []
     var isStar = false
@@ -164,7 +180,8 @@ extension SyntaxBuilder {
       guard let (tag, inner) = tape.tagged(field) else { throw damaged(field) }
       if tape.matches(tag, "A_Star") { isStar = true } else { names.append(text(inner, "sval") ?? "") }
     }
-    if names.count == (isStar ? 2 : 3), names.first == "public" { names.removeFirst() }
+    // A schema before a relation's name says nothing that the name does not: schemas of a query's relations are looked at in FROM.
+    if names.count == (isStar ? 2 : 3) { names.removeFirst() }
     if isStar {
       guard names.count <= 1 else { throw unsupported("a name of several parts before * is", body) }
       return .star(qualifier: names.first)
@@ -234,12 +251,9 @@ extension SyntaxBuilder {
 
   private func call(_ body: Int, _ depth: Int) throws(TallyError) -> CallSyntax {
     guard let names = strings(child(body, "funcname")), let name = names.last else { throw damaged(body) }
-    if names.count > 1, names[0] != "pg_catalog", names[0] != "public" {
+    if names.count > 1, !["pg_catalog", "public", "information_schema"].contains(names[0]) {
       throw .sql("3F000", "schema \"\(names[0])\" does not exist", position: position(body))
     }
-    if child(body, "over") != nil { throw unsupported("window functions are", body) }
-    if child(body, "agg_order") != nil { throw unsupported("ORDER BY inside an aggregate is", body) }
-    if flag(body, "agg_within_group") { throw unsupported("WITHIN GROUP is", body) }
     if flag(body, "func_variadic") { throw unsupported("VARIADIC is", body) }
     var result = CallSyntax(
       name: name,
@@ -257,7 +271,11 @@ extension SyntaxBuilder {
         result.arguments.append(try expression(argument, depth: depth + 1))
       }
     }
+    if names.count > 1, names[0] != "public" { result.schema = names[0] }
     if child(body, "agg_filter") != nil { result.filter = try operand(body, "agg_filter", depth) }
+    result.orderBy = try sortKeys(child(body, "agg_order"), depth)
+    result.isWithinGroup = flag(body, "agg_within_group")
+    if let over = child(body, "over") { result.over = try window(over, depth) }
     return result
   }
 }

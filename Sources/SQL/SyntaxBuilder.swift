@@ -166,6 +166,13 @@ struct SyntaxBuilder {
     }
   }
 
+  /// `schema.name` of a relation that is read; any schema may be asked for.
+  func readName(_ range: Int) throws(TallyError) -> NameSyntax {
+    if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
+    guard let name = text(range, "relname") else { throw damaged(range) }
+    let schema = text(range, "schemaname")
+    return NameSyntax(name: name, schema: schema == "public" ? nil : schema, position: position(range))
+  }
   /// `schema.name`; only schema public.
   func relationName(_ range: Int) throws(TallyError) -> NameSyntax {
     if let schema = text(range, "schemaname"), schema != "public" {
