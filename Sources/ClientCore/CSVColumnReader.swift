@@ -158,6 +158,8 @@ struct CSVColumnReader {
       return fixed(column, type, parts, &faults) { bytes in
         FieldParser.parseBoolean(bytes).map { $0 ? 1 : 0 }
       }
+    case .time, .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole:
+      return fixed(column, type, parts, &faults) { _ in nil }
     case .date: return fixed(column, type, parts, &faults) { bytes in FieldParser.parseDate(bytes) }
     case .timestamp, .timestamptz:
       var memory = FieldParser.DayMemory()
@@ -169,6 +171,15 @@ struct CSVColumnReader {
         FieldParser.parseDouble(bytes)
       } slow: { text throws(TallyError) in
         try DoubleText.parse(text)
+      }
+      return parts.map {
+        ColumnVector(type, .double(Array(values[$0])), validity: nulls.validity($0))
+      }
+    case .real:
+      let (nulls, values) = values(column, 0.0, &faults) { _ in
+        nil
+      } slow: { text throws(TallyError) in
+        try DoubleText.parseReal(text)
       }
       return parts.map {
         ColumnVector(type, .double(Array(values[$0])), validity: nulls.validity($0))
@@ -192,7 +203,8 @@ struct CSVColumnReader {
         ColumnVector(type, .interval(Array(values[$0])), validity: nulls.validity($0))
       }
     case .text, .varchar: return texts(column, type, parts, &faults)
-    case .hll, .topn, .topnRecord, .unknown: fatalError("CSVPlan lets no \(type.name) through")
+    case .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .array: return texts(column, type, parts, &faults, isParsed: true)
+    case .hll, .topn, .topnRecord, .unknown, .void: fatalError("CSVPlan lets no \(type.name) through")
     }
   }
   @inline(__always) private func fixed(
@@ -237,16 +249,18 @@ struct CSVColumnReader {
     return (nulls, UnsafeBufferPointer(start: values, count: records.count))
   }
 
-  /// Texts get codes of the chunk first, then each part a dictionary of its own, in order of first appearance.
+  /// Texts, and other types of that layout (`isParsed`: not as they are written), get codes of the chunk first, then each part a dictionary of its own, in order of first appearance.
   private func texts(
     _ column: Int,
     _ type: DataType,
     _ parts: [Range<Int>],
-    _ faults: inout CSVFaults
+    _ faults: inout CSVFaults,
+    isParsed: Bool = false
   ) -> [ColumnVector] {
     let codes = memory.bindMemory(to: UInt32.self, capacity: records.count)
     var limit = Limits.textBytesMax
     if case .varchar(let characters) = type, characters > 0 { limit = min(limit, Int(characters)) }
+    if isParsed { limit = -1 }
     var interner = TextInterner(expected: 1024)
     var nulls = CSVNulls()
     let isNotNull = plan.table.columns[column].isNotNull
@@ -264,6 +278,14 @@ struct CSVColumnReader {
       codes[Int(places[row])] = .max
       guard bytes.count <= Limits.textBytesMax else {
         throw .sql("54000", "text of \(bytes.count) bytes is longer than \(Limits.textBytesMax)")
+      }
+      if isParsed {
+        switch try ValueText.parse(bytes, as: type) {
+        case .text(var text): codes[Int(places[row])] = text.withUTF8 { interner.intern(UnsafeRawBufferPointer($0)) }
+        case .bytes(let value): codes[Int(places[row])] = value.withUnsafeBytes { interner.intern($0) }
+        default: break
+        }
+        return
       }
       guard bytes.count > limit, case .varchar(let characters) = type else {
         codes[Int(places[row])] = interner.intern(bytes)
@@ -316,6 +338,9 @@ struct CSVColumnReader {
         return ColumnVector(type, .interval(.init(repeating: value, count: count)))
       case .text(let value):
         let bytes = Array(value.utf8)
+        let dictionary = TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
+        return ColumnVector(type, .codes(.init(repeating: 0, count: count), dictionary))
+      case .bytes(let bytes):
         let dictionary = TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
         return ColumnVector(type, .codes(.init(repeating: 0, count: count), dictionary))
       case .null, .hll, .topn: return ColumnVector.nulls(type, count: count)

@@ -62,7 +62,7 @@ public struct CSVPlan: Sendable {
         throw .sql("42701", "column \"\(name)\" specified more than once")
       }
       switch table.columns[column].type {
-      case .topn, .topnRecord, .unknown:
+      case .topn, .topnRecord, .unknown, .void:
         throw .sql(
           "0A000",
           "column \"\(name)\" of type \(table.columns[column].type.name) cannot be loaded from CSV"

@@ -218,13 +218,19 @@ extension ColumnVector {
     case .double(let v): return .double(v[row])
     case .numeric(let v): return .numeric(v[row])
     case .interval(let v): return .interval(v[row])
-    case .text(let v):
-      return .text(
-        String(decoding: v.bytes[Int(v.offsets[row])..<Int(v.offsets[row + 1])], as: UTF8.self)
-      )
-    case .codes(let v, let dictionary): return .text(dictionary.string(v[row]))
+    case .text, .codes: return textValue(row)
     case .hll(let v): return .hll(SketchKernels.pack(v, row))
     case .topn(let v): return .topn(SketchKernels.pack(v, row))
+    }
+  }
+  /// One row of a column of layout `.text` that is not NULL.
+  func textValue(_ row: Int) -> Value {
+    switch values {
+    case .text(let v):
+      let range = Int(v.offsets[row])..<Int(v.offsets[row + 1])
+      return v.bytes.withUnsafeBytes { BinaryForm.value(UnsafeRawBufferPointer(rebasing: $0[range]), type) }
+    case .codes(let v, let dictionary): return dictionary.withText(v[row]) { BinaryForm.value($0, type) }
+    default: return .null
     }
   }
 }

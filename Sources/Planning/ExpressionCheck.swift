@@ -18,15 +18,34 @@ enum ExpressionCheck {
     case hll
     case topn
     case hash
+    /// `character(n)`: its comparisons ignore trailing blanks, so it is text only by a cast.
+    case bpchar
+    case bytea
+    case uuid
+    case json
+    case jsonb
+    /// oid and the types that show one by name.
+    case oid
+    case time
+    /// Arrays of every element type; functions compare the types.
+    case array
     case other
   }
   static func family(_ type: DataType) -> Family {
     switch type {
     case .boolean: .boolean
     case .smallint, .integer, .bigint: .integer
-    case .double: .double
+    case .double, .real: .double
     case .numeric: .numeric
-    case .text, .varchar: .text
+    case .text, .varchar, .name, .char: .text
+    case .bpchar: .bpchar
+    case .bytea: .bytea
+    case .uuid: .uuid
+    case .json: .json
+    case .jsonb: .jsonb
+    case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole: .oid
+    case .time: .time
+    case .array: .array
     case .date: .date
     case .timestamp: .timestamp
     case .timestamptz: .timestamptz
@@ -34,21 +53,12 @@ enum ExpressionCheck {
     case .hll: .hll
     case .topn: .topn
     case .hllHashval: .hash
-    case .unknown, .topnRecord: .other
+    case .unknown, .topnRecord, .void: .other
     }
   }
 
   static func fits(_ value: Value, _ type: DataType) -> Bool {
-    switch value {
-    case .null: true
-    case .fixed(let number): type.layout == .fixed && (type != .boolean || number == 0 || number == 1)
-    case .double: type.layout == .double
-    case .numeric: type.layout == .numeric
-    case .text: type.layout == .text
-    case .interval: type.layout == .interval
-    case .hll: type.layout == .hll
-    case .topn: type.layout == .topn
-    }
+    value.fits(type)
   }
 
   /// Checks one node; its operands were checked before.
@@ -77,7 +87,7 @@ enum ExpressionCheck {
     }
   }
   static func isComparable(_ family: Family) -> Bool {
-    family != .hll && family != .topn && family != .other
+    family != .hll && family != .topn && family != .json && family != .other
   }
 
   private static func constantFixed(_ expression: Expression) -> Int64? {
@@ -94,6 +104,7 @@ enum ExpressionCheck {
     switch function {
     case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
       return families.count == 2 && families[0] == families[1] && isComparable(families[0]) && type == .boolean
+        && (families[0] != .array || arguments[0].type == arguments[1].type)
     case .add, .subtract, .multiply, .divide, .modulo:
       return families.count == 2 && families[0] == families[1] && families[0] == result
         && isAny(0, .integer, .double, .numeric) && !(function == .modulo && result == .double)

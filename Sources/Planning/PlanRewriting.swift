@@ -151,8 +151,8 @@ enum PlanRewriting {
       if values.count == 1 { return zone(column, .equal, first, scan) }
       var (low, high) = (first, first)
       for value in values.dropFirst() {
-        if ScalarEvaluator.compare(value, low) == -1 { low = value }
-        if ScalarEvaluator.compare(value, high) == 1 { high = value }
+        if ScalarEvaluator.compare(value, low, inner.type) == -1 { low = value }
+        if ScalarEvaluator.compare(value, high, inner.type) == 1 { high = value }
       }
       return zone(column, .greaterOrEqual, low, scan) + zone(column, .lessOrEqual, high, scan)
     default: return []
@@ -168,7 +168,9 @@ enum PlanRewriting {
     }
   }
   private static func zone(_ column: Int, _ function: Function, _ value: Value, _ scan: ScanNode) -> [ZoneCondition] {
-    guard !value.isNull, ExpressionCheck.fits(value, scan.output[column].type) else { return [] }
+    // Zone maps know texts by their bytes.
+    let type = scan.output[column].type
+    guard !value.isNull, ExpressionCheck.fits(value, type), type.layout != .text || type.ordersByBytes else { return [] }
     let comparison: ZoneCondition.Comparison
     switch function {
     case .equal: comparison = .equal

@@ -45,7 +45,7 @@ public enum ScalarEvaluator {
       guard let value = try evaluate(inner, row: row) else { return nil }
       if value.isNull { return .null }
       for item in list {
-        guard let order = compare(value, item) else { return nil }
+        guard let order = compare(value, item, inner.type) else { return nil }
         if order == 0 { return .fixed(1) }
       }
       return hasNull ? .null : .fixed(0)
@@ -81,17 +81,10 @@ public enum ScalarEvaluator {
   }
 
   /// Order of two values of one type: -1, 0, 1; nil for sketches.
-  public static func compare(_ a: Value, _ b: Value) -> Int? {
+  public static func compare(_ a: Value, _ b: Value, _ type: DataType = .text) -> Int? {
     switch (a, b) {
-    case (.fixed(let x), .fixed(let y)): return x < y ? -1 : x > y ? 1 : 0
-    case (.double(let x), .double(let y)):
-      if x.isNaN || y.isNaN { return x.isNaN == y.isNaN ? 0 : x.isNaN ? 1 : -1 }
-      return x < y ? -1 : x > y ? 1 : 0
-    case (.numeric(let x), .numeric(let y)): return Numeric.compare(x, y)
-    case (.interval(let x), .interval(let y)): return Interval.compare(x, y)
-    case (.text(let x), .text(let y)):
-      if x.utf8.elementsEqual(y.utf8) { return 0 }
-      return x.utf8.lexicographicallyPrecedes(y.utf8) ? -1 : 1
+    case (.fixed, .fixed), (.double, .double), (.numeric, .numeric), (.interval, .interval), (.text, .text), (.bytes, .bytes):
+      return Value.compare(a, b, type)
     default: return nil
     }
   }
@@ -103,7 +96,7 @@ public enum ScalarEvaluator {
     _ type: DataType
   ) throws(TallyError) -> Value? {
     if function.isComparison {
-      guard let order = compare(values[0], values[1]) else { return nil }
+      guard let order = compare(values[0], values[1], arguments[0].type) else { return nil }
       let holds =
         switch function {
         case .equal: order == 0

@@ -40,6 +40,8 @@ public struct TypeSyntax: Sendable {
   public var name: String
   /// What stands in parentheses.
   public var modifiers: [Int]
+  /// `[]` or ARRAY behind it: the name is the elements' type.
+  public var isArray = false
   /// In characters from 1.
   public var position: Int
 }
