@@ -243,8 +243,7 @@ extension Listing {
     _ state: Catalog,
     _ fleet: Fleet,
     _ group: CatalogLog.Standing,
-    _ now: Instant,
-    _ hearsWorkers: Bool
+    _ now: Instant
   ) -> Listing {
     let catalog = state.snapshot
     var out = Listing([("what", .text), ("value", .text)])

@@ -152,7 +152,7 @@ extension SystemRelations {
     case "typispreferred": return { .flag($0.isPreferred) }
     case "typisdefined": return { _ in .flag(true) }
     case "typdelim": return { _ in .text(",") }
-    case "typsubscript": return function { $0.subscript }
+    case "typsubscript": return function { $0.subscriptHandler }
     case "typelem": return { .number($0.element) }
     case "typarray": return { .number($0.array) }
     case "typinput": return function { $0.functions[0] }

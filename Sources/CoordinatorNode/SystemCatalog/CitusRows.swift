@@ -4,6 +4,7 @@
 // Hashes are 64 bits without sign where Citus has 32 with one. Sizes are those of ShardFigures: NULL or 0 bytes where nobody can tell.
 import Capabilities
 import Model
+import Wire
 
 extension SystemRelations {
   /// A distributed table on one of its shards.

@@ -16,7 +16,7 @@ struct PostgresTypeRecord: Sendable {
   var kind: String
   var category: String
   var isPreferred: Bool
-  var subscript: String
+  var subscriptHandler: String
   var element: Int64
   var array: Int64
   /// in, out, receive, send; `-` for none.
@@ -67,7 +67,7 @@ struct PostgresTypes: Sendable {
       kind: fields[4],
       category: fields[5],
       isPreferred: fields[6] == "t",
-      subscript: fields[7] == "-" ? "-" : fields[7] + "_subscript_handler",
+      subscriptHandler: fields[7] == "-" ? "-" : fields[7] + "_subscript_handler",
       element: number(8),
       array: number(9),
       functions: [io + "in", io + "out"] + (fields[11] == "t" ? [io + "recv", io + "send"] : ["-", "-"]),
@@ -87,7 +87,7 @@ struct PostgresTypes: Sendable {
       kind: element.name == "record" ? "p" : "b",
       category: element.name == "record" ? "P" : "A",
       isPreferred: false,
-      subscript: "array_subscript_handler",
+      subscriptHandler: "array_subscript_handler",
       element: element.oid,
       array: 0,
       functions: ["array_in", "array_out", "array_recv", "array_send"],
@@ -110,7 +110,7 @@ struct PostgresTypes: Sendable {
         kind: "b",
         category: "U",
         isPreferred: false,
-        subscript: "-",
+        subscriptHandler: "-",
         element: 0,
         array: ObjectNumbers.hllArray,
         functions: ["hll_in", "hll_out", "hll_recv", "hll_send"],
@@ -128,7 +128,7 @@ struct PostgresTypes: Sendable {
         kind: "b",
         category: "U",
         isPreferred: false,
-        subscript: "-",
+        subscriptHandler: "-",
         element: 0,
         array: ObjectNumbers.hllHashvalArray,
         functions: ["hll_hashval_in", "hll_hashval_out", "-", "-"],
@@ -146,7 +146,7 @@ struct PostgresTypes: Sendable {
         kind: "b",
         category: "U",
         isPreferred: false,
-        subscript: "-",
+        subscriptHandler: "-",
         element: 0,
         array: ObjectNumbers.topnArray,
         functions: ["topn_in", "topn_out", "topn_recv", "topn_send"],
@@ -187,7 +187,7 @@ struct PostgresTypes: Sendable {
       kind: "d",
       category: category,
       isPreferred: false,
-      subscript: "-",
+      subscriptHandler: "-",
       element: 0,
       array: oid - 1,
       functions: ["domain_in", io + "out", "domain_recv", io + "send"],

@@ -2,6 +2,7 @@
 //
 // Only the coordinator that leads hears the workers; on others what their reports would tell is NULL, and states that follow from them are.
 import Columns
+import Consensus
 import Model
 import Wire
 
