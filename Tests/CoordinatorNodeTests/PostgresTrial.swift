@@ -19,7 +19,7 @@ final class PostgresTrial {
     try asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-l", directory + "/log", "-o", settings, "start"])
   }
   deinit {
-    try? asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-m", "immediate", "stop"])
+    _ = try? asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-m", "immediate", "stop"])
     try? FileManager.default.removeItem(atPath: directory)
   }
 
@@ -27,7 +27,10 @@ final class PostgresTrial {
   func rows(_ sql: String) throws -> [[String?]] {
     let out = try run(
       Self.programs + "/psql",
-      ["-h", directory, "-U", "trial", "-d", "postgres", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-P", "null=\u{1}", "-F", "\u{2}", "-R", "\u{3}", "-c", sql]
+      [
+        "-h", directory, "-U", "trial", "-d", "postgres", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-P", "null=\u{1}", "-F",
+        "\u{2}", "-R", "\u{3}", "-c", sql,
+      ]
     )
     if out.isEmpty || out == "\n" { return [] }
     return out.split(separator: "\u{3}", omittingEmptySubsequences: false).map { line in
@@ -63,7 +66,7 @@ final class PostgresTrial {
     process.currentDirectoryURL = URL(fileURLWithPath: "/")
     // Files, not pipes: a server that is started keeps what it inherits.
     let base = directory + "/out-\(UInt32.random(in: 0...UInt32.max))"
-    for path in [base, base + "-errors"] { FileManager.default.createFile(atPath: path, contents: nil) }
+    for path in [base, base + "-errors"] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
     process.standardOutput = FileHandle(forWritingAtPath: base)
     process.standardError = FileHandle(forWritingAtPath: base + "-errors")
     try process.run()

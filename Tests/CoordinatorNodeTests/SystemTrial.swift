@@ -163,3 +163,12 @@ enum SystemTrial {
     return value.isNull ? nil : ValueText.print(value, as: function.result.isObjectNumber ? .bigint : function.result)
   }
 }
+
+extension SystemTrial {
+  /// A list as `tally … list` shows it.
+  static func listing(_ kind: UInt8) -> Listing {
+    guard let kind = ListRequest.Kind(rawValue: kind) else { fatalError("no list \(kind)") }
+    let system = system()
+    return Listing.make(kind, system.state, system.fleet, system.standing, now: system.now)
+  }
+}

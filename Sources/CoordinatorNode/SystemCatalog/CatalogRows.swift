@@ -26,6 +26,19 @@ extension SystemRelations {
       }
     case "pg_type": return SystemRows(PostgresTypes.all.records, Self.type)
     case "pg_proc": return SystemRows(PostgresFunctions.all.records, Self.function)
+    case "pg_operator": return SystemRows(PostgresOperatorRecord.all, Self.operatorCells)
+    case "pg_cast":
+      return SystemRows(PostgresCastRecord.all) { name in
+        switch name {
+        case "oid": return { .number($0.oid) }
+        case "castsource": return { .number($0.source) }
+        case "casttarget": return { .number($0.target) }
+        case "castfunc": return { .number($0.function) }
+        case "castcontext": return { .text($0.context) }
+        default: return { .text($0.method) }
+        }
+      }
+    case "pg_aggregate": return SystemRows(PostgresFunctions.all.records.filter { $0.kind == "a" }, Self.aggregate)
     case "pg_tables", "pg_views", "pg_matviews": return listed(name)
     case "pg_description":
       return SystemRows(SystemDescription.all) { name in
@@ -184,7 +197,9 @@ extension SystemRelations {
     case "procost": return { _ in .real(1) }
     case "prorows": return { .real($0.isSet ? 1000 : 0) }
     case "provariadic":
-      return { .number($0.isVariadic ? $0.arguments.last.map { PostgresTypes.all[oid: $0]?.element ?? 0 }.map { $0 == 0 ? 2276 : $0 } ?? 0 : 0) }
+      return {
+        .number($0.isVariadic ? $0.arguments.last.map { PostgresTypes.all[oid: $0]?.element ?? 0 }.map { $0 == 0 ? 2276 : $0 } ?? 0 : 0)
+      }
     case "prokind": return { .text($0.kind) }
     case "prosecdef", "proleakproof": return { _ in .flag(false) }
     case "proisstrict": return { .flag($0.isStrict) }
@@ -196,6 +211,39 @@ extension SystemRelations {
     case "proargtypes": return { .numbers($0.arguments) }
     case "prosupport", "pronargdefaults": return { _ in .number(0) }
     default: return { _ in .null }
+    }
+  }
+
+  private static func operatorCells(_ name: String) -> (PostgresOperatorRecord) -> Cell {
+    switch name {
+    case "oid": return { .number($0.oid) }
+    case "oprname": return { .text($0.name) }
+    case "oprnamespace": return { _ in .number(ObjectNumbers.catalogSchema) }
+    case "oprowner": return { _ in .number(ObjectNumbers.owner) }
+    case "oprkind": return { .text($0.left == 0 ? "l" : "b") }
+    case "oprcanmerge": return { .flag($0.canMerge) }
+    case "oprcanhash": return { .flag($0.canHash) }
+    case "oprleft": return { .number($0.left) }
+    case "oprright": return { .number($0.right) }
+    case "oprresult": return { .number($0.result) }
+    case "oprcom": return { .number($0.commutator) }
+    case "oprnegate": return { .number($0.negator) }
+    case "oprcode": return { .number($0.function) }
+    // Estimates of selectivity: oprrest, oprjoin.
+    default: return { _ in .number(0) }
+    }
+  }
+  /// An aggregate's steps are no functions here: their numbers are 0.
+  private static func aggregate(_ name: String) -> (PostgresFunctionRecord) -> Cell {
+    let ordered: Set<String> = ["mode", "percentile_cont", "percentile_disc"]
+    switch name {
+    case "aggfnoid": return { .number($0.oid) }
+    case "aggkind": return { .text(ordered.contains($0.name) ? "o" : "n") }
+    case "aggnumdirectargs": return { .number(ordered.contains($0.name) && $0.name != "mode" ? 1 : 0) }
+    case "aggfinalextra", "aggmfinalextra": return { _ in .flag(false) }
+    case "aggfinalmodify", "aggmfinalmodify": return { _ in .text("r") }
+    case "agginitval", "aggminitval": return { _ in .null }
+    default: return { _ in .number(0) }
     }
   }
 

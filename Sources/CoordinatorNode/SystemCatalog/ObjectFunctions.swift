@@ -97,7 +97,9 @@ extension SystemRelations {
       ]
     case "pg_tablespace_location": return [HostedFunction(name, [.oid], .text) { _ in .text("") }]
     case "row_security_active":
-      return [HostedFunction(name, [.oid], .boolean) { _ in .truth(false) }, HostedFunction(name, [.text], .boolean) { _ in .truth(false) }]
+      return [
+        HostedFunction(name, [.oid], .boolean) { _ in .truth(false) }, HostedFunction(name, [.text], .boolean) { _ in .truth(false) },
+      ]
     case "to_regclass": return [lookUpFunction(name, .regclass)]
     case "to_regtype": return [lookUpFunction(name, .regtype)]
     case "to_regproc": return [lookUpFunction(name, .regproc)]

@@ -38,7 +38,7 @@ struct PostgresFunctions: Sendable {
   private init() {
     var all: [PostgresFunctionRecord] = []
     for line in RecordText.lines(Self.callable) { all += Self.parse(line, in: ObjectNumbers.catalogSchema) }
-    for line in RecordText.lines(Self.inputOutput) {
+    for line in RecordText.lines(Self.inputOutput) + RecordText.lines(OperatorFunctions.text) {
       for entry in RecordText.parts(line, " | ") { all += Self.parse(entry, in: ObjectNumbers.catalogSchema) }
     }
     var number = ObjectNumbers.ownFunctions

@@ -1,6 +1,6 @@
-// PrivilegeFunctions.swift — has_…_privilege. Roles have no privileges of their own yet: whoever may log in may do what can be done at all.
+// PrivilegeFunctions.swift — has_…_privilege: whether a role may do something with an object.
 //
-// So the answer is true for every object that exists, as PostgreSQL's is for a superuser; names and words are checked as PostgreSQL does.
+// Roles have no privileges of their own yet: whoever may log in may do what can be done at all. So the answer is true for every object that exists, as PostgreSQL's is for a superuser; names and words are checked as PostgreSQL does.
 import Model
 import Planning
 
@@ -53,7 +53,8 @@ extension SystemRelations {
       return function(["USAGE", "SELECT", "UPDATE"]) { (text) throws(TallyError) in
         throw .sql("42809", "\"\(try self.existing(text).name)\" is not a sequence")
       } byNumber: {
-        _ in false
+        _ in
+        false
       }
     case "has_schema_privilege":
       return function(["CREATE", "USAGE"]) { (text) throws(TallyError) in
@@ -125,7 +126,11 @@ extension SystemRelations {
             HostedFunction(name, types, .boolean) { (arguments) throws(TallyError) in
               if first > 0 { try self.checkUser(arguments[0]) }
               var entry: RelationEntry?
-              if case .text(let text) = arguments[first] { entry = try self.existing(text) } else { entry = self.index[oid: arguments.number(first)] }
+              if case .text(let text) = arguments[first] {
+                entry = try self.existing(text)
+              } else {
+                entry = self.index[oid: arguments.number(first)]
+              }
               try Self.check(arguments.text(first + 2), words)
               guard let entry else { return .null }
               if case .text(let text) = arguments[first + 1] {

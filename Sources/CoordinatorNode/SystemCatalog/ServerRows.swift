@@ -36,7 +36,9 @@ struct SystemDescription: Sendable {
   var catalog: Int64
   var text: String
   static let all: [SystemDescription] =
-    ExtensionEntry.all.indices.map { SystemDescription(object: ExtensionEntry.number($0), catalog: 3079, text: ExtensionEntry.all[$0].comment) }
+    ExtensionEntry.all.indices.map {
+      SystemDescription(object: ExtensionEntry.number($0), catalog: 3079, text: ExtensionEntry.all[$0].comment)
+    }
     + [
       SystemDescription(object: ObjectNumbers.catalogSchema, catalog: 2615, text: "system catalog schema"),
       SystemDescription(object: ObjectNumbers.publicSchema, catalog: 2615, text: "standard public schema"),

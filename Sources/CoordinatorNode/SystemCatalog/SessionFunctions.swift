@@ -10,7 +10,8 @@ extension SystemRelations {
     case "current_database", "current_catalog": return constant(.name, .text(facts.database))
     case "current_user", "current_role", "user": return constant(.name, .text(facts.user))
     case "session_user": return constant(.name, .text(facts.sessionUser))
-    case "current_schema": return constant(.name, .optional(facts.searchPath.first { name in SchemaEntry.all.contains { $0.name == name } }))
+    case "current_schema":
+      return constant(.name, .optional(facts.searchPath.first { name in SchemaEntry.all.contains { $0.name == name } }))
     case "current_schemas":
       let searched = searchedSchemas
       return [

@@ -1,4 +1,6 @@
-// SizeFunctions.swift — bytes of relations and of the database. What ShardFigures cannot tell is NULL; Citus's functions refuse it by name.
+// SizeFunctions.swift — bytes of relations and of the database.
+//
+// What ShardFigures cannot tell is NULL; Citus's functions refuse it by name.
 import Model
 import Planning
 

@@ -108,8 +108,8 @@ final class SystemRelations: SystemCatalog {
     "pg_enum", "pg_trigger", "pg_policy", "pg_policies", "pg_statistic_ext", "pg_publication", "pg_publication_rel",
     "pg_publication_namespace", "pg_publication_tables", "pg_sequence", "pg_sequences", "pg_auth_members", "pg_group", "pg_range",
     "pg_conversion", "pg_rewrite", "pg_rules", "pg_shdescription", "pg_event_trigger", "pg_foreign_data_wrapper",
-    "pg_foreign_server", "pg_foreign_table", "pg_user_mapping", "pg_user_mappings", "pg_cast", "pg_operator", "pg_aggregate",
-    "pg_seclabel", "pg_shseclabel", "pg_default_acl", "pg_db_role_setting", "pg_subscription", "pg_init_privs", "pg_transform",
+    "pg_foreign_server", "pg_foreign_table", "pg_user_mapping", "pg_user_mappings", "pg_seclabel",
+    "pg_shseclabel", "pg_default_acl", "pg_db_role_setting", "pg_subscription", "pg_init_privs", "pg_transform",
     "pg_depend", "pg_shdepend",
     // Locks are the shards' own and none outlives a statement; replication is not PostgreSQL's.
     "pg_locks", "pg_prepared_xacts", "pg_stat_replication", "pg_replication_slots",

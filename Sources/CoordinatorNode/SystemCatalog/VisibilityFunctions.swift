@@ -16,7 +16,9 @@ extension SystemRelations {
       return visible { oid in PostgresFunctions.all[oid: oid].map { self.isSearched($0.namespace) } }
     case "pg_collation_is_visible":
       return visible { [ObjectNumbers.defaultCollation, ObjectNumbers.plainCollation].contains($0) ? true : nil }
-    case "pg_operator_is_visible", "pg_opclass_is_visible", "pg_opfamily_is_visible", "pg_conversion_is_visible",
+    case "pg_operator_is_visible":
+      return visible { oid in PostgresOperatorRecord.all.contains { $0.oid == oid } ? self.isSearched(ObjectNumbers.catalogSchema) : nil }
+    case "pg_opclass_is_visible", "pg_opfamily_is_visible", "pg_conversion_is_visible",
       "pg_statistics_obj_is_visible", "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible",
       "pg_ts_template_is_visible":
       return visible { _ in nil }
