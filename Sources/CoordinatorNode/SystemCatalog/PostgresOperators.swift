@@ -1,6 +1,7 @@
 // PostgresOperators.swift — pg_operator and pg_cast: operators and casts between types that exist here, with their functions.
 //
-// Facts of PostgreSQL 15. Compared with a running PostgreSQL by SystemColumnsTests. What reaches them here is the binder's own; these rows are for tools.
+// Facts of PostgreSQL 15. Compared with a running PostgreSQL by SystemColumnsTests. What reaches them here is the binder's own; these
+// rows are for tools.
 
 /// A row of pg_operator.
 struct PostgresOperatorRecord: Sendable {

@@ -1,6 +1,7 @@
 // PrivilegeFunctions.swift — has_…_privilege: whether a role may do something with an object.
 //
-// Roles have no privileges of their own yet: whoever may log in may do what can be done at all. So the answer is true for every object that exists, as PostgreSQL's is for a superuser; names and words are checked as PostgreSQL does.
+// Roles have no privileges of their own yet: whoever may log in may do what can be done at all. So the answer is true for every
+// object that exists, as PostgreSQL's is for a superuser; names and words are checked as PostgreSQL does.
 import Model
 import Planning
 

@@ -1,6 +1,7 @@
 // ShardFigures.swift — rows and bytes of relations, as far as the workers' reports tell.
 //
-// A shard's figures are of all its tables together. A table that is alone in its group has the group's rows, and with no rollup the group's bytes. Of others nothing is said.
+// A shard's figures are of all its tables together. A table that is alone in its group has the group's rows, and with no rollup the
+// group's bytes. Of others nothing is said.
 import Model
 import Wire
 
