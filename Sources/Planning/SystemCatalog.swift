@@ -52,6 +52,8 @@ public struct HostedFunction: Sendable {
 public protocol SystemCatalog: Sendable {
   /// The relation of that name; without a schema pg_catalog is searched first, as by a search_path that does not name it.
   func relation(schema: String?, name: String) -> SystemRelation?
+  /// A function without arguments in FROM that gives rows; `rows` takes its name as this tells it. By default there are none.
+  func tableFunction(schema: String?, name: String) -> SystemRelation?
   /// Functions of that name; the binder chooses among them by PostgreSQL's rules.
   func functions(schema: String?, name: String) -> [HostedFunction]
   /// Rows of a relation: columns as `relation` told them, all of them or those asked for by index.
@@ -60,4 +62,9 @@ public protocol SystemCatalog: Sendable {
   func lookUp(_ name: String, as type: DataType) throws(TallyError) -> Int64
   /// The text of a `reg…` value; the number itself when there is no such object.
   func text(of object: Int64, as type: DataType) -> String
+}
+
+extension SystemCatalog {
+  /// No function gives rows.
+  public func tableFunction(schema: String?, name: String) -> SystemRelation? { nil }
 }
