@@ -102,7 +102,19 @@ let package = Package(
       "Model",
       "Bytes"
     ),
-    module("PostgresWire", "Capabilities", "Columns", "Model", "Bytes", "COpenSSL"),
+    module(
+      "PostgresWire",
+      "CoordinatorNode",
+      "Planning",
+      "SQL",
+      "Wire",
+      "Aggregates",
+      "Capabilities",
+      "Columns",
+      "Model",
+      "Bytes",
+      "COpenSSL"
+    ),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module(
       "Simulation",
@@ -128,7 +140,7 @@ let package = Package(
       swiftSettings: plainSettings
     ),
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
-    program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
+    program("tally-coordinator", "PostgresWire", "CoordinatorNode", "NodeRuntime"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
     program("tally", "TallyClient", "Launcher", "Storage", "Consensus", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program("client-example", path: "Cluster/example", "TallyClient"),

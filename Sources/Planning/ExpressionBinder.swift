@@ -38,6 +38,7 @@ final class ExpressionBinder {
     case limit = "LIMIT"
     case values = "VALUES"
     case `default` = "DEFAULT expressions"
+    case execute = "EXECUTE parameters"
   }
   struct Expansion {
     var state: Expression

@@ -4,6 +4,7 @@ import Capabilities
 import CoordinatorNode
 import Glibc
 import NodeRuntime
+import PostgresWire
 
 @main struct CoordinatorMain: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -11,7 +12,7 @@ import NodeRuntime
     abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
     discussion: """
       Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_PEERS, TALLY_COPIES,
-      TALLY_DEAD_AFTER.
+      TALLY_DEAD_AFTER, TALLY_SQL_LISTEN.
       """,
     version: "tally-coordinator 0.1.0"
   )
@@ -19,6 +20,8 @@ import NodeRuntime
   @Option(help: "Data directory.") var data: String?
   @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
     setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
+  @Option(help: "Address to listen on for PostgreSQL's clients, host:port, or off; loopback only. Also TALLY_SQL_LISTEN.")
+  var sqlListen: String = setting("TALLY_SQL_LISTEN") ?? "127.0.0.1:7432"
   @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
     setting("TALLY_COPIES") ?? "auto"
   @Option(help: "Seconds after which a worker that is down is dead: its copies are made elsewhere.") var deadAfter: String =
@@ -51,8 +54,10 @@ import NodeRuntime
       throw ValidationError("--dead-after \"\(deadAfter)\" is not a number of seconds")
     }
     settings.deadAfter = .seconds(seconds)
+    let sql = sqlListen == "off" ? nil : try loopback(sqlListen)
+    let fronts = sql.map { [PostgresFront(PostgresFrontSettings(listen: $0))] } ?? []
     let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
-      try await Coordinator.run(surroundings, settings, stop: stop)
+      try await Coordinator.run(surroundings, settings, stop: stop, fronts: fronts)
     }
     if status != 0 { throw ExitCode(status) }
   }
