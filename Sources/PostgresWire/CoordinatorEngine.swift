@@ -12,8 +12,8 @@ internal import Synchronization
 
 /// Who may log in.
 public protocol LoginRules: Sendable {
-  /// How a user may log in.
-  func rule(user: String) async -> LoginRule
+  /// How a user may log in, from a peer as `Connection.peer` tells it.
+  func rule(user: String, peer: String) async -> LoginRule
 }
 
 /// Everybody on this machine is trusted, nobody else is known.
@@ -21,7 +21,7 @@ public struct TrustedLogins: LoginRules {
   /// Makes the rules.
   public init() {}
   /// Trust, which holds for peers on this machine only.
-  public func rule(user: String) async -> LoginRule { .trust }
+  public func rule(user: String, peer: String) async -> LoginRule { .trust }
 }
 
 /// A coordinator's SQL.
@@ -38,9 +38,19 @@ public final class CoordinatorEngine: SQLEngine {
     self.logins = logins
   }
   /// How a user may log in.
-  public func loginRule(user: String, database: String, peer: String) async -> LoginRule { await logins.rule(user: user) }
+  public func loginRule(user: String, database: String, peer: String) async -> LoginRule {
+    await logins.rule(user: user, peer: peer)
+  }
   /// Begins a session.
   public func openSession(_ client: ClientIdentity) async throws -> any SQLSession {
+    guard client.isEncrypted || NetworkAddress(client.peer)?.isLoopback ?? false else {
+      throw TallyError(
+        .invalid,
+        "connections from other machines must be encrypted",
+        sqlState: "28000",
+        hint: "Connect with sslmode=require, or verify-full."
+      )
+    }
     guard client.database == database else {
       throw TallyError.sql(
         "3D000",

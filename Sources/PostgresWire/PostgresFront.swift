@@ -12,10 +12,10 @@ public struct PostgresFrontSettings: Sendable {
   public var listen: NetworkAddress
   /// The cluster's database.
   public var database = "tally"
-  /// Who may log in.
-  public var logins: any LoginRules = TrustedLogins()
-  /// Encrypts connections.
-  public var tls: (any TLSAcceptor)?
+  /// Users and their verifiers; without them everybody on this machine is trusted.
+  public var passwords: (any WatchedFiles)?
+  /// Certificate and key that encrypt connections.
+  public var certificate: (any WatchedFiles)?
   /// Makes settings.
   public init(listen: NetworkAddress) { self.listen = listen }
 }
@@ -25,6 +25,8 @@ public final class PostgresFront: CoordinatorFront {
   private struct Place: Sendable {
     var surroundings: Surroundings
     var listener: any Listener
+    var logins: any LoginRules
+    var tls: ReloadedCredentials?
   }
   private let settings: PostgresFrontSettings
   private let place = Mutex<Place?>(nil)
@@ -34,11 +36,21 @@ public final class PostgresFront: CoordinatorFront {
   /// Makes the listener; it takes its address when the coordinator starts.
   public init(_ settings: PostgresFrontSettings) { self.settings = settings }
 
-  /// Takes its address.
+  /// Takes its address. Other machines reach it only with passwords and encryption.
   public func listen(_ surroundings: Surroundings) async throws {
+    guard settings.listen.isLoopback || settings.passwords != nil && settings.certificate != nil else {
+      throw TallyError(
+        .invalid,
+        "refusing to listen on \(settings.listen) without passwords and encryption",
+        hint: "Give --passwords, --sql-certificate and --sql-key, or a loopback address."
+      )
+    }
+    let log = surroundings.log
+    let logins: any LoginRules = try settings.passwords.map { try PasswordFile($0, log: log) } ?? TrustedLogins()
+    let tls = try settings.certificate.map { try ReloadedCredentials($0, log: log) }
     do {
       let listener = try await surroundings.network.listen(on: settings.listen)
-      place.withLock { $0 = Place(surroundings: surroundings, listener: listener) }
+      place.withLock { $0 = Place(surroundings: surroundings, listener: listener, logins: logins, tls: tls) }
     } catch let failure as NetworkFailure {
       throw NetworkFailure(failure.kind, "SQL listener: \(failure.message); --sql-listen names another address, or off")
     }
@@ -51,9 +63,10 @@ public final class PostgresFront: CoordinatorFront {
     let surroundings = place.surroundings
     var options = PostgresOptions(loginSecret: Digest.sha256(Array("logins of ".utf8) + (await coordinator.clusterBytes)))
     options.coordinator = await coordinator.memberNumber
-    options.tls = settings.tls
+    options.tls = place.tls
+    options.scramIterations = ScramVerifier.ownIterations
     let server = PostgresServer(
-      engine: CoordinatorEngine(coordinator, database: settings.database, logins: settings.logins),
+      engine: CoordinatorEngine(coordinator, database: settings.database, logins: place.logins),
       clock: surroundings.clock,
       random: surroundings.random,
       log: surroundings.log,
