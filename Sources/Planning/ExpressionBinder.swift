@@ -23,6 +23,7 @@ final class ExpressionBinder {
     case tableFunction = "functions in FROM"
     case distinctOn = "DISTINCT ON"
     case windowDefinition = "window definitions"
+    case execute = "EXECUTE parameters"
   }
   struct Expansion {
     var state: Expression

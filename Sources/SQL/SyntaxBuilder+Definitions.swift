@@ -154,7 +154,7 @@ extension SyntaxBuilder {
   }
 
   /// Text of a query from its SELECT to its statement's end.
-  private func selectText(_ query: Int) -> String {
+  func selectText(_ query: Int) -> String {
     var start = tape.elements(child(query, "targetList")).first.flatMap { tape.tagged($0) }.flatMap { location($0.body) } ?? 0
     while start > 0, !isWord("select", start) { start -= 1 }
     var end = start

@@ -90,15 +90,20 @@ struct SyntaxBuilder {
   // MARK: Statements
 
   func statements() throws(TallyError) -> [ParsedStatement] {
+    try eachStatement { tag, body, start, text throws(TallyError) -> ParsedStatement in
+      ParsedStatement(statement: try statement(tag, body, start: start), text: text)
+    }
+  }
+  /// Each statement of the text: its tag, body, first byte and own text.
+  func eachStatement<R>(_ read: (Int, Int, Int, String) throws(TallyError) -> R) throws(TallyError) -> [R] {
     guard let list = tape.field(0, "stmts") else { throw damaged(0) }
-    var result: [ParsedStatement] = []
+    var result: [R] = []
     for raw in tape.elements(list) {
       guard let holder = tape.field(raw, "stmt"), let (tag, body) = tape.tagged(holder) else { throw damaged(raw) }
       let start = tape.field(raw, "stmt_location").flatMap { tape.integer($0) } ?? 0
       let length = tape.field(raw, "stmt_len").flatMap { tape.integer($0) } ?? bytes.count - start
       guard start >= 0, length >= 0, start + length <= bytes.count else { throw damaged(raw) }
-      let text = trimmed(start, start + length)
-      result.append(ParsedStatement(statement: try statement(tag, body, start: start), text: text))
+      result.append(try read(tag, body, start, trimmed(start, start + length)))
     }
     return result
   }
@@ -116,7 +121,7 @@ struct SyntaxBuilder {
     return at
   }
 
-  private func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
+  func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
     switch tape.string(tag) {
     case "SelectStmt": return .select(try select(body, depth: 0))
     case "CreateStmt": return .createTable(try createTable(body))
@@ -215,7 +220,17 @@ struct SyntaxBuilder {
       guard let (_, element) = tape.tagged(option), let name = text(element, "defname") else { throw damaged(option) }
       switch name {
       case "analyze": analyze = try booleanOption(element, name)
-      case "costs", "timing", "summary", "buffers": _ = try booleanOption(element, name)
+      case "costs", "timing", "summary", "buffers", "verbose", "settings", "wal": _ = try booleanOption(element, name)
+      case "format":
+        let format = try child(element, "arg").map { argument throws(TallyError) in try optionText(argument) } ?? ""
+        guard format.lowercased() == "text" else {
+          throw .sql(
+            "0A000",
+            "EXPLAIN format \"\(format)\" is not supported",
+            hint: "Plans are told as text.",
+            position: position(element)
+          )
+        }
       default:
         throw .sql("0A000", "EXPLAIN option \"\(name)\" is not supported", position: position(element))
       }
