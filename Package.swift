@@ -102,7 +102,19 @@ let package = Package(
       "Model",
       "Bytes"
     ),
-    module("PostgresWire", "Capabilities", "Columns", "Model", "Bytes", "COpenSSL"),
+    module(
+      "PostgresWire",
+      "CoordinatorNode",
+      "Planning",
+      "SQL",
+      "Wire",
+      "Aggregates",
+      "Capabilities",
+      "Columns",
+      "Model",
+      "Bytes",
+      "COpenSSL"
+    ),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module(
       "Simulation",
@@ -205,7 +217,7 @@ let package = Package(
       "Simulation"
     ),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
-    tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
+    tests("CoordinatorNodeTests", exclude: ["Fixtures"], "CoordinatorNode", "Consensus", "Simulation", "PostgresWire"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ModelCheckTests", "ReplicationModel", "Replication", "CoordinatorNode", "Model", "Bytes"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),

@@ -73,7 +73,7 @@ extension Coordinator {
     }
     return try await write(parts, of: table.id, key, deadline: deadline)
   }
-  private func insert(
+  func insert(
     _ bytes: [UInt8],
     _ shard: ShardID,
     _ table: TableID,

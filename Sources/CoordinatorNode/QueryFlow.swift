@@ -92,6 +92,15 @@ extension Coordinator {
     let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
     let bound = try await bind(statement, context, read.level, until: call.deadline)
     let key = try clientKey(request, bound, await log.catalog.snapshot)
+    switch bound {
+    case .copyIn, .copyOut:
+      throw TallyError.sql(
+        "0A000",
+        "COPY is not supported by this protocol",
+        hint: "Use psql or a driver of PostgreSQL, or load files with: tally ingest FILE --table NAME"
+      )
+    default: break
+    }
     if let (tag, notices) = try await change(bound) { return ResultEnd(tag: tag, rows: 0, notices: notices) }
     if case .insert(let insert) = bound {
       return Self.end(try await self.insert(insert, key, deadline: call.deadline), key)
@@ -197,7 +206,7 @@ extension Coordinator {
     return "\(micros / 1000)." + String(repeating: "0", count: 3 - thousandths.count) + thousandths
   }
 
-  private func select(
+  func select(
     _ plan: DistributedPlan,
     _ snapshot: CatalogSnapshot,
     _ read: ReadContext,
