@@ -19,6 +19,8 @@ struct CopyPiece: Sendable {
   var ends: CopyLineEnds
   /// It may hold the end of the data before its own: the pieces behind it mean something only if it does not.
   var mayEnd: Bool
+  /// The client gave up: a record that is not whole at the end means nothing.
+  var isCutOff = false
 }
 
 /// Cuts pieces.
@@ -51,10 +53,6 @@ struct CopyCutter: Sendable {
   }
   /// Bytes that were not handed out.
   var waiting: Int { buffer.count - start }
-  /// Line ends among them.
-  var waitingLines: Int {
-    buffer.withUnsafeBytes { TextScan.count(ends == .cr ? 0x0d : 0x0a, in: UnsafeRawBufferPointer(rebasing: $0[start...])) }
-  }
 
   /// Takes the next bytes of the data.
   mutating func append(_ bytes: [UInt8]) {
@@ -68,6 +66,7 @@ struct CopyCutter: Sendable {
   /// The next piece; nil when it takes more data, and behind the last. `isEnd`: there is no more.
   mutating func next(isEnd: Bool) throws(TallyError) -> CopyPiece? {
     if isOver || waiting == 0 { return nil }
+    if ends == .unknown, options.format != .binary { findEnds(isEnd) }
     let end = options.format == .binary ? rows(isEnd) : lines(isEnd)
     guard let end = end ?? (isEnd ? buffer.count : nil) else {
       guard waiting <= pieceBytes + Self.recordBytesMax else {
@@ -80,6 +79,13 @@ struct CopyCutter: Sendable {
       return nil
     }
     return cut(end)
+  }
+  /// What is left when the client gives up, of which the last record may not be whole.
+  mutating func rest() -> CopyPiece? {
+    if isOver || waiting == 0 { return nil }
+    var piece = cut(buffer.count)
+    piece.isCutOff = true
+    return piece
   }
   private mutating func cut(_ end: Int) -> CopyPiece {
     let bytes = start == 0 && end == buffer.count ? buffer : Array(buffer[start..<end])
@@ -108,7 +114,6 @@ struct CopyCutter: Sendable {
   /// Where a long enough piece of lines ends.
   private mutating func lines(_ isEnd: Bool) -> Int? {
     if waiting < pieceBytes { return nil }
-    if ends == .unknown { findEnds(isEnd) }
     if ends == .unknown { return nil }
     let sure = max(seen, start + pieceBytes - 1)
     let last: UInt8 = ends == .cr ? 0x0d : 0x0a
@@ -152,27 +157,31 @@ struct CopyCutter: Sendable {
     while first > start, raw[first - 1] == 0x5c { first -= 1 }
     return (at - first) % 2 == 1
   }
-  /// Looks how the first line ends.
+  /// Looks how the first line ends, from where it was looked last; nothing was handed out before that is known.
   private mutating func findEnds(_ isEnd: Bool) {
-    let saved = (inQuotes, isEscaped)
-    var at = start
-    while at < buffer.count, ends == .unknown {
-      let byte = buffer[at]
+    while seen < buffer.count {
+      let byte = buffer[seen]
       if options.format == .csv {
+        if byte == 0x0d, !inQuotes, seen + 1 == buffer.count, !isEnd { return }
         step(byte)
       } else if byte == 0x5c {
-        at += 2
+        // The byte behind it may not be here yet.
+        guard seen + 1 < buffer.count || isEnd else { return }
+        seen += 2
         continue
       }
       if !inQuotes, byte == 0x0a { ends = .lf }
       if !inQuotes, byte == 0x0d {
         // What is behind it may not be here yet.
-        guard at + 1 < buffer.count || isEnd else { break }
-        ends = at + 1 < buffer.count && buffer[at + 1] == 0x0a ? .crlf : .cr
+        guard seen + 1 < buffer.count || isEnd else { return }
+        ends = seen + 1 < buffer.count && buffer[seen + 1] == 0x0a ? .crlf : .cr
       }
-      at += 1
+      if ends != .unknown { break }
+      seen += 1
     }
-    (inQuotes, isEscaped) = saved
+    // The quotes are followed from the beginning again.
+    seen = start
+    if ends != .unknown { (inQuotes, isEscaped) = (false, false) } else { seen = buffer.count }
   }
 
   // MARK: Binary

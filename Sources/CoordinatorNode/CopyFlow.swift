@@ -1,6 +1,6 @@
 // CopyFlow.swift — COPY … FROM STDIN: data in, rows to their shards, all or nothing.
 //
-// client → pieces of about 1 MiB (CopyCutter, here) → batches by shard (CopyParser, on Compute) → staged as they come (StatementRun) →
+// client → pieces of about 4 MiB, the chunks of `tally ingest` (CopyCutter) → batches by shard (CopyParser, on Compute) → staged as they come (StatementRun) →
 // decided and committed at the end. A few pieces are under way at a time, and nothing is read from the client while they are: a slow
 // shard holds the client up, not this node's memory. Data of one piece with rows of one batch of one shard is ingested at once, without a
 // statement of its own.
@@ -25,7 +25,7 @@ public struct CopyOutcome: Sendable {
 
 extension Coordinator {
   /// Bytes of a piece.
-  private static let copyPieceBytes = 1 << 20
+  private static let copyPieceBytes = 4 << 20
 
   /// Copies what a client sends into a table; the rows are durable then. Throws `CopyFailure` for what is wrong with the data.
   ///
@@ -66,7 +66,7 @@ extension Coordinator {
   /// Ordinals of a shard that one piece may take.
   private static let copyStride = 1 << 16
 
-  private static func stage(_ parsed: CopyParsed, of table: TableID, _ run: StatementRun) async throws {
+  static func stage(_ parsed: CopyParsed, of table: TableID, _ run: StatementRun) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for part in parsed.parts {
         group.addTask {
@@ -110,7 +110,7 @@ actor CopyIntake {
   /// The first piece, parsed, and whether it is all there is; nil when there is no data.
   func first() async throws -> (parsed: CopyParsed, isAll: Bool)? {
     guard let piece = try await piece() else {
-      try checkSource()
+      try await checkSource()
       if plan.options.format == .binary {
         throw CopyFailure(error: .sql("22P04", "COPY file signature not recognized"))
       }
@@ -121,7 +121,7 @@ actor CopyIntake {
     note(parsed)
     try throwFault()
     if hasEnded { try await drain() }
-    try checkSource()
+    try await checkSource()
     return (parsed, hasEnded || isRead && cutter.waiting == 0)
   }
   /// Hands on the first piece and all others; returns the number of rows.
@@ -152,7 +152,7 @@ actor CopyIntake {
     }
     try throwFault()
     if hasEnded { try await drain() }
-    try checkSource()
+    try await checkSource()
     return rows.reduce(0, +)
   }
   private func note(_ parsed: CopyParsed) {
@@ -168,10 +168,16 @@ actor CopyIntake {
     guard let fault else { return }
     throw fault.fault.failure(plan.table, linesBefore: lines[..<fault.number].reduce(0, +))
   }
-  private func checkSource() throws(CopyFailure) {
+  /// Throws why there is no more data; what is wrong in the data before that comes first.
+  private func checkSource() async throws {
     guard let sourceFailure else { return }
+    if !hasEnded, let piece = cutter.rest() {
+      let (parser, compute) = (parser, compute)
+      note(try await compute.attempt { try parser.parse(piece) })
+      try throwFault()
+    }
     // The line that would have been read next.
-    let line = lines.reduce(0, +) + (plan.options.format == .binary ? 0 : cutter.waitingLines) + 1
+    let line = lines.reduce(0, +) + 1
     throw CopyFailure(error: sourceFailure, context: "COPY \(plan.table.name), line \(line)")
   }
   /// The next piece; nil at the end of the data.

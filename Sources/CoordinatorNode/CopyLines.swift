@@ -34,6 +34,8 @@ struct CopyLines {
   /// The data has ended by `\.`.
   private(set) var isEnded = false
   private var isOver = false
+  /// The line that was read last had no end.
+  private(set) var isOpen = false
 
   init(_ bytes: UnsafeRawBufferPointer, _ options: CopyOptions, _ ends: CopyLineEnds) {
     self.bytes = bytes
@@ -76,7 +78,10 @@ struct CopyLines {
     let escape = isCSV && options.escape != options.quote ? options.escape : nil
     var (inQuotes, isEscaped, isFirst) = (false, false, true)
     while true {
-      if try isEnd(at) { return over(start..<at) }
+      if try isEnd(at) {
+        isOpen = at > start
+        return over(start..<at)
+      }
       let place = at
       let byte = bytes[at]
       at += 1
@@ -107,7 +112,10 @@ struct CopyLines {
         return start..<place
       }
       if byte == 0x5c, !isCSV || isFirst {
-        if try isEnd(at) { return over(start..<at) }
+        if try isEnd(at) {
+          isOpen = true
+          return over(start..<at)
+        }
         if bytes[at] == 0x2e {
           if try isMarker(behind: at + 1) {
             isEnded = true

@@ -105,7 +105,7 @@ final class CopyParser: Sendable {
       return parsed
     }
     let rest = UnsafeRawBufferPointer(rebasing: raw[reader.at...])
-    if !piece.mayEnd, let fast = try regular(rest, piece.ends) {
+    if !piece.mayEnd, !piece.isCutOff, let fast = try regular(rest, piece.ends) {
       parsed.parts = fast.parts
       parsed.rows = fast.rows
       parsed.lines = reader.count + fast.lines
@@ -113,7 +113,13 @@ final class CopyParser: Sendable {
     }
     var rows = CopyRows(plan)
     do throws(CopyFault) {
-      while let line = try reader.next() { try take(UnsafeRawBufferPointer(rebasing: raw[line]), reader.line, &rows) }
+      while let line = try reader.next() {
+        if piece.isCutOff, reader.isOpen {
+          parsed.lines = reader.line - 1
+          return parsed
+        }
+        try take(UnsafeRawBufferPointer(rebasing: raw[line]), reader.line, &rows)
+      }
     } catch {
       parsed.fault = error
       return parsed
@@ -204,7 +210,9 @@ final class CopyParser: Sendable {
     var rows = CopyRows(plan)
     var reader = CopyBytes(raw)
     do throws(CopyFault) {
-      if piece.number == 0 { try header(&reader) }
+      if piece.number == 0 {
+        do throws(CopyFault) { try header(&reader) } catch  where piece.isCutOff { return parsed }
+      }
       while !reader.isAtEnd {
         parsed.lines += 1
         if try !row(&reader, parsed.lines, &rows) {
@@ -213,7 +221,8 @@ final class CopyParser: Sendable {
         }
       }
     } catch {
-      parsed.fault = error
+      // The row that was being sent.
+      if piece.isCutOff, reader.isShort { parsed.lines -= 1 } else { parsed.fault = error }
       return parsed
     }
     parsed.rows = rows.count
@@ -274,8 +283,13 @@ private struct CopyBytes {
   private var at = 0
   init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
   var isAtEnd: Bool { at == bytes.count }
+  /// More was asked for than there is.
+  private(set) var isShort = false
   mutating func take(_ count: Int) -> UnsafeRawBufferPointer? {
-    guard count <= bytes.count - at else { return nil }
+    guard count <= bytes.count - at else {
+      isShort = true
+      return nil
+    }
     defer { at += count }
     return UnsafeRawBufferPointer(rebasing: bytes[at..<(at + count)])
   }

@@ -5,6 +5,7 @@ import Columns
 import Foundation
 import Model
 import Planning
+import SQL
 import Testing
 
 @testable import CoordinatorNode
@@ -62,6 +63,47 @@ private func report(_ state: String, _ message: String, _ detail: String?, _ hin
   "\(state): \(message) | \(detail ?? "") | \(hint ?? "") | \(context ?? "")"
 }
 
+@Suite struct CopyOutAgreement {
+  @Test func everyRecordedMessageIsWritten() async throws {
+    let fixture = fixture.deletingLastPathComponent().appendingPathComponent("postgresql15-copy-out.tsv")
+    var tables: [(name: String, columns: String)] = []
+    var wrong: [String] = []
+    var catalog: CatalogSnapshot?
+    for line in try String(contentsOf: fixture, encoding: .utf8).split(separator: "\n").dropFirst() {
+      let fields = line.split(separator: "\t", omittingEmptySubsequences: false)
+      if line.hasPrefix("@") {
+        tables.append((String(fields[0].dropFirst()), String(fields[1])))
+        continue
+      }
+      if catalog == nil { catalog = try CopySample.catalog(tables, shards: 1) }
+      let known = try #require(catalog)
+      let (name, columns, options) = (fields[0], fields[1] == "-" ? "" : fields[1], fields[2] == "-" ? "" : fields[2])
+      let load = try CopySample.copyIn("copy \(name) from stdin (format csv)", known)
+      let rows = try await CopySample.rows(load, known, PlayedSource(bytes(fields[3]), by: 1 << 20), pieceBytes: 1 << 20)
+      guard
+        case .copyOut(let out) = try plan(
+          try parse("copy \(name)\(columns) to stdout \(options)")[0],
+          catalog: known,
+          context: CopySample.context
+        )
+      else {
+        Issue.record("no COPY TO")
+        return
+      }
+      let numbers = out.select.output.compactMap { load.table.columnIndex($0.name) }
+      let written = try await CopySample.written(rows.map { $0.select(numbers) }, out.select.output, out.options)
+      let expected = fields[4] == "-" ? [] : fields[4].split(separator: ",").map { bytes($0) }
+      if written != expected {
+        wrong.append("\(name)\(columns) \(options):\n  \(shown(expected))\n  \(shown(written))")
+      }
+    }
+    #expect(wrong.isEmpty, "\(wrong.count) differ:\n\(wrong.prefix(20).joined(separator: "\n"))")
+  }
+  private func shown(_ messages: [[UInt8]]) -> String {
+    messages.map { String(decoding: $0, as: UTF8.self).debugDescription }.joined(separator: " ")
+  }
+}
+
 @Suite struct CopyAgreement {
   /// What Tally makes of it.
   private static func answer(
@@ -105,7 +147,9 @@ private func report(_ state: String, _ message: String, _ detail: String?, _ hin
       let answer = try await Self.answer(copy, catalog, cut: cut, pieceBytes: pieceBytes)
       if answer != copy.answer, !Self.isException(copy, answer) {
         let data = String(decoding: copy.data, as: UTF8.self)
-        wrong.append("\(copy.table)\(copy.columns) \(copy.options) \(data.debugDescription):\n  \(copy.answer.debugDescription)\n  \(answer.debugDescription)")
+        wrong.append(
+          "\(copy.table)\(copy.columns) \(copy.options) \(data.debugDescription):\n  \(copy.answer.debugDescription)\n  \(answer.debugDescription)"
+        )
       }
     }
     #expect(wrong.isEmpty, "\(wrong.count) differ:\n\(wrong.prefix(40).joined(separator: "\n"))")
