@@ -217,7 +217,7 @@ let package = Package(
       "Simulation"
     ),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
-    tests("CoordinatorNodeTests", exclude: ["Fixtures"], "CoordinatorNode", "Consensus", "Simulation"),
+    tests("CoordinatorNodeTests", exclude: ["Fixtures"], "CoordinatorNode", "Consensus", "Simulation", "PostgresWire"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ModelCheckTests", "ReplicationModel", "Replication", "CoordinatorNode", "Model", "Bytes"),
     tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),

@@ -102,12 +102,13 @@ struct CSVColumnReader {
         end &-= 1
       }
       let bytes = UnsafeRawBufferPointer(start: base + start, count: end &- start)
-      if word & TextScan.quoted == 0 {
+      let isPlain = word & TextScan.quoted == 0
+      if isPlain || plan.format.hasEscapes {
         if bytes.count == nullCount && (nullCount == 0 || CSVRecords.isNull(bytes, plan.format)) {
           null(row, &faults)
           continue
         }
-        if plain(row, bytes) { continue }
+        if isPlain, plain(row, bytes) { continue }
       }
       do throws(TallyError) {
         try withText(bytes, isQuoted: word & TextScan.quoted != 0) { text throws(TallyError) in
@@ -125,15 +126,23 @@ struct CSVColumnReader {
     _ body: (UnsafeRawBufferPointer) throws(TallyError) -> Void
   ) throws(TallyError) {
     if !isQuoted { return try body(field) }
+    if plan.format.hasEscapes { return try withBytes(CSVRecords.unescaped(field), body) }
+    let quote = plan.format.quote
     let inner =
       field.count >= 2 ? UnsafeRawBufferPointer(rebasing: field[1..<(field.count - 1)]) : field
-    if field.count >= 2, field[0] == 0x22, field[field.count - 1] == 0x22,
-      TextScan.count(0x22, in: inner) == 0
+    if field.count >= 2, field[0] == quote, field[field.count - 1] == quote,
+      TextScan.count(quote, in: inner) == 0
     {
       return try body(inner)
     }
+    try withBytes(CSVRecords.unquoted(field, quote: quote), body)
+  }
+  private func withBytes(
+    _ bytes: [UInt8],
+    _ body: (UnsafeRawBufferPointer) throws(TallyError) -> Void
+  ) throws(TallyError) {
     var failure: TallyError?
-    CSVRecords.unquoted(field).withUnsafeBytes { text in
+    bytes.withUnsafeBytes { text in
       do throws(TallyError) { try body(text) } catch { failure = error }
     }
     if let failure { throw failure }

@@ -45,7 +45,7 @@ public struct CSVPlan: Sendable {
         hint: "Call create_distributed_table before loading rows."
       )
     }
-    guard format.delimiter != 0x22, format.delimiter != 0x0a, format.delimiter != 0x0d,
+    guard format.delimiter != format.quote || format.hasEscapes, format.delimiter != 0x0a, format.delimiter != 0x0d,
       format.delimiter < 0x80
     else {
       throw .sql(

@@ -79,7 +79,7 @@ extension Coordinator {
     }
     return try await write([TableRows(table: table.id, parts: parts)], key, deadline: deadline)
   }
-  private func insert(
+  func insert(
     _ bytes: [UInt8],
     _ shard: ShardID,
     _ table: TableID,

@@ -117,7 +117,7 @@ extension Coordinator {
     }
   }
   /// Runs a statement over some shards; one that fails is ended apart from the request. `decider` decides, else the lowest shard.
-  private func carryOut(
+  func carryOut(
     on shards: [ShardID],
     decider: ShardID? = nil,
     deadline: Instant,
@@ -199,7 +199,7 @@ extension Coordinator {
     return parts.filter { !$0.batches.isEmpty }
   }
   /// Encodes rows in pieces that a frame can carry.
-  private static func cut(_ batch: Batch, into pieces: inout [(rows: Int, bytes: [UInt8])]) {
+  static func cut(_ batch: Batch, into pieces: inout [(rows: Int, bytes: [UInt8])]) {
     if batch.count <= Limits.batchRowsMax {
       let bytes = BatchFormat.encode(batch)
       if bytes.count <= Limits.frameBytesMax / 2 || batch.count == 1 {

@@ -31,6 +31,7 @@ public func plan(
   case .explainInsert(let syntax):
     guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
     return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
+  case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
   }
 }
 

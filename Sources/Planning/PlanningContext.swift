@@ -95,4 +95,6 @@ public enum BoundStatement: Sendable {
   case select(DistributedPlan)
   case explain(DistributedPlan, analyze: Bool)
   case explainInsert(InsertSelectPlan)
+  case copyIn(CopyInPlan)
+  case copyOut(CopyOutPlan)
 }

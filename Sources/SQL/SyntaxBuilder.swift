@@ -131,6 +131,7 @@ struct SyntaxBuilder {
     case "DeleteStmt": return .delete(try delete(body))
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
+    case "CopyStmt": return .copy(try copy(body, start: start))
     case let other:
       let (name, hint) = Self.statementName(other)
       throw .sql("0A000", "\(name) is not supported", hint: hint, position: position(atByte: firstToken(start)))
@@ -142,7 +143,6 @@ struct SyntaxBuilder {
     switch tag {
     case "UpdateStmt":
       return ("UPDATE", "Tables are append-only; rollups of corrected events come from new rows.")
-    case "CopyStmt": return ("COPY", "Load files with: tally ingest FILE --table NAME")
     case "AlterTableStmt": return ("ALTER TABLE", nil)
     case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
     case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")

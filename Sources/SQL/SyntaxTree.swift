@@ -24,6 +24,7 @@ public enum Statement: Sendable {
   case explain(SelectSyntax, analyze: Bool)
   /// EXPLAIN of INSERT … SELECT.
   case explainInsert(InsertSyntax)
+  case copy(CopySyntax)
 }
 
 /// A name with its place.
