@@ -38,9 +38,7 @@ extension Coordinator {
     deadline: Instant,
     ready: (@Sendable (Int) async throws -> Void)? = nil
   ) async throws -> CopyOutcome {
-    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
-      throw TallyError.sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
-    }
+    try Self.check(plan)
     let snapshot = await log.catalog.snapshot
     let parser = try CopyParser(plan, snapshot, values)
     let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
@@ -63,6 +61,41 @@ extension Coordinator {
     }
     return CopyOutcome(rows: written.rows, seen: written.seen)
   }
+  /// Copies what a client sends, or to it, as the statement says.
+  public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
+    guard case .copyIn(let plan) = try await bind(request) else { return try await copyOut(request, to: client, values: values) }
+    return try await copyIn(plan, client, values: values, deadline: request.deadline)
+  }
+  /// Takes what a client sends as rows of a transaction block; nil when the statement copies to the client. At most `limit` bytes.
+  public func gatherCopy(
+    _ request: StatementRequest,
+    from client: any CopyClient,
+    values: any ExternalValues,
+    limit: Int
+  ) async throws -> PendingWrite? {
+    guard case .copyIn(let plan) = try await bind(request) else { return nil }
+    let gathered = GatheredCopy(plan.table, limit: limit)
+    _ = try await read(plan, client, values) { parsed in try await gathered.take(parsed) }
+    return try await pending(plan.table, await gathered.batches, SessionToken())
+  }
+  private func read(
+    _ plan: CopyInPlan,
+    _ client: any CopyClient,
+    _ values: any ExternalValues,
+    _ use: @escaping @Sendable (CopyParsed) async throws -> Void
+  ) async throws -> Int {
+    try Self.check(plan)
+    let parser = try CopyParser(plan, await log.catalog.snapshot, values)
+    let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
+    let intake = CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes)
+    guard let first = try await intake.first() else { return 0 }
+    return try await intake.run(from: first.parsed, use)
+  }
+  private static func check(_ plan: CopyInPlan) throws(TallyError) {
+    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
+      throw .sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
+    }
+  }
   /// Ordinals of a shard that one piece may take.
   private static let copyStride = 1 << 16
 
@@ -77,6 +110,33 @@ extension Coordinator {
         }
       }
       try await group.waitForAll()
+    }
+  }
+}
+
+/// Rows of a COPY that wait for the end of a transaction block, in the order of the data.
+private actor GatheredCopy {
+  private let table: TableSchema
+  private let limit: Int
+  private var bytes = 0
+  private var pieces: [Int: [Batch]] = [:]
+  init(_ table: TableSchema, limit: Int) {
+    self.table = table
+    self.limit = limit
+  }
+  var batches: [Batch] { pieces.sorted { $0.key < $1.key }.flatMap(\.value) }
+
+  func take(_ parsed: CopyParsed) throws {
+    for batch in parsed.parts.flatMap(\.batches) {
+      bytes += batch.bytes.count
+      guard bytes <= limit else {
+        throw TallyError(
+          .overloaded,
+          "a transaction block holds at most \(limit) bytes of new rows",
+          hint: "Run the COPY by itself (autocommit): it is all or nothing then as well, and of any size."
+        )
+      }
+      pieces[parsed.number, default: []].append(try BatchFormat.decode(batch.bytes, types: table.columns.map(\.type)))
     }
   }
 }

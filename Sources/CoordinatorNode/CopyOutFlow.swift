@@ -76,21 +76,19 @@ final class GatheredRows: CopyRowSource {
 extension Coordinator {
   /// Copies a table or a query to a client. Nothing was sent when the query fails.
   public func copyOut(
-    _ statement: ParsedStatement,
-    _ context: PlanningContext,
-    _ read: ReadLevel,
-    seen: SessionToken,
+    _ asked: StatementRequest,
     to client: any CopyClient,
-    values: any ExternalValues,
-    deadline: Instant
+    values: any ExternalValues
   ) async throws -> CopyOutcome {
     nextRead += 1
-    let reading = ReadContext(level: read, seen: seen, turn: nextRead)
-    let (copy, answer) = try await untilServed(deadline) { snapshot in
-      guard case .copyOut(let copy) = try plan(statement, catalog: snapshot, context: context) else {
+    var request = asked
+    request.turn = nextRead
+    let reading = request
+    let (copy, answer) = try await untilServed(request.deadline) { snapshot in
+      guard case .copyOut(let copy) = try await self.planned(reading, snapshot) else {
         throw TallyError(.internalError, "a statement changed its kind while it was planned again")
       }
-      return (copy, try await self.select(copy.select, snapshot, reading, deadline: deadline))
+      return (copy, try await self.select(copy.select, snapshot, reading))
     }
     let points = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
     let rows = try await CopyOutput.send(

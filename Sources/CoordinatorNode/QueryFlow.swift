@@ -48,7 +48,7 @@ extension Coordinator {
     let snapshot = await log.catalog.snapshot
     for statement in statements {
       let asked = StatementRequest(statement, now: request.statementTime ?? surroundings.clock.wallMicroseconds)
-      do { guard try planned(asked, snapshot).isQuery else { return false } } catch { return false }
+      do { guard try await planned(asked, snapshot).isQuery else { return false } } catch { return false }
     }
     return true
   }
@@ -149,6 +149,7 @@ extension Coordinator {
       try MergeExecution.executeCoordinator(
         plan.coordinatorPlan,
         fragments: merged,
+        system: plan.system,
         limits: ExecutionLimits(memoryBytes: memory, cancel: cancel)
       )
     }

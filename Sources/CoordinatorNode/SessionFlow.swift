@@ -28,6 +28,8 @@ public struct StatementRequest: Sendable {
   public var batchKey: (key: String, content: [UInt8])?
   /// Whether a coarser level may answer for a finer one.
   public var choosesLevels = true
+  /// What system relations and functions tell of its session.
+  public var facts = SessionFacts()
   /// Tables that the transaction around it has written and that its reads would not show.
   public var hidden: Set<TableID> = []
   /// When its client gives up.
@@ -102,34 +104,38 @@ extension Coordinator {
   private static let textAtOnceMax = 2048
 
   /// Plans a statement.
-  func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) throws(TallyError) -> BoundStatement {
+  func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
     return try plan(
       request.statement,
       catalog: snapshot,
-      context: context(snapshot, now: request.now, choosesLevels: request.choosesLevels, parameters)
+      context: await context(request, snapshot, parameters)
     )
   }
   private func context(
+    _ request: StatementRequest,
     _ snapshot: CatalogSnapshot,
-    now: Int64,
-    choosesLevels: Bool = true,
     _ parameters: StatementParameters?
-  ) -> PlanningContext {
-    PlanningContext(now: now, choosesLevels: choosesLevels, parameters: parameters)
+  ) async -> PlanningContext {
+    PlanningContext(
+      now: request.now,
+      choosesLevels: request.choosesLevels,
+      parameters: parameters,
+      system: await systemRelations(request.facts, under: snapshot)
+    )
   }
   /// The plan of a statement: of a query that need not see the latest by the catalog at hand, if that will do.
   func bind(_ request: StatementRequest) async throws -> BoundStatement {
     if request.read != .latest {
       // One that fails may name what is newer than the catalog at hand.
       do {
-        let bound = try planned(request, await log.catalog.snapshot)
+        let bound = try await planned(request, await log.catalog.snapshot)
         if bound.isQuery { return bound }
       } catch {}
     }
     // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
     try await freshenToRead(until: request.deadline)
-    return try planned(request, await log.catalog.snapshot)
+    return try await planned(request, await log.catalog.snapshot)
   }
 
   /// Finds the types of a statement's parameters and its columns; `declared` are the types that its client named.
@@ -137,22 +143,23 @@ extension Coordinator {
     let statement = request.statement.statement
     if statement.isDefinition { return StatementDescription() }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
-    func attempt(_ snapshot: CatalogSnapshot) throws(TallyError) -> StatementDescription {
+    func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
-      let bound = try plan(request.statement, catalog: snapshot, context: context(snapshot, now: request.now, parameters))
+      let bound = try plan(request.statement, catalog: snapshot, context: await context(request, snapshot, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
-    do { return try attempt(await log.catalog.snapshot) } catch {
+    do { return try await attempt(await log.catalog.snapshot) } catch {
       if await log.decidesAlone { throw error }
     }
     try await freshenToRead(until: request.deadline)
-    return try attempt(await log.catalog.snapshot)
+    return try await attempt(await log.catalog.snapshot)
   }
   /// The values of an EXECUTE's arguments.
-  public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64) async throws -> [Value] {
+  public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
     let snapshot = await log.catalog.snapshot
-    return try Planning.evaluate(arguments, as: types, context: context(snapshot, now: now, nil))
+    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    return try Planning.evaluate(arguments, as: types, context: context)
   }
 
   /// Carries a statement out.
@@ -173,6 +180,12 @@ extension Coordinator {
     case .insertSelect:
       let (insert, answer) = try await selectToInsert(request)
       return Self.reply(try await self.insert(insert, answer.batches, key, deadline: request.deadline), key)
+    case .copyIn, .copyOut:
+      throw TallyError.sql(
+        "0A000",
+        "COPY is not supported by this protocol",
+        hint: "Use psql or a driver of PostgreSQL, or load files with: tally ingest FILE --table NAME"
+      )
     default: break
     }
     let current = request
@@ -241,6 +254,10 @@ extension Coordinator {
       seen = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
     default: return nil
     }
+    return try await pending(table, batches, seen)
+  }
+  /// Rows that wait for COMMIT.
+  func pending(_ table: TableSchema, _ batches: [Batch], _ seen: SessionToken) async throws -> PendingWrite {
     // Tells now what COMMIT would be refused for: a NULL tenant key.
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }

@@ -50,6 +50,8 @@ public struct DistributedPlan: Sendable {
   public var output: [OutputColumn]
   /// Messages for the client beside the answer.
   public var notices: [String]
+  /// What gives the rows of the coordinator's own relations.
+  public var system: (any SystemCatalog)?
   /// Makes a plan.
   public init(
     planClass: PlanClass,

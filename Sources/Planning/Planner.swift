@@ -51,6 +51,7 @@ func distribute(
 ) throws(TallyError) -> DistributedPlan {
   let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
   var plan = try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
+  plan.system = context.system
   plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: context.now)
   return plan
 }

@@ -46,6 +46,7 @@ extension Statement {
     switch self {
     case .select: commandName == nil
     case .explain, .explainInsert: true
+    case .copy(let syntax): !syntax.isFrom
     default: false
     }
   }

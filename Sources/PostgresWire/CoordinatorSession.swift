@@ -6,6 +6,8 @@
 // Every read sees what was committed when it began (READ COMMITTED); stricter levels are refused. Statements that come in one message
 // without BEGIN take effect one by one.
 //
+// COPY … FROM in a block is gathered as its INSERTs are. set_config takes effect when its statement has been carried out.
+//
 // Settings that the engine reads: tally.read (latest, session, stale 5s), tally.batch_key, tally.level_choice.
 
 internal import Aggregates
@@ -45,10 +47,14 @@ final class CoordinatorSession: SQLSession {
     var transaction: Transaction?
   }
   private let engine: CoordinatorEngine
+  private let identity: ClientIdentity
   private let state = Mutex(State())
   private var coordinator: Coordinator { engine.coordinator }
 
-  init(_ engine: CoordinatorEngine) { self.engine = engine }
+  init(_ engine: CoordinatorEngine, _ client: ClientIdentity) {
+    self.engine = engine
+    identity = client
+  }
 
   func parse(_ text: String) async throws -> [EngineStatement] {
     if let known = engine.texts.find(text) { return known }
@@ -89,6 +95,7 @@ final class CoordinatorSession: SQLSession {
     if request.read == .session { request.seen = seen }
     if let word = context.settings["tally.level_choice"] { request.choosesLevels = word != "off" }
     request.hidden = transaction?.hidden ?? []
+    request.facts = facts(context.settings)
     request.deadline = context.deadline
     return request
   }
@@ -104,7 +111,18 @@ final class CoordinatorSession: SQLSession {
     case .maintenance(let isVacuum): return try await maintain(isVacuum, context, client)
     case .planned(let parsed):
       var request = try request(parsed, arguments, context)
-      if parsed.statement.isQuery { return try await read(request, client) }
+      let changes = SettingChanges()
+      request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
+      defer { changes.end() }
+      if case .copy(let syntax) = parsed.statement {
+        if syntax.isFrom { try Self.checkWritable(parsed.statement, context) }
+        return try await copy(request, context, client)
+      }
+      if parsed.statement.isQuery {
+        let result = try await read(request, client)
+        for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
+        return result
+      }
       try Self.checkWritable(parsed.statement, context)
       if case .insert = parsed.statement, let key = context.settings["tally.batch_key"], !key.isEmpty {
         request.batchKey = (key, Self.content(parsed.text, arguments))
@@ -129,6 +147,47 @@ final class CoordinatorSession: SQLSession {
     if isVacuum, case .explicit = context.block { throw TallyError.sql("25001", "VACUUM cannot run inside a transaction block") }
     await client.notice(.notice("\(word) has nothing to do: storage is compacted and described by itself"))
     return .done(tag: word)
+  }
+
+  private func facts(_ settings: SessionSettings) -> SessionFacts {
+    var facts = SessionFacts()
+    facts.database = identity.database
+    (facts.user, facts.sessionUser) = (identity.user, identity.user)
+    facts.processID = Int32(bitPattern: identity.process)
+    facts.searchPath = (settings["search_path"] ?? "public").split(separator: ",").map {
+      $0.filter { $0 != " " && $0 != "\"" }
+    }.filter { $0 != "$user" }
+    facts.serverVersion = settings["server_version"] ?? facts.serverVersion
+    if let address = NetworkAddress(identity.peer) {
+      facts.clientAddress = address.host
+      facts.clientPort = Int32(address.port)
+    }
+    facts.setting = { settings[$0] }
+    facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
+    return facts
+  }
+
+  private func copy(
+    _ request: StatementRequest,
+    _ context: StatementContext,
+    _ client: any StatementClient
+  ) async throws -> StatementResult {
+    let exchange = CopyExchange(client)
+    let values = PostgresValues { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
+    do {
+      if case .explicit = context.block {
+        guard state.withLock({ $0.transaction?.deferred == nil }) else { throw Self.mixed(request.statement.statement) }
+        let limit = coordinator.statementMemory
+        let left = limit - (state.withLock { $0.transaction?.bytes } ?? 0)
+        if let write = try await coordinator.gatherCopy(request, from: exchange, values: values, limit: left) {
+          try keep(write)
+          return .done(tag: "COPY \(write.rows)")
+        }
+      }
+      let outcome = try await coordinator.copy(request, with: exchange, values: values)
+      state.withLock { $0.seen.merge(outcome.seen) }
+      return .done(tag: "COPY \(outcome.rows)")
+    } catch let failure as CopyFailure { throw ServerReport(failure) }
   }
 
   private func read(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
@@ -165,7 +224,7 @@ final class CoordinatorSession: SQLSession {
   ) async throws -> [Value] {
     guard case .arguments(let written)? = execute.content as? EngineContent else { throw Self.misplaced(execute) }
     let now = state.withLock { $0.transaction?.now } ?? coordinator.wallMicroseconds
-    return try await coordinator.evaluate(written, as: types, now: now)
+    return try await coordinator.evaluate(written, as: types, now: now, facts(context.settings))
   }
 
   // MARK: Transaction blocks
@@ -184,22 +243,7 @@ final class CoordinatorSession: SQLSession {
     if case .insert = statement {
       guard !deferred else { throw Self.mixed(statement) }
       guard let write = try await coordinator.gather(request) else { throw TallyError(.internalError, "an INSERT is none") }
-      let limit = coordinator.statementMemory
-      try state.withLock { state throws(TallyError) in
-        guard var transaction = state.transaction else { throw TallyError(.internalError, "no transaction block is open") }
-        guard transaction.bytes + write.bytes <= limit else {
-          throw TallyError(
-            .overloaded,
-            "a transaction block holds at most \(limit) bytes of new rows",
-            hint: "COMMIT more often, or load files with COPY or tally ingest."
-          )
-        }
-        transaction.writes.append(write)
-        transaction.bytes += write.bytes
-        transaction.hidden.insert(write.table)
-        state.transaction = transaction
-        state.seen.merge(write.seen)
-      }
+      try keep(write)
       return .done(tag: "INSERT 0 \(write.rows)")
     }
     guard let tag = statement.deferredTag else {
@@ -216,6 +260,25 @@ final class CoordinatorSession: SQLSession {
       if let table { state.transaction?.hidden.insert(table) }
     }
     return Self.result(of: statement, tag: tag)
+  }
+  /// Keeps rows until COMMIT.
+  private func keep(_ write: PendingWrite) throws(TallyError) {
+    let limit = coordinator.statementMemory
+    try state.withLock { state throws(TallyError) in
+      guard var transaction = state.transaction else { throw TallyError(.internalError, "no transaction block is open") }
+      guard transaction.bytes + write.bytes <= limit else {
+        throw TallyError(
+          .overloaded,
+          "a transaction block holds at most \(limit) bytes of new rows",
+          hint: "COMMIT more often, or load files with COPY or tally ingest."
+        )
+      }
+      transaction.writes.append(write)
+      transaction.bytes += write.bytes
+      transaction.hidden.insert(write.table)
+      state.transaction = transaction
+      state.seen.merge(write.seen)
+    }
   }
   private static func mixed(_ statement: Statement) -> TallyError {
     .sql(
@@ -283,6 +346,25 @@ final class CoordinatorSession: SQLSession {
   func close() async { state.withLock { $0.transaction = nil } }
 }
 
+/// What set_config changed while a statement was carried out; a statement that is planned again changes the same.
+private final class SettingChanges: Sendable {
+  struct Change {
+    var name: String
+    var value: String
+    var isLocal: Bool
+  }
+  private let changes = Mutex<[Change]>([])
+  var made: [Change] { changes.withLock { $0 } }
+  func note(_ name: String, _ value: String?, _ isLocal: Bool) -> String {
+    changes.withLock { changes in
+      changes.removeAll { $0.name == name }
+      changes.append(Change(name: name, value: value ?? "", isLocal: isLocal))
+    }
+    return value ?? ""
+  }
+  func end() { changes.withLock { $0 = [] } }
+}
+
 /// Rows that are here already; each batch is freed as it is taken.
 final class BatchStream: RowStream {
   private let left: Mutex<ArraySlice<Batch>>
@@ -306,6 +388,7 @@ extension Statement {
     case .delete(let syntax): syntax.isTruncate ? "TRUNCATE TABLE" : "DELETE"
     case .select: "SELECT"
     case .explain, .explainInsert: "EXPLAIN"
+    case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
     }
   }
   /// The tag of one that may wait until COMMIT.
@@ -314,7 +397,7 @@ extension Statement {
     case .createTable, .dropTable, .createRollup, .dropRollup: verb
     case .delete(let syntax): syntax.isTruncate ? verb : nil
     case .select: commandName == nil ? nil : "SELECT 1"
-    case .insert, .explain, .explainInsert: nil
+    case .insert, .explain, .explainInsert, .copy: nil
     }
   }
 }
