@@ -109,12 +109,17 @@ extension Coordinator {
 
 /// Rows of a query on their way into a table.
 enum InsertedRows {
-  /// The rows with what the plan left to be done: texts cut to varchar(n), whose columns come as text. Throws 22001 and 23502.
+  /// The rows with what the plan left to be done: texts cut to varchar(n) and character(n), whose columns come as text. Throws 22001 and 23502.
   static func checked(_ rows: Batch, _ table: TableSchema) throws -> Batch {
     var columns = rows.columns
     for (at, column) in table.columns.enumerated() {
-      if case .varchar(let limit) = column.type, limit > 0, columns[at].type != column.type {
-        columns[at] = try cut(columns[at], to: column.type, limit)
+      let isCut: Bool
+      switch column.type {
+      case .varchar(let limit), .bpchar(let limit): isCut = limit > 0
+      default: isCut = false
+      }
+      if isCut, columns[at].type != column.type {
+        columns[at] = try cut(columns[at], to: column.type)
       } else if columns[at].type != column.type {
         columns[at] = ColumnVector(column.type, columns[at].values, validity: columns[at].validity)
       }
@@ -129,10 +134,10 @@ enum InsertedRows {
     }
     return Batch(count: rows.count, columns: columns)
   }
-  private static func cut(_ column: ColumnVector, to type: DataType, _ limit: UInt32) throws -> ColumnVector {
+  private static func cut(_ column: ColumnVector, to type: DataType) throws -> ColumnVector {
     var texts = TextColumn()
     func add(_ bytes: UnsafeRawBufferPointer) throws {
-      let text = try ValueText.cut(String(decoding: bytes, as: UTF8.self), limit)
+      guard case .text(let text) = try ValueText.parse(bytes, as: type) else { return }
       Array(text.utf8).withUnsafeBytes { texts.append($0) }
     }
     switch column.values {

@@ -15,10 +15,23 @@ enum CastKernels {
       (.timestamptz, .timestamp), (.numeric, .numeric(precision: nil, scale: nil)),
       (.varchar, .text),
       (.unknown, .text), (.text, .varchar(0)), (.varchar, .varchar(0)), (.smallint, .hllHashval),
-      (.integer, .hllHashval), (.bigint, .hllHashval), (.hllHashval, .bigint):
+      (.integer, .hllHashval), (.bigint, .hllHashval), (.hllHashval, .bigint), (.real, .double), (.name, .text), (.name, .varchar(0)),
+      (.char, .text), (.varchar, .bpchar(0)), (.text, .bpchar(0)), (.jsonb, .json):
       operand.relabelled(type)
-    default: nil
+    default: operand.type.isObjectNumber && type.isObjectNumber ? operand.relabelled(type) : nil
     }
+  }
+  /// Whether a cast has a kernel over blocks here; others are lifted from `ScalarEvaluator.cast`.
+  static func hasKernel(_ from: DataType, _ to: DataType) -> Bool {
+    func isOld(_ type: DataType) -> Bool {
+      switch type {
+      case .boolean, .smallint, .integer, .bigint, .double, .numeric, .text, .varchar, .date, .timestamp, .timestamptz, .interval, .hll,
+        .topn, .hllHashval, .unknown:
+        true
+      default: false
+      }
+    }
+    return isOld(from) && isOld(to)
   }
 
   static func cast(

@@ -131,6 +131,7 @@ enum ExpressionEvaluation {
       let operand = try evaluate(inner, block)
       if operand.type == expression.type { return operand }
       if let same = CastKernels.relabelled(operand, as: expression.type) { return same }
+      if !CastKernels.hasKernel(operand.type, expression.type) { return try LiftedKernels.cast(operand, expression.type, block.count) }
       return try strict([operand], expression.type, block.count, usesWholeDictionary: false) {
         operands,
         count,
@@ -194,6 +195,7 @@ enum ExpressionEvaluation {
     _ count: Int
   ) throws -> Operand {
     if function == .topnAdd { return try SketchKernels.topnAdd(operands, type, count) }
+    if function.isTabled { return try LiftedKernels.call(function, operands, type, count) }
     let result = try strict(operands, type, count, usesWholeDictionary: function != .concatenate) {
       operands,
       count,
@@ -258,7 +260,7 @@ enum ExpressionEvaluation {
     case .hllAdd: return try SketchKernels.hllAdd(operands[0], operands[1], count: count)
     case .hllEqual: return SketchKernels.hllEqual(operands[0], operands[1], count: count)
     case .topnUnion: return try SketchKernels.topnUnion(operands[0], operands[1], count: count)
-    case .topnAdd: fatalError("topn_add is not strict")
+    default: fatalError("\(function) has no kernel of its own")
     }
   }
 

@@ -165,7 +165,13 @@ final class ExpressionBinder {
       let result = a.type == .unknown ? try coerce(a, to: .text, at: left.position) : a
       let branch = CaseBranch(condition: test, result: .constant(result.type, .null))
       return try fold(Expression(result.type, .caseWhen([branch], otherwise: result)), position)
-    case .cast(let inner, let type): return try cast(inner, try TypeBinding.type(type), position, syntax: type)
+    case .isDistinct(let left, let right, let negated): return try isDistinct(left, right, negated, position)
+    case .extreme(let parts, let isGreatest): return try extreme(parts, isGreatest, position)
+    case .array(let items): return try array(items, nil, position)
+    case .arrayComparison(let left, let name, let right, let isAll): return try arrayComparison(left, name, right, isAll, position)
+    case .element(let array, let index): return try element(array, index, position)
+    case .slice(let array, let lower, let upper): return try slice(array, lower, upper, position)
+    case .cast(let inner, let type): return try cast(inner, try TypeBinding.cast(type), position, syntax: type)
     case .call(let call): return try self.call(call, position)
     case .currentTime(let kind): return currentTime(kind)
     case .field(let inner, let name): return try topnField(inner, name, position)
@@ -268,6 +274,7 @@ final class ExpressionBinder {
     case .date: .constant(.date, .fixed(TimeArithmetic.date(ofTimestamp: context.now)))
     case .timestamp: .constant(.timestamptz, .fixed(context.now))
     case .localTimestamp: .constant(.timestamp, .fixed(context.now))
+    case .localTime: .constant(.time, .fixed(Calendar.floorRemainder(context.now, Calendar.microsecondsPerDay)))
     }
   }
 
@@ -332,18 +339,18 @@ final class ExpressionBinder {
     _ pattern: ExpressionSyntax,
     _ position: Int
   ) throws(TallyError) -> Expression {
-    let bound = try typed(subject)
-    let shape = try typed(pattern)
-    guard bound.type.isText, shape.type.isText else {
+    var (bound, shape) = (try typed(subject), try typed(pattern))
+    guard ExpressionCheck.isTextLike(bound.type), ExpressionCheck.isTextLike(shape.type) else {
       throw noOperator("~~", bound.type, shape.type, position)
     }
+    if !bound.type.isText { bound = try coerce(bound, to: .text, at: subject.position, .implicit) }
+    if !shape.type.isText { shape = try coerce(shape, to: .text, at: pattern.position, .implicit) }
     switch shape.node {
     case .constant(.text(let text)):
       _ = try located(pattern.position) { () throws(TallyError) in try LikePattern(text) }
       return try fold(Expression(.boolean, .like(bound, pattern: text)), position)
     case .constant: return .constant(.boolean, .null)
-    default:
-      throw .sql("0A000", "LIKE with a pattern that is no constant is not supported", position: pattern.position)
+    default: return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
     }
   }
   private func caseWhen(
@@ -410,16 +417,20 @@ final class ExpressionBinder {
     if case .call(let call) = inner.kind, case .topn = type, call.name == "topn_add_agg" {
       if let sized = try aggregate(call, inner.position, sized: type) { return sized }
     }
+    // ARRAY[…]::type[] takes its elements' type from the cast.
+    if case .array(let items) = inner.kind, let element = type.element { return try array(items, element, inner.position) }
+    if type == .interval, !syntax.modifiers.isEmpty { return try intervalOfFields(inner, syntax, position) }
     let bound = try bind(inner)
     if case .hll = type, case .constant(.text(_)) = bound.node { return try hllLiteral(bound, syntax, inner.position) }
     if case .hll = bound.type, case .hll = type, syntax.modifiers.isEmpty { return bound }
     if case .topn = bound.type, case .topn = type, syntax.modifiers.isEmpty { return bound }
     guard bound.type == .unknown, bound.untypedParameter == nil else { return try coerce(bound, to: type, at: position, .explicit) }
     // A literal fails where it stands; to varchar(n) it is cut without complaint.
-    if case .varchar = type {
+    switch type {
+    case .varchar, .bpchar, .name, .char:
       return try coerce(try coerce(bound, to: .text, at: inner.position), to: type, at: inner.position, .explicit)
+    default: return try coerce(bound, to: type, at: inner.position, .explicit)
     }
-    return try coerce(bound, to: type, at: inner.position, .explicit)
   }
   /// An hll written as hexadecimal text carries its parameters in its header.
   private func hllLiteral(
@@ -458,6 +469,7 @@ final class ExpressionBinder {
         return try coerce(parameters.resolve(number, as: type), to: type, at: position, context)
       }
       guard case .constant(.text(let text)) = expression.node else { return .constant(type, .null) }
+      if let object = try objectNumber(text, type, position) { return .constant(type, object) }
       return .constant(type, try located(position) { () throws(TallyError) in try ValueText.parse(text, as: type) })
     }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
@@ -467,6 +479,7 @@ final class ExpressionBinder {
         position: position
       )
     }
+    if let named = try objectName(expression, to: type, position) { return named }
     return try fold(Expression(type, .cast(expression)), position)
   }
   /// Evaluates an expression of constants now.

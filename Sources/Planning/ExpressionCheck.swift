@@ -86,6 +86,11 @@ enum ExpressionCheck {
     case .cast(let inner): return Casts.exists(from: inner.type, to: type)
     }
   }
+  /// Whether PostgreSQL's functions of text take the type by themselves.
+  static func isTextLike(_ type: DataType) -> Bool {
+    let family = family(type)
+    return family == .text || family == .bpchar
+  }
   static func isComparable(_ family: Family) -> Bool {
     family != .hll && family != .topn && family != .json && family != .other
   }
@@ -101,6 +106,7 @@ enum ExpressionCheck {
     let result = family(type)
     func are(_ wanted: Family...) -> Bool { families == wanted }
     func isAny(_ at: Int, _ wanted: Family...) -> Bool { at < families.count && wanted.contains(families[at]) }
+    if function.isTabled { return FunctionTable.takes(function, arguments, type) }
     switch function {
     case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
       return families.count == 2 && families[0] == families[1] && isComparable(families[0]) && type == .boolean
@@ -146,6 +152,7 @@ enum ExpressionCheck {
     case .hllEqual: return are(.hll, .hll) && type == .boolean
     case .topnUnion: return are(.topn, .topn) && arguments[0].type == type && arguments[1].type == type
     case .topnAdd: return are(.topn, .text, .integer) && arguments[0].type == type
+    default: return false
     }
   }
 

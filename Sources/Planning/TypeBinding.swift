@@ -14,6 +14,10 @@ enum TypeBinding {
     }
     return array
   }
+  /// The type of a cast: `interval '1' day` has fields, which the cast applies.
+  static func cast(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
+    syntax.name == "interval" && !syntax.isArray ? .interval : try type(syntax)
+  }
   private static func scalar(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
     let modifiers = syntax.modifiers
     func plain(_ type: DataType) throws(TallyError) -> DataType {

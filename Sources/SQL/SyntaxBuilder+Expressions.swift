@@ -62,13 +62,17 @@ extension SyntaxBuilder {
       case "SVFOP_CURRENT_DATE": return .currentTime(.date)
       case "SVFOP_CURRENT_TIMESTAMP": return .currentTime(.timestamp)
       case "SVFOP_LOCALTIMESTAMP": return .currentTime(.localTimestamp)
+      case "SVFOP_LOCALTIME": return .currentTime(.localTime)
+      case "SVFOP_CURRENT_ROLE", "SVFOP_CURRENT_USER", "SVFOP_USER", "SVFOP_SESSION_USER", "SVFOP_CURRENT_CATALOG", "SVFOP_CURRENT_SCHEMA":
+        let name = (text(body, "op") ?? "").replacingPrefix("SVFOP_", with: "").lowercased()
+        return .call(CallSyntax(name: name, arguments: [], namedArguments: [], isStar: false, isDistinct: false))
       case let other: throw unsupported("\(other.replacingPrefix("SVFOP_", with: "")) is", body)
       }
     case "A_Indirection": return try indirection(body, depth)
     case "SubLink": return try subquery(body, depth)
-    case "A_ArrayExpr": throw unsupported("ARRAY is", body)
+    case "A_ArrayExpr": return .array(try list(child(body, "elements"), depth))
     case "RowExpr": return .row(try list(child(body, "args"), depth))
-    case "MinMaxExpr": throw unsupported("GREATEST and LEAST are", body, hint: "Use CASE.")
+    case "MinMaxExpr": return .extreme(try list(child(body, "args"), depth), isGreatest: text(body, "op") != "IS_LEAST")
     case "ParamRef": return .parameter(child(body, "number").flatMap { tape.integer($0) } ?? 0)
     case "CollateClause":
       let names = strings(child(body, "collname")) ?? []
@@ -203,9 +207,6 @@ extension SyntaxBuilder {
       return .inList(left, try list(child(items, "items"), depth), negated: name == "<>")
     case "AEXPR_LIKE":
       let pattern = try operand(body, "rexpr", depth)
-      if case .call(let call) = pattern.kind, call.name == "like_escape" {
-        throw unsupported("LIKE … ESCAPE is", body)
-      }
       return .like(try operand(body, "lexpr", depth), pattern, negated: name == "!~~")
     case "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN":
       let left = try operand(body, "lexpr", depth)
@@ -215,11 +216,32 @@ extension SyntaxBuilder {
       return .between(left, bounds[0], bounds[1], negated: name == "NOT BETWEEN")
     case "AEXPR_NULLIF":
       return .nullIf(try operand(body, "lexpr", depth), try operand(body, "rexpr", depth))
-    case "AEXPR_ILIKE": throw unsupported("ILIKE is", body, hint: "Use lower(x) LIKE 'pattern'.")
-    case "AEXPR_SIMILAR": throw unsupported("SIMILAR TO is", body)
-    case "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT": throw unsupported("IS [NOT] DISTINCT FROM is", body)
-    case "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM": throw unsupported("BETWEEN SYMMETRIC is", body)
-    case "AEXPR_OP_ANY", "AEXPR_OP_ALL": throw unsupported("ANY and ALL over an array are", body, hint: "Use IN (…).")
+    // ILIKE is ~~* or !~~*; SIMILAR TO is ~ or !~ with the pattern made a regular expression.
+    case "AEXPR_ILIKE", "AEXPR_SIMILAR": return .infix(name, try operand(body, "lexpr", depth), try operand(body, "rexpr", depth))
+    case "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT":
+      return .isDistinct(
+        try operand(body, "lexpr", depth),
+        try operand(body, "rexpr", depth),
+        negated: text(body, "kind") == "AEXPR_NOT_DISTINCT"
+      )
+    case "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM":
+      let left = try operand(body, "lexpr", depth)
+      guard let right = child(body, "rexpr"), let (_, items) = tape.tagged(right) else { throw damaged(body) }
+      let bounds = try list(child(items, "items"), depth)
+      guard bounds.count == 2 else { throw damaged(body) }
+      let place = position(body)
+      let either = ExpressionSyntax.Kind.or([
+        ExpressionSyntax(kind: .between(left, bounds[0], bounds[1], negated: false), position: place),
+        ExpressionSyntax(kind: .between(left, bounds[1], bounds[0], negated: false), position: place),
+      ])
+      return text(body, "kind") == "AEXPR_BETWEEN_SYM" ? either : .not(ExpressionSyntax(kind: either, position: place))
+    case "AEXPR_OP_ANY", "AEXPR_OP_ALL":
+      return .arrayComparison(
+        try operand(body, "lexpr", depth),
+        name,
+        try operand(body, "rexpr", depth),
+        isAll: text(body, "kind") == "AEXPR_OP_ALL"
+      )
     case let other: throw unsupported("\(other) is", body)
     }
   }
@@ -238,15 +260,27 @@ extension SyntaxBuilder {
   }
 
   private func indirection(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
-    let steps = tape.elements(child(body, "indirection"))
-    guard steps.count == 1, let (tag, step) = tape.tagged(steps[0]) else {
-      throw unsupported("a chain of subscripts or fields is", body)
+    var result = try operand(body, "arg", depth)
+    for node in tape.elements(child(body, "indirection")) {
+      guard let (tag, step) = tape.tagged(node) else { throw damaged(node) }
+      let kind: ExpressionSyntax.Kind
+      switch tape.string(tag) {
+      case "A_Star": kind = .allFields(result)
+      case "String": kind = .field(result, text(step, "sval") ?? "")
+      case "A_Indices":
+        func bound(_ name: StaticString) throws(TallyError) -> ExpressionSyntax? {
+          child(step, name) == nil ? nil : try operand(step, name, depth)
+        }
+        if flag(step, "is_slice") {
+          kind = .slice(result, try bound("lidx"), try bound("uidx"))
+        } else {
+          kind = .element(result, try operand(step, "uidx", depth))
+        }
+      case let other: throw unsupported("\(other) is", body)
+      }
+      result = ExpressionSyntax(kind: kind, position: result.position)
     }
-    switch tape.string(tag) {
-    case "A_Star": return .allFields(try operand(body, "arg", depth))
-    case "String": return .field(try operand(body, "arg", depth), text(step, "sval") ?? "")
-    default: throw unsupported("a subscript is", body)
-    }
+    return result.kind
   }
 
   private func call(_ body: Int, _ depth: Int) throws(TallyError) -> CallSyntax {

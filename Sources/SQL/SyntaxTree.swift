@@ -172,6 +172,18 @@ public struct ExpressionSyntax: Sendable {
     )
     case coalesce([ExpressionSyntax])
     case nullIf(ExpressionSyntax, ExpressionSyntax)
+    /// IS [NOT] DISTINCT FROM.
+    case isDistinct(ExpressionSyntax, ExpressionSyntax, negated: Bool)
+    /// GREATEST (…), LEAST (…).
+    case extreme([ExpressionSyntax], isGreatest: Bool)
+    /// ARRAY[…].
+    case array([ExpressionSyntax])
+    /// `x operator ANY (array)` or ALL.
+    case arrayComparison(ExpressionSyntax, String, ExpressionSyntax, isAll: Bool)
+    /// `array[index]`.
+    case element(ExpressionSyntax, ExpressionSyntax)
+    /// `array[lower:upper]`, either left out.
+    case slice(ExpressionSyntax, ExpressionSyntax?, ExpressionSyntax?)
     case cast(ExpressionSyntax, TypeSyntax)
     case call(CallSyntax)
     case currentTime(CurrentTime)
@@ -195,6 +207,7 @@ public struct ExpressionSyntax: Sendable {
     case date
     case timestamp
     case localTimestamp
+    case localTime
   }
 }
 
