@@ -194,7 +194,9 @@ final class HashAggregation {
     return true
   }
   private func account() throws {
-    let now = table.bytes + evaluations.reduce(0) {
+    let now =
+      table.bytes
+      + evaluations.reduce(0) {
         if case .accumulated(let accumulator) = $1 { $0 + accumulator.memoryBytes } else { $0 }
       }
     let grown = now - held

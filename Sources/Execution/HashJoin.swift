@@ -179,11 +179,12 @@ final class HashJoin {
       throw TallyError.sql("21000", "more than one row returned by a subquery used as an expression")
     }
   }
-  /// Whether each left row has a pair that meets the condition; `wanted`: of which rows it matters.
+  /// Whether each left row has a pair that meets the condition.
   private func matched(_ batch: Batch, _ index: JoinIndex, _ groups: [UInt32]) throws -> [Bool] {
     if node.condition == nil { return groups.map { !index.places($0).isEmpty } }
     var isMatched = [Bool](repeating: false, count: batch.count)
-    try probe(batch).run(index, groups, skips: { isMatched[$0] }) { found in
+    func skips(_ row: Int) -> Bool { isMatched[row] }
+    try probe(batch).run(index, groups, skips: skips) { found in
       for row in found.left { isMatched[Int(row)] = true }
     }
     return isMatched

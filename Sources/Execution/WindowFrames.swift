@@ -233,7 +233,8 @@ struct RangeOffset {
       )
       return isLess ? order <= 0 : order >= 0
     case .times(let values, let offset):
-      let sum = try subtracts
+      let sum =
+        try subtracts
         ? TimeArithmetic.subtract(offset, fromTimestamp: values[base]) : TimeArithmetic.add(offset, toTimestamp: values[base])
       return isLess ? values[row] <= sum : values[row] >= sum
     case .intervals(let values, let offset):

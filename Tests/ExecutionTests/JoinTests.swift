@@ -122,10 +122,19 @@ struct JoinTests {
   @Test func unneededColumnsAreNotKept() throws {
     var random = Seeded(54)
     let (left, other) = (TestRows.rows(30, &random), TestRows.rows(30, &random))
-    let join = JoinNode(.left, left: Self.input(0), right: Self.input(1), keys: [JoinNode.Key(left: col(0), right: col(0))], condition: Self.conditions[1])
-    let plan = PlanNode.project(ProjectNode(input: .join(join), expressions: [col(1), Self.right(4)], names: ["a", "b"]))
-    let expected = Self.texts(try NaivePlan(rows: [], fragments: [left, other]).run(plan), plan.columns.map(\.type))
-    #expect(try Self.run(plan, [try Self.split(left, 8), try Self.split(other, 8)]) == expected)
+    for kind in JoinNode.Kind.allCases where kind != .single {
+      for keys in [[], [JoinNode.Key(left: col(0), right: col(0))]] {
+        for condition in Self.conditions {
+          let join = JoinNode(kind, left: Self.input(0), right: Self.input(1), keys: keys, condition: condition)
+          let shown: Expression = kind == .semi || kind == .anti ? col(2) : kind == .mark ? .column(Self.width, .boolean) : Self.right(4)
+          let plan = PlanNode.project(ProjectNode(input: .join(join), expressions: [col(1), shown], names: ["a", "b"]))
+          let expected = Self.texts(try NaivePlan(rows: [], fragments: [left, other]).run(plan), plan.columns.map(\.type))
+          #expect(try Self.run(plan, [try Self.split(left, 8), try Self.split(other, 8)]) == expected)
+          let count = OperatorTests.aggregate(.join(join), [], [AggregateCall(.countStar, [], type: .bigint)])
+          #expect(try Self.run(count, [try Self.split(left, 8), try Self.split(other, 8)]) == ["\(expected.count)"])
+        }
+      }
+    }
   }
   @Test func memoryIsBoundedAndGivenBack() throws {
     var random = Seeded(55)
@@ -134,7 +143,9 @@ struct JoinTests {
     let batches = try Self.split(rows, 500)
     #expect(throws: TallyError.self) { try Self.run(.join(node), [[], batches], memory: 1 << 16) }
     let context = ExecutionContext(ExecutionLimits())
-    try PlanExecution(source: GatheredRows(fragments: [batches, batches]), context: context).run(.limit(LimitNode(input: .join(node), count: 3))) { _ in }
+    try PlanExecution(source: GatheredRows(fragments: [batches, batches]), context: context).run(
+      .limit(LimitNode(input: .join(node), count: 3))
+    ) { _ in }
     #expect(context.memoryUsed == 0)
     #expect(context.memoryPeak > 100_000)
   }

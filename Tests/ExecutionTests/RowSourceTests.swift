@@ -159,14 +159,27 @@ struct RowSourceTests {
       AggregateCall(.count, [col(0)], filter: flag, isDistinct: true, type: .bigint),
       AggregateCall(.min, [col(4)], isDistinct: true, type: .text), AggregateCall(.countStar, [], order: [Order(col(0))], type: .bigint),
       AggregateCall(.stringAgg, [col(4), str("/")], type: .text),
-      AggregateCall(.stringAgg, [col(4), col(5)], order: [Order(col(0), isAscending: false, nullsFirst: true), Order(col(3))], type: .text),
+      AggregateCall(
+        .stringAgg,
+        [col(4), col(5)],
+        order: [Order(col(0), isAscending: false, nullsFirst: true), Order(col(3))],
+        type: .text
+      ),
       AggregateCall(.stringAgg, [col(4), str("")], isDistinct: true, type: .text),
-      AggregateCall(.stringAgg, [col(4), str("-")], filter: flag, isDistinct: true, order: [Order(col(4), isAscending: false)], type: .text),
+      AggregateCall(
+        .stringAgg,
+        [col(4), str("-")],
+        filter: flag,
+        isDistinct: true,
+        order: [Order(col(4), isAscending: false)],
+        type: .text
+      ),
       AggregateCall(.percentileCont, fraction(0.37), order: [Order(absolute)], type: .double),
       AggregateCall(.percentileCont, fraction(1), filter: flag, order: [Order(absolute, isAscending: false)], type: .double),
       AggregateCall(.percentileDisc, fraction(0.5), order: [Order(col(4))], type: .text),
       AggregateCall(.percentileDisc, fraction(0), order: [Order(col(8), isAscending: false)], type: .interval),
-      AggregateCall(.mode, [], order: [Order(col(0))], type: .bigint), AggregateCall(.mode, [], order: [Order(col(4), isAscending: false)], type: .text),
+      AggregateCall(.mode, [], order: [Order(col(0))], type: .bigint),
+      AggregateCall(.mode, [], order: [Order(col(4), isAscending: false)], type: .text),
       AggregateCall(.bitAnd, [col(1)], type: .integer), AggregateCall(.bitOr, [col(10)], isDistinct: true, type: .smallint),
       AggregateCall(.topnAdd, [col(4)], isDistinct: true, type: .topn(TopNParameters())),
     ]

@@ -71,7 +71,8 @@ struct WindowTests {
     let bounds: [(Bound, Bound)] = [
       (.unboundedPreceding, .currentRow), (.unboundedPreceding, .unboundedFollowing), (.currentRow, .unboundedFollowing),
       (.preceding(Self.rows(2)), .following(Self.rows(1))), (.preceding(Self.rows(5)), .preceding(Self.rows(2))),
-      (.following(Self.rows(1)), .following(Self.rows(3))), (.currentRow, .currentRow), (.preceding(Self.rows(1)), .preceding(Self.rows(3))),
+      (.following(Self.rows(1)), .following(Self.rows(3))), (.currentRow, .currentRow),
+      (.preceding(Self.rows(1)), .preceding(Self.rows(3))),
       (.unboundedPreceding, .preceding(Self.rows(1))), (.preceding(Self.rows(.max)), .following(Self.rows(.max))),
     ]
     for unit in [WindowFrame.Unit.rows, .range, .groups] {
