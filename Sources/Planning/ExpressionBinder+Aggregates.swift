@@ -190,9 +190,6 @@ extension ExpressionBinder {
     guard Self.orderedSets.contains(call.name) else {
       throw .sql("42809", "\(call.name) is not an ordered-set aggregate, so it cannot have WITHIN GROUP", position: position)
     }
-    if window != nil {
-      throw .sql("0A000", "OVER is not supported for ordered-set aggregate \(call.name)", position: position)
-    }
     if call.isDistinct { throw .sql("0A000", "cannot use DISTINCT with WITHIN GROUP", position: position) }
     guard order.count == 1, arguments.count == (call.name == "mode" ? 0 : 1) else {
       throw noFunction(call, arguments + order.map(\.expression), position)

@@ -74,9 +74,7 @@ extension SelectBinder {
       node = try grouped(node, &groups, sets, binder, &expressions, &having, column, syntax)
       if let having { node = .filter(FilterNode(input: node, condition: having)) }
     } else {
-      guard binder.groupings.isEmpty else {
-        throw .sql("42803", "arguments to GROUPING must be grouping expressions of the associated query level")
-      }
+      if let written = binder.groupings.first { throw Self.notGrouped(written.position) }
       node = try attach(node, binder, &expressions)
       node = try attachWindowed(node, binder)
     }
@@ -219,6 +217,9 @@ extension SelectBinder {
 
   // MARK: Groups
 
+  private static func notGrouped(_ position: Int) -> TallyError {
+    .sql("42803", "arguments to GROUPING must be grouping expressions of the associated query level", position: position)
+  }
   /// Aggregates, with what the expressions above them become.
   private func grouped(
     _ input: PlanNode,
@@ -264,12 +265,10 @@ extension SelectBinder {
       )
     }
     var masks: [[Int]] = []
-    for arguments in binder.groupings {
+    for written in binder.groupings {
       var places: [Int] = []
-      for argument in arguments {
-        guard let place = grouping.place(argument) else {
-          throw .sql("42803", "arguments to GROUPING must be grouping expressions of the associated query level")
-        }
+      for argument in written.arguments {
+        guard let place = grouping.place(argument) else { throw Self.notGrouped(written.position) }
         places.append(place)
       }
       masks.append(places)
