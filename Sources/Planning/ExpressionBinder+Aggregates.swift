@@ -195,8 +195,12 @@ extension ExpressionBinder {
       throw noFunction(call, arguments + order.map(\.expression), position)
     }
     var key = order[0]
+    key.expression = try coerce(key.expression, to: key.expression.type.withoutModifiers, at: call.orderBy[0].expression.position)
     if call.name == "mode" {
       return registered(AggregateCall(.mode, [], filter: filter, order: [key], type: key.expression.type))
+    }
+    if arguments[0].type.element != nil {
+      throw .sql("0A000", "\(call.name) of an array of fractions is not supported", position: call.arguments[0].position)
     }
     let fraction = try coerce(arguments[0], to: .double, at: call.arguments[0].position, .implicit)
     guard case .constant(let value) = fraction.node else {

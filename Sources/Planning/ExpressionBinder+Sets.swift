@@ -151,14 +151,16 @@ extension ExpressionBinder {
   ) throws(TallyError) -> Expression? {
     switch (call.name, arguments.count) {
     case ("array_agg", 1):
-      guard let array = arguments[0].type.arrayType else {
+      let type = arguments[0].type.withoutModifiers
+      guard let array = type.arrayType else {
         throw .sql(
           "0A000",
           "array_agg of type \(arguments[0].type.name) is not supported",
           position: position
         )
       }
-      return register(AggregateCall(.arrayAgg, arguments, filter: filter, type: array))
+      let value = try coerce(arguments[0], to: type, at: position)
+      return register(AggregateCall(.arrayAgg, [value], filter: filter, type: array))
     case ("jsonb_agg", 1), ("json_agg", 1):
       return register(AggregateCall(.jsonbAgg, [try asJSON(arguments[0], position)], filter: filter, type: .jsonb))
     case ("jsonb_object_agg", 2), ("json_object_agg", 2):

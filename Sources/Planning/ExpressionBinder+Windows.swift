@@ -118,8 +118,10 @@ extension ExpressionBinder {
       register(BoundWindowCall(function: function, arguments: arguments, filter: nil, type: type, window: window))
     }
     func place(_ at: Int) -> Int { call.arguments[at].position }
+    // Results have no limits, whatever the column has.
     func value(_ at: Int) throws(TallyError) -> Expression {
-      arguments[at].type == .unknown ? try coerce(arguments[at], to: .text, at: place(at)) : arguments[at]
+      let type = arguments[at].type == .unknown ? DataType.text : arguments[at].type.withoutModifiers
+      return try coerce(arguments[at], to: type, at: place(at))
     }
     switch (call.name, arguments.count) {
     case ("row_number", 0): return made(.rowNumber, [], .bigint)

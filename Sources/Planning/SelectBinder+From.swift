@@ -137,8 +137,8 @@ extension SelectBinder {
         calls[i].arguments = Array(expressions[next..<(next + count)])
         next += count
         // A function with one column gives it its own name, or the alias.
-        if calls[i].output.count == 1, syntax.calls.count == 1, !["value"].contains(calls[i].output[0].name) || syntax.alias != nil {
-          calls[i].output[0].name = syntax.alias ?? calls[i].output[0].name
+        if calls[i].output.count == 1, syntax.calls.count == 1, calls[i].output[0].name == firstName, let alias = syntax.alias {
+          calls[i].output[0].name = alias
         }
       }
       let width = input.columns.count

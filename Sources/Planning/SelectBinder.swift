@@ -141,7 +141,7 @@ struct SelectBinder {
     var types: [DataType] = []
     for column in 0..<width {
       let all = branches.map { $0.columns[column].type }
-      guard let type = UnifiedType.of(all) else {
+      guard var type = UnifiedType.of(all) else {
         let (a, b) = UnifiedType.clash(all)
         throw .sql(
           "42804",
@@ -149,6 +149,7 @@ struct SelectBinder {
           position: Self.place(of: column, in: written[b])
         )
       }
+      if all.contains(.unknown) { type = type.withoutModifiers }
       types.append(type)
     }
     var inputs: [PlanNode] = []
