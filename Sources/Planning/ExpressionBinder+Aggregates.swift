@@ -29,9 +29,13 @@ extension ExpressionBinder {
     // sized comes from a cast around the call, which is met first: it may be a window call.
     if call.over != nil, window == nil { return try windowCall(call, position) }
     let window = self.window
-    if window == nil { try checkAggregatePlace(position) }
     let wasInside = isInsideAggregate
-    if window == nil { isInsideAggregate = true }
+    if window == nil {
+      guard !wasInside || clause == .filter else {
+        throw .sql("42803", "aggregate function calls cannot be nested", position: position)
+      }
+      isInsideAggregate = true
+    }
     let depth = conditionalDepth
     conditionalDepth = 0
     self.window = nil
@@ -39,8 +43,6 @@ extension ExpressionBinder {
       isInsideAggregate = wasInside
       conditionalDepth = depth
       self.window = window
-      isDistinctCall = false
-      callOrder = []
     }
     var filter: Expression?
     if let written = call.filter { filter = try condition(written, .filter) }
@@ -49,6 +51,7 @@ extension ExpressionBinder {
     }
     if call.isStar {
       guard call.name == "count" else { throw noFunction(call, [], position) }
+      if window == nil { try checkAggregatePlace(position) }
       self.window = window
       return register(AggregateCall(.countStar, [], filter: filter, type: .bigint))
     }
@@ -63,8 +66,26 @@ extension ExpressionBinder {
       try checkOrdering(bound.type, key.expression.position)
       order.append(AggregateCall.Order(bound, isAscending: key.isAscending, nullsFirst: key.nullsFirst ?? !key.isAscending))
     }
-    try checkLevel(arguments + (filter.map { [$0] } ?? []) + order.map(\.expression), call.name, position)
+    let parts = AggregateParts(arguments: arguments, order: order, filter: filter)
+    if window == nil {
+      if let outer = try outerAggregate(call, parts, sized, position) { return outer }
+      try checkAggregatePlace(position)
+    }
     self.window = window
+    return try aggregate(call, parts, sized, position)
+  }
+  /// An aggregate of bound arguments.
+  private func aggregate(
+    _ call: CallSyntax,
+    _ parts: AggregateParts,
+    _ sized: DataType?,
+    _ position: Int
+  ) throws(TallyError) -> Expression {
+    let (arguments, order, filter) = (parts.arguments, parts.order, parts.filter)
+    defer {
+      isDistinctCall = false
+      callOrder = []
+    }
     if call.isWithinGroup { return try orderedSet(call, arguments, order, filter, position) }
     if Self.orderedSets.contains(call.name) {
       throw .sql("42809", "WITHIN GROUP is required for ordered-set aggregate \(call.name)", position: position)
@@ -82,25 +103,46 @@ extension ExpressionBinder {
     return result
   }
   private func checkAggregatePlace(_ position: Int) throws(TallyError) {
-    guard !isInsideAggregate else {
-      throw .sql("42803", "aggregate function calls cannot be nested", position: position)
-    }
     switch clause {
     case .select, .having, .orderBy, .distinctOn, .windowDefinition: break
     case .filter: throw .sql("42803", "aggregate functions are not allowed in FILTER", position: position)
     default: throw .sql("42803", "aggregate functions are not allowed in \(clause.rawValue)", position: position)
     }
   }
-  /// In PostgreSQL an aggregate of an outer query's columns alone belongs to that query.
-  private func checkLevel(_ expressions: [Expression], _ name: String, _ position: Int) throws(TallyError) {
-    let read = expressions.reduce(into: Set<Int>()) { $1.collectColumns(into: &$0) }
-    guard read.contains(where: Placeholder.isOuter), !read.contains(where: { !Placeholder.isOuter($0) }) else { return }
-    throw .sql(
-      "0A000",
-      "\(name) of columns of an outer query alone is not supported in a subquery",
-      hint: "Compute the aggregate in the outer query.",
-      position: position
-    )
+  /// An aggregate of an outer query's columns alone belongs to that query: it is computed there, and its value is an outer reference
+  /// here. Nil for one of this query.
+  private func outerAggregate(
+    _ call: CallSyntax,
+    _ parts: AggregateParts,
+    _ sized: DataType?,
+    _ position: Int
+  ) throws(TallyError) -> Expression? {
+    let read = parts.expressions.reduce(into: Set<Int>()) { $1.collectColumns(into: &$0) }
+    guard !read.isEmpty, read.allSatisfy(Placeholder.isOuter)
+    else { return nil }
+    let owners = Set(read.map { statement.outers[$0 - Placeholder.outer].owner })
+    var level = outer
+    while let binder = level, !owners.contains(binder.number) { level = binder.outer }
+    guard let owner = level, owners.count == 1 else {
+      throw .sql(
+        "0A000",
+        "\(call.name) of columns of several outer queries is not supported",
+        hint: "Compute the aggregate in the outer query.",
+        position: position
+      )
+    }
+    guard !owner.isInsideAggregate else {
+      throw .sql("42803", "aggregate function calls cannot be nested", position: position)
+    }
+    try owner.checkAggregatePlace(position)
+    let own = parts.mapping { expression in
+      expression.replacing { index in
+        let outer = statement.outers[index - Placeholder.outer]
+        return .column(outer.column, outer.type)
+      }
+    }
+    let value = try owner.aggregate(call, own, sized, position)
+    return value.referring { index, type in statement.reference(owner: owner.number, index, type, position) }
   }
 
   func register(_ call: AggregateCall) -> Expression {
@@ -190,16 +232,17 @@ extension ExpressionBinder {
     guard Self.orderedSets.contains(call.name) else {
       throw .sql("42809", "\(call.name) is not an ordered-set aggregate, so it cannot have WITHIN GROUP", position: position)
     }
-    if window != nil {
-      throw .sql("0A000", "OVER is not supported for ordered-set aggregate \(call.name)", position: position)
-    }
     if call.isDistinct { throw .sql("0A000", "cannot use DISTINCT with WITHIN GROUP", position: position) }
     guard order.count == 1, arguments.count == (call.name == "mode" ? 0 : 1) else {
       throw noFunction(call, arguments + order.map(\.expression), position)
     }
     var key = order[0]
+    key.expression = try coerce(key.expression, to: key.expression.type.withoutModifiers, at: call.orderBy[0].expression.position)
     if call.name == "mode" {
       return registered(AggregateCall(.mode, [], filter: filter, order: [key], type: key.expression.type))
+    }
+    if arguments[0].type.element != nil {
+      throw .sql("0A000", "\(call.name) of an array of fractions is not supported", position: call.arguments[0].position)
     }
     let fraction = try coerce(arguments[0], to: .double, at: call.arguments[0].position, .implicit)
     guard case .constant(let value) = fraction.node else {
@@ -401,5 +444,29 @@ extension ExpressionBinder {
       Expansion(state: arguments[0], count: Int64(count), isExtended: call.name == "topn_ex", key: key)
     )
     return expansions.count - 1
+  }
+}
+
+/// Arguments of an aggregate call, bound.
+private struct AggregateParts {
+  var arguments: [Expression]
+  var order: [AggregateCall.Order]
+  var filter: Expression?
+
+  var expressions: [Expression] { arguments + order.map(\.expression) + (filter.map { [$0] } ?? []) }
+  func mapping(_ change: (Expression) -> Expression) -> AggregateParts {
+    var copy = self
+    copy.arguments = arguments.map(change)
+    for i in copy.order.indices { copy.order[i].expression = change(order[i].expression) }
+    copy.filter = filter.map(change)
+    return copy
+  }
+}
+
+extension Expression {
+  /// The same expression with each column replaced, by its number and type.
+  fileprivate func referring(_ change: (Int, DataType) -> Expression) -> Expression {
+    if case .column(let index) = node { return change(index, type) }
+    return mapOperands { $0.referring(change) }
   }
 }

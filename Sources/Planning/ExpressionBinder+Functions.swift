@@ -56,7 +56,8 @@ extension ExpressionBinder {
   static let utilities: Set<String> = ["create_distributed_table", "create_reference_table"]
 
   func noFunction(_ call: CallSyntax, _ arguments: [Expression], _ position: Int) -> TallyError {
-    let known = Self.postgresFunctions.contains(call.name)
+    let isOther = Self.aggregateNames.contains(call.name) || Self.windowFunctions.contains(call.name) || Self.isSetFunction(call.name)
+    let known = Self.postgresFunctions.contains(call.name) && !isOther
     if known { return .sql("0A000", "function \(call.name) is not supported", position: position) }
     let shown = arguments.map(\.type.name).joined(separator: ", ")
     return .sql(

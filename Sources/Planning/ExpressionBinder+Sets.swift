@@ -15,6 +15,7 @@ extension ExpressionBinder {
     "json_array_elements", "json_array_elements_text", "jsonb_each", "jsonb_each_text", "json_each", "json_each_text",
     "jsonb_object_keys", "json_object_keys", "regexp_matches", "generate_subscripts",
   ]
+  private static let moveHint = "You might be able to move the set-returning function into a LATERAL FROM item."
   static func isSetFunction(_ name: String) -> Bool { setFunctions.contains(name) }
 
   /// A call in a select list that gives rows: its column is a placeholder. Nil for other functions.
@@ -25,13 +26,13 @@ extension ExpressionBinder {
     default: throw .sql("0A000", "set-returning functions are not allowed in \(clause.rawValue)", position: position)
     }
     if isInsideAggregate {
-      throw .sql("0A000", "aggregate function calls cannot contain set-returning function calls", position: position)
+      throw .sql("0A000", "aggregate function calls cannot contain set-returning function calls", hint: Self.moveHint, position: position)
     }
     if isInsideWindow {
-      throw .sql("0A000", "window function calls cannot contain set-returning function calls", position: position)
+      throw .sql("0A000", "window function calls cannot contain set-returning function calls", hint: Self.moveHint, position: position)
     }
     guard conditionalDepth == 0 else {
-      throw .sql("0A000", "set-returning functions are not allowed in CASE or COALESCE", position: position)
+      throw .sql("0A000", "set-returning functions are not allowed in CASE or COALESCE", hint: Self.moveHint, position: position)
     }
     let bound = try tableFunction(call, position)
     guard bound.output.count == 1 else {
@@ -150,14 +151,16 @@ extension ExpressionBinder {
   ) throws(TallyError) -> Expression? {
     switch (call.name, arguments.count) {
     case ("array_agg", 1):
-      guard let array = arguments[0].type.arrayType else {
+      let type = arguments[0].type.withoutModifiers
+      guard let array = type.arrayType else {
         throw .sql(
           "0A000",
           "array_agg of type \(arguments[0].type.name) is not supported",
           position: position
         )
       }
-      return register(AggregateCall(.arrayAgg, arguments, filter: filter, type: array))
+      let value = try coerce(arguments[0], to: type, at: position)
+      return register(AggregateCall(.arrayAgg, [value], filter: filter, type: array))
     case ("jsonb_agg", 1), ("json_agg", 1):
       return register(AggregateCall(.jsonbAgg, [try asJSON(arguments[0], position)], filter: filter, type: .jsonb))
     case ("jsonb_object_agg", 2), ("json_object_agg", 2):

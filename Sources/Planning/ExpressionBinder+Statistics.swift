@@ -41,12 +41,16 @@ extension ExpressionBinder {
       call(.multiply, type, sum, sum)
     )
     let below = call(.multiply, type, n, isPopulation ? n : call(.subtract, type, n, number(1, type)))
-    var result = call(.divide, type, isExact ? above : notNegative(above), below)
+    var result = call(.divide, type, above, below)
     if isRoot {
       guard let root = squareRoot(result) else { return nil }
       result = root
     }
-    return guarded(count, isPopulation ? 1 : 2, result)
+    // As PostgreSQL: what rounding may have made negative is zero, without places.
+    let zero = number(0, type)
+    let isNone = Expression(.boolean, .call(.lessOrEqual, [above, zero]))
+    let shown = Expression(type, .caseWhen([CaseBranch(condition: isNone, result: zero)], otherwise: result))
+    return guarded(count, isPopulation ? 1 : 2, shown)
   }
 
   /// corr(y, x), covar_…(y, x), regr_…(y, x): over the pairs of which neither is NULL.

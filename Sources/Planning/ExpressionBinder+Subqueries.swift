@@ -146,15 +146,14 @@ extension ExpressionBinder {
     _ position: Int,
     _ leftPosition: Int
   ) throws(TallyError) -> Expression {
+    let written = try infix(name, left, .column(0, plan.columns[0].type), position, leftPosition, position)
     if isAll {
+      // x op ALL is what x (not op) ANY is not; errors name the operator that was written.
       let opposite = ["<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "<>", "<>": "="]
       let any = try extremes(left, opposite[name] ?? name, plan, isAll: false, position, leftPosition)
       return Expression(.boolean, .not(any))
     }
-    let type = plan.columns[0].type
-    // Finds errors of types, and gives an untyped left side its type.
-    let test = try infix(name, left, .column(0, type), position, leftPosition, position)
-    guard case .call(_, let sides) = test.node, sides.count == 2 else {
+    guard case .call(_, let sides) = written.node, sides.count == 2 else {
       throw .sql("0A000", "operator \(name) with \(isAll ? "ALL" : "ANY") of a subquery is not supported", position: position)
     }
     let value = sides[1]
@@ -292,7 +291,7 @@ extension ExpressionBinder {
     }
     var bound: [Expression] = []
     for argument in arguments { bound.append(try typed(argument)) }
-    groupings.append(bound)
+    groupings.append((bound, arguments.first?.position ?? position))
     return .column(Placeholder.groupings + groupings.count - 1, .integer)
   }
 }

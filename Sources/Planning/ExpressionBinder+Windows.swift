@@ -56,6 +56,9 @@ extension ExpressionBinder {
       window = nil
     }
     if call.isDistinct { throw .sql("0A000", "DISTINCT is not implemented for window functions", position: position) }
+    if call.isWithinGroup, Self.aggregateNames.contains(call.name) {
+      throw .sql("0A000", "OVER is not supported for ordered-set aggregate \(call.name)", position: position)
+    }
     if !call.orderBy.isEmpty {
       throw .sql("0A000", "aggregate ORDER BY is not implemented for window functions", position: position)
     }
@@ -75,7 +78,7 @@ extension ExpressionBinder {
     return result
   }
   private func checkPlace(_ position: Int) throws(TallyError) {
-    if isInsideAggregate {
+    if isInsideAggregate, clause != .filter {
       throw .sql("42803", "aggregate function calls cannot contain window function calls", position: position)
     }
     switch clause {
@@ -115,8 +118,10 @@ extension ExpressionBinder {
       register(BoundWindowCall(function: function, arguments: arguments, filter: nil, type: type, window: window))
     }
     func place(_ at: Int) -> Int { call.arguments[at].position }
+    // Results have no limits, whatever the column has.
     func value(_ at: Int) throws(TallyError) -> Expression {
-      arguments[at].type == .unknown ? try coerce(arguments[at], to: .text, at: place(at)) : arguments[at]
+      let type = arguments[at].type == .unknown ? DataType.text : arguments[at].type.withoutModifiers
+      return try coerce(arguments[at], to: type, at: place(at))
     }
     switch (call.name, arguments.count) {
     case ("row_number", 0): return made(.rowNumber, [], .bigint)
@@ -126,6 +131,11 @@ extension ExpressionBinder {
     case ("cume_dist", 0): return made(.cumeDist, [], .double)
     case ("ntile", 1): return made(.ntile, [try coerce(arguments[0], to: .integer, at: place(0), .implicit)], .integer)
     case ("lag", 1...3), ("lead", 1...3):
+      if arguments.count > 1, arguments[1].type != .unknown, Casts.context(from: arguments[1].type, to: .integer) != .implicit,
+        arguments[1].type != .integer
+      {
+        throw noFunction(call, arguments, position)
+      }
       var subject = try value(0)
       let offset =
         arguments.count > 1 ? try coerce(arguments[1], to: .integer, at: place(1), .implicit) : .constant(.integer, .fixed(1))
@@ -307,7 +317,7 @@ extension ExpressionBinder {
       }
     } else {
       type = .bigint
-      if bound.type != .unknown, !bound.type.isInteger {
+      if bound.type != .unknown, !bound.type.isNumber {
         throw .sql(
           "42804",
           "argument of \(unit.rawValue) must be type bigint, not type \(bound.type.name)",

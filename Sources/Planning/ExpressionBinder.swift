@@ -63,7 +63,7 @@ final class ExpressionBinder {
   var isDistinctCall = false
   var callOrder: [AggregateCall.Order] = []
   /// Arguments of GROUPING calls.
-  var groupings: [[Expression]] = []
+  var groupings: [(arguments: [Expression], position: Int)] = []
   /// Whether now() or its kin was folded: the result depends on the statement.
   var usesStatementTime = false
   /// Inside CASE or COALESCE: an error of a constant part may never be reached.
@@ -91,7 +91,7 @@ final class ExpressionBinder {
     let outer = self.clause
     self.clause = clause
     defer { self.clause = outer }
-    return try boolean(syntax, clause.rawValue)
+    return try boolean(syntax, clause == .joinOn ? "JOIN/ON" : clause.rawValue)
   }
   func boolean(_ syntax: ExpressionSyntax, _ what: String) throws(TallyError) -> Expression {
     let bound = try bind(syntax)
@@ -220,12 +220,22 @@ final class ExpressionBinder {
     }
     return result
   }
+  /// FROM items that can be seen but not named, from the innermost out.
+  private var hidden: [Scope] {
+    var result: [Scope] = []
+    var level: ExpressionBinder? = self
+    while let binder = level {
+      result += binder.hiddenScopes
+      level = binder.outer
+    }
+    return result
+  }
   private func unknownColumn(_ qualifier: String?, _ name: String, _ position: Int) -> TallyError {
     if let qualifier { return missingRelation(qualifier, position) }
     if scopes.contains(where: { $0.relations.contains { $0.name == name } }) {
       return .sql("0A000", "a reference to the whole row of \"\(name)\" is not supported", hint: "Name its columns.", position: position)
     }
-    for scope in hiddenScopes {
+    for scope in hidden {
       for relation in scope.relations where relation.columns.contains(where: { $0.name == name }) {
         guard let shown = relation.name else { continue }
         return .sql(
@@ -241,6 +251,14 @@ final class ExpressionBinder {
   }
   /// A qualifier that names nothing here.
   func missingRelation(_ name: String, _ position: Int) -> TallyError {
+    if hidden.contains(where: { $0.isUnjoinable && $0.relations.contains { $0.name == name } }) {
+      return .sql(
+        "42P10",
+        "invalid reference to FROM-clause entry for table \"\(name)\"",
+        detail: "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
+        position: position
+      )
+    }
     for relation in scopes.flatMap(\.relations) where relation.hidden == name {
       return .sql(
         "42P01",
@@ -249,7 +267,8 @@ final class ExpressionBinder {
         position: position
       )
     }
-    if hiddenScopes.contains(where: { $0.relations.contains { $0.name == name } }) {
+    let masked = scopes.flatMap(\.masked)
+    if masked.contains(name) || hidden.contains(where: { $0.relations.contains { $0.name == name } }) {
       return .sql(
         "42P01",
         "invalid reference to FROM-clause entry for table \"\(name)\"",

@@ -188,6 +188,8 @@ final class PlanPruning {
   }
   private func join(_ node: JoinNode, _ needed: Set<Int>) -> (PlanNode, [Int: Int]) {
     let left = node.left.columns.count
+    // A mark that nobody asks for: its join neither adds nor drops rows.
+    if node.kind == .mark, !needed.contains(left) { return pruned(node.left, needed: needed) }
     let condition = node.condition?.columnsRead ?? []
     let returnsRight = node.returnsRight
     let lefts = Self.read(node.keys.map(\.left)).union(condition.filter { $0 < left }).union(needed.filter { $0 < left })

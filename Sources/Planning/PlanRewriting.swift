@@ -27,7 +27,7 @@ struct PlanRewriting {
       let low = conditions.filter { !$0.isHosted }
       node.filter = Expression.conjunction((node.filter?.conjuncts ?? []) + low)
       return filtered(.scan(node), conditions.filter(\.isHosted))
-    case .filter(let node): return pushed(node.input, node.condition.conjuncts + conditions)
+    case .filter(let node): return pushed(node.input, node.condition.conjuncts.map(\.asChoice) + conditions)
     case .project(var node):
       let expressions = node.expressions
       let sizes = expressions.map { size([$0]) }
@@ -146,5 +146,21 @@ struct PlanRewriting {
   private func substitutedSize(_ expression: Expression, _ sizes: [Int]) -> Int {
     if let column = expression.columnIndex { return sizes[column] }
     return expression.operands.reduce(1) { $0 + substitutedSize($1, sizes) }
+  }
+}
+
+extension Expression {
+  /// A condition that is TRUE for the same rows: CASE WHEN a THEN TRUE … END whose other results are never TRUE is a.
+  fileprivate var asChoice: Expression {
+    guard case .caseWhen(let branches, let otherwise) = node, let first = branches.first, case .fixed(1)? = first.result.constantValue
+    else { return self }
+    let others = branches.dropFirst().map(\.result) + (otherwise.map { [$0] } ?? [])
+    let isNever = others.allSatisfy { other in
+      switch other.constantValue {
+      case .null?, .fixed(0)?: true
+      default: false
+      }
+    }
+    return isNever ? first.condition : self
   }
 }

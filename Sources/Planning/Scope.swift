@@ -26,6 +26,10 @@ struct Scope {
   var columns: [OutputColumn] = []
   var relations: [Relation] = []
   var visible: [Visible] = []
+  /// Names that the alias of a join hides.
+  var masked: [String] = []
+  /// Left of a RIGHT or FULL join, whose right side cannot be LATERAL.
+  var isUnjoinable = false
   static let empty = Scope()
 
   init() {}
@@ -46,6 +50,7 @@ struct Scope {
   init(_ left: Scope, _ right: Scope) {
     let shift = left.columns.count
     columns = left.columns + right.columns
+    masked = left.masked + right.masked
     relations =
       left.relations
       + right.relations.map { relation in

@@ -22,7 +22,7 @@ extension SelectBinder {
     switch item {
     case .relation(let name, let alias, let columns): return try relation(name, alias, columns)
     case .subquery(let select, let alias, let columns, let position, let isLateral):
-      let binder = isLateral ? beside ?? outer : messageBinder(hidden)
+      let binder = isLateral && beside != nil ? beside : messageBinder(hidden)
       let node = try inside(binder).query(select, depth: depth + 1)
       return (node, Scope(qualifier: alias, columns: try renamed(node.columns, columns, alias, position)))
     case .functions(let functions): return try self.functions(functions, beside)
@@ -40,7 +40,7 @@ extension SelectBinder {
     _ columns: [OutputColumn],
     _ aliases: [String],
     _ qualifier: String,
-    _ position: Int
+    _ position: Int?
   ) throws(TallyError) -> [OutputColumn] {
     guard aliases.count <= columns.count else {
       throw .sql(
@@ -69,6 +69,7 @@ extension SelectBinder {
       case .plan(let plan): node = plan
       case .working(let reference):
         reference.count += 1
+        reference.position = name.position
         node = .workingRows(WorkingRowsNode(id: reference.id, output: table.columns))
       case .forbidden(let error): throw error.at(name.position)
       }
@@ -136,8 +137,8 @@ extension SelectBinder {
         calls[i].arguments = Array(expressions[next..<(next + count)])
         next += count
         // A function with one column gives it its own name, or the alias.
-        if calls[i].output.count == 1, syntax.calls.count == 1, !["value"].contains(calls[i].output[0].name) || syntax.alias != nil {
-          calls[i].output[0].name = syntax.alias ?? calls[i].output[0].name
+        if calls[i].output.count == 1, syntax.calls.count == 1, calls[i].output[0].name == firstName, let alias = syntax.alias {
+          calls[i].output[0].name = alias
         }
       }
       let width = input.columns.count
@@ -146,7 +147,7 @@ extension SelectBinder {
       )
       if width > 0 { node = node.selecting(Array(width..<node.columns.count)) }
     }
-    let columns = try renamed(node.columns, syntax.columnAliases, alias, syntax.position)
+    let columns = try renamed(node.columns, syntax.columnAliases, alias, nil)
     return (node, Scope(qualifier: alias, columns: columns))
   }
   private func isSet(_ item: ExpressionSyntax) -> Bool {
@@ -192,10 +193,12 @@ extension SelectBinder {
         queries: self
       )
     }
-    let (right, rightScope) = try from(join.right, beside: nearby, hidden: hidden + [leftScope])
+    var leftNames = leftScope
+    leftNames.isUnjoinable = !isVisible && isLateral(join.right)
+    let (right, rightScope) = try from(join.right, beside: nearby, hidden: hidden + [leftNames])
     for relation in rightScope.relations {
       guard let name = relation.name, leftScope.relations.contains(where: { $0.name == name }) else { continue }
-      throw .sql("42712", "table name \"\(name)\" specified more than once", position: place(of: name, in: join.right) ?? join.position)
+      throw .sql("42712", "table name \"\(name)\" specified more than once")
     }
     var scope = Scope(leftScope, rightScope)
     let references = nearby.map { binder in
@@ -259,12 +262,11 @@ extension SelectBinder {
     if let alias = join.alias { scope = try hiding(scope, alias, join) }
     return (node, scope)
   }
-  private func place(of name: String, in item: FromSyntax) -> Int? {
+  private func isLateral(_ item: FromSyntax) -> Bool {
     switch item {
-    case .relation(let relation, let alias, _): return (alias ?? relation.name) == name ? relation.position : nil
-    case .subquery(_, let alias, _, let position, _): return alias == name ? position : nil
-    case .functions(let functions): return functions.position
-    case .join(let join): return place(of: name, in: join.left) ?? place(of: name, in: join.right)
+    case .subquery(_, _, _, _, let isLateral): isLateral
+    case .functions: true
+    case .relation, .join: false
     }
   }
 
@@ -282,22 +284,22 @@ extension SelectBinder {
     var merged: [Scope.Visible] = []
     for (index, name) in names.enumerated() {
       guard !names[..<index].contains(name) else {
-        throw .sql("42701", "column name \"\(name)\" appears more than once in USING clause", position: join.position)
+        throw .sql("42701", "column name \"\(name)\" appears more than once in USING clause")
       }
       func side(_ scope: Scope, _ word: String) throws(TallyError) -> Expression {
         let matches = scope.visible.filter { $0.name == name }
         guard let match = matches.first else {
-          throw .sql("42703", "column \"\(name)\" specified in USING clause does not exist in \(word) table", position: join.position)
+          throw .sql("42703", "column \"\(name)\" specified in USING clause does not exist in \(word) table")
         }
         guard matches.count == 1 else {
-          throw .sql("42702", "common column name \"\(name)\" appears more than once in \(word) table", position: join.position)
+          throw .sql("42702", "common column name \"\(name)\" appears more than once in \(word) table")
         }
         return match.expression
       }
       let a = try side(left, "left")
       let b = try side(right, "right").renumbered { $0 + shift }
       guard let type = UnifiedType.of([a.type, b.type]) else {
-        throw .sql("42804", "JOIN/USING types \(a.type.name) and \(b.type.name) cannot be matched", position: join.position)
+        throw .sql("42804", "JOIN/USING types \(a.type.name) and \(b.type.name) cannot be matched")
       }
       parts.append(try binder.infix("=", a, b, join.position, join.position, join.position))
       let value: Expression
@@ -330,6 +332,7 @@ extension SelectBinder {
     for (index, name) in join.columnAliases.enumerated() { names[index] = name }
     var result = Scope()
     result.columns = scope.columns
+    result.masked = scope.relations.compactMap(\.name)
     result.visible = zip(names, scope.visible).map { Scope.Visible(name: $0, expression: $1.expression) }
     let isPlain = result.visible.allSatisfy { $0.expression.columnIndex != nil }
     guard isPlain else {

@@ -3,6 +3,9 @@ import Model
 import SQL
 
 extension SelectBinder {
+  /// What a column of FROM, or an aggregate, is where subqueries are joined.
+  typealias OuterColumn = (Expression) throws(TallyError) -> Expression
+
   struct Target {
     var name: String
     var expression: Expression
@@ -64,19 +67,15 @@ extension SelectBinder {
     var expressions = targets.map(\.expression)
     let isGrouped =
       !groups.isEmpty || sets != nil || !binder.aggregates.isEmpty || !binder.distincts.isEmpty || having != nil
-    var column: ((Int) throws(TallyError) -> Expression)?
+    var column: OuterColumn?
     if isGrouped {
       // Above the aggregates a column of FROM is the group that it is, if it is one.
       let grouping = Grouping(groups: groups, binder: binder)
-      column = { (column: Int) throws(TallyError) -> Expression in
-        try grouping.overGroups(.column(column, binder.scope.columns[column].type))
-      }
+      column = { (column: Expression) throws(TallyError) -> Expression in try grouping.overGroups(column) }
       node = try grouped(node, &groups, sets, binder, &expressions, &having, column, syntax)
       if let having { node = .filter(FilterNode(input: node, condition: having)) }
     } else {
-      guard binder.groupings.isEmpty else {
-        throw .sql("42803", "arguments to GROUPING must be grouping expressions of the associated query level")
-      }
+      if let written = binder.groupings.first { throw Self.notGrouped(written.position) }
       node = try attach(node, binder, &expressions)
       node = try attachWindowed(node, binder)
     }
@@ -141,7 +140,7 @@ extension SelectBinder {
     _ binder: ExpressionBinder,
     _ expressions: inout [Expression],
     withWindows: Bool = false,
-    column: ((Int) throws(TallyError) -> Expression)? = nil
+    column: OuterColumn? = nil
   ) throws(TallyError) -> PlanNode {
     var node = node
     var places: [Int: Expression] = [:]
@@ -158,7 +157,7 @@ extension SelectBinder {
     _ binder: ExpressionBinder,
     _ places: inout [Int: Expression],
     _ withWindows: Bool,
-    _ column: ((Int) throws(TallyError) -> Expression)?
+    _ column: OuterColumn?
   ) throws(TallyError) {
     for placeholder in expression.columnsRead.sorted() where Placeholder.isSubquery(placeholder) && places[placeholder] == nil {
       let index = (placeholder - Placeholder.subqueries) / 8
@@ -181,7 +180,7 @@ extension SelectBinder {
       for (reference, outer) in outers.sorted(by: { $0.key < $1.key }) {
         let value: Expression
         if let column {
-          do throws(TallyError) { value = try column(outer.column) } catch {
+          do throws(TallyError) { value = try column(.column(outer.column, outer.type)) } catch {
             guard error.sqlState == "42803" else { throw error }
             throw .sql(
               "42803",
@@ -219,6 +218,9 @@ extension SelectBinder {
 
   // MARK: Groups
 
+  private static func notGrouped(_ position: Int) -> TallyError {
+    .sql("42803", "arguments to GROUPING must be grouping expressions of the associated query level", position: position)
+  }
   /// Aggregates, with what the expressions above them become.
   private func grouped(
     _ input: PlanNode,
@@ -227,7 +229,7 @@ extension SelectBinder {
     _ binder: ExpressionBinder,
     _ expressions: inout [Expression],
     _ having: inout Expression?,
-    _ column: ((Int) throws(TallyError) -> Expression)?,
+    _ column: OuterColumn?,
     _ syntax: PlainSelectSyntax
   ) throws(TallyError) -> PlanNode {
     var node = input
@@ -264,12 +266,10 @@ extension SelectBinder {
       )
     }
     var masks: [[Int]] = []
-    for arguments in binder.groupings {
+    for written in binder.groupings {
       var places: [Int] = []
-      for argument in arguments {
-        guard let place = grouping.place(argument) else {
-          throw .sql("42803", "arguments to GROUPING must be grouping expressions of the associated query level")
-        }
+      for argument in written.arguments {
+        guard let place = grouping.place(argument) else { throw Self.notGrouped(written.position) }
         places.append(place)
       }
       masks.append(places)
@@ -323,7 +323,7 @@ extension SelectBinder {
   private func attachWindowed(
     _ node: PlanNode,
     _ binder: ExpressionBinder,
-    column: ((Int) throws(TallyError) -> Expression)? = nil
+    column: OuterColumn? = nil
   ) throws(TallyError) -> PlanNode {
     var node = node
     for i in binder.windows.indices {

@@ -22,6 +22,8 @@ struct CommonTable {
 final class WorkingReference {
   let id: Int
   var count = 0
+  /// Where it was read last.
+  var position: Int?
   init(id: Int) { self.id = id }
 }
 
@@ -98,12 +100,12 @@ extension SelectBinder {
       throw .sql("0A000", "LIMIT in a recursive query is not implemented", position: limit.position)
     }
     guard step.columns.count == columns.count else {
-      throw .sql("42601", "each UNION query must have the same number of columns")
+      throw .sql("42601", "each UNION query must have the same number of columns", position: Self.place(of: 0, in: right))
     }
     guard reference.count <= 1 else {
-      throw .sql("42P19", "recursive reference to query \"\(name)\" must not appear more than once", position: position)
+      throw .sql("42P19", "recursive reference to query \"\(name)\" must not appear more than once", position: reference.position)
     }
-    try checkStep(step, name, position)
+    try checkStep(step, name, reference.position ?? position)
     for (index, column) in columns.enumerated() {
       let all = [column.type, step.columns[index].type]
       guard let type = UnifiedType.of(all) else {
@@ -114,12 +116,12 @@ extension SelectBinder {
           "42804",
           "recursive query \"\(name)\" column \(index + 1) has type \(column.type.name) in non-recursive term but type \(type.name) overall",
           hint: "Cast the output of the non-recursive term to the correct type.",
-          position: position
+          position: Self.place(of: index, in: left) ?? position
         )
       }
       if !isAll { try checkEquality(type, position) }
     }
-    let typedStep = try typed(step, columns.map(\.type))
+    let typedStep = try typed(step, columns.map(\.type), right)
     return .recursive(RecursiveNode(id: reference.id, base: base, step: typedStep, isDistinct: !isAll))
   }
   /// What a recursive term must not do with its own rows: they are not all there yet.

@@ -55,8 +55,9 @@ struct SelectBinder {
       let node: PlanNode
       if operation == .union, isAll {
         var branches: [PlanNode] = []
-        try binder.collect(select, into: &branches)
-        node = .unionAll(try binder.matched(branches, operation))
+        var written: [SelectSyntax] = []
+        try binder.collect(select, into: &branches, &written)
+        node = .unionAll(try binder.matched(branches, operation, written))
       } else {
         node = try binder.combined(operation, isAll: isAll, left, right)
       }
@@ -67,7 +68,11 @@ struct SelectBinder {
   // MARK: Set operations
 
   /// A chain of UNION ALL is one node, so that a long chain is no deep plan.
-  private func collect(_ select: SelectSyntax, into branches: inout [PlanNode]) throws(TallyError) {
+  private func collect(
+    _ select: SelectSyntax,
+    into branches: inout [PlanNode],
+    _ written: inout [SelectSyntax]
+  ) throws(TallyError) {
     var pending = [(select, true)]
     while let (next, isTop) = pending.popLast() {
       if case .setOperation(.union, isAll: true, let left, let right) = next.body,
@@ -77,6 +82,7 @@ struct SelectBinder {
         pending.append((left, false))
       } else {
         branches.append(try query(next, depth: depth + 1, isBranch: true))
+        written.append(next)
       }
     }
   }
@@ -97,7 +103,7 @@ struct SelectBinder {
     }
     var node = try query(first, depth: depth + 1, isBranch: true)
     for (operation, isAll, right) in chain.reversed() {
-      node = try combined(operation, isAll: isAll, node, try query(right, depth: depth + 1, isBranch: true))
+      node = try combined(operation, isAll: isAll, node, try query(right, depth: depth + 1, isBranch: true), [first, right])
     }
     return node
   }
@@ -105,9 +111,10 @@ struct SelectBinder {
     _ operation: SelectSyntax.SetOperator,
     isAll: Bool,
     _ left: PlanNode,
-    _ right: PlanNode
+    _ right: PlanNode,
+    _ written: [SelectSyntax]
   ) throws(TallyError) -> PlanNode {
-    let sides = try matched([left, right], operation)
+    let sides = try matched([left, right], operation, written)
     if operation == .union {
       let all = PlanNode.unionAll(sides)
       return isAll ? all : try distinct(all, position: nil)
@@ -118,38 +125,66 @@ struct SelectBinder {
     )
   }
   /// Branches with one list of types.
-  func matched(_ branches: [PlanNode], _ operation: SelectSyntax.SetOperator) throws(TallyError) -> [PlanNode] {
+  private func matched(
+    _ branches: [PlanNode],
+    _ operation: SelectSyntax.SetOperator,
+    _ written: [SelectSyntax]
+  ) throws(TallyError) -> [PlanNode] {
     let width = branches[0].columns.count
-    guard branches.allSatisfy({ $0.columns.count == width }) else {
-      throw .sql("42601", "each \(operation.rawValue) query must have the same number of columns")
+    if let other = branches.firstIndex(where: { $0.columns.count != width }) {
+      throw .sql(
+        "42601",
+        "each \(operation.rawValue) query must have the same number of columns",
+        position: Self.place(of: 0, in: written[other])
+      )
     }
     var types: [DataType] = []
     for column in 0..<width {
       let all = branches.map { $0.columns[column].type }
-      guard let type = UnifiedType.of(all) else {
+      guard var type = UnifiedType.of(all) else {
         let (a, b) = UnifiedType.clash(all)
-        throw .sql("42804", "\(operation.rawValue) types \(all[a].name) and \(all[b].name) cannot be matched")
+        throw .sql(
+          "42804",
+          "\(operation.rawValue) types \(all[a].name) and \(all[b].name) cannot be matched",
+          position: Self.place(of: column, in: written[b])
+        )
       }
+      if all.contains(.unknown) { type = type.withoutModifiers }
       types.append(type)
     }
     var inputs: [PlanNode] = []
-    for branch in branches { inputs.append(try typed(branch, types)) }
+    for (branch, select) in zip(branches, written) { inputs.append(try typed(branch, types, select)) }
     return inputs
   }
+  /// Where a column of a query is written, if one can tell.
+  static func place(of column: Int, in select: SelectSyntax) -> Int? {
+    switch select.body {
+    case .plain(let plain):
+      let isPlain = plain.items.prefix(column + 1).allSatisfy { item in
+        switch item.expression.kind {
+        case .star, .allFields: false
+        default: true
+        }
+      }
+      return isPlain && column < plain.items.count ? plain.items[column].expression.position : nil
+    case .values(let rows, _): return rows.first.flatMap { column < $0.count ? $0[column].position : nil }
+    case .setOperation(_, _, let left, _): return place(of: column, in: left)
+    }
+  }
   /// A branch with its columns cast to the given types.
-  func typed(_ branch: PlanNode, _ types: [DataType]) throws(TallyError) -> PlanNode {
+  func typed(_ branch: PlanNode, _ types: [DataType], _ written: SelectSyntax) throws(TallyError) -> PlanNode {
     let columns = branch.columns
     if columns.map(\.type) == types { return branch }
     if columns.contains(where: { $0.type == .unknown }), case .project(var node) = branch {
       let binder = ExpressionBinder(scope: .empty, context: context, statement: statement)
       for (index, type) in types.enumerated() where node.expressions[index].type == .unknown {
         do throws(TallyError) { node.expressions[index] = try binder.coerce(node.expressions[index], to: type, at: 1) } catch {
-          var unplaced = error
-          unplaced.position = nil
-          throw unplaced
+          var placed = error
+          placed.position = Self.place(of: index, in: written)
+          throw placed
         }
       }
-      return try typed(.project(node), types)
+      return try typed(.project(node), types, written)
     }
     let expressions = columns.indices.map { index in
       let column = Expression.column(index, columns[index].type)
@@ -236,7 +271,7 @@ struct SelectBinder {
           "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
           detail: "Only result column names can be used, not expressions or functions.",
           hint: "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
-          position: item.expression.position
+          position: item.expression.start
         )
       }
       keys.append(try sortKey(index, columns[index].type, item))
@@ -276,6 +311,9 @@ struct SelectBinder {
   private func rowCount(_ syntax: ExpressionSyntax, _ what: String, _ state: String) throws(TallyError) -> Int64? {
     let binder = ExpressionBinder(scope: .empty, context: context, statement: statement, queries: self)
     binder.clause = .limit
+    if case .column = syntax.kind {
+      throw .sql("42P10", "argument of \(what) must not contain variables", position: syntax.position)
+    }
     let bound = try binder.coerce(try binder.bind(syntax), to: .bigint, at: syntax.position)
     switch bound.constantValue {
     case .null?: return nil
@@ -296,5 +334,15 @@ struct SelectBinder {
   func limited(_ node: PlanNode, _ bounds: Bounds) -> PlanNode {
     guard bounds.count != nil || bounds.offset > 0 else { return node }
     return .limit(LimitNode(input: node, count: bounds.count, offset: bounds.offset))
+  }
+}
+
+extension ExpressionSyntax {
+  /// Where it begins: an operator's position is its own.
+  var start: Int {
+    switch kind {
+    case .infix(_, let left, _): min(left.start, position)
+    default: position
+    }
   }
 }
