@@ -19,8 +19,10 @@ final class PostgresTrial {
     try asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-l", directory + "/log", "-o", settings, "start"])
   }
   deinit {
-    try? asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-m", "immediate", "stop"])
-    try? FileManager.default.removeItem(atPath: directory)
+    do {
+      try asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-m", "immediate", "stop"])
+      try FileManager.default.removeItem(atPath: directory)
+    } catch { print("PostgreSQL in \(directory) may still run: \(error)") }
   }
 
   /// Rows of a query; NULL is nil.

@@ -116,7 +116,7 @@ extension SystemRelations {
     default: return { _ in .null }
     }
   }
-  private func tableCells(_ name: String) -> (RelationEntry) -> Cell {
+  private func tableCells(_ name: String) -> (RelationRecord) -> Cell {
     switch name {
     case "table_catalog": return { _ in .text(self.facts.database) }
     case "table_schema": return { .text($0.schema) }
@@ -127,7 +127,7 @@ extension SystemRelations {
     default: return { _ in .null }
     }
   }
-  private func viewCells(_ name: String) -> (RelationEntry) -> Cell {
+  private func viewCells(_ name: String) -> (RelationRecord) -> Cell {
     switch name {
     case "table_catalog": return { _ in .text(self.facts.database) }
     case "table_schema": return { .text($0.schema) }
@@ -180,7 +180,7 @@ extension SystemRelations {
 
   /// Who may do what: the owner everything that can be done, everybody read the system's relations.
   private struct Grant {
-    var entry: RelationEntry
+    var entry: RelationRecord
     var privilege: String
   }
   private struct ColumnGrant {

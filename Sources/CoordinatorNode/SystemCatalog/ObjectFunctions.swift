@@ -124,7 +124,7 @@ extension SystemRelations {
   private static func description(_ object: Int64, _ catalog: Int64?) -> String? {
     SystemDescription.all.first { $0.object == object && (catalog == nil || $0.catalog == catalog) }?.text
   }
-  static func requireColumn(_ name: String, _ entry: RelationEntry) throws(TallyError) {
+  static func requireColumn(_ name: String, _ entry: RelationRecord) throws(TallyError) {
     guard entry.columns.contains(where: { $0.name == name }) else {
       throw .sql("42703", "column \"\(name)\" of relation \"\(entry.name)\" does not exist")
     }

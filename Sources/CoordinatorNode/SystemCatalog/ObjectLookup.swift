@@ -61,7 +61,7 @@ extension SystemRelations {
 
   static func noRelation(_ name: SystemName) -> TallyError { .sql("42P01", "relation \"\(name.text)\" does not exist") }
   /// A relation by its name; nil when there is none. 3F000 for a schema that does not exist.
-  func relation(_ name: SystemName) throws(TallyError) -> RelationEntry? {
+  func relation(_ name: SystemName) throws(TallyError) -> RelationRecord? {
     guard name.parts.count <= 3 else {
       throw .sql("42601", "improper relation name (too many dotted names): \(name.text)")
     }
@@ -72,7 +72,7 @@ extension SystemRelations {
     return searchedSchemas.lazy.compactMap { self.index[$0, name.name] }.first
   }
   /// A relation by its name, or 42P01.
-  func existing(_ name: String) throws(TallyError) -> RelationEntry {
+  func existing(_ name: String) throws(TallyError) -> RelationRecord {
     let parsed = try SystemName(name)
     guard let entry = try relation(parsed) else { throw Self.noRelation(parsed) }
     return entry
