@@ -114,7 +114,7 @@ extension SystemRelations {
     HostedFunction(name, [.text], type) { (arguments) throws(TallyError) in
       let text = arguments.text(0)
       // Numbers are no names here, unlike in a cast.
-      if UInt32(text) != nil || text == "-" { return .null }
+      if Self.isNumber(text) || text == "-" { return .null }
       do throws(TallyError) { return .fixed(try self.lookUp(text, as: type)) } catch {
         guard ["42P01", "42704", "42883", "42725", "3F000"].contains(error.sqlState) else { throw error }
         return .null

@@ -4,7 +4,10 @@ import Model
 extension SystemRelations {
   func lookUp(_ name: String, as type: DataType) throws(TallyError) -> Int64 {
     if name == "-" { return 0 }
-    if let number = UInt32(name) { return Int64(number) }
+    if Self.isNumber(name) {
+      guard let number = UInt32(name) else { throw .sql("22003", "value \"\(name)\" is out of range for type oid") }
+      return Int64(number)
+    }
     switch type {
     case .regclass:
       let parsed = try SystemName(name)
@@ -31,6 +34,9 @@ extension SystemRelations {
     default: throw TallyError(.internalError, "no objects of type \(type.name)")
     }
   }
+
+  /// Whether a name is an object's number.
+  static func isNumber(_ name: String) -> Bool { !name.isEmpty && name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } }
 
   func text(of object: Int64, as type: DataType) -> String {
     let number = String(object)
