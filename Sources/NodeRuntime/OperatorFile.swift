@@ -2,6 +2,7 @@
 //
 // Read whole, seldom, and small; where it holds a secret nobody but its owner may read it.
 internal import Capabilities
+internal import CUV
 internal import Glibc
 public import Model
 

@@ -1,5 +1,6 @@
-// SystemCatalog.swift — what the planner asks of the coordinator about relations and functions that are no tables' and no kernels': pg_catalog,
-// information_schema, our own views. Made for one statement, under one version of the catalog; rows are asked for when it runs.
+// SystemCatalog.swift — what the planner asks of the coordinator about relations and functions that are no tables' and no kernels'.
+//
+// pg_catalog, information_schema, our own views. Made for one statement, under one version of the catalog; rows are asked for when it runs.
 public import Columns
 public import Model
 

@@ -19,8 +19,10 @@ final class PostgresTrial {
     try asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-l", directory + "/log", "-o", settings, "start"])
   }
   deinit {
-    _ = try? asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-m", "immediate", "stop"])
-    try? FileManager.default.removeItem(atPath: directory)
+    do {
+      try asOwner(["pg_ctl", "-D", directory + "/data", "-w", "-m", "immediate", "stop"])
+      try FileManager.default.removeItem(atPath: directory)
+    } catch { print("PostgreSQL in \(directory) may still run: \(error)") }
   }
 
   /// Rows of a query; NULL is nil.
@@ -54,27 +56,44 @@ final class PostgresTrial {
     var text: String
     var description: String { text }
   }
-  @discardableResult private func asOwner(_ command: [String]) throws -> String {
+  private func asOwner(_ command: [String]) throws {
     let program = Self.programs + "/" + command[0]
-    guard geteuid() == 0 else { return try run(program, Array(command.dropFirst())) }
-    return try run("/usr/sbin/runuser", ["-u", "postgres", "--", program] + command.dropFirst())
+    guard geteuid() == 0 else {
+      _ = try run(program, Array(command.dropFirst()))
+      return
+    }
+    _ = try run("/usr/sbin/runuser", ["-u", "postgres", "--", program] + command.dropFirst())
   }
   private func run(_ program: String, _ arguments: [String]) throws -> String {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: program)
-    process.arguments = arguments
-    process.currentDirectoryURL = URL(fileURLWithPath: "/")
-    // Files, not pipes: a server that is started keeps what it inherits.
-    let base = directory + "/out-\(UInt32.random(in: 0...UInt32.max))"
-    for path in [base, base + "-errors"] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
-    process.standardOutput = FileHandle(forWritingAtPath: base)
-    process.standardError = FileHandle(forWritingAtPath: base + "-errors")
-    try process.run()
-    process.waitUntilExit()
-    let out = try String(contentsOfFile: base, encoding: .utf8)
-    let errors = try String(contentsOfFile: base + "-errors", encoding: .utf8)
-    for path in [base, base + "-errors"] { try? FileManager.default.removeItem(atPath: path) }
-    guard process.terminationStatus == 0 else { throw Failure(text: errors.isEmpty ? out : errors) }
-    return out
+    // Files, and no Process: a server that is started keeps what it inherits, and whoever waits for the end of that waits for long.
+    let base = NSTemporaryDirectory() + "tally-catalogs-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
+    let (output, errors) = (base + ".out", base + ".err")
+    defer { for path in [output, errors] { unlink(path) } }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    // Threads of Swift's pool block signals, which a child would inherit.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, 0x08)  // POSIX_SPAWN_SETSIGMASK, hidden by Glibc's module
+    var vector = ([program] + arguments).map { strdup($0) } + [nil]
+    defer { for pointer in vector { free(pointer) } }
+    var process: pid_t = 0
+    let code = posix_spawn(&process, program, &actions, &attributes, &vector, environ)
+    guard code == 0 else { throw Failure(text: "cannot run \(program): \(String(cString: strerror(code)))") }
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    guard status == 0 else { throw Failure(text: Self.text(errors)) }
+    return Self.text(output)
+  }
+  private static func text(_ path: String) -> String {
+    String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
   }
 }

@@ -55,7 +55,7 @@ extension SystemRelations {
 
   /// A column at its place.
   struct PlacedColumn {
-    var entry: RelationEntry
+    var entry: RelationRecord
     /// From 1.
     var number: Int
     var column: ColumnEntry
@@ -79,7 +79,7 @@ extension SystemRelations {
     }
   }
 
-  private func relationCells(_ name: String) -> (RelationEntry) -> Cell {
+  private func relationCells(_ name: String) -> (RelationRecord) -> Cell {
     switch name {
     case "oid": return { .number($0.oid) }
     case "relname": return { .text($0.name) }
@@ -106,7 +106,7 @@ extension SystemRelations {
     }
   }
   /// What WITH (…) said.
-  private static func options(_ entry: RelationEntry) -> [String]? {
+  private static func options(_ entry: RelationRecord) -> [String]? {
     func text(_ span: Interval) -> String { ValueText.print(.interval(span), as: .interval) ?? "" }
     switch entry.origin {
     case .table(let table):

@@ -88,7 +88,7 @@ extension SystemRelations {
     case "citus_table_type": return { _ in .text("distributed") }
     case "distribution_column": return { .optional(Self.key($0)?.name) }
     case "colocation_id": return { .number(Self.group($0)) }
-    case "table_size": return { .optional(self.totalBytes(of: RelationEntry($0)).map { SizeText.pretty($0) }) }
+    case "table_size": return { .optional(self.totalBytes(of: RelationRecord($0)).map { SizeText.pretty($0) }) }
     case "shard_count": return { .number(Int64(self.shards(of: $0).count)) }
     case "table_owner": return { _ in .text(self.facts.owner) }
     default: return { _ in .text("heap") }

@@ -88,14 +88,14 @@ extension SystemRelations {
       case 20: return .number(64)
       case 700: return .number(24)
       case 701: return .number(53)
-      case 1700: return size > 0 ? .number(size - 4 >> 16 & 0xffff) : .null
+      case 1700: return size > 0 ? .number((size - 4) >> 16 & 0xffff) : .null
       default: return .null
       }
     case "numeric_precision_radix":
       return [20, 21, 23, 700, 701].contains(base.oid) ? .number(2) : base.oid == 1700 ? .number(10) : .null
     case "numeric_scale":
       if [20, 21, 23].contains(base.oid) { return .number(0) }
-      return base.oid == 1700 && size > 0 ? .number(size - 4 & 0x7ff) : .null
+      return base.oid == 1700 && size > 0 ? .number((size - 4) & 0x7ff) : .null
     case "datetime_precision":
       if base.oid == 1082 { return .number(0) }
       return [1083, 1114, 1184, 1186, 1266].contains(base.oid) ? .number(size >= 0 ? size : 6) : .null
@@ -116,7 +116,7 @@ extension SystemRelations {
     default: return { _ in .null }
     }
   }
-  private func tableCells(_ name: String) -> (RelationEntry) -> Cell {
+  private func tableCells(_ name: String) -> (RelationRecord) -> Cell {
     switch name {
     case "table_catalog": return { _ in .text(self.facts.database) }
     case "table_schema": return { .text($0.schema) }
@@ -127,7 +127,7 @@ extension SystemRelations {
     default: return { _ in .null }
     }
   }
-  private func viewCells(_ name: String) -> (RelationEntry) -> Cell {
+  private func viewCells(_ name: String) -> (RelationRecord) -> Cell {
     switch name {
     case "table_catalog": return { _ in .text(self.facts.database) }
     case "table_schema": return { .text($0.schema) }
@@ -180,7 +180,7 @@ extension SystemRelations {
 
   /// Who may do what: the owner everything that can be done, everybody read the system's relations.
   private struct Grant {
-    var entry: RelationEntry
+    var entry: RelationRecord
     var privilege: String
   }
   private struct ColumnGrant {

@@ -114,7 +114,7 @@ extension SystemRelations {
     HostedFunction(name, [.text], type) { (arguments) throws(TallyError) in
       let text = arguments.text(0)
       // Numbers are no names here, unlike in a cast.
-      if UInt32(text) != nil || text == "-" { return .null }
+      if Self.isNumber(text) || text == "-" { return .null }
       do throws(TallyError) { return .fixed(try self.lookUp(text, as: type)) } catch {
         guard ["42P01", "42704", "42883", "42725", "3F000"].contains(error.sqlState) else { throw error }
         return .null
@@ -124,7 +124,7 @@ extension SystemRelations {
   private static func description(_ object: Int64, _ catalog: Int64?) -> String? {
     SystemDescription.all.first { $0.object == object && (catalog == nil || $0.catalog == catalog) }?.text
   }
-  static func requireColumn(_ name: String, _ entry: RelationEntry) throws(TallyError) {
+  static func requireColumn(_ name: String, _ entry: RelationRecord) throws(TallyError) {
     guard entry.columns.contains(where: { $0.name == name }) else {
       throw .sql("42703", "column \"\(name)\" of relation \"\(entry.name)\" does not exist")
     }

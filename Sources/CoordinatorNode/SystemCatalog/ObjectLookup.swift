@@ -4,7 +4,10 @@ import Model
 extension SystemRelations {
   func lookUp(_ name: String, as type: DataType) throws(TallyError) -> Int64 {
     if name == "-" { return 0 }
-    if let number = UInt32(name) { return Int64(number) }
+    if Self.isNumber(name) {
+      guard let number = UInt32(name) else { throw .sql("22003", "value \"\(name)\" is out of range for type oid") }
+      return Int64(number)
+    }
     switch type {
     case .regclass:
       let parsed = try SystemName(name)
@@ -31,6 +34,9 @@ extension SystemRelations {
     default: throw TallyError(.internalError, "no objects of type \(type.name)")
     }
   }
+
+  /// Whether a name is an object's number.
+  static func isNumber(_ name: String) -> Bool { !name.isEmpty && name.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } }
 
   func text(of object: Int64, as type: DataType) -> String {
     let number = String(object)
@@ -61,7 +67,7 @@ extension SystemRelations {
 
   static func noRelation(_ name: SystemName) -> TallyError { .sql("42P01", "relation \"\(name.text)\" does not exist") }
   /// A relation by its name; nil when there is none. 3F000 for a schema that does not exist.
-  func relation(_ name: SystemName) throws(TallyError) -> RelationEntry? {
+  func relation(_ name: SystemName) throws(TallyError) -> RelationRecord? {
     guard name.parts.count <= 3 else {
       throw .sql("42601", "improper relation name (too many dotted names): \(name.text)")
     }
@@ -72,7 +78,7 @@ extension SystemRelations {
     return searchedSchemas.lazy.compactMap { self.index[$0, name.name] }.first
   }
   /// A relation by its name, or 42P01.
-  func existing(_ name: String) throws(TallyError) -> RelationEntry {
+  func existing(_ name: String) throws(TallyError) -> RelationRecord {
     let parsed = try SystemName(name)
     guard let entry = try relation(parsed) else { throw Self.noRelation(parsed) }
     return entry

@@ -126,7 +126,7 @@ extension SystemRelations {
           out.append(
             HostedFunction(name, types, .boolean) { (arguments) throws(TallyError) in
               if first > 0 { try self.checkUser(arguments[0]) }
-              var entry: RelationEntry?
+              var entry: RelationRecord?
               if case .text(let text) = arguments[first] {
                 entry = try self.existing(text)
               } else {

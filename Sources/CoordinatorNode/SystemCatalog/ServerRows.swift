@@ -177,7 +177,7 @@ extension SystemRelations {
     case "datid": return { _ in .number(ObjectNumbers.database) }
     case "datname": return { _ in .text(self.facts.database) }
     case "pid": return { .number(Int64($0.processID)) }
-    case "usesysid": return { session in .optional(self.roleNumber(session.user)) }
+    case "usesysid": return { session in .number(self.roleNumber(session.user) ?? ObjectNumbers.user(session.user)) }
     case "usename": return { .text($0.user) }
     case "application_name": return { .text($0.application) }
     case "client_addr": return { .optional($0.clientAddress) }

@@ -26,19 +26,19 @@ extension SystemRelations {
     return Int64(clamping: total)
   }
   /// Rows of a table.
-  func rowCount(of entry: RelationEntry) -> Int64? {
+  func rowCount(of entry: RelationRecord) -> Int64? {
     guard case .table(let table) = entry.origin, isAlone(table) else { return nil }
     return sum(table, \.rows)
   }
   /// Bytes of a relation on disk, of one copy.
-  func bytes(of entry: RelationEntry) -> Int64? {
+  func bytes(of entry: RelationRecord) -> Int64? {
     guard case .table(let table) = entry.origin else { return entry.isSystem ? 0 : nil }
     if case .local = table.distribution { return 0 }
     guard isAlone(table), !catalog.rollups.contains(where: { $0.source == table.id }) else { return nil }
     return sum(table, \.segmentBytes)
   }
   /// Bytes of a table with its rollups.
-  func totalBytes(of entry: RelationEntry) -> Int64? {
+  func totalBytes(of entry: RelationRecord) -> Int64? {
     guard case .table(let table) = entry.origin, isAlone(table) else { return bytes(of: entry) }
     return sum(table, \.segmentBytes)
   }

@@ -6,10 +6,10 @@ import Planning
 
 extension SystemRelations {
   func sizeFunctions(_ name: String) -> [HostedFunction] {
-    func size(_ figure: @escaping @Sendable (RelationEntry) -> Int64?) -> [HostedFunction] {
+    func size(_ figure: @escaping @Sendable (RelationRecord) -> Int64?) -> [HostedFunction] {
       [HostedFunction(name, [.regclass], .bigint) { .optional(self.index[oid: $0.number(0)].flatMap(figure)) }]
     }
-    func stated(_ figure: @escaping @Sendable (RelationEntry) -> Int64?) -> [HostedFunction] {
+    func stated(_ figure: @escaping @Sendable (RelationRecord) -> Int64?) -> [HostedFunction] {
       [
         HostedFunction(name, [.regclass], .bigint) { (arguments) throws(TallyError) in
           guard let entry = self.index[oid: arguments.number(0)] else {

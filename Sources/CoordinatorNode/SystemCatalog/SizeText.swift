@@ -32,9 +32,12 @@ enum SizeText {
     let digits = trimmed.prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-" || $0 == "+") }
     let unit = trimmed[digits.endIndex...].filter { !$0.isWhitespace }
     let known = ["", "bytes", "kb", "mb", "gb", "tb", "pb"]
-    guard case .numeric(let number)? = try? ValueText.parse(String(digits), as: .plainNumeric), !digits.isEmpty else {
-      throw .sql("22023", "invalid size: \"\(text)\"")
-    }
+    let malformed = TallyError.sql("22023", "invalid size: \"\(text)\"")
+    var number = Numeric(0)
+    do throws(TallyError) {
+      guard !digits.isEmpty, case .numeric(let read) = try ValueText.parse(String(digits), as: .plainNumeric) else { throw malformed }
+      number = read
+    } catch { throw malformed }
     guard let power = known.firstIndex(of: unit.lowercased()) else {
       throw .sql(
         "22023",

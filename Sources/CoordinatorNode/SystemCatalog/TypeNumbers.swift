@@ -73,7 +73,7 @@ enum TypeNumbers {
     case 1186: return "interval" + (given.flatMap { $0 >> 16 == 0x7fff && $0 & 0xffff != 0xffff ? "(\($0 & 0xffff))" : nil } ?? "")
     case 1700:
       guard let given else { return "numeric" }
-      return "numeric(\(given - 4 >> 16 & 0xffff),\(given - 4 & 0x7ff))"
+      return "numeric(\((given - 4) >> 16 & 0xffff),\((given - 4) & 0x7ff))"
     default:
       let name = SystemName.quoted(type.name)
       if isVisible(type.namespace) { return name }

@@ -1,4 +1,4 @@
-// RelationEntry.swift — every relation as the catalogs show it: tables, rollups, levels, system relations; and their index.
+// RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, system relations; and their index.
 //
 // Made of one version of the catalog. A rollup and each of its levels is a materialized view ('m'): that is what CREATE MATERIALIZED
 // VIEW made. System relations are PostgreSQL's tables ('r') and views ('v').
@@ -15,7 +15,7 @@ struct ColumnEntry: Sendable {
 }
 
 /// A relation as pg_class shows it.
-struct RelationEntry: Sendable {
+struct RelationRecord: Sendable {
   /// What it is in the catalog.
   enum Origin: Sendable {
     case table(TableSchema)
@@ -103,7 +103,7 @@ struct RelationEntry: Sendable {
     )
   }
   /// System relations, made once.
-  static let system: [RelationEntry] = RelationDefinition.all.map { RelationEntry($0) }
+  static let system: [RelationRecord] = RelationDefinition.all.map { RelationRecord($0) }
 }
 
 /// A schema.
@@ -120,21 +120,21 @@ struct SchemaEntry: Sendable {
 
 /// All relations under one version of the catalog.
 struct RelationIndex: Sendable {
-  let entries: [RelationEntry]
+  let entries: [RelationRecord]
   private let byOID: [Int64: Int]
   private let byName: [String: Int]
 
   init(_ catalog: CatalogSnapshot) {
-    var all = RelationEntry.system
-    for table in catalog.tables { all.append(RelationEntry(table)) }
+    var all = RelationRecord.system
+    for table in catalog.tables { all.append(RelationRecord(table)) }
     for rollup in catalog.rollups {
-      all.append(RelationEntry(rollup))
-      for level in rollup.levels.indices { all.append(RelationEntry(rollup, level: level)) }
+      all.append(RelationRecord(rollup))
+      for level in rollup.levels.indices { all.append(RelationRecord(rollup, level: level)) }
     }
     entries = all
     byOID = Dictionary(all.indices.map { (all[$0].oid, $0) }, uniquingKeysWith: { first, _ in first })
     byName = Dictionary(all.indices.map { (all[$0].schema + "." + all[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
   }
-  subscript(oid oid: Int64) -> RelationEntry? { byOID[oid].map { entries[$0] } }
-  subscript(schema: String, name: String) -> RelationEntry? { byName[schema + "." + name].map { entries[$0] } }
+  subscript(oid oid: Int64) -> RelationRecord? { byOID[oid].map { entries[$0] } }
+  subscript(schema: String, name: String) -> RelationRecord? { byName[schema + "." + name].map { entries[$0] } }
 }
