@@ -16,9 +16,10 @@ extension RunningCluster {
   fileprivate func psqlProcess(_ arguments: [String], coordinator: Int) -> (Process, input: Pipe, output: Pipe) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [
-      "PGHOST=127.0.0.1", "PGPORT=\(sqlPort(coordinator))", "PGUSER=app", "PGDATABASE=tally", "PGCONNECT_TIMEOUT=10", "LC_ALL=C.UTF-8",
-    ] + arguments
+    process.arguments =
+      [
+        "PGHOST=127.0.0.1", "PGPORT=\(sqlPort(coordinator))", "PGUSER=app", "PGDATABASE=tally", "PGCONNECT_TIMEOUT=10", "LC_ALL=C.UTF-8",
+      ] + arguments
     let (input, output) = (Pipe(), Pipe())
     process.standardInput = input
     process.standardOutput = output
@@ -65,12 +66,9 @@ extension RunningCluster {
     let missing = try cluster.psql(["-d", "other", "-c", "SELECT 1"])
     #expect(missing.status == 2 && missing.output.contains("FATAL:  database \"other\" does not exist"))
     // A key counts once, also from another session.
-    let key = "SET tally.batch_key = '0190a5d0-7e4a-7bbb-8000-0000000000ff'"
-    let now = Int64(Date().timeIntervalSince1970 * 1000)
-    let fresh = String(format: "%08x-%04x-7abc-8000-000000000001", UInt32(now >> 16), UInt32(now & 0xffff))
-    for _ in 0..<2 {
-      _ = try cluster.psql(["-c", key.replacingOccurrences(of: "0190a5d0-7e4a-7bbb-8000-0000000000ff", with: fresh), "-c", "INSERT INTO ev VALUES ('k', NULL, 1)"])
-    }
+    let now = UInt64(Date().timeIntervalSince1970 * 1000)
+    let key = String(format: "%08x-%04x-7abc-8000-000000000001", UInt32(now >> 16), UInt32(now & 0xffff))
+    for _ in 0..<2 { _ = try cluster.psql(["-c", "SET tally.batch_key = '\(key)'", "-c", "INSERT INTO ev VALUES ('k', NULL, 1)"]) }
     #expect(try cluster.ask("SELECT count(*) FROM ev WHERE app = 'k'") == "1\n")
   }
 
@@ -118,7 +116,7 @@ extension RunningCluster {
       let refused = try cluster.psql(["-c", "SELECT create_distributed_table('\(name)', 'app')"], coordinator: coordinator)
       #expect(refused.status == 1 && refused.output.contains("ERROR:"))
     }
-    #expect(try cluster.ask("SELECT count(*) FROM made1 WHERE app IN ('y', 'z') AND n > 4", coordinator: 2) == "9\n")
+    #expect(try cluster.ask("SELECT count(*) FROM made1 WHERE app IN ('y', 'z') AND n > 4", coordinator: 2) == "7\n")
     // The others go on when one is killed, whichever leads.
     try cluster.processes.kill("coordinator-1")
     for coordinator in 2...3 {
@@ -133,7 +131,8 @@ extension RunningCluster {
   }
 
   @Test func aCancelledStatementEndsWithinASecondAndAnEndedCoordinatorSaysSo() throws {
-    let cluster = try RunningCluster(workers: 2)
+    // One worker: no other copy answers for it.
+    let cluster = try RunningCluster(workers: 1)
     try cluster.table("ev", "app text, n bigint")
     try cluster.execute("INSERT INTO ev VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4)")
     // A stopped worker answers nothing: the statement waits until it is cancelled (SIGINT makes psql send the request).
