@@ -213,7 +213,11 @@ extension Coordinator {
     return reply
   }
   /// The key that the client gave to its INSERT.
-  private func clientKey(_ request: StatementRequest, _ bound: BoundStatement, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey? {
+  private func clientKey(
+    _ request: StatementRequest,
+    _ bound: BoundStatement,
+    _ snapshot: CatalogSnapshot
+  ) throws(TallyError) -> ClientKey? {
     guard let (text, content) = request.batchKey else { return nil }
     switch bound {
     case .insert(let plan): return try ClientKey.given(text, content, plan.table, snapshot)

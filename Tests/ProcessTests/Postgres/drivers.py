@@ -84,6 +84,11 @@ def asyncpg_():
         check("prepared", [x["n"] for x in await p.fetch("asyncpg", 7)], [8, 9])
         async with c.transaction():
             check("cursor", [x["n"] async for x in c.cursor("SELECT n FROM drv WHERE app = $1 ORDER BY n", "asyncpg", prefetch=2)], sorted([5] + list(range(10))))
+        await c.executemany("INSERT INTO drv VALUES ($1, $2, $3)", [("portal", T, i) for i in range(1000)])
+        async with c.transaction():
+            # Execute messages of ten rows each on one portal.
+            rows = [x["n"] async for x in c.cursor("SELECT n FROM drv WHERE app = $1 ORDER BY n", "portal", prefetch=10)]
+            check("portal of ten", rows, list(range(1000)))
         try: await c.fetch("SELECT * FROM nope")
         except asyncpg.exceptions.UndefinedTableError as e: check("error", e.sqlstate, "42P01")
         try: await c.execute("SELECT count(*) FROM drv", timeout=5)
