@@ -110,6 +110,12 @@ struct CSVColumnReader {
         }
         if isPlain, plain(row, bytes) { continue }
       }
+      if !isPlain, plan.format.hasEscapes, let failure = escapeFailure(bytes) {
+        faults.add(records[row], column: column, failure)
+        // Every row has some value; the fault noted first stays.
+        null(row, &faults)
+        continue
+      }
       do throws(TallyError) {
         try withText(bytes, isQuoted: word & TextScan.quoted != 0) { text throws(TallyError) in
           try slow(row, text)
@@ -118,6 +124,13 @@ struct CSVColumnReader {
         faults.add(records[row], column: column, error)
       }
     }
+  }
+  /// What is wrong with the escapes of a field.
+  @inline(never) private func escapeFailure(_ field: UnsafeRawBufferPointer) -> TallyError? {
+    do throws(TallyError) {
+      _ = try CSVRecords.unescaped(field)
+      return nil
+    } catch { return error }
   }
   /// Lends a field's text without quotes.
   @inline(never) func withText(

@@ -169,7 +169,7 @@ actor CopyIntake {
 
   /// The first piece, parsed, and whether it is all there is; nil when there is no data.
   func first() async throws -> (parsed: CopyParsed, isAll: Bool)? {
-    guard let piece = try await piece() else {
+    guard let piece = try await piece() ?? emptyPiece() else {
       try await checkSource()
       if plan.options.format == .binary {
         throw CopyFailure(error: .sql("22P04", "COPY file signature not recognized"))
@@ -239,6 +239,11 @@ actor CopyIntake {
     // The line that would have been read next.
     let line = lines.reduce(0, +) + 1
     throw CopyFailure(error: sourceFailure, context: "COPY \(plan.table.name), line \(line)")
+  }
+  /// No data, where a header that must match is missing then.
+  private func emptyPiece() -> CopyPiece? {
+    guard plan.options.header == .match, sourceFailure == nil else { return nil }
+    return CopyPiece(number: 0, bytes: [], ends: .unknown, mayEnd: true)
   }
   /// The next piece; nil at the end of the data.
   private func piece() async throws -> CopyPiece? {

@@ -108,7 +108,7 @@ final class CopyParser: Sendable {
     if !piece.mayEnd, !piece.isCutOff, let fast = try regular(rest, piece.ends) {
       parsed.parts = fast.parts
       parsed.rows = fast.rows
-      parsed.lines = reader.count + fast.lines
+      parsed.lines = reader.count + fast.lines - (reader.ends == .unknown ? Self.uncounted(rest, plan.options) : 0)
       return parsed
     }
     var rows = CopyRows(plan)
@@ -130,14 +130,15 @@ final class CopyParser: Sendable {
   }
   /// Reads the first line; false when there is none.
   private func header(_ raw: UnsafeRawBufferPointer, _ reader: inout CopyLines) throws(CopyFault) -> Bool {
-    guard let line = try reader.next() else { return false }
-    guard plan.options.header == .match else { return true }
+    let line = try reader.next()
+    guard plan.options.header == .match else { return line != nil }
+    // Data without a line has an empty one to compare.
     let fields = CopyFields(options: plan.options)
-    let text = UnsafeRawBufferPointer(rebasing: raw[line])
+    let text = UnsafeRawBufferPointer(rebasing: raw[line ?? 0..<0])
     do throws(TallyError) { try fields.check(header: try fields.fields(of: text), names) } catch {
       throw CopyFault(error: error, line: reader.line, place: .text(Array(text)))
     }
-    return true
+    return line != nil
   }
   /// Reads lines column by column; nil when something about them is not regular.
   private func regular(
@@ -159,6 +160,13 @@ final class CopyParser: Sendable {
     }
     let lines = plan.options.format == .text ? built.rows : TextScan.count(isCRLF ? 0x0d : 0x0a, in: raw)
     return (parts, built.rows, lines)
+  }
+  /// Line ends in the first record that are not counted, because before its end it is not known how lines end.
+  private static func uncounted(_ raw: UnsafeRawBufferPointer, _ options: CopyOptions) -> Int {
+    if options.format == .text { return 0 }
+    var reader = CopyLines(raw, options, .unknown)
+    do throws(CopyFault) { guard try reader.next() != nil, reader.ends == .lf else { return 0 } } catch { return 0 }
+    return TextScan.count(0x0a, in: UnsafeRawBufferPointer(rebasing: raw[..<reader.at])) - reader.line
   }
   /// Reads one line.
   private func take(_ line: UnsafeRawBufferPointer, _ number: Int, _ rows: inout CopyRows) throws(CopyFault) {

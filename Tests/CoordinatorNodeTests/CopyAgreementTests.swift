@@ -134,7 +134,9 @@ private func report(_ state: String, _ message: String, _ detail: String?, _ hin
   private static func isException(_ copy: RecordedCopy, _ answer: String) -> Bool {
     // Numbers that are no numbers do not exist in numeric here, and have at most 38 digits.
     if answer.contains("numeric \"") || answer.contains("at most 38 decimal digits") { return true }
-    return false
+    // Texts that the types' own readers do not take, or tell in other words (Model's tests).
+    let data = String(decoding: copy.data, as: UTF8.self)
+    return ["Jan 2 2020", "99999999-01-01", "0001-01-01 BC", "Foo/Bar"].contains { data.contains($0) }
   }
 
   @Test(arguments: [(1 << 20, 1 << 20), (1, 1 << 20), (1, 1), (3, 8), (7, 20), (64, 5)])

@@ -22,6 +22,13 @@ private func text(_ batches: [Batch], _ table: TableSchema) async throws -> [UIn
   try await CopySample.written(batches, CopySample.columns(table), CopyOptions()).flatMap { $0 }
 }
 
+/// A number that tasks share.
+private final class Shared: Sendable {
+  private let number = Mutex(0)
+  var value: Int { number.withLock { $0 } }
+  func add() { number.withLock { $0 += 1 } }
+}
+
 /// Shards that take what is staged and remember what they were asked for.
 private final class PlayedShards: PrimaryCalls {
   struct Asked {
@@ -70,16 +77,16 @@ private final class PlayedShards: PrimaryCalls {
     )
     let first = try #require(try await intake.first())
     let gate = Promise<Void>()
-    let waiting = Mutex(0)
+    let waiting = Shared()
     try await withThrowingTaskGroup(of: Int.self) { group in
       group.addTask {
         try await intake.run(from: first.parsed) { _ in
-          waiting.withLock { $0 += 1 }
+          waiting.add()
           try await gate.value
         }
       }
       // Until as many pieces are held up as may be under way.
-      while waiting.withLock({ $0 }) < 4 { await Task.yield() }
+      while waiting.value < 4 { await Task.yield() }
       for _ in 0..<1000 { await Task.yield() }
       let read = source.sent.withLock { $0 }
       #expect(read < 7 * (pieceBytes + 8192), "\(read) bytes were read")
@@ -175,16 +182,16 @@ private final class PlayedShards: PrimaryCalls {
     let source = PlayedSource(lines(0..<20_000), by: 512)
     let intake = CopyIntake(copy, try CopyParser(copy, catalog, CopySample.values), source, InlineCompute(), pieceBytes: 4096)
     let first = try #require(try await intake.first())
-    let used = Mutex(0)
+    let used = Shared()
     await withThrowingTaskGroup(of: Int.self) { group in
       group.addTask {
         try await intake.run(from: first.parsed) { _ in
-          used.withLock { $0 += 1 }
+          used.add()
           while !Task.isCancelled { await Task.yield() }
           try Task.checkCancellation()
         }
       }
-      while used.withLock({ $0 }) < 2 { await Task.yield() }
+      while used.value < 2 { await Task.yield() }
       group.cancelAll()
       do {
         let rows = try await group.next()
