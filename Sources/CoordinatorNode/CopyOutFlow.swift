@@ -2,9 +2,8 @@
 import Bytes
 public import Capabilities
 public import Columns
-public import Model
+import Model
 public import Planning
-public import SQL
 internal import Synchronization
 import Wire
 

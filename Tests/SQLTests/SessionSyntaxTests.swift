@@ -16,7 +16,7 @@ private func shown(_ text: String) throws -> String {
   else { throw TallyError(.internalError, "no START TRANSACTION") }
   #expect(modes.isolation == "serializable" && modes.isReadOnly == true && modes.isDeferrable == false)
   guard case .begin(let none, isStart: false)? = try own("BEGIN WORK").first else { throw TallyError(.internalError, "no BEGIN") }
-  #expect(none == TransactionModesSyntax(isolation: nil, isReadOnly: nil, isDeferrable: nil))
+  #expect(none.isolation == nil && none.isReadOnly == nil && none.isDeferrable == nil)
   #expect(try shown("END AND CHAIN") == "commit(chain: true)" && shown("COMMIT") == "commit(chain: false)")
   #expect(try shown("ABORT") == "rollback(chain: false)" && shown("SAVEPOINT \"A\"") == "savepoint(\"A\")")
   #expect(try shown("RELEASE SAVEPOINT a") == "release(\"a\")" && shown("ROLLBACK WORK TO a") == "rollBackTo(\"a\")")
