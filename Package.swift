@@ -102,7 +102,19 @@ let package = Package(
       "Model",
       "Bytes"
     ),
-    module("PostgresWire", "Capabilities", "Columns", "Model", "Bytes", "COpenSSL"),
+    module(
+      "PostgresWire",
+      "CoordinatorNode",
+      "Planning",
+      "SQL",
+      "Wire",
+      "Aggregates",
+      "Capabilities",
+      "Columns",
+      "Model",
+      "Bytes",
+      "COpenSSL"
+    ),
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module(
       "Simulation",
@@ -128,9 +140,9 @@ let package = Package(
       swiftSettings: plainSettings
     ),
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
-    program("tally-coordinator", "CoordinatorNode", "NodeRuntime"),
+    program("tally-coordinator", "PostgresWire", "CoordinatorNode", "NodeRuntime", "Capabilities", "Model"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
-    program("tally", "TallyClient", "Launcher", "Storage", "Consensus", "NodeRuntime", "Capabilities", "Model", "Bytes"),
+    program("tally", "TallyClient", "Launcher", "PostgresWire", "Storage", "Consensus", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),
@@ -176,7 +188,7 @@ let package = Package(
     ),
     tests("PostgresWireTests", exclude: ["Fixtures"], "PostgresWire", "NodeRuntime", "Capabilities", "Columns", "Model", "Bytes"),
     tests("StorageTests", exclude: ["Golden"], "Storage", "Simulation"),
-    tests("ExecutionTests", "Execution", "Planning"),
+    tests("ExecutionTests", exclude: ["Fixtures"], "Execution", "Planning"),
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("ReplicationTests", "Replication"),
@@ -205,9 +217,9 @@ let package = Package(
       "Simulation"
     ),
     tests("ConsensusTests", "Consensus", "Wire", "Model", "Bytes"),
-    tests("CoordinatorNodeTests", "CoordinatorNode", "Consensus", "Simulation"),
+    tests("CoordinatorNodeTests", exclude: ["Fixtures"], "CoordinatorNode", "Consensus", "Simulation", "PostgresWire"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ModelCheckTests", "ReplicationModel", "Replication", "CoordinatorNode", "Model", "Bytes"),
-    tests("ProcessTests", "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
+    tests("ProcessTests", exclude: ["Postgres"], "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

@@ -46,6 +46,14 @@ public struct ClusterLayout: Sendable, Equatable {
   var coordinatorAddresses: String { nodes.filter(\.isCoordinator).map(reachedAt).joined(separator: ",") }
   /// Where others reach a node: its own address, or that of a forwarder in front of it (setting `advertise-NAME`).
   public func reachedAt(_ node: LocalNode) -> String { settings["advertise-" + node.name] ?? node.address }
+  /// Where PostgreSQL's clients reach a coordinator; nil for a worker.
+  ///
+  /// Counted from the first coordinator's port, 7432, 7433, … by default, so that clusters made before there was such a listener have one.
+  public func sqlPort(_ node: LocalNode) -> UInt16? {
+    let coordinators = nodes.filter(\.isCoordinator)
+    guard let first = coordinators.first, let at = coordinators.firstIndex(of: node) else { return nil }
+    return UInt16(exactly: Int(first.port) + 32 + at)
+  }
   /// The node with that name.
   public func node(_ name: String) throws -> LocalNode {
     guard let node = nodes.first(where: { $0.name == name }) else {

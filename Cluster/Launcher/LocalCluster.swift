@@ -134,6 +134,7 @@ public struct LocalCluster: Sendable {
       if coordinators.count > 1 {
         arguments += ["--peers", coordinators.map { "\($0.name)=\(layout.reachedAt($0))" }.joined(separator: ",")]
       }
+      if let port = layout.sqlPort(node) { arguments += ["--sql-listen", "127.0.0.1:\(port)"] }
       if let copies = layout.settings["copies"] { arguments += ["--copies", copies] }
       if let seconds = layout.settings["dead-after"] { arguments += ["--dead-after", seconds] }
     } else {

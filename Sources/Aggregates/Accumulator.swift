@@ -18,6 +18,9 @@ public enum AggregateKind: Hashable, Sendable {
   case max
   case boolAnd
   case boolOr
+  /// bit_and(x) and bit_or(x) of integers, of the same type.
+  case bitAnd
+  case bitOr
   /// hll_add_agg(hash) into states with these parameters.
   case hllAdd(HLLParameters)
   /// hll_union_agg(state).
@@ -83,6 +86,8 @@ public enum Accumulators {
       if first == .boolean {
         return ExtremeAccumulator<FixedOrder>(isMax: kind == .boolOr, .boolean)
       }
+    case (.bitAnd, .fixed), (.bitOr, .fixed):
+      if let first, first.isInteger { return BitAccumulator(isOr: kind == .bitOr, first) }
     case (.hllAdd(let parameters), .fixed):
       if first == .hllHashval { return HLLAccumulator(parameters) }
     case (.hllUnion, .hll):
@@ -122,6 +127,8 @@ extension AggregateKind {
     case .max: "max"
     case .boolAnd: "bool_and"
     case .boolOr: "bool_or"
+    case .bitAnd: "bit_and"
+    case .bitOr: "bit_or"
     case .hllAdd: "hll_add_agg"
     case .hllUnion: "hll_union_agg"
     case .topnAdd: "topn_add_agg"

@@ -17,14 +17,30 @@ public enum TextScan {
   public static func csvFields(
     _ bytes: UnsafeRawBufferPointer,
     delimiter: UInt8,
+    quote: UInt8 = 0x22,
     into out: UnsafeMutablePointer<UInt32>,
     inQuotes: inout Bool
   ) -> Int {
     invariant(bytes.count <= Int(offsetMask) - 64, "CSV chunk of \(bytes.count) bytes")
     var state: UInt8 = inQuotes ? 1 : 0
-    let count = tally_csv_fields(bytes.baseAddress, bytes.count, delimiter, out, &state)
+    let count = tally_csv_fields(bytes.baseAddress, bytes.count, delimiter, quote, out, &state)
     inQuotes = state != 0
     return count
+  }
+  /// The same for text in which a backslash takes the meaning of the byte behind it: the quoted bit tells of backslashes.
+  public static func escapedFields(
+    _ bytes: UnsafeRawBufferPointer,
+    delimiter: UInt8,
+    into out: UnsafeMutablePointer<UInt32>
+  ) -> Int {
+    invariant(bytes.count <= Int(offsetMask) - 64, "COPY chunk of \(bytes.count) bytes")
+    return tally_escaped_fields(bytes.baseAddress, bytes.count, delimiter, out)
+  }
+  /// The offset of the first `first` with `second` right behind it; nil if there is none.
+  public static func find(_ first: UInt8, _ second: UInt8, in bytes: UnsafeRawBufferPointer) -> Int? {
+    if bytes.isEmpty { return nil }
+    let found = tally_find_pair(bytes.baseAddress, bytes.count, first, second)
+    return found < bytes.count ? found : nil
   }
   /// How often a byte occurs.
   public static func count(_ byte: UInt8, in bytes: UnsafeRawBufferPointer) -> Int {

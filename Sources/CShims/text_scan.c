@@ -21,7 +21,7 @@ static inline uint64_t running_parity(uint64_t m) {
   m ^= m << 1; m ^= m << 2; m ^= m << 4; m ^= m << 8; m ^= m << 16; m ^= m << 32;
   return m;
 }
-size_t tally_csv_fields(const void *bytes, size_t count, uint8_t delimiter, uint32_t *out, uint8_t *in_quotes) {
+size_t tally_csv_fields(const void *bytes, size_t count, uint8_t delimiter, uint8_t quote, uint32_t *out, uint8_t *in_quotes) {
   const unsigned char *p = bytes;
   uint64_t inside = *in_quotes ? ~0ull : 0;
   uint32_t quoted = inside ? TALLY_CSV_QUOTED : 0;
@@ -36,7 +36,7 @@ size_t tally_csv_fields(const void *bytes, size_t count, uint8_t delimiter, uint
       b = tail;
       valid = (1ull << (count - at)) - 1;
     }
-    uint64_t quotes = equal64(b, '"') & valid;
+    uint64_t quotes = equal64(b, quote) & valid;
     uint64_t lines = equal64(b, '\n') & valid;
     uint64_t ends = (equal64(b, delimiter) & valid) | lines;
     if (__builtin_expect((quotes | inside) == 0, 1)) {
@@ -67,6 +67,76 @@ size_t tally_csv_fields(const void *bytes, size_t count, uint8_t delimiter, uint
   // A field that has begun but not ended: the caller adds its end and needs to know of its quotes.
   out[n] = quoted;
   return n;
+}
+size_t tally_escaped_fields(const void *bytes, size_t count, uint8_t delimiter, uint32_t *out) {
+  const unsigned char *p = bytes;
+  uint32_t marked = 0;
+  // Whether the first byte of the block is behind a backslash that is not itself escaped.
+  uint64_t carry = 0;
+  size_t n = 0;
+  unsigned char tail[64];
+  for (size_t at = 0; at < count; at += 64) {
+    const unsigned char *b = p + at;
+    uint64_t valid = ~0ull;
+    if (count - at < 64) {
+      __builtin_memset(tail, 0, 64);
+      __builtin_memcpy(tail, b, count - at);
+      b = tail;
+      valid = (1ull << (count - at)) - 1;
+    }
+    uint64_t slashes = equal64(b, '\\') & valid;
+    uint64_t lines = equal64(b, '\n') & valid;
+    uint64_t ends = (equal64(b, delimiter) & valid) | lines;
+    if (__builtin_expect((slashes | carry) == 0, 1)) {
+      while (ends) {
+        int i = __builtin_ctzll(ends);
+        out[n++] = (uint32_t)(at + i + 1) | (uint32_t)((lines >> i) & 1) << 30 | marked;
+        marked = 0;
+        ends &= ends - 1;
+      }
+    } else {
+      uint64_t escaped = carry, left = slashes & ~carry;
+      carry = 0;
+      while (left) {
+        int i = __builtin_ctzll(left);
+        left &= left - 1;
+        if (i == 63) {
+          carry = 1;
+        } else {
+          escaped |= 2ull << i;
+          left &= ~(2ull << i);
+        }
+      }
+      ends &= ~escaped;
+      uint64_t seen = 0;
+      while (ends) {
+        int i = __builtin_ctzll(ends);
+        uint64_t before = ((1ull << i) - 1) & ~seen;
+        if (slashes & before) marked = TALLY_CSV_QUOTED;
+        seen |= before;
+        out[n++] = (uint32_t)(at + i + 1) | (uint32_t)((lines >> i) & 1) << 30 | marked;
+        marked = 0;
+        ends &= ends - 1;
+      }
+      if (slashes & ~seen) marked = TALLY_CSV_QUOTED;
+    }
+  }
+  // A field that has begun but not ended: the caller adds its end and needs to know of its backslashes.
+  out[n] = marked;
+  return n;
+}
+size_t tally_find_pair(const void *bytes, size_t count, uint8_t first, uint8_t second) {
+  const unsigned char *p = bytes;
+  size_t at = 0;
+  for (; at + 65 <= count; at += 64) {
+    uint64_t m = equal64(p + at, first);
+    if (__builtin_expect(m != 0, 0)) {
+      m &= equal64(p + at + 1, second);
+      if (m) return at + (size_t)__builtin_ctzll(m);
+    }
+  }
+  for (; at + 1 < count; at++) if (p[at] == first && p[at + 1] == second) return at;
+  return count;
 }
 size_t tally_count_byte(const void *bytes, size_t count, uint8_t byte) {
   const unsigned char *p = bytes;

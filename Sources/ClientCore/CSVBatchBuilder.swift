@@ -27,6 +27,7 @@ public struct CSVBatchBuilder: ~Copyable {
     firstLine: Int = 1
   ) throws(TallyError) -> CSVBuilt {
     fields.scan(bytes, format: plan.format)
+    guard hasRegularLineEnds(bytes) else { throw .sql("22P04", "lines end in different ways") }
     var faults = CSVFaults()
     var records: [UInt32] = []
     findRecords(bytes, &records, &faults)
@@ -54,6 +55,23 @@ public struct CSVBatchBuilder: ~Copyable {
     return try result.get()
   }
 
+  /// Whether lines end as the format says, so that no carriage return is part of a record. Bytes that are right may be called irregular.
+  private func hasRegularLineEnds(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    switch plan.format.lineEnds {
+    case .any: return true
+    case .lf: return TextScan.count(0x0d, in: bytes) == 0
+    case .crlf:
+      var ends = 0
+      for k in 0..<fields.count where fields.endsRecord(k) {
+        let end = Int(fields.entries[k + 1] & TextScan.offsetMask) - 1
+        // The last record of a file may have no end.
+        if end >= bytes.count { continue }
+        guard end > 0, bytes[end - 1] == 0x0d, !plan.format.hasEscapes || end < 2 || bytes[end - 2] != 0x5c else { return false }
+        ends += 1
+      }
+      return TextScan.count(0x0d, in: bytes) == ends
+    }
+  }
   /// The first fields of all records that have as many fields as they should and are UTF-8.
   private func findRecords(
     _ bytes: UnsafeRawBufferPointer,

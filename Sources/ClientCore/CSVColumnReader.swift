@@ -102,12 +102,19 @@ struct CSVColumnReader {
         end &-= 1
       }
       let bytes = UnsafeRawBufferPointer(start: base + start, count: end &- start)
-      if word & TextScan.quoted == 0 {
+      let isPlain = word & TextScan.quoted == 0
+      if isPlain || plan.format.hasEscapes {
         if bytes.count == nullCount && (nullCount == 0 || CSVRecords.isNull(bytes, plan.format)) {
           null(row, &faults)
           continue
         }
-        if plain(row, bytes) { continue }
+        if isPlain, plain(row, bytes) { continue }
+      }
+      if !isPlain, plan.format.hasEscapes, let failure = escapeFailure(bytes) {
+        faults.add(records[row], column: column, failure)
+        // Every row has some value; the fault noted first stays.
+        null(row, &faults)
+        continue
       }
       do throws(TallyError) {
         try withText(bytes, isQuoted: word & TextScan.quoted != 0) { text throws(TallyError) in
@@ -118,6 +125,13 @@ struct CSVColumnReader {
       }
     }
   }
+  /// What is wrong with the escapes of a field.
+  @inline(never) private func escapeFailure(_ field: UnsafeRawBufferPointer) -> TallyError? {
+    do throws(TallyError) {
+      _ = try CSVRecords.unescaped(field)
+      return nil
+    } catch { return error }
+  }
   /// Lends a field's text without quotes.
   @inline(never) func withText(
     _ field: UnsafeRawBufferPointer,
@@ -125,15 +139,23 @@ struct CSVColumnReader {
     _ body: (UnsafeRawBufferPointer) throws(TallyError) -> Void
   ) throws(TallyError) {
     if !isQuoted { return try body(field) }
+    if plan.format.hasEscapes { return try withBytes(CSVRecords.unescaped(field), body) }
+    let quote = plan.format.quote
     let inner =
       field.count >= 2 ? UnsafeRawBufferPointer(rebasing: field[1..<(field.count - 1)]) : field
-    if field.count >= 2, field[0] == 0x22, field[field.count - 1] == 0x22,
-      TextScan.count(0x22, in: inner) == 0
+    if field.count >= 2, field[0] == quote, field[field.count - 1] == quote,
+      TextScan.count(quote, in: inner) == 0
     {
       return try body(inner)
     }
+    try withBytes(CSVRecords.unquoted(field, quote: quote), body)
+  }
+  private func withBytes(
+    _ bytes: [UInt8],
+    _ body: (UnsafeRawBufferPointer) throws(TallyError) -> Void
+  ) throws(TallyError) {
     var failure: TallyError?
-    CSVRecords.unquoted(field).withUnsafeBytes { text in
+    bytes.withUnsafeBytes { text in
       do throws(TallyError) { try body(text) } catch { failure = error }
     }
     if let failure { throw failure }
@@ -158,6 +180,8 @@ struct CSVColumnReader {
       return fixed(column, type, parts, &faults) { bytes in
         FieldParser.parseBoolean(bytes).map { $0 ? 1 : 0 }
       }
+    case .time, .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole:
+      return fixed(column, type, parts, &faults) { _ in nil }
     case .date: return fixed(column, type, parts, &faults) { bytes in FieldParser.parseDate(bytes) }
     case .timestamp, .timestamptz:
       var memory = FieldParser.DayMemory()
@@ -169,6 +193,15 @@ struct CSVColumnReader {
         FieldParser.parseDouble(bytes)
       } slow: { text throws(TallyError) in
         try DoubleText.parse(text)
+      }
+      return parts.map {
+        ColumnVector(type, .double(Array(values[$0])), validity: nulls.validity($0))
+      }
+    case .real:
+      let (nulls, values) = values(column, 0.0, &faults) { _ in
+        nil
+      } slow: { text throws(TallyError) in
+        try DoubleText.parseReal(text)
       }
       return parts.map {
         ColumnVector(type, .double(Array(values[$0])), validity: nulls.validity($0))
@@ -192,7 +225,8 @@ struct CSVColumnReader {
         ColumnVector(type, .interval(Array(values[$0])), validity: nulls.validity($0))
       }
     case .text, .varchar: return texts(column, type, parts, &faults)
-    case .hll, .topn, .topnRecord, .unknown: fatalError("CSVPlan lets no \(type.name) through")
+    case .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .array: return texts(column, type, parts, &faults, isParsed: true)
+    case .hll, .topn, .topnRecord, .unknown, .void: fatalError("CSVPlan lets no \(type.name) through")
     }
   }
   @inline(__always) private func fixed(
@@ -237,16 +271,18 @@ struct CSVColumnReader {
     return (nulls, UnsafeBufferPointer(start: values, count: records.count))
   }
 
-  /// Texts get codes of the chunk first, then each part a dictionary of its own, in order of first appearance.
+  /// Texts, and other types of that layout (`isParsed`: not as they are written), get codes of the chunk first, then each part a dictionary of its own, in order of first appearance.
   private func texts(
     _ column: Int,
     _ type: DataType,
     _ parts: [Range<Int>],
-    _ faults: inout CSVFaults
+    _ faults: inout CSVFaults,
+    isParsed: Bool = false
   ) -> [ColumnVector] {
     let codes = memory.bindMemory(to: UInt32.self, capacity: records.count)
     var limit = Limits.textBytesMax
     if case .varchar(let characters) = type, characters > 0 { limit = min(limit, Int(characters)) }
+    if isParsed { limit = -1 }
     var interner = TextInterner(expected: 1024)
     var nulls = CSVNulls()
     let isNotNull = plan.table.columns[column].isNotNull
@@ -264,6 +300,14 @@ struct CSVColumnReader {
       codes[Int(places[row])] = .max
       guard bytes.count <= Limits.textBytesMax else {
         throw .sql("54000", "text of \(bytes.count) bytes is longer than \(Limits.textBytesMax)")
+      }
+      if isParsed {
+        switch try ValueText.parse(bytes, as: type) {
+        case .text(var text): codes[Int(places[row])] = text.withUTF8 { interner.intern(UnsafeRawBufferPointer($0)) }
+        case .bytes(let value): codes[Int(places[row])] = value.withUnsafeBytes { interner.intern($0) }
+        default: break
+        }
+        return
       }
       guard bytes.count > limit, case .varchar(let characters) = type else {
         codes[Int(places[row])] = interner.intern(bytes)
@@ -316,6 +360,9 @@ struct CSVColumnReader {
         return ColumnVector(type, .interval(.init(repeating: value, count: count)))
       case .text(let value):
         let bytes = Array(value.utf8)
+        let dictionary = TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
+        return ColumnVector(type, .codes(.init(repeating: 0, count: count), dictionary))
+      case .bytes(let bytes):
         let dictionary = TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
         return ColumnVector(type, .codes(.init(repeating: 0, count: count), dictionary))
       case .null, .hll, .topn: return ColumnVector.nulls(type, count: count)

@@ -45,7 +45,7 @@ public struct CSVPlan: Sendable {
         hint: "Call create_distributed_table before loading rows."
       )
     }
-    guard format.delimiter != 0x22, format.delimiter != 0x0a, format.delimiter != 0x0d,
+    guard format.delimiter != format.quote || format.hasEscapes, format.delimiter != 0x0a, format.delimiter != 0x0d,
       format.delimiter < 0x80
     else {
       throw .sql(
@@ -62,7 +62,7 @@ public struct CSVPlan: Sendable {
         throw .sql("42701", "column \"\(name)\" specified more than once")
       }
       switch table.columns[column].type {
-      case .topn, .topnRecord, .unknown:
+      case .topn, .topnRecord, .unknown, .void:
         throw .sql(
           "0A000",
           "column \"\(name)\" of type \(table.columns[column].type.name) cannot be loaded from CSV"

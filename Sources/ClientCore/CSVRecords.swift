@@ -8,10 +8,26 @@ public import Model
 
 /// How a CSV file is written.
 public struct CSVFormat: Hashable, Sendable {
+  /// What may end a line.
+  public enum LineEnds: Hashable, Sendable {
+    /// LF or CRLF, as each line has it.
+    case any
+    /// LF only: a carriage return anywhere is refused.
+    case lf
+    /// CRLF only: one that is missing, and a carriage return anywhere else, is refused.
+    case crlf
+  }
   /// Between fields.
   public var delimiter: UInt8
   /// Unquoted text that means NULL.
   public var nullText: [UInt8]
+  /// Around fields; two within quotes are one.
+  public var quote: UInt8 = 0x22
+  /// COPY's text form instead of CSV: no quotes, a backslash takes the meaning of what is behind it, and the NULL text is compared with
+  /// the field as written.
+  public var hasEscapes = false
+  /// What may end a line.
+  public var lineEnds = LineEnds.any
   /// Makes a format; PostgreSQL's defaults: comma, empty is NULL.
   public init(delimiter: UInt8 = 0x2c, nullText: [UInt8] = []) {
     self.delimiter = delimiter
@@ -52,14 +68,14 @@ public struct CSVFields: ~Copyable {
     }
     entries[0] = 0
     var inQuotes = false
-    count = TextScan.csvFields(
-      bytes,
-      delimiter: format.delimiter,
-      into: entries + 1,
-      inQuotes: &inQuotes
-    )
+    if format.hasEscapes {
+      count = TextScan.escapedFields(bytes, delimiter: format.delimiter, into: entries + 1)
+    } else {
+      count = TextScan.csvFields(bytes, delimiter: format.delimiter, quote: format.quote, into: entries + 1, inQuotes: &inQuotes)
+    }
     isUnterminated = inQuotes
-    if let last = bytes.last, last != 0x0a || inQuotes {
+    let ended = Int(entries[count] & TextScan.offsetMask)
+    if ended < bytes.count || (count > 0 && !endsRecord(count - 1)) {
       count += 1
       entries[count] =
         UInt32(bytes.count + 1) | TextScan.recordEnd | (entries[count] & TextScan.quoted)
@@ -93,7 +109,7 @@ public enum CSVRecords {
       for k in 0..<fields.count {
         let field = UnsafeRawBufferPointer(rebasing: raw[fields.range(k, in: raw)])
         if fields.isQuoted(k) {
-          record.append(unquoted(field))
+          record.append(unquoted(field, quote: format.quote))
         } else {
           record.append(isNull(field, format) ? nil : [UInt8](field))
         }
@@ -120,16 +136,82 @@ public enum CSVRecords {
     }
     return names
   }
+  /// The text of a field with backslashes, as COPY's text form has them: `\b \f \n \r \t \v`, up to three octal digits, `x` and up to two
+  /// hexadecimal ones; any other byte behind a backslash is itself, and one at the end of the field is none.
+  public static func unescaped(_ field: UnsafeRawBufferPointer) throws(TallyError) -> [UInt8] {
+    var out: [UInt8] = []
+    out.reserveCapacity(field.count)
+    var mayBeWrong = false
+    var at = 0
+    while at < field.count {
+      let byte = field[at]
+      at += 1
+      if byte != 0x5c {
+        out.append(byte)
+        continue
+      }
+      guard at < field.count else { break }
+      let code = field[at]
+      at += 1
+      switch code {
+      case 0x30...0x37:
+        var value = Int(code - 0x30)
+        let end = min(at + 2, field.count)
+        while at < end, field[at] >= 0x30, field[at] <= 0x37 {
+          value = value << 3 | Int(field[at] - 0x30)
+          at += 1
+        }
+        out.append(UInt8(truncatingIfNeeded: value))
+        mayBeWrong = mayBeWrong || value & 0x80 != 0 || value & 0xff == 0
+      case 0x78:
+        var value: UInt8 = 0
+        let start = at
+        while at < min(start + 2, field.count), let digit = hexadecimal(field[at]) {
+          value = value << 4 | digit
+          at += 1
+        }
+        out.append(at == start ? code : value)
+        mayBeWrong = mayBeWrong || at > start && (value & 0x80 != 0 || value == 0)
+      case 0x62: out.append(0x08)
+      case 0x66: out.append(0x0c)
+      case 0x6e: out.append(0x0a)
+      case 0x72: out.append(0x0d)
+      case 0x74: out.append(0x09)
+      case 0x76: out.append(0x0b)
+      default: out.append(code)
+      }
+    }
+    if mayBeWrong {
+      let good = out.withUnsafeBytes { TextScan.utf8Prefix($0) }
+      if good < out.count { throw wrongUTF8(out[good...].prefix(4)) }
+    }
+    return out
+  }
+  private static func hexadecimal(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case 0x30...0x39: byte - 0x30
+    case 0x61...0x66: byte - 0x57
+    case 0x41...0x46: byte - 0x37
+    default: nil
+    }
+  }
+  /// 22021 for bytes of which the first begins what is not UTF-8.
+  public static func wrongUTF8(_ bytes: some Collection<UInt8>) -> TallyError {
+    // As many bytes as the first one announces; one when it announces nothing.
+    let ones = bytes.first.map { (~$0).leadingZeroBitCount } ?? 0
+    let words = bytes.prefix((2...4).contains(ones) ? ones : 1).map { ($0 < 16 ? " 0x0" : " 0x") + String($0, radix: 16) }
+    return .sql("22021", "invalid byte sequence for encoding \"UTF8\":\(words.joined())")
+  }
   /// The text of a field with quotes.
-  public static func unquoted(_ field: UnsafeRawBufferPointer) -> [UInt8] {
+  public static func unquoted(_ field: UnsafeRawBufferPointer, quote: UInt8 = 0x22) -> [UInt8] {
     var out: [UInt8] = []
     out.reserveCapacity(field.count)
     var inQuotes = false
     var at = 0
     while at < field.count {
-      if field[at] == 0x22 {
-        if inQuotes && at + 1 < field.count && field[at + 1] == 0x22 {
-          out.append(0x22)
+      if field[at] == quote {
+        if inQuotes && at + 1 < field.count && field[at + 1] == quote {
+          out.append(quote)
           at += 2
           continue
         }

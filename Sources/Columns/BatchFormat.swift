@@ -9,7 +9,7 @@
 //   double    rows × u64 bit pattern
 //   numeric   u8 form: 0 = u8 scale + INTS(rows) of coefficients; 1 = rows × (u8 scale, 16 bytes)
 //   interval  INTS(rows) months · INTS(rows) days · INTS(rows) microseconds
-//   text      u8 form: 0 = INTS(rows) lengths + bytes; 1 = dictionary + INTS(rows) codes
+//   text      u8 form: 0 = INTS(rows) lengths + bytes; 1 = dictionary + INTS(rows) codes (also bytea, uuid, arrays: not UTF-8)
 //   hll       u8 log2m, u8 regwidth, i32 expthresh, u8 sparseon · rows × u8 form · INTS(rows) word counts · words (u32)
 //   topn      u32 counters, u32 keyBytesMax · dictionary · INTS(rows) item counts · INTS(items) codes, uppers, errors
 //             · INTS(rows) absent, totals
@@ -160,7 +160,9 @@ public enum BatchFormat {
       }
       validity = bits
     }
-    return ColumnVector(type, try decodeValues(&reader, type, rows, hasNulls: validity != nil), validity: validity)
+    let values = try decodeValues(&reader, type, rows, hasNulls: validity != nil)
+    if type.isBinary { try expectForms(values, validity, type, at: start) }
+    return ColumnVector(type, values, validity: validity)
   }
   static func decodeValues(
     _ reader: inout ByteReader,
@@ -186,7 +188,7 @@ public enum BatchFormat {
           )
         }
       )
-    case .text: return try decodeTexts(&reader, rows, hasNulls: hasNulls)
+    case .text: return try decodeTexts(&reader, rows, hasNulls: hasNulls, isUTF8: !type.isBinary)
     case .hll: return .hll(try decodeHLL(&reader, type, rows))
     case .topn: return .topn(try decodeTopN(&reader, type, rows))
     }
@@ -217,7 +219,8 @@ public enum BatchFormat {
   static func decodeTexts(
     _ reader: inout ByteReader,
     _ rows: Int,
-    hasNulls: Bool
+    hasNulls: Bool,
+    isUTF8: Bool
   ) throws(DecodingFailure) -> ColumnVector.Values {
     let form = try reader.u8()
     switch form {
@@ -225,10 +228,10 @@ public enum BatchFormat {
       let offsets = try PackedIntegers.decodeLengths(&reader, count: rows, max: Limits.batchBytesMax)
       let start = reader.position
       let bytes = try reader.bytes(Int(offsets[rows]))
-      try expectUTF8(bytes, offsets, at: start)
+      if isUTF8 { try expectUTF8(bytes, offsets, at: start) }
       return .text(TextColumn(offsets: offsets, bytes: bytes))
     case 1:
-      let dictionary = try decodeDictionary(&reader)
+      let dictionary = try decodeDictionary(&reader, isUTF8: isUTF8)
       let start = reader.position
       let codes = try PackedIntegers.decodeUnsigned(&reader, count: rows, below: max(1, dictionary.count))
       if dictionary.count == 0 && rows > 0 && !hasNulls {
@@ -238,13 +241,39 @@ public enum BatchFormat {
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "text form \(form)")
     }
   }
-  static func decodeDictionary(_ reader: inout ByteReader) throws(DecodingFailure) -> TextDictionary {
+  static func decodeDictionary(_ reader: inout ByteReader, isUTF8: Bool = true) throws(DecodingFailure) -> TextDictionary {
     let count = try reader.count(max: Limits.topNItemsMax * 4, "dictionary")
     let offsets = try PackedIntegers.decodeLengths(&reader, count: count, max: Limits.batchBytesMax)
     let start = reader.position
     let bytes = try reader.bytes(Int(offsets[count]))
-    try expectUTF8(bytes, offsets, at: start)
+    if isUTF8 { try expectUTF8(bytes, offsets, at: start) }
     return TextDictionary(offsets: offsets, bytes: bytes)
+  }
+  /// Values of binary types must be well formed; NULL rows have no bytes.
+  private static func expectForms(
+    _ values: ColumnVector.Values,
+    _ validity: Bitmap?,
+    _ type: DataType,
+    at start: Int
+  ) throws(DecodingFailure) {
+    var isGood = true
+    switch values {
+    case .text(let texts):
+      texts.bytes.withUnsafeBytes { bytes in
+        for row in 0..<texts.count where validity?[row] ?? true {
+          let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
+          isGood = isGood && BinaryForm.isValid(UnsafeRawBufferPointer(rebasing: bytes[range]), type)
+        }
+      }
+    case .codes(let codes, let dictionary):
+      var isUsed = [Bool](repeating: false, count: dictionary.count)
+      for (row, code) in codes.enumerated() where validity?[row] ?? true { isUsed[Int(code)] = true }
+      for (code, isUsed) in isUsed.enumerated() where isUsed {
+        dictionary.withText(UInt32(code)) { isGood = isGood && BinaryForm.isValid($0, type) }
+      }
+    default: break
+    }
+    guard isGood else { throw DecodingFailure(.malformed, at: start, "bytes that are no \(type.name)") }
   }
   private static func expectUTF8(_ bytes: [UInt8], _ offsets: [UInt32], at start: Int) throws(DecodingFailure) {
     let failure = bytes.withUnsafeBytes { raw -> DecodingFailure? in

@@ -70,6 +70,7 @@ extension ColumnVector {
       for value in values {
         switch value {
         case .text(let text): Array(text.utf8).withUnsafeBytes { texts.append($0) }
+        case .bytes(let bytes): bytes.withUnsafeBytes { texts.append($0) }
         case .null: texts.offsets.append(UInt32(texts.bytes.count))
         default: wrong(value)
         }

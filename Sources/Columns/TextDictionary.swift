@@ -121,6 +121,21 @@ public struct TextInterner: ~Copyable {
     if count * 2 > mask { rehash() }
     return code
   }
+  /// The code of a text that was seen before.
+  public borrowing func find(_ text: UnsafeRawBufferPointer) -> UInt32? {
+    let hash = Self.probeHash(text)
+    let tag = hash & 0xffff_ffff_0000_0000
+    var at = Int(truncatingIfNeeded: hash) & mask
+    while slots[at] != 0 {
+      if slots[at] & 0xffff_ffff_0000_0000 == tag {
+        let code = Int(UInt32(truncatingIfNeeded: slots[at])) - 1
+        let start = Int(offsets[code])
+        if Int(offsets[code + 1]) - start == text.count && equal(bytes + start, text) { return UInt32(code) }
+      }
+      at = (at + 1) & mask
+    }
+    return nil
+  }
   @inline(__always) private func equal(_ a: UnsafeMutableRawPointer, _ b: UnsafeRawBufferPointer) -> Bool {
     var i = 0
     while i + 8 <= b.count {

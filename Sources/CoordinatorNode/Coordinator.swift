@@ -92,6 +92,8 @@ public actor Coordinator: RPCResponder {
   var statementSession = SessionID(0)
   /// When it was opened.
   var sessionOpened = Instant(nanoseconds: 0)
+  /// One is being asked for.
+  var isOpeningSession = false
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
   /// Shards that are being told of a tenant's deletion.
@@ -123,11 +125,12 @@ public actor Coordinator: RPCResponder {
     return catalogTime.stamp(wall: surroundings.clock.wallMicroseconds, now: surroundings.clock.now, latest: latest)
   }
 
-  /// Runs a coordinator until `stop` is settled.
+  /// Runs a coordinator until `stop` is settled, with other listeners in front of it.
   public static func run(
     _ surroundings: Surroundings,
     _ settings: CoordinatorSettings,
-    stop: Promise<Int32>
+    stop: Promise<Int32>,
+    fronts: [any CoordinatorFront] = []
   ) async throws {
     let started = surroundings.clock.now
     let (lock, found) = try await DataDirectory.lock(disk: surroundings.disk)
@@ -146,6 +149,7 @@ public actor Coordinator: RPCResponder {
       )
     }
     let listener = try await surroundings.network.listen(on: settings.listen)
+    for front in fronts { try await front.listen(surroundings) }
     let identity = CoordinatorIdentity(found?.cluster ?? .none, settings.name)
     let pool = ConnectionPool(
       identity: { identity.value },
@@ -175,11 +179,17 @@ public actor Coordinator: RPCResponder {
         let coordinator = try await open(surroundings, settings, found, marks, identity, pool, listener.address)
         life.fulfil(coordinator)
         door.open(coordinator)
+        for front in fronts { front.open(coordinator) }
         try await coordinator.live(since: started)
       }
+      for front in fronts { group.addTask { await front.serve() } }
       group.addTask {
         _ = try await stop.value
         surroundings.log.info("stopping")
+        await withTaskGroup(of: Void.self) { fronting in
+          // Their clients' statements may still need the leader's part.
+          for front in fronts { fronting.addTask { await front.drain(until: surroundings.clock.now + .seconds(5)) } }
+        }
         if case .success(let coordinator)? = life.settled { await coordinator.log.handOver() }
         await server.drain(listener, until: surroundings.clock.now + .seconds(10))
         throw CancellationError()
@@ -287,6 +297,8 @@ public actor Coordinator: RPCResponder {
     case .register(let register): try await call.reply(.registered(try await self.register(register)))
     case .heartbeat(let beat): try await call.reply(.heartbeatReply(try await hear(beat)))
     case .fetchCatalog(let fetch): try await call.reply(.catalogReply(try await catalogReply(fetch)))
+    case .openProducer(let open) where open.table.isEmpty && call.peer.role == .coordinator:
+      try await call.reply(.producerSession(try await openSession(of: open.name)))
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
     case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .forcePrimary(let order): try await call.reply(.done(try await forcePrimary(order)))

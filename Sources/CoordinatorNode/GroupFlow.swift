@@ -191,21 +191,24 @@ extension Coordinator {
     try await openSession()
   }
   /// Opens a session for this coordinator's statements, in place of one that shards will forget.
-  private func openSession() async throws {
-    let outcome = try await log.propose(
-      .openProducer(
-        ProducerRequest(
-          name: "statements of \(settings.name)",
-          chunkBytes: 0,
-          fingerprint: .zero,
-          time: await stamp(),
-          isAnew: true
-        )
-      )
-    )
+  func openSession() async throws {
     // Numbers of statements go on: some of an earlier session may still be under way.
-    if case .producer(let record, _) = outcome { statementSession = record.session }
+    statementSession = try await openSession(of: settings.name).session
     sessionOpened = surroundings.clock.now
+  }
+  /// Opens a session for a coordinator's statements.
+  func openSession(of coordinator: String) async throws -> ProducerSession {
+    let request = ProducerRequest(
+      name: "statements of \(coordinator)",
+      chunkBytes: 0,
+      fingerprint: .zero,
+      time: await stamp(),
+      isAnew: true
+    )
+    guard case .producer(let record, _) = try await log.propose(.openProducer(request)) else {
+      throw TallyError(.internalError, "opening a coordinator's session gave none")
+    }
+    return ProducerSession(session: record.session, issuedAt: record.request.time, chunkBytes: 0, isNew: true, firstLoad: "")
   }
   /// Promotes learners that have caught up, when the number of voters is odd afterwards; renews the session of statements.
   func keepGroup() async throws {
@@ -274,6 +277,28 @@ extension Coordinator {
             if errand.isAnswered { throw error }
             reason = error
           }
+        }
+      }
+      guard clock.now < limit else { throw reason }
+      try await clock.sleep(for: .milliseconds(20))
+    }
+  }
+  /// Has the leader answer a request of this coordinator's own; gives all its messages. Waits a while for a leader.
+  func askLeader(_ request: Message, until deadline: Instant) async throws -> [Message] {
+    let clock = surroundings.clock
+    let limit = min(deadline, clock.now + Self.leaderPatience)
+    while true {
+      let standing = await log.standing
+      var reason = TallyError(.unavailable, "no coordinator leads at the moment")
+      if let leader = standing.leader, leader.id != standing.member, let target = NetworkAddress(leader.address) {
+        var answer: [Message] = []
+        do {
+          let stream = try await pool.openStream(request, to: target, deadline: deadline)
+          while let message = try await stream.next() { answer.append(message) }
+          return answer
+        } catch let error as TallyError where error.status == .notPrimary || error.status == .unavailable {
+          if !answer.isEmpty { throw error }
+          reason = error
         }
       }
       guard clock.now < limit else { throw reason }

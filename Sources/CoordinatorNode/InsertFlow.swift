@@ -20,14 +20,14 @@ struct ClientKey: Sendable {
   var home: ShardID
 
   /// Throws 22023 when the text is no UUIDv7.
-  static func given(_ text: String, _ sql: String, _ table: TableSchema, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey {
+  static func given(_ text: String, _ content: [UInt8], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey {
     let id = try BatchID(text)
     guard case .distributed(_, let group) = table.distribution, let shards = snapshot.group(group)?.shards,
       let home = shards.lazy.compactMap({ snapshot.shard($0) }).first(where: {
         $0.lower <= StableHash.hash(Int64(bitPattern: id.low)) && StableHash.hash(Int64(bitPattern: id.low)) <= $0.upper
       })
     else { throw TallyError(.staleCatalog, "table \(table.name) is not distributed") }
-    return ClientKey(id: id, contentHash: Murmur3.hash(Array(sql.utf8)), home: home.id)
+    return ClientKey(id: id, contentHash: Murmur3.hash(content), home: home.id)
   }
 }
 
@@ -45,41 +45,48 @@ extension Coordinator {
   /// Inserts rows of values; they are durable then.
   func insert(_ plan: InsertPlan, _ key: ClientKey?, deadline: Instant) async throws -> Written {
     if plan.rows.isEmpty { return Written() }
-    try Self.checkInsertable(plan.table)
-    let batch = Batch(
-      count: plan.rows.count,
-      columns: plan.table.columns.indices.map { at in ColumnVector(plan.table.columns[at].type, values: plan.rows.map { $0[at] }) }
-    )
-    return try await insert([batch], plan.table, key, deadline: deadline)
+    return try await insert(try Self.rows(of: plan), plan.table, key, deadline: deadline)
+  }
+  /// The rows of INSERT … VALUES.
+  static func rows(of plan: InsertPlan) throws -> [Batch] {
+    try checkInsertable(plan.table)
+    let columns = plan.table.columns.indices.map { at in
+      ColumnVector(plan.table.columns[at].type, values: plan.rows.map { $0[at] })
+    }
+    return [Batch(count: plan.rows.count, columns: columns)]
   }
   /// Inserts what a query gives, once all of it is here.
   func insert(_ plan: InsertSelectPlan, _ rows: [Batch], _ key: ClientKey?, deadline: Instant) async throws -> Written {
+    try await insert(try await checked(plan, rows), plan.table, key, deadline: deadline)
+  }
+  /// The rows of INSERT … SELECT, as the table keeps them.
+  func checked(_ plan: InsertSelectPlan, _ rows: [Batch]) async throws -> [Batch] {
     try Self.checkInsertable(plan.table)
     let table = plan.table
-    let ready = try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
-    return try await insert(ready, table, key, deadline: deadline)
+    return try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
   }
   private static func checkInsertable(_ table: TableSchema) throws {
     for column in table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
     }
   }
-  private func insert(_ batches: [Batch], _ table: TableSchema, _ key: ClientKey?, deadline: Instant) async throws -> Written {
+  func insert(_ batches: [Batch], _ table: TableSchema, _ key: ClientKey?, deadline: Instant) async throws -> Written {
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
     if parts.isEmpty, key == nil { return Written() }
     if let first = parts.first, parts.count == 1, first.batches.count == 1, key == nil || key?.home == first.shard {
       return try await insert(first.batches[0].bytes, first.shard, table.id, key, deadline: deadline)
     }
-    return try await write(parts, of: table.id, key, deadline: deadline)
+    return try await write([TableRows(table: table.id, parts: parts)], key, deadline: deadline)
   }
-  private func insert(
+  func insert(
     _ bytes: [UInt8],
     _ shard: ShardID,
     _ table: TableID,
     _ given: ClientKey?,
     deadline: Instant
   ) async throws -> Written {
+    try await needSession(until: deadline)
     let sequence = beginStatement()
     defer { openStatements.remove(sequence) }
     let hash = given?.contentHash ?? Murmur3.hash(bytes)
@@ -102,12 +109,17 @@ extension Coordinator {
 
 /// Rows of a query on their way into a table.
 enum InsertedRows {
-  /// The rows with what the plan left to be done: texts cut to varchar(n), whose columns come as text. Throws 22001 and 23502.
+  /// The rows with what the plan left to be done: texts cut to varchar(n) and character(n), whose columns come as text. Throws 22001 and 23502.
   static func checked(_ rows: Batch, _ table: TableSchema) throws -> Batch {
     var columns = rows.columns
     for (at, column) in table.columns.enumerated() {
-      if case .varchar(let limit) = column.type, limit > 0, columns[at].type != column.type {
-        columns[at] = try cut(columns[at], to: column.type, limit)
+      let isCut: Bool
+      switch column.type {
+      case .varchar(let limit), .bpchar(let limit): isCut = limit > 0
+      default: isCut = false
+      }
+      if isCut, columns[at].type != column.type {
+        columns[at] = try cut(columns[at], to: column.type)
       } else if columns[at].type != column.type {
         columns[at] = ColumnVector(column.type, columns[at].values, validity: columns[at].validity)
       }
@@ -122,10 +134,10 @@ enum InsertedRows {
     }
     return Batch(count: rows.count, columns: columns)
   }
-  private static func cut(_ column: ColumnVector, to type: DataType, _ limit: UInt32) throws -> ColumnVector {
+  private static func cut(_ column: ColumnVector, to type: DataType) throws -> ColumnVector {
     var texts = TextColumn()
     func add(_ bytes: UnsafeRawBufferPointer) throws {
-      let text = try ValueText.cut(String(decoding: bytes, as: UTF8.self), limit)
+      guard case .text(let text) = try ValueText.parse(bytes, as: type) else { return }
       Array(text.utf8).withUnsafeBytes { texts.append($0) }
     }
     switch column.values {

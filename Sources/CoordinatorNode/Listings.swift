@@ -14,7 +14,7 @@ struct Listing: Sendable {
     case none
   }
   var columns: [ResultColumn]
-  private var rows: [[Cell]] = []
+  private(set) var rows: [[Cell]] = []
 
   init(_ columns: [(String, DataType)]) { self.columns = columns.map { ResultColumn(name: $0.0, type: $0.1) } }
   mutating func add(_ cells: Cell...) { rows.append(cells) }
@@ -46,20 +46,21 @@ struct Listing: Sendable {
 }
 
 extension Listing {
-  /// Makes one of the lists.
+  /// Makes one of the lists. Without word of the workers what follows from their reports is left out.
   static func make(
     _ kind: ListRequest.Kind,
     _ state: Catalog,
     _ fleet: Fleet,
     _ group: CatalogLog.Standing,
-    now: Instant
+    now: Instant,
+    hearsWorkers: Bool = true
   ) -> Listing {
     let catalog = state.snapshot
     return switch kind {
-    case .nodes: nodes(catalog, fleet, group, now)
-    case .shards: shards(catalog, fleet, now)
+    case .nodes: nodes(catalog, fleet, group, now, hearsWorkers)
+    case .shards: shards(catalog, fleet, now, hearsWorkers)
     case .tables: tables(catalog, fleet)
-    case .rollups: rollups(catalog, fleet)
+    case .rollups: rollups(catalog, fleet, hearsWorkers)
     case .status: status(state, fleet, group, now)
     case .losses: losses(state)
     case .statements: statements(catalog, fleet)
@@ -112,7 +113,8 @@ extension Listing {
     _ catalog: CatalogSnapshot,
     _ fleet: Fleet,
     _ group: CatalogLog.Standing,
-    _ now: Instant
+    _ now: Instant,
+    _ hearsWorkers: Bool
   ) -> Listing {
     var out = Listing([
       ("node", .text), ("role", .text), ("state", .text), ("address", .text), ("incarnation", .bigint),
@@ -129,7 +131,7 @@ extension Listing {
       out.add(
         .text(node.name),
         .text(isWorker ? "worker" : "coordinator"),
-        .text(isUp ? "up" : "down"),
+        hearsWorkers ? .text(isUp ? "up" : "down") : .none,
         .text(node.address),
         .number(Int64(node.incarnation.rawValue)),
         .number(Int64(catalog.shards.count { $0.primary == node.id })),
@@ -146,7 +148,7 @@ extension Listing {
     return out
   }
 
-  private static func shards(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ now: Instant) -> Listing {
+  private static func shards(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ now: Instant, _ hearsWorkers: Bool) -> Listing {
     var out = Listing([
       ("shard", .bigint), ("group", .bigint), ("primary", .text), ("state", .text), ("epoch", .bigint),
       ("in_sync", .bigint), ("copies", .bigint), ("others", .text), ("position", .bigint), ("rows", .bigint),
@@ -161,7 +163,7 @@ extension Listing {
         .number(Int64(shard.id.rawValue)),
         .number(Int64(shard.group.rawValue)),
         .text(catalog.node(shard.primary)?.name ?? "?"),
-        .text(report?.damage.isEmpty == false ? "damaged" : isUp ? "serving" : "down"),
+        hearsWorkers ? .text(report?.damage.isEmpty == false ? "damaged" : isUp ? "serving" : "down") : .none,
         .number(Int64(shard.epoch.rawValue)),
         .number(Int64(shard.inSync.count)),
         .number(Int64(shard.replicas.count)),
@@ -211,7 +213,7 @@ extension Listing {
     return out
   }
 
-  private static func rollups(_ catalog: CatalogSnapshot, _ fleet: Fleet) -> Listing {
+  private static func rollups(_ catalog: CatalogSnapshot, _ fleet: Fleet, _ hearsWorkers: Bool) -> Listing {
     var out = Listing([
       ("rollup", .text), ("table", .text), ("levels", .text), ("keep", .text), ("shards_behind", .bigint),
       ("lag_seconds", .bigint), ("measures", .bigint),
@@ -229,7 +231,7 @@ extension Listing {
           rollup.levels.map { $0.keep.flatMap { ValueText.print(.interval($0), as: .interval) } ?? "forever" }
             .joined(separator: ", ")
         ),
-        .number(Int64(reports.count { $0.lagMicroseconds > 0 })),
+        hearsWorkers ? .number(Int64(reports.count { $0.lagMicroseconds > 0 })) : .none,
         lag.map { .number(Int64(clamping: ($0 + 999_999) / 1_000_000)) } ?? .none,
         .number(Int64(rollup.measures.count))
       )

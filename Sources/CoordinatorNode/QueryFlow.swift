@@ -31,12 +31,11 @@ extension Coordinator {
     guard request.batchKey == nil || statements.count == 1 else {
       throw TallyError.sql("42601", "a batch key is one INSERT's: the text holds \(statements.count) statements")
     }
-    nextRead += 1
-    var read = ReadContext(level: request.read, seen: request.seen, turn: nextRead)
+    var seen = request.seen
     for (at, statement) in statements.enumerated() {
-      let end = try await run(statement, request, read, call)
+      let end = try await run(statement, request, seen, call)
       // Statements of one text see those before them.
-      read.seen.merge(end.seen)
+      seen.merge(end.seen)
       try await call.send(.resultEnd(end), isLast: at + 1 == statements.count)
     }
     if statements.isEmpty { try await call.send(.resultEnd(ResultEnd(tag: "", rows: 0)), isLast: true) }
@@ -47,32 +46,13 @@ extension Coordinator {
     let statements = try parse(request.sql)
     if request.read == .latest { try await freshenToRead(until: deadline) }
     let snapshot = await log.catalog.snapshot
-    let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
     for statement in statements {
-      do { guard try plan(statement, catalog: snapshot, context: context).isQuery else { return false } } catch { return false }
+      let asked = StatementRequest(statement, now: request.statementTime ?? surroundings.clock.wallMicroseconds)
+      do { guard try await planned(asked, snapshot).isQuery else { return false } } catch { return false }
     }
     return true
   }
-  /// The plan of a statement: of a query that need not see the latest by the catalog at hand, if that will do.
-  private func bind(
-    _ statement: ParsedStatement,
-    _ context: PlanningContext,
-    _ level: ReadLevel,
-    until deadline: Instant
-  ) async throws -> BoundStatement {
-    if level != .latest {
-      let snapshot = await log.catalog.snapshot
-      // One that fails may name what is newer than the catalog at hand.
-      do {
-        let bound = try plan(statement, catalog: snapshot, context: context)
-        if bound.isQuery { return bound }
-      } catch {}
-    }
-    // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
-    try await freshenToRead(until: deadline)
-    return try plan(statement, catalog: await log.catalog.snapshot, context: context)
-  }
-  private func freshenToRead(until deadline: Instant) async throws {
+  func freshenToRead(until deadline: Instant) async throws {
     do { try await freshen(until: min(deadline, surroundings.clock.now + Self.leaderPatience)) } catch var error as TallyError
       where error.isRetryable
     {
@@ -85,84 +65,36 @@ extension Coordinator {
   private func run(
     _ statement: ParsedStatement,
     _ request: QueryRequest,
-    _ read: ReadContext,
+    _ seen: SessionToken,
     _ call: ServerCall
   ) async throws -> ResultEnd {
     let started = surroundings.clock.now
-    let context = PlanningContext(now: request.statementTime ?? surroundings.clock.wallMicroseconds)
-    let bound = try await bind(statement, context, read.level, until: call.deadline)
-    let key = try clientKey(request, bound, await log.catalog.snapshot)
-    if let (tag, notices) = try await change(bound) { return ResultEnd(tag: tag, rows: 0, notices: notices) }
-    if case .insert(let insert) = bound {
-      return Self.end(try await self.insert(insert, key, deadline: call.deadline), key)
+    var asked = StatementRequest(statement, now: request.statementTime ?? surroundings.clock.wallMicroseconds, read: request.read)
+    asked.seen = seen
+    asked.batchKey = request.batchKey.map { ($0, Array(request.sql.utf8)) }
+    asked.deadline = call.deadline
+    var reply = try await carryOut(asked)
+    if let columns = reply.columns {
+      try await call.send(.resultHeader(ResultHeader(columns: columns)))
+      try await send(reply.batches, call)
+      reply.statistics.totalMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
     }
-    if case .delete(let delete) = bound {
-      let deleted = try await self.delete(delete, deadline: call.deadline)
-      let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
-      return ResultEnd(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
-    }
-    if case .insertSelect = bound {
-      return Self.end(try await insertSelected(statement, context, key, deadline: call.deadline), key)
-    }
-    let deadline = call.deadline
-    let answer = try await untilServed(deadline) { snapshot in
-      try await self.evaluate(try plan(statement, catalog: snapshot, context: context), snapshot, read, deadline: deadline)
-    }
-    try await call.send(.resultHeader(ResultHeader(columns: answer.columns)))
-    try await send(answer.batches, call)
-    let rows = UInt64(answer.batches.reduce(0) { $0 + $1.count })
-    var statistics = answer.statistics
-    statistics.totalMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
-    let seen = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
-    return ResultEnd(tag: "SELECT \(rows)", rows: rows, notices: answer.notices, statistics: statistics, seen: seen)
-  }
-
-  /// Carries out INSERT … SELECT: reads all of it, then writes.
-  private func insertSelected(
-    _ statement: ParsedStatement,
-    _ context: PlanningContext,
-    _ key: ClientKey?,
-    deadline: Instant
-  ) async throws -> Written {
-    let (insert, rows) = try await untilServed(deadline) { snapshot in
-      guard case .insertSelect(let insert) = try plan(statement, catalog: snapshot, context: context) else {
-        throw TallyError(.internalError, "a statement changed its kind while it was planned again")
-      }
-      return (insert, try await self.select(insert.select, snapshot, .latest, deadline: deadline).batches)
-    }
-    return try await self.insert(insert, rows, key, deadline: deadline)
-  }
-  /// The key that the client gave to its INSERT.
-  private func clientKey(_ request: QueryRequest, _ bound: BoundStatement, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey? {
-    guard let text = request.batchKey else { return nil }
-    switch bound {
-    case .insert(let plan): return try ClientKey.given(text, request.sql, plan.table, snapshot)
-    case .insertSelect(let plan): return try ClientKey.given(text, request.sql, plan.table, snapshot)
-    default: throw .sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
-    }
-  }
-  private static func end(_ written: Written, _ key: ClientKey?) -> ResultEnd {
-    var notices: [Notice] = []
-    if written.isDuplicate, let key {
-      notices.append(Notice(message: "batch key \(key.id) took effect before: its \(written.rows) rows were not inserted again"))
-    }
-    return ResultEnd(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), notices: notices, seen: written.seen)
+    return ResultEnd(tag: reply.tag, rows: reply.rows, notices: reply.notices, statistics: reply.statistics, seen: reply.seen)
   }
 
   /// Evaluates SELECT or EXPLAIN under one catalog version.
-  private func evaluate(
+  func evaluate(
     _ bound: BoundStatement,
     _ snapshot: CatalogSnapshot,
-    _ read: ReadContext,
-    deadline: Instant
+    _ request: StatementRequest
   ) async throws -> QueryAnswer {
     switch bound {
-    case .select(let plan): return try await select(plan, snapshot, read, deadline: deadline)
+    case .select(let plan): return try await select(plan, snapshot, request)
     case .explain(let plan, let analyze):
       let started = surroundings.clock.now
-      let answer = analyze ? try await select(plan, snapshot, read, deadline: deadline) : nil
+      let answer = analyze ? try await select(plan, snapshot, request) : nil
       var lines = Explain.lines(plan, catalog: snapshot)
-      if let answer { lines += runtimeLines(answer, read.level, surroundings.clock.now - started) }
+      if let answer { lines += runtimeLines(answer, request.read, surroundings.clock.now - started) }
       return explanation(lines, answer)
     case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), nil)
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
@@ -197,18 +129,14 @@ extension Coordinator {
     return "\(micros / 1000)." + String(repeating: "0", count: 3 - thousandths.count) + thousandths
   }
 
-  private func select(
-    _ plan: DistributedPlan,
-    _ snapshot: CatalogSnapshot,
-    _ read: ReadContext,
-    deadline: Instant
-  ) async throws -> QueryAnswer {
-    var read = read
+  func select(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) async throws -> QueryAnswer {
+    try refuseHidden(plan, snapshot, request)
+    var read = ReadContext(level: request.read, seen: request.seen, turn: request.turn)
     var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
     var workers: Set<NodeID> = []
     for fragment in plan.fragments {
-      let answer = try await run(fragment, snapshot, read, deadline: deadline)
+      let answer = try await run(fragment, snapshot, read, deadline: request.deadline)
       inputs.append(FragmentResult(batches: answer.batches))
       outcomes += answer.shards
       workers.formUnion(answer.nodes)
@@ -221,6 +149,7 @@ extension Coordinator {
       try MergeExecution.executeCoordinator(
         plan.coordinatorPlan,
         fragments: merged,
+        system: plan.system,
         limits: ExecutionLimits(memoryBytes: memory, cancel: cancel)
       )
     }
@@ -244,6 +173,17 @@ extension Coordinator {
     )
   }
 
+  /// Refuses to read what the transaction around the statement has written: those rows are stored at COMMIT.
+  private func refuseHidden(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) throws(TallyError) {
+    guard !request.hidden.isEmpty else { return }
+    let table = snapshot.tables.first { request.hidden.contains($0.id) && plan.tablesRead(snapshot).contains($0.id) }
+    guard let table else { return }
+    throw .sql(
+      "0A000",
+      "reading table \"\(table.name)\" after writing it in the same transaction is not supported",
+      hint: "COMMIT first: the rows that a transaction inserts are stored at its end."
+    )
+  }
   /// Runs synchronous work on a compute thread, stopping it when the request is cancelled, as its deadline does.
   private func compute<R: Sendable>(
     _ work: @escaping @Sendable (CancelFlag) throws -> R

@@ -16,6 +16,12 @@ struct ShardRows: Sendable {
   var batches: [(rows: Int, bytes: [UInt8])]
 }
 
+/// Rows of one table, by shard.
+struct TableRows: Sendable {
+  var table: TableID
+  var parts: [ShardRows]
+}
+
 /// A coordinator's way to shards' primaries.
 struct CoordinatorCalls: PrimaryCalls {
   let coordinator: Coordinator
@@ -55,10 +61,15 @@ extension Coordinator {
   /// All lower numbers have ended.
   var statementsDoneBelow: UInt64 { openStatements.min() ?? nextStatement }
 
-  /// Writes rows of several shards, all or none; with a client's key the statement takes effect once.
-  func write(_ parts: [ShardRows], of table: TableID, _ key: ClientKey?, deadline: Instant) async throws -> Written {
-    let total = parts.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.rows } }
-    let shards = Set(parts.map(\.shard)).union(key.map { [$0.home] } ?? [])
+  /// Writes rows of several shards and tables, all or none; with a client's key the statement takes effect once.
+  func write(_ tables: [TableRows], _ key: ClientKey?, deadline: Instant) async throws -> Written {
+    var pieces: [ShardID: [(table: TableID, rows: Int, bytes: [UInt8])]] = [:]
+    for table in tables {
+      for part in table.parts { pieces[part.shard, default: []] += part.batches.map { (table.table, $0.rows, $0.bytes) } }
+    }
+    let total = pieces.values.reduce(0) { $0 + $1.reduce(0) { $0 + $1.rows } }
+    let shards = Set(pieces.keys).union(key.map { [$0.home] } ?? [])
+    let parts = pieces.sorted { $0.key < $1.key }
     do {
       // The shard that keeps the key decides: it commits last, so that whoever finds the key there finds the rows everywhere.
       return try await carryOut(on: shards.sorted(), decider: key?.home, deadline: deadline) { run in
@@ -71,9 +82,9 @@ extension Coordinator {
         try await withThrowingTaskGroup(of: Void.self) { group in
           for part in parts {
             group.addTask {
-              for (at, batch) in part.batches.enumerated() {
-                let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
-                try await run.stage(part.shard, ordinal: at + 2, .rows(rows))
+              for (at, piece) in part.value.enumerated() {
+                let rows = StageRows.Rows(table: piece.table, key: nil, contentHash: Murmur3.hash(piece.bytes), batch: piece.bytes)
+                try await run.stage(part.key, ordinal: at + 2, .rows(rows))
               }
             }
           }
@@ -106,13 +117,14 @@ extension Coordinator {
     }
   }
   /// Runs a statement over some shards; one that fails is ended apart from the request. `decider` decides, else the lowest shard.
-  private func carryOut(
+  func carryOut(
     on shards: [ShardID],
     decider: ShardID? = nil,
     deadline: Instant,
     _ body: @escaping @Sendable (StatementRun) async throws -> Void
   ) async throws -> Written {
     guard let decider = decider ?? shards.min() else { return Written() }
+    try await needSession(until: deadline)
     let number = beginStatement()
     let below = statementsDoneBelow
     let run = StatementRun(
@@ -187,7 +199,7 @@ extension Coordinator {
     return parts.filter { !$0.batches.isEmpty }
   }
   /// Encodes rows in pieces that a frame can carry.
-  private static func cut(_ batch: Batch, into pieces: inout [(rows: Int, bytes: [UInt8])]) {
+  static func cut(_ batch: Batch, into pieces: inout [(rows: Int, bytes: [UInt8])]) {
     if batch.count <= Limits.batchRowsMax {
       let bytes = BatchFormat.encode(batch)
       if bytes.count <= Limits.frameBytesMax / 2 || batch.count == 1 {

@@ -20,7 +20,16 @@ enum ArithmeticKernels {
     _ validity: Bitmap?
   ) throws -> ColumnVector.Values {
     switch a.type.layout {
-    case .double: return .double(try doubles(function, a, b, count, validity))
+    case .double:
+      let results = try doubles(function, a, b, count, validity)
+      guard type == .real else { return .double(results) }
+      let (x, y) = (a.double, b.double)
+      return .double(
+        try mapRows(count, validity, empty: 0) { row in
+          let isExact = results[row] == 0 || !(x[row & a.mask].isFinite && y[row & b.mask].isFinite)
+          return try RealRange.rounded(results[row], isExact: isExact)
+        }
+      )
     case .numeric: return .numeric(try numerics(function, a, b, count, validity))
     default: return .fixed(try integers(function, a, b, type, count, validity))
     }

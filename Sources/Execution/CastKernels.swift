@@ -15,10 +15,23 @@ enum CastKernels {
       (.timestamptz, .timestamp), (.numeric, .numeric(precision: nil, scale: nil)),
       (.varchar, .text),
       (.unknown, .text), (.text, .varchar(0)), (.varchar, .varchar(0)), (.smallint, .hllHashval),
-      (.integer, .hllHashval), (.bigint, .hllHashval), (.hllHashval, .bigint):
+      (.integer, .hllHashval), (.bigint, .hllHashval), (.hllHashval, .bigint), (.real, .double), (.name, .text), (.name, .varchar(0)),
+      (.char, .text), (.varchar, .bpchar(0)), (.text, .bpchar(0)), (.jsonb, .json):
       operand.relabelled(type)
-    default: nil
+    default: operand.type.isObjectNumber && type.isObjectNumber ? operand.relabelled(type) : nil
     }
+  }
+  /// Whether a cast has a kernel over blocks here; others are lifted from `ScalarEvaluator.cast`.
+  static func hasKernel(_ from: DataType, _ to: DataType) -> Bool {
+    func isOld(_ type: DataType) -> Bool {
+      switch type {
+      case .boolean, .smallint, .integer, .bigint, .double, .numeric, .text, .varchar, .date, .timestamp, .timestamptz, .interval, .hll,
+        .topn, .hllHashval, .unknown:
+        true
+      default: false
+      }
+    }
+    return isOld(from) && isOld(to)
   }
 
   static func cast(
@@ -218,13 +231,19 @@ extension ColumnVector {
     case .double(let v): return .double(v[row])
     case .numeric(let v): return .numeric(v[row])
     case .interval(let v): return .interval(v[row])
-    case .text(let v):
-      return .text(
-        String(decoding: v.bytes[Int(v.offsets[row])..<Int(v.offsets[row + 1])], as: UTF8.self)
-      )
-    case .codes(let v, let dictionary): return .text(dictionary.string(v[row]))
+    case .text, .codes: return textValue(row)
     case .hll(let v): return .hll(SketchKernels.pack(v, row))
     case .topn(let v): return .topn(SketchKernels.pack(v, row))
+    }
+  }
+  /// One row of a column of layout `.text` that is not NULL.
+  func textValue(_ row: Int) -> Value {
+    switch values {
+    case .text(let v):
+      let range = Int(v.offsets[row])..<Int(v.offsets[row + 1])
+      return v.bytes.withUnsafeBytes { BinaryForm.value(UnsafeRawBufferPointer(rebasing: $0[range]), type) }
+    case .codes(let v, let dictionary): return dictionary.withText(v[row]) { BinaryForm.value($0, type) }
+    default: return .null
     }
   }
 }

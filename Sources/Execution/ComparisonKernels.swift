@@ -32,6 +32,14 @@ enum ComparisonKernels {
     case .interval:
       let (x, y) = (a.interval, b.interval)
       return (0..<count).map { Int64(Interval.compare(x[$0 & a.mask], y[$0 & b.mask])) }
+    case .text where !a.type.ordersByBytes || !b.type.ordersByBytes:
+      // Values of such types are read once a row; rows that are NULL have none.
+      let type = a.type.ordersByBytes ? b.type : a.type
+      return (0..<count).map { row in
+        let (x, y) = (row & a.mask, row & b.mask)
+        if a.column.isNull(x) || b.column.isNull(y) { return 0 }
+        return Int64(Value.compare(a.column.textValue(x), b.column.textValue(y), type))
+      }
     case .text:
       return a.withTexts { x in
         b.withTexts { y in (0..<count).map { Int64(compareBytes(x[$0 & a.mask], y[$0 & b.mask])) } }
@@ -109,8 +117,15 @@ enum ComparisonKernels {
       return (0..<count).map { row in
         list.contains { Interval.compare($0, own[row & a.mask]) == 0 } ? 1 : 0
       }
+    case .text where !a.type.ordersByBytes:
+      return (0..<count).map { row in
+        let at = row & a.mask
+        if a.column.isNull(at) { return 0 }
+        let own = a.column.textValue(at)
+        return values.contains { Value.compare($0, own, a.type) == 0 } ? 1 : 0
+      }
     case .text:
-      let list = values.compactMap { if case .text(let v) = $0 { Array(v.utf8) } else { nil } }
+      let list = values.compactMap { if case .bytes(let v) = $0 { v } else if case .text(let v) = $0 { Array(v.utf8) } else { nil } }
       let sorted = list.sorted { x, y in x.lexicographicallyPrecedes(y) }
       return a.withTexts { texts in
         (0..<count).map { row in

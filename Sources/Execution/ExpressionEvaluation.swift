@@ -9,31 +9,50 @@ import Columns
 import Model
 import Planning
 
-/// Rows of a batch that an expression is evaluated over; columns are gathered when first asked for.
+/// Rows that an expression is evaluated over: of a batch, or pairs of rows of two batches, whose columns come one after the other;
+/// columns are gathered when first asked for.
 final class RowBlock {
   private let batch: Batch
   private let rows: [UInt32]?
+  private let other: (columns: [ColumnVector], rows: [UInt32])?
   private var gathered: [Int: ColumnVector] = [:]
   let count: Int
 
   init(_ batch: Batch) {
     self.batch = batch
     rows = nil
+    other = nil
     count = batch.count
   }
-  private init(_ batch: Batch, _ rows: [UInt32]) {
+  private init(_ batch: Batch, _ rows: [UInt32], _ other: (columns: [ColumnVector], rows: [UInt32])?) {
     self.batch = batch
     self.rows = rows
+    self.other = other
     count = rows.count
+  }
+  /// Pair i is row `leftRows[i]` of a batch and row `rightRows[i]` of other columns.
+  convenience init(_ left: Batch, _ leftRows: [UInt32], _ right: [ColumnVector], _ rightRows: [UInt32]) {
+    self.init(left, leftRows, (right, rightRows))
+  }
+  /// Rows of columns that are no batch.
+  convenience init(_ columns: [ColumnVector], _ rows: [UInt32]) {
+    self.init(Batch(count: 0, columns: []), rows, (columns, rows))
   }
   /// A chosen part of these rows.
   func narrowed(to chosen: [UInt32]) -> RowBlock {
-    RowBlock(batch, rows.map { rows in chosen.map { rows[Int($0)] } } ?? chosen)
+    func pick(_ rows: [UInt32]) -> [UInt32] { chosen.map { rows[Int($0)] } }
+    return RowBlock(batch, rows.map(pick) ?? chosen, other.map { ($0.columns, pick($0.rows)) })
   }
   func column(_ index: Int) -> ColumnVector {
     guard let rows else { return batch.columns[index] }
     if let column = gathered[index] { return column }
-    let column = batch.columns[index].gather(rows)
+    let left = batch.columns.count
+    let column: ColumnVector
+    if let other, index >= left {
+      column = other.columns[index - left].gather(other.rows)
+    } else {
+      column = batch.columns[index].gather(rows)
+    }
     gathered[index] = column
     return column
   }
@@ -105,10 +124,14 @@ enum ExpressionEvaluation {
           )
         }
       }
+    case .hosted(let function, let arguments):
+      let operands = try arguments.map { try evaluate($0, block) }
+      return Operand(try HostedCalls.evaluate(function, operands, count: block.count))
     case .cast(let inner):
       let operand = try evaluate(inner, block)
       if operand.type == expression.type { return operand }
       if let same = CastKernels.relabelled(operand, as: expression.type) { return same }
+      if !CastKernels.hasKernel(operand.type, expression.type) { return try LiftedKernels.cast(operand, expression.type, block.count) }
       return try strict([operand], expression.type, block.count, usesWholeDictionary: false) {
         operands,
         count,
@@ -172,6 +195,7 @@ enum ExpressionEvaluation {
     _ count: Int
   ) throws -> Operand {
     if function == .topnAdd { return try SketchKernels.topnAdd(operands, type, count) }
+    if function.isTabled { return try LiftedKernels.call(function, operands, type, count) }
     let result = try strict(operands, type, count, usesWholeDictionary: function != .concatenate) {
       operands,
       count,
@@ -236,7 +260,7 @@ enum ExpressionEvaluation {
     case .hllAdd: return try SketchKernels.hllAdd(operands[0], operands[1], count: count)
     case .hllEqual: return SketchKernels.hllEqual(operands[0], operands[1], count: count)
     case .topnUnion: return try SketchKernels.topnUnion(operands[0], operands[1], count: count)
-    case .topnAdd: fatalError("topn_add is not strict")
+    default: fatalError("\(function) has no kernel of its own")
     }
   }
 

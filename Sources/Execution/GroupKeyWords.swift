@@ -1,6 +1,7 @@
 // GroupKeyWords.swift — key values as 64-bit words that are equal exactly when the values are.
 //
-// Fixed values stay as they are, doubles become normalised bits, texts, numerics and intervals the code an interner gives them.
+// Fixed values stay as they are, doubles become normalised bits, texts, numerics and intervals the code an interner gives them. A
+// probe gives no codes: what it has never seen becomes `unknown`, which no code is.
 import Bytes
 import Columns
 import Model
@@ -12,6 +13,9 @@ final class GroupKeyWords {
   // The dictionary that `remap` translates; held so that its address is not given to another.
   private var dictionary: TextDictionary?
   private var remap: [UInt32] = []
+  // The same for probes: words of a dictionary's codes, `Int64.min` where not asked for yet. Right while nothing is interned between.
+  private var probedDictionary: TextDictionary?
+  private var probedWords: [Int64] = []
   // The value shown for each code: of equal numerics the one with most digits, of equal intervals the one with most months, then
   // days; so that the order in which shards answer shows nowhere.
   private var numerics: [Numeric] = []
@@ -20,9 +24,23 @@ final class GroupKeyWords {
   init(_ type: DataType) { self.type = type }
 
   var internedCount: Int { interner.count }
+  /// The word of a text, numeric or interval that a probe does not know.
+  static let unknown: Int64 = -1
+  private var isProbing = false
+
+  /// Words of rows that are only looked for: the interner does not grow.
+  func probeWords(_ column: ColumnVector) -> [Int64] {
+    isProbing = true
+    defer { isProbing = false }
+    return words(column)
+  }
+  private func code(_ text: UnsafeRawBufferPointer) -> Int64 {
+    isProbing ? interner.find(text).map { Int64($0) } ?? Self.unknown : Int64(interner.intern(text))
+  }
 
   /// Words of a column's rows; NULL rows get 0.
   func words(_ column: ColumnVector) -> [Int64] {
+    if !isProbing { probedDictionary = nil }
     var words = anyWords(column)
     // A NULL text holds code 0, whose word differs between dictionaries.
     if type.layout == .text, let validity = column.validity {
@@ -38,11 +56,9 @@ final class GroupKeyWords {
     case .text(let texts):
       return texts.bytes.withUnsafeBytes { raw in
         (0..<texts.count).map { row in
-          Int64(
-            interner.intern(
-              UnsafeRawBufferPointer(
-                rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]
-              )
+          code(
+            UnsafeRawBufferPointer(
+              rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]
             )
           )
         }
@@ -51,17 +67,19 @@ final class GroupKeyWords {
       return v.enumerated().map { row, value in
         if column.isNull(row) { return 0 }
         let code = intern(Self.canonical(value))
+        if isProbing { return code }
         if Int(code) == numerics.count {
           numerics.append(value)
         } else if value.scale > numerics[Int(code)].scale {
           numerics[Int(code)] = value
         }
-        return Int64(code)
+        return code
       }
     case .interval(let v):
       return v.enumerated().map { row, value in
         if column.isNull(row) { return 0 }
         let code = intern((value.span, 0))
+        if isProbing { return code }
         if Int(code) == intervals.count {
           intervals.append(value)
         } else if (value.months, value.days) > (
@@ -69,7 +87,7 @@ final class GroupKeyWords {
         ) {
           intervals[Int(code)] = value
         }
-        return Int64(code)
+        return code
       }
     case .hll, .topn: fatalError("a \(type.name) is no key")
     }
@@ -86,15 +104,16 @@ final class GroupKeyWords {
     }
     return (coefficient, scale)
   }
-  private func intern(_ key: (Int128, Int64)) -> UInt32 {
+  private func intern(_ key: (Int128, Int64)) -> Int64 {
     var bytes = (
       UInt64(truncatingIfNeeded: key.0), UInt64(truncatingIfNeeded: key.0 >> 64),
       UInt64(bitPattern: key.1)
     )
-    return withUnsafeBytes(of: &bytes) { interner.intern($0) }
+    return withUnsafeBytes(of: &bytes) { code($0) }
   }
   private func words(_ codes: [UInt32], _ texts: TextDictionary) -> [Int64] {
     if texts.count == 0 { return [Int64](repeating: 0, count: codes.count) }
+    if isProbing { return probed(codes, texts) }
     if texts !== dictionary {
       dictionary = texts
       remap = [UInt32](repeating: .max, count: texts.count)
@@ -118,6 +137,25 @@ final class GroupKeyWords {
             }
             written = codes.count
           }
+        }
+      }
+    }
+  }
+  private func probed(_ codes: [UInt32], _ texts: TextDictionary) -> [Int64] {
+    if texts !== probedDictionary {
+      probedDictionary = texts
+      probedWords = [Int64](repeating: .min, count: texts.count)
+    }
+    return texts.bytes.withUnsafeBytes { raw in
+      probedWords.withUnsafeMutableBufferPointer { words in
+        codes.map { code in
+          let at = Int(code)
+          if words[at] == .min {
+            words[at] = self.code(
+              UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[at])..<Int(texts.offsets[at + 1])])
+            )
+          }
+          return words[at]
         }
       }
     }

@@ -1,7 +1,7 @@
 // GroupTable.swift — numbers the distinct combinations of key values, in order of first appearance.
 //
 // Every key value becomes one 64-bit word: fixed values as they are, doubles by normalised bits, texts, numerics and intervals by
-// the code an interner gives them. A group is its words and a word of NULL bits, found by open addressing (linear probing, at most
+// the code an interner gives them. A group is its words and words of NULL bits (one for 63 keys), found by open addressing (linear probing, at most
 // half full; a slot is 0 or hash bits above group + 1). Rows that repeat the row before skip the probe; a lone dictionary-coded
 // text key becomes one array lookup a row.
 import Bytes
@@ -12,6 +12,8 @@ import Model
 final class GroupTable {
   private let keys: [GroupKeyWords]
   private let width: Int
+  // NULL bits of the keys from the 64th on lie in words of their own before the last.
+  private let extraNulls: Int
   private var slots: UnsafeMutablePointer<UInt64>
   private var mask: Int
   private var stored: UnsafeMutablePointer<Int64>
@@ -24,8 +26,8 @@ final class GroupTable {
 
   init(_ types: [DataType]) {
     keys = types.map(GroupKeyWords.init)
-    width = types.count + 1
-    invariant(types.count < 64, "\(types.count) grouping keys")
+    extraNulls = types.count / 63
+    width = types.count + extraNulls + 1
     mask = 1023
     slots = .allocate(capacity: 1024)
     slots.initialize(repeating: 0, count: 1024)
@@ -46,8 +48,8 @@ final class GroupTable {
     if columns.count == 1, case .codes(let codes, let texts) = columns[0].values, texts.count > 0 {
       return groups(of: codes, texts, columns[0].validity)
     }
-    let words = zip(keys, columns).map { $0.words($1) }
-    let nulls = nullBits(columns, rows)
+    let words = zip(keys, columns).map { $0.words($1) } + extraNullWords(columns, rows)
+    let nulls = nullBits(columns, rows, 0)
     return [UInt32](unsafeUninitializedCapacity: rows) { out, written in
       withPointers(words) { columns in
         if words.count == 1 && nulls == nil {
@@ -61,14 +63,33 @@ final class GroupTable {
       written = rows
     }
   }
-  private func nullBits(_ columns: [ColumnVector], _ rows: Int) -> [Int64]? {
-    if columns.allSatisfy({ $0.validity == nil }) { return nil }
+  /// The group of every row, `UInt32.max` where there is none; nothing is added.
+  func find(_ columns: [ColumnVector], count rows: Int) -> [UInt32] {
+    let words = zip(keys, columns).map { $0.probeWords($1) } + extraNullWords(columns, rows)
+    let nulls = nullBits(columns, rows, 0)
+    return [UInt32](unsafeUninitializedCapacity: rows) { out, written in
+      withPointers(words) { columns in
+        if let nulls {
+          nulls.withUnsafeBufferPointer { look(columns, $0.baseAddress, rows, out) }
+        } else {
+          look(columns, nil, rows, out)
+        }
+      }
+      written = rows
+    }
+  }
+  private func nullBits(_ columns: [ColumnVector], _ rows: Int, _ part: Int) -> [Int64]? {
+    let own = columns[part * 63..<min(columns.count, part * 63 + 63)]
+    if own.allSatisfy({ $0.validity == nil }) { return nil }
     var bits = [Int64](repeating: 0, count: rows)
-    for (key, column) in columns.enumerated() {
+    for (key, column) in own.enumerated() {
       guard let validity = column.validity else { continue }
       for row in 0..<rows where !validity[row] { bits[row] |= 1 << Int64(key) }
     }
     return bits
+  }
+  private func extraNullWords(_ columns: [ColumnVector], _ rows: Int) -> [[Int64]] {
+    (0..<extraNulls).map { nullBits(columns, rows, $0 + 1) ?? [Int64](repeating: 0, count: rows) }
   }
   private func withPointers(
     _ words: [[Int64]],
@@ -225,6 +246,42 @@ final class GroupTable {
       row += 1
     }
   }
+  private func look(
+    _ columns: UnsafePointer<UnsafePointer<Int64>>,
+    _ nulls: UnsafePointer<Int64>?,
+    _ rows: Int,
+    _ out: UnsafeMutableBufferPointer<UInt32>
+  ) {
+    let (slots, stored, mask, width, keyCount) = (self.slots, self.stored, self.mask, self.width, self.width - 1)
+    for row in 0..<rows {
+      let bits = nulls.map { $0[row] } ?? 0
+      var hash: UInt64 = 0x9e37_79b9_7f4a_7c15 ^ UInt64(bitPattern: bits)
+      for key in 0..<keyCount { hash = Self.mix(hash, columns[key][row]) }
+      hash = hash &* 0x9e37_79b9_7f4a_7c15
+      hash ^= hash >> 29
+      let tag = hash & 0xffff_ffff_0000_0000
+      var at = Int(truncatingIfNeeded: hash) & mask
+      var found = UInt32.max
+      while slots[at] != 0 {
+        if slots[at] & 0xffff_ffff_0000_0000 == tag {
+          let group = Int(slots[at] & 0xffff_ffff) &- 1
+          let own = stored + group &* width
+          var same = own[keyCount] == bits
+          var key = 0
+          while same && key < keyCount {
+            same = own[key] == columns[key][row]
+            key &+= 1
+          }
+          if same {
+            found = UInt32(truncatingIfNeeded: group)
+            break
+          }
+        }
+        at = (at &+ 1) & mask
+      }
+      out[row] = found
+    }
+  }
   @inline(__always) private func probe(
     _ hash: UInt64,
     _ columns: UnsafePointer<UnsafePointer<Int64>>,
@@ -297,7 +354,8 @@ final class GroupTable {
       var words = [Int64](repeating: 0, count: count)
       for group in 0..<count {
         words[group] = stored[group * width + at]
-        if stored[group * width + width - 1] >> Int64(at) & 1 == 1 {
+        let nulls = at < 63 ? width - 1 : keys.count + at / 63 - 1
+        if stored[group * width + nulls] >> Int64(at % 63) & 1 == 1 {
           if validity == nil { validity = Bitmap(repeating: true, count: count) }
           validity?[group] = false
         }

@@ -1,7 +1,7 @@
 // HashAggregation.swift — GROUP BY: groups numbered by a GroupTable, one accumulator of Aggregates a call.
 //
 // Partial, merging and complete aggregation are the same operator: a plan's merge phase calls the merging functions. Groups come
-// out in order of first appearance. Counting rows by one dictionary-coded key is done by counting codes.
+// out in order of first appearance. Calls that need the rows of their groups are GatheredAggregation's. Counting rows by one dictionary-coded key is done by counting codes.
 import Aggregates
 import Bytes
 import Columns
@@ -12,7 +12,12 @@ final class HashAggregation {
   private let node: AggregateNode
   private let context: ExecutionContext
   private let table: GroupTable
-  private let accumulators: [any Accumulator]
+  /// How a call is evaluated.
+  private enum Evaluation {
+    case accumulated(any Accumulator)
+    case gathered(GatheredAggregation)
+  }
+  private let evaluations: [Evaluation]
   private var held = 0
   private var zeros: [UInt32] = []
   private let countsRowsOnly: Bool
@@ -21,10 +26,14 @@ final class HashAggregation {
     self.node = node
     self.context = context
     table = GroupTable(node.groups.map(\.type))
-    accumulators = try node.calls.map(Self.accumulator)
+    for group in node.groups { try EqualityTypes.check(group.type) }
+    evaluations = try node.calls.map { call in
+      GatheredAggregation.suits(call)
+        ? .gathered(try GatheredAggregation(call, context)) : .accumulated(try Self.accumulator(call))
+    }
     countsRowsOnly =
       node.groups.count == 1
-      && node.calls.allSatisfy { $0.function == .countStar && $0.filter == nil }
+      && node.calls.allSatisfy { $0.function == .countStar && $0.filter == nil && !GatheredAggregation.suits($0) }
   }
   static func accumulator(_ call: AggregateCall) throws -> any Accumulator {
     let types = call.arguments.map(\.type)
@@ -38,6 +47,8 @@ final class HashAggregation {
     case (.max, _): return try Accumulators.make(.max, argumentTypes: types)
     case (.boolAnd, _): return try Accumulators.make(.boolAnd, argumentTypes: types)
     case (.boolOr, _): return try Accumulators.make(.boolOr, argumentTypes: types)
+    case (.bitAnd, _): return try Accumulators.make(.bitAnd, argumentTypes: types)
+    case (.bitOr, _): return try Accumulators.make(.bitOr, argumentTypes: types)
     case (.hllAdd, .hll(let parameters)):
       return try Accumulators.make(.hllAdd(parameters), argumentTypes: types)
     case (.hllUnion, _): return try Accumulators.make(.hllUnion, argumentTypes: types)
@@ -65,7 +76,14 @@ final class HashAggregation {
     } else {
       groups = table.groups(of: keys, count: batch.count)
     }
-    for (call, accumulator) in zip(node.calls, accumulators) {
+    for (call, evaluation) in zip(node.calls, evaluations) {
+      let accumulator: any Accumulator
+      switch evaluation {
+      case .accumulated(let own): accumulator = own
+      case .gathered(let gathered):
+        try gather(call, gathered, block, groups, batch.count)
+        continue
+      }
       var filter: Bitmap?
       if let condition = call.filter {
         filter = Truth(try ExpressionEvaluation.evaluate(condition, block), count: batch.count)
@@ -115,6 +133,18 @@ final class HashAggregation {
     }
     try update(accumulator, rows.map { groups[Int($0)] }, rows.count, arguments, nil)
   }
+  private func gather(
+    _ call: AggregateCall,
+    _ gathered: GatheredAggregation,
+    _ block: RowBlock,
+    _ groups: [UInt32],
+    _ count: Int
+  ) throws {
+    guard let condition = call.filter,
+      let rows = Truth(try ExpressionEvaluation.evaluate(condition, block), count: count).rows({ $0 == Truth.yes })
+    else { return try gathered.add(block, groups) }
+    if !rows.isEmpty { try gathered.add(block.narrowed(to: rows), rows.map { groups[Int($0)] }) }
+  }
   /// Counts the rows of each code, then adds the counts by group; false when the column does not suit.
   private func countByCode(_ key: ColumnVector) throws -> Bool {
     guard case .codes(let codes, let dictionary) = key.values, key.validity == nil,
@@ -156,7 +186,7 @@ final class HashAggregation {
       count: seen.count
     )
     let partial = ColumnVector(.bigint, .fixed(totals))
-    for accumulator in accumulators {
+    for case .accumulated(let accumulator) in evaluations {
       try groups.withUnsafeBufferPointer {
         try accumulator.merge($0, groupCount: groupCount, partials: [partial])
       }
@@ -164,7 +194,11 @@ final class HashAggregation {
     return true
   }
   private func account() throws {
-    let now = table.bytes + accumulators.reduce(0) { $0 + $1.memoryBytes }
+    let now =
+      table.bytes
+      + evaluations.reduce(0) {
+        if case .accumulated(let accumulator) = $1 { $0 + accumulator.memoryBytes } else { $0 }
+      }
     let grown = now - held
     held = now
     if grown > 0 { try context.hold(grown) } else { context.release(-grown) }
@@ -175,7 +209,14 @@ final class HashAggregation {
   /// `prunesTopN` false: TopN states keep all their items, as states that are merged later must.
   func finish(prunesTopN: Bool) throws -> Batch {
     var columns = node.groups.isEmpty ? [] : table.keyColumns()
-    for (call, accumulator) in zip(node.calls, accumulators) {
+    for (call, evaluation) in zip(node.calls, evaluations) {
+      let accumulator: any Accumulator
+      switch evaluation {
+      case .accumulated(let own): accumulator = own
+      case .gathered(let gathered):
+        columns.append(try gathered.finish(groupCount: groupCount).retyped(call.type))
+        continue
+      }
       var result: ColumnVector
       if !prunesTopN, case .topn = call.type {
         result = try accumulator.finishPartial(groupCount: groupCount)[0]

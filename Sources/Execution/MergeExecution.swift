@@ -30,15 +30,16 @@ public enum MergeExecution {
   }
   /// Runs a coordinator's plan over the rows its fragments returned, by fragment.
   ///
-  /// TopN states in the answer keep their type's number of counters: shards send more.
+  /// `system` has the rows of the coordinator's own relations. TopN states in the answer keep their type's number of counters: shards send more.
   public static func executeCoordinator(
     _ plan: PlanNode,
     fragments: [FragmentResult],
+    system: (any SystemCatalog)? = nil,
     limits: ExecutionLimits = ExecutionLimits()
   ) throws(TallyError) -> FragmentResult {
     let rows = fragments.map(\.batches)
     return try typed {
-      var result = try FragmentExecution.run(plan, GatheredRows(fragments: rows), limits)
+      var result = try FragmentExecution.run(plan, GatheredRows(fragments: rows, system: system), limits)
       for at in result.batches.indices {
         result.batches[at].columns = result.batches[at].columns.map(SketchKernels.pruned)
       }
@@ -50,7 +51,8 @@ public enum MergeExecution {
   private static func merging(_ plan: PlanNode) -> PlanNode? {
     let input = PlanNode.fragmentInput(FragmentInputNode(fragment: 0, output: plan.columns))
     switch plan {
-    case .aggregate(let node):
+    // What does not merge has its groups in one shard each: joining them is right.
+    case .aggregate(let node) where node.calls.allSatisfy(\.isMergeable):
       let groups = node.groups.enumerated().map { Expression.column($0, $1.type) }
       let calls = node.calls.enumerated().map { $1.merging(column: node.groups.count + $0) }
       return .aggregate(
@@ -75,6 +77,7 @@ public enum MergeExecution {
 /// Rows in memory, by fragment.
 struct GatheredRows: RelationSource {
   let fragments: [[Batch]]
+  var system: (any SystemCatalog)?
 
   func scan(_ node: ScanNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws {
     throw TallyError(.internalError, "a scan where only fragments' rows are at hand")
@@ -88,5 +91,16 @@ struct GatheredRows: RelationSource {
       throw TallyError(.internalError, "fragment \(node.fragment) of \(fragments.count)")
     }
     for batch in fragments[node.fragment] { try body(batch) }
+  }
+  func systemRows(_ node: SystemScanNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws {
+    guard let system else { throw TallyError(.internalError, "relation \(node.relation) without the coordinator's catalog") }
+    let batch = try system.rows(of: node.relation, columns: node.storedColumns)
+    guard batch.types == node.output.map(\.type) else {
+      throw TallyError(.internalError, "relation \(node.relation) gave other columns than it told")
+    }
+    let bytes = batch.memoryBytes
+    try context.hold(bytes)
+    defer { context.release(bytes) }
+    try body(batch)
   }
 }

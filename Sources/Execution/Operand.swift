@@ -79,6 +79,14 @@ extension ColumnVector {
           TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
         )
       )
+    case .bytes(let bytes):
+      return ColumnVector(
+        type,
+        .codes(
+          .init(repeating: 0, count: count),
+          TextDictionary(offsets: [0, UInt32(bytes.count)], bytes: bytes)
+        )
+      )
     case .hll(let packed): return try SketchKernels.unpackHLL(packed, type, count: count)
     case .topn(let packed): return try SketchKernels.unpackTopN(packed, type, count: count)
     }

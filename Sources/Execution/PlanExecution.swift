@@ -20,6 +20,14 @@ protocol RelationSource {
     _ context: ExecutionContext,
     _ body: (Batch) throws -> Void
   ) throws
+  /// Delivers `node.storedColumns` of a relation that the coordinator makes.
+  func systemRows(_ node: SystemScanNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws
+}
+
+extension RelationSource {
+  func systemRows(_ node: SystemScanNode, _ context: ExecutionContext, _ body: (Batch) throws -> Void) throws {
+    throw TallyError(.internalError, "relation \(node.relation) is the coordinator's and is not at hand here")
+  }
 }
 
 /// Ends the run of a limit's input.
@@ -31,6 +39,8 @@ struct PlanExecution {
   let source: any RelationSource
   let context: ExecutionContext
   private let limits = LimitNumbers()
+  /// Rows of shared plans and of recursions under way.
+  private let shared: SharedRows
 
   /// Numbers the limits of a plan, so that each catches its own signal.
   private final class LimitNumbers {
@@ -40,6 +50,7 @@ struct PlanExecution {
   init(source: any RelationSource, context: ExecutionContext) {
     self.source = source
     self.context = context
+    shared = SharedRows(context)
   }
 
   /// Runs the plan; batches have between 1 and `Limits.batchRowsMax` rows.
@@ -74,18 +85,19 @@ struct PlanExecution {
       }
     case .aggregate(let node):
       let aggregation = try HashAggregation(node, context)
+      defer { aggregation.release() }
       var read: Set<Int> = []
       for group in node.groups { group.collectColumns(into: &read) }
       for call in node.calls {
         for argument in call.arguments { argument.collectColumns(into: &read) }
         call.filter?.collectColumns(into: &read)
+        for key in call.order { key.expression.collectColumns(into: &read) }
       }
       try run(node.input, needed: read) { batch in
         try context.cancel.check()
         try aggregation.add(batch)
       }
       try emit(try aggregation.finish(prunesTopN: !isPartial), sink)
-      aggregation.release()
     case .sort(let node): try sort(node, needed, sink)
     case .limit(let node): try limit(node, needed, sink)
     case .unionAll(let inputs):
@@ -94,6 +106,40 @@ struct PlanExecution {
       let below = needed.map { $0.filter { $0 < node.input.columns.count }.union([node.column]) }
       try run(node.input, needed: below) { batch in
         try emit(TopNExpansion.expand(batch, node, needed), sink)
+      }
+    case .join(let node):
+      let join = try HashJoin(node, needed: needed, context)
+      try run(node.right, needed: join.rightColumns) { try join.addRight($0) }
+      try join.finishRight()
+      if !join.needsNoLeft { try run(node.left, needed: join.leftColumns) { try join.addLeft($0, sink) } }
+      try join.finish(sink)
+    case .window(let node):
+      let window = try WindowExecution(node, needed: needed, context)
+      try run(node.input, needed: window.inputColumns) { try window.add($0) }
+      try window.finish(sink)
+    case .setOperation(let node):
+      let operation = try SetOperation(node, context)
+      try run(node.right) { try operation.addRight($0) }
+      try run(node.left) { try operation.addLeft($0, sink) }
+    case .distinctOn(let node):
+      let runs = try DistinctRuns(node, context)
+      try run(node.input, needed: needed.map { $0.union(node.columns) }) { batch in
+        let rows = try runs.firstRows(batch)
+        if rows.count == batch.count { return try sink(batch) }
+        if !rows.isEmpty { try sink(batch.gather(rows)) }
+      }
+    case .tableFunction(let node):
+      let expansion = try TableFunctionExecution(node, needed: needed, context)
+      try run(node.input, needed: expansion.inputColumns) { try expansion.add($0, sink) }
+    case .shared(let node):
+      for batch in try shared.rows(of: node.id, gather: { body in try run(node.input, body) }) { try sink(batch) }
+    case .recursive(let node): try recur(node, sink)
+    case .workingRows(let node):
+      for batch in try shared.workingRows(node.id) { try sink(batch) }
+    case .systemScan(let node):
+      try source.systemRows(node, context) { batch in
+        try context.cancel.check()
+        try emit(batch, sink)
       }
     case .fragmentInput(let node):
       try source.fragmentRows(node, context) { batch in
@@ -185,6 +231,26 @@ struct PlanExecution {
       try emit(result, sink)
     }
     context.release(bytes)
+  }
+  private func recur(_ node: RecursiveNode, _ sink: (Batch) throws -> Void) throws {
+    let distinct = node.isDistinct ? try DistinctRows(node.base.columns.map(\.type), context) : nil
+    let inner = node.step.sharedPlans(reading: node.id)
+    // Within one round a plan is evaluated once; the next round has other rows.
+    var working = HeldBatches(context)
+    func take(_ batch: Batch, into next: HeldBatches) throws {
+      try context.cancel.check()
+      guard let rows = try distinct.map({ try $0.newRows(batch) }) else { return try next.add(batch) }
+      if !rows.isEmpty { try next.add(rows.count == batch.count ? batch : batch.gather(rows)) }
+    }
+    try run(node.base) { try take($0, into: working) }
+    while !working.batches.isEmpty {
+      for batch in working.batches { try sink(batch) }
+      let next = HeldBatches(context)
+      shared.begin(node.id, working.batches, forgetting: inner)
+      try run(node.step) { try take($0, into: next) }
+      working = next
+    }
+    shared.end(node.id, forgetting: inner)
   }
   private func limit(_ node: LimitNode, _ needed: Set<Int>?, _ sink: (Batch) throws -> Void) throws {
     limits.last += 1

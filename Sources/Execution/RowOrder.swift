@@ -85,6 +85,8 @@ enum RowOrder {
 
   /// Integers that compare as the column's values do; NULL rows get any.
   static func ranks(_ column: ColumnVector) -> [Int64] {
+    // Made once, as every comparison would otherwise read the value again.
+    if let values = orderedValues(column) { return dense(column.count) { Value.compare(values[$0], values[$1], column.type) } }
     switch column.values {
     case .fixed(let v): return v
     case .double(let v): return v.map(rank)
@@ -115,6 +117,13 @@ enum RowOrder {
         return dense(texts.count) { compareBytes(text($0), text($1)) }
       }
     case .hll, .topn: fatalError("a \(column.type.name) has no order")
+    }
+  }
+  /// The values of a column whose order is not that of its bytes; nil for others.
+  private static func orderedValues(_ column: ColumnVector) -> [Value]? {
+    switch column.type {
+    case .jsonb, .array, .bpchar: (0..<column.count).map { column.isNull($0) ? .null : column.textValue($0) }
+    default: nil
     }
   }
   /// The bits of a double as an integer that compares as PostgreSQL compares doubles (one zero, NaN above all).

@@ -137,6 +137,8 @@ extension ZoneCondition {
         column: column,
         .text(low: isLow ? bytes : nil, high: isHigh ? bytes : nil)
       )
+    case .bytes(let bytes):
+      return ZonePredicate(column: column, .text(low: isLow ? bytes : nil, high: isHigh ? bytes : nil))
     case .null, .interval, .hll, .topn: return nil
     }
   }

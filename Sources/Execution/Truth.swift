@@ -98,7 +98,7 @@ extension Expression {
       case .dateTrunc: if type == .interval { return true }
       default: return true
       }
-    case .cast, .like: return true
+    case .cast, .like, .hosted: return true
     default: break
     }
     return operands.contains(where: \.canFail)

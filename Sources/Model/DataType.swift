@@ -44,13 +44,38 @@ public enum DataType: Hashable, Sendable {
   case smallint
   case integer
   case bigint
+  /// `real`: lies as a double that is exactly a 32-bit float.
+  case real
   case double
   /// `numeric` or `numeric(precision, scale)`.
   case numeric(precision: UInt8?, scale: UInt8?)
   case text
   /// `varchar(n)`: text of at most n characters.
   case varchar(UInt32)
+  /// `character(n)`: text padded with blanks to n characters; 0 is `bpchar` without a length. Trailing blanks do not compare.
+  case bpchar(UInt32)
+  /// `"char"`: at most one byte of text.
+  case char
+  /// Text of at most 63 bytes: names of the catalog.
+  case name
+  /// Bytes.
+  case bytea
+  /// 16 bytes.
+  case uuid
+  /// JSON as it was written.
+  case json
+  /// JSON in its canonical text (`JSONText`).
+  case jsonb
+  /// An object's number, and the types that show such numbers by name.
+  case oid
+  case regclass
+  case regtype
+  case regproc
+  case regnamespace
+  case regrole
   case date
+  /// Microseconds since midnight, up to and with 24:00.
+  case time
   case timestamp
   case timestamptz
   case interval
@@ -62,6 +87,10 @@ public enum DataType: Hashable, Sendable {
   case unknown
   /// The row `(item text, frequency bigint)` of `topn()`, before it is expanded. Never the type of a column.
   case topnRecord
+  /// What a function without a result returns. Never the type of a column.
+  case void
+  /// One-dimensional array, in the bytes of `ArrayValue`.
+  case array(ElementType)
 
   /// `numeric` without limits.
   public static let plainNumeric = DataType.numeric(precision: nil, scale: nil)
@@ -69,10 +98,12 @@ public enum DataType: Hashable, Sendable {
   /// How values of the type lie in a vector.
   public var layout: VectorLayout {
     switch self {
-    case .boolean, .smallint, .integer, .bigint, .date, .timestamp, .timestamptz, .hllHashval: .fixed
-    case .double: .double
+    case .boolean, .smallint, .integer, .bigint, .date, .time, .timestamp, .timestamptz, .hllHashval, .oid, .regclass, .regtype,
+      .regproc, .regnamespace, .regrole:
+      .fixed
+    case .double, .real: .double
     case .numeric: .numeric
-    case .text, .varchar, .unknown: .text
+    case .text, .varchar, .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .unknown, .void, .array: .text
     case .interval: .interval
     case .hll: .hll
     case .topn: .topn
@@ -84,8 +115,38 @@ public enum DataType: Hashable, Sendable {
   /// Any type that sums and averages.
   public var isNumber: Bool {
     if case .numeric = self { return true }
-    return isInteger || self == .double
+    return isInteger || isFloat
   }
+  /// real or double precision.
+  public var isFloat: Bool { self == .double || self == .real }
+  /// oid, or a type that shows one by name.
+  public var isObjectNumber: Bool {
+    switch self {
+    case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole: true
+    default: false
+    }
+  }
+  /// Whether values of layout `.text` are bytes (`Value.bytes`) and not UTF-8 text (`Value.text`).
+  public var isBinary: Bool {
+    switch self {
+    case .bytea, .uuid, .array: true
+    default: false
+    }
+  }
+  /// Whether values of layout `.text` are equal and sort as their bytes do.
+  public var ordersByBytes: Bool {
+    switch self {
+    case .jsonb, .array, .bpchar: false
+    default: true
+    }
+  }
+  /// The type of an array's elements; nil for other types.
+  public var element: DataType? {
+    if case .array(let element) = self { return element.type }
+    return nil
+  }
+  /// The array of this type; nil where there is none.
+  public var arrayType: DataType? { ElementType(self).map { .array($0) } }
   /// date, timestamp or timestamptz.
   public var isTime: Bool { self == .date || self == .timestamp || self == .timestamptz }
   /// text or varchar.
@@ -100,12 +161,27 @@ public enum DataType: Hashable, Sendable {
     case .smallint: "smallint"
     case .integer: "integer"
     case .bigint: "bigint"
+    case .real: "real"
     case .double: "double precision"
     case .numeric(let precision?, let scale): "numeric(\(precision),\(scale ?? 0))"
     case .numeric: "numeric"
     case .text: "text"
     case .varchar(let limit): limit == 0 ? "character varying" : "character varying(\(limit))"
+    case .bpchar(let limit): limit == 0 ? "bpchar" : "character(\(limit))"
+    case .char: "\"char\""
+    case .name: "name"
+    case .bytea: "bytea"
+    case .uuid: "uuid"
+    case .json: "json"
+    case .jsonb: "jsonb"
+    case .oid: "oid"
+    case .regclass: "regclass"
+    case .regtype: "regtype"
+    case .regproc: "regproc"
+    case .regnamespace: "regnamespace"
+    case .regrole: "regrole"
     case .date: "date"
+    case .time: "time without time zone"
     case .timestamp: "timestamp without time zone"
     case .timestamptz: "timestamp with time zone"
     case .interval: "interval"
@@ -114,19 +190,22 @@ public enum DataType: Hashable, Sendable {
     case .hllHashval: "hll_hashval"
     case .unknown: "unknown"
     case .topnRecord: "topn_record"
+    case .void: "void"
+    case .array(let element): element.type.name + "[]"
     }
   }
 }
 
 /// How values lie in memory; kernels switch on this, once a block.
 public enum VectorLayout: UInt8, Sendable {
-  /// Int64: booleans (0, 1), integers, dates (days since 1970-01-01), times (microseconds since 1970-01-01 UTC), hashes.
+  /// Int64: booleans (0, 1), integers, dates (days since 1970-01-01), times (microseconds since 1970-01-01 UTC, or since midnight),
+  /// hashes, numbers of objects.
   case fixed = 0
   /// Double.
   case double = 1
   /// `Numeric`.
   case numeric = 2
-  /// UTF-8 bytes with offsets, or dictionary codes.
+  /// UTF-8 bytes with offsets, or dictionary codes; bytes of any kind for types that are binary (`DataType.isBinary`).
   case text = 3
   /// `Interval`.
   case interval = 4

@@ -8,7 +8,21 @@ public enum DoubleText {
     if value.isNaN { return writer.ascii("NaN") }
     if value.sign == .minus { writer.u8(0x2d) }
     if value.isInfinite { return writer.ascii("Infinity") }
-    let (digits, exponent) = shortestDigits(value)
+    write(shortestDigits(value), plainBelow: 15, into: &writer)
+  }
+  /// Appends the shortest text that reads back as the same 32-bit float.
+  public static func write(real value: Double, into writer: inout ByteWriter) {
+    if value.isNaN { return writer.ascii("NaN") }
+    if value.sign == .minus { writer.u8(0x2d) }
+    if value.isInfinite { return writer.ascii("Infinity") }
+    write(digits(of: Float(value).magnitude.description), plainBelow: 6, into: &writer)
+  }
+  private static func write(
+    _ shortest: (digits: UInt64, exponent: Int),
+    plainBelow: Int,
+    into writer: inout ByteWriter
+  ) {
+    let (digits, exponent) = shortest
     if digits == 0 { return writer.u8(0x30) }
     withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { buffer in
       var rest = digits
@@ -20,17 +34,18 @@ public enum DoubleText {
       } while rest != 0
       let count = 20 - start
       let text = UnsafeRawBufferPointer(rebasing: buffer[start..<20])
-      write(text, count: count, scientific: exponent + count - 1, into: &writer)
+      write(text, count: count, scientific: exponent + count - 1, plainBelow: plainBelow, into: &writer)
     }
   }
-  /// Lays out digits d.ddd · 10^scientific; from 10^15 up and below 10^-4 with an exponent.
+  /// Lays out digits d.ddd · 10^scientific; from 10^plainBelow up and below 10^-4 with an exponent.
   private static func write(
     _ digits: UnsafeRawBufferPointer,
     count: Int,
     scientific: Int,
+    plainBelow: Int,
     into writer: inout ByteWriter
   ) {
-    if scientific < -4 || scientific >= 15 {
+    if scientific < -4 || scientific >= plainBelow {
       writer.u8(digits[0])
       if count > 1 {
         writer.u8(0x2e)
@@ -52,6 +67,9 @@ public enum DoubleText {
   }
   /// The fewest digits that identify |value|: digits · 10^exponent, no trailing zeros.
   static func shortestDigits(_ value: Double) -> (digits: UInt64, exponent: Int) {
+    digits(of: value.magnitude.description)
+  }
+  private static func digits(of description: String) -> (digits: UInt64, exponent: Int) {
     // The standard library prints the shortest round-trip digits; only its layout differs from PostgreSQL's.
     var digits: UInt64 = 0
     var exponent = 0
@@ -59,7 +77,7 @@ public enum DoubleText {
     var isExponent = false
     var given = 0
     var isNegativeExponent = false
-    var text = value.magnitude.description
+    var text = description
     text.withUTF8 { utf8 in
       for byte in utf8 {
         switch byte {
@@ -109,30 +127,48 @@ public enum DoubleText {
   /// Reads a double; 22P02 for bad syntax, 22003 for overflow and underflow.
   public static func parse(_ bytes: UnsafeRawBufferPointer) throws(TallyError) -> Double {
     if let value = FieldParser.parseDouble(bytes) { return value }
-    var scan = TextScanner(trimming: bytes)
-    let start = scan.at
-    let sign = scan.sign() ?? 1
-    if scan.takeRest("nan") { return .nan }
-    if scan.takeRest("inf") || scan.takeRest("infinity") {
-      return sign < 0 ? -.infinity : .infinity
-    }
-    var count = scan.digits().count
-    if scan.take(0x2e) { count += scan.digits().count }
-    guard count > 0 else { throw .syntax("double precision", bytes) }
-    if scan.take(0x65) || scan.take(0x45) {
-      _ = scan.sign()
-      guard scan.digits().count > 0 else { throw .syntax("double precision", bytes) }
-    }
-    guard scan.isAtEnd else { throw .syntax("double precision", bytes) }
-    let text = String(decoding: bytes[start..<scan.end], as: UTF8.self)
-    guard let value = Double(text) else { throw .syntax("double precision", bytes) }
-    let isZero = !bytes[start..<scan.end].prefix { ($0 | 0x20) != 0x65 }.contains {
-      $0 >= 0x31 && $0 <= 0x39
-    }
-    guard value.isFinite, value != 0 || isZero else {
+    let (number, text, isZero) = try read(bytes, "double precision")
+    guard let value = number.isInfinite || number.isNaN ? number : Double(text) else { throw .syntax("double precision", bytes) }
+    guard isZero == nil || value.isFinite && (value != 0 || isZero == true) else {
       throw .sql("22003", "\"\(text)\" is out of range for type double precision")
     }
     return value
+  }
+  /// Reads a `real`, rounded once from the decimal; 22P02 for bad syntax, 22003 for overflow and underflow.
+  public static func parseReal(_ bytes: UnsafeRawBufferPointer) throws(TallyError) -> Double {
+    let (number, text, isZero) = try read(bytes, "real")
+    if isZero == nil { return number }
+    guard let value = Float(text) else { throw .syntax("real", bytes) }
+    guard value.isFinite, value != 0 || isZero == true else {
+      throw .sql("22003", "\"\(text)\" is out of range for type real")
+    }
+    return Double(value)
+  }
+  /// Checks a number's syntax; `isZero` is nil for NaN and infinities, which are `number`.
+  private static func read(
+    _ bytes: UnsafeRawBufferPointer,
+    _ type: String
+  ) throws(TallyError) -> (number: Double, text: String, isZero: Bool?) {
+    var scan = TextScanner(trimming: bytes)
+    let start = scan.at
+    let sign = scan.sign() ?? 1
+    if scan.takeRest("nan") { return (.nan, "", nil) }
+    if scan.takeRest("inf") || scan.takeRest("infinity") {
+      return (sign < 0 ? -.infinity : .infinity, "", nil)
+    }
+    var count = scan.digits().count
+    if scan.take(0x2e) { count += scan.digits().count }
+    guard count > 0 else { throw .syntax(type, bytes) }
+    if scan.take(0x65) || scan.take(0x45) {
+      _ = scan.sign()
+      guard scan.digits().count > 0 else { throw .syntax(type, bytes) }
+    }
+    guard scan.isAtEnd else { throw .syntax(type, bytes) }
+    let text = String(decoding: bytes[start..<scan.end], as: UTF8.self)
+    let isZero = !bytes[start..<scan.end].prefix { ($0 | 0x20) != 0x65 }.contains {
+      $0 >= 0x31 && $0 <= 0x39
+    }
+    return (0, text, isZero)
   }
 }
 

@@ -2,12 +2,14 @@
 //
 //   DataType   := u8 tag, then parameters
 //     1 boolean  2 smallint  3 integer  4 bigint  5 double  7 text  9 date  10 timestamp  11 timestamptz  12 interval
-//     15 hll_hashval  16 unknown  17 topn_record: nothing more
+//     15 hll_hashval  16 unknown  17 topn_record  18 real  20 "char"  21 name  22 bytea  23 uuid  24 json  25 jsonb  26 oid
+//     27 regclass  28 regtype  29 regproc  30 regnamespace  31 regrole  32 time  33 void: nothing more
+//     19 bpchar: u32 limit · 34 array: the element's DataType (a scalar type, no array)
 //     6 numeric: u8 flags (1 precision given, 2 scale given), u8 precision, u8 scale (0 where not given)
 //     8 varchar: u32 limit · 13 hll: u8 log2m, u8 regwidth, i32 expthresh, u8 sparseon · 14 topn: u32 counters, u32 key bytes
 //   Value      := u8 tag, then content
 //     0 null · 1 fixed: signed varint · 2 double: f64 bits · 3 numeric: Numeric · 4 text: string · 5 interval: Interval
-//     6 hll, 7 topn: byte string
+//     6 hll, 7 topn, 8 bytes (bytea, uuid, ArrayValue): byte string
 //   Numeric    := u8 scale, i128 coefficient (16 bytes)
 //   Interval   := i32 months, i32 days, i64 microseconds
 //   TypedValue := DataType, Value (null, or the case that the type's layout asks for)
@@ -52,12 +54,48 @@ public enum ValueFormat {
     case .hllHashval: writer.u8(15)
     case .unknown: writer.u8(16)
     case .topnRecord: writer.u8(17)
+    case .real: writer.u8(18)
+    case .bpchar(let limit):
+      writer.u8(19)
+      writer.u32(limit)
+    case .char: writer.u8(20)
+    case .name: writer.u8(21)
+    case .bytea: writer.u8(22)
+    case .uuid: writer.u8(23)
+    case .json: writer.u8(24)
+    case .jsonb: writer.u8(25)
+    case .oid: writer.u8(26)
+    case .regclass: writer.u8(27)
+    case .regtype: writer.u8(28)
+    case .regproc: writer.u8(29)
+    case .regnamespace: writer.u8(30)
+    case .regrole: writer.u8(31)
+    case .time: writer.u8(32)
+    case .void: writer.u8(33)
+    case .array(let element):
+      writer.u8(34)
+      encode(element.type, into: &writer)
     }
   }
   /// Reads a type; parameters outside their documented ranges are malformed.
   public static func decodeType(from reader: inout ByteReader) throws(DecodingFailure) -> DataType {
     let start = reader.position
-    switch try reader.u8() {
+    let tag = try reader.u8()
+    if tag == 34 {
+      let inner = try decodeScalarType(try reader.u8(), at: start, from: &reader)
+      guard let element = ElementType(inner) else {
+        throw DecodingFailure(.malformed, at: start, "an array of \(inner.name)")
+      }
+      return .array(element)
+    }
+    return try decodeScalarType(tag, at: start, from: &reader)
+  }
+  private static func decodeScalarType(
+    _ tag: UInt8,
+    at start: Int,
+    from reader: inout ByteReader
+  ) throws(DecodingFailure) -> DataType {
+    switch tag {
     case 1: return .boolean
     case 2: return .smallint
     case 3: return .integer
@@ -80,7 +118,23 @@ public enum ValueFormat {
     case 15: return .hllHashval
     case 16: return .unknown
     case 17: return .topnRecord
-    case let tag: throw DecodingFailure(.unknown, at: start, "type \(tag)")
+    case 18: return .real
+    case 19: return .bpchar(try reader.u32())
+    case 20: return .char
+    case 21: return .name
+    case 22: return .bytea
+    case 23: return .uuid
+    case 24: return .json
+    case 25: return .jsonb
+    case 26: return .oid
+    case 27: return .regclass
+    case 28: return .regtype
+    case 29: return .regproc
+    case 30: return .regnamespace
+    case 31: return .regrole
+    case 32: return .time
+    case 33: return .void
+    default: throw DecodingFailure(.unknown, at: start, "type \(tag)")
     }
   }
   private static func decodeNumericType(
@@ -177,6 +231,9 @@ public enum ValueFormat {
     case .topn(let bytes):
       writer.u8(7)
       writer.prefixedBytes(bytes)
+    case .bytes(let bytes):
+      writer.u8(8)
+      writer.prefixedBytes(bytes)
     }
   }
   /// Reads a value.
@@ -191,6 +248,7 @@ public enum ValueFormat {
     case 5: return .interval(try decodeInterval(from: &reader))
     case 6: return .hll(try reader.prefixedBytes(max: sketchBytesMax))
     case 7: return .topn(try reader.prefixedBytes(max: sketchBytesMax))
+    case 8: return .bytes(try reader.prefixedBytes(max: Limits.textBytesMax))
     case let tag: throw DecodingFailure(.unknown, at: start, "value \(tag)")
     }
   }
@@ -206,7 +264,7 @@ public enum ValueFormat {
     let type = try decodeType(from: &reader)
     let start = reader.position
     let value = try decodeValue(from: &reader)
-    guard value.layout == nil || value.layout == type.layout else {
+    guard value.fits(type) else {
       throw DecodingFailure(.malformed, at: start, "content does not fit type \(type.name)")
     }
     return TypedValue(type, value)
@@ -221,10 +279,20 @@ extension Value {
     case .fixed: .fixed
     case .double: .double
     case .numeric: .numeric
-    case .text: .text
+    case .text, .bytes: .text
     case .interval: .interval
     case .hll: .hll
     case .topn: .topn
+    }
+  }
+  /// Whether a value of the type can have this content: NULL, or the case of the type's layout and, for bytes, well-formed ones.
+  public func fits(_ type: DataType) -> Bool {
+    switch self {
+    case .null: true
+    case .fixed(let number): type.layout == .fixed && (type != .boolean || number == 0 || number == 1)
+    case .text: type.layout == .text && !type.isBinary
+    case .bytes(let bytes): bytes.withUnsafeBytes { BinaryForm.isValid($0, type) }
+    default: layout == type.layout
     }
   }
 }

@@ -18,12 +18,24 @@ public enum ValueText {
     as type: DataType
   ) throws(TallyError) -> Value {
     switch type {
-    case .boolean, .smallint, .integer, .bigint, .date, .timestamp, .timestamptz, .hllHashval:
+    case .boolean, .smallint, .integer, .bigint, .date, .time, .timestamp, .timestamptz, .hllHashval, .oid, .regclass, .regtype,
+      .regproc, .regnamespace, .regrole:
       return .fixed(try parseFixed(bytes, as: type))
+    case .real: return .double(try DoubleText.parseReal(bytes))
     case .double: return .double(try DoubleText.parse(bytes))
     case .numeric: return .numeric(try NumericText.parse(bytes, as: type))
-    case .text, .unknown: return .text(String(decoding: bytes, as: UTF8.self))
+    case .text, .unknown, .void: return .text(String(decoding: bytes, as: UTF8.self))
     case .varchar(let limit): return .text(try cut(String(decoding: bytes, as: UTF8.self), limit))
+    case .bpchar(let limit): return .text(try padded(String(decoding: bytes, as: UTF8.self), limit))
+    case .name: return .text(CharacterText.name(String(decoding: bytes, as: UTF8.self)))
+    case .char: return .text(CharacterText.char(String(decoding: bytes, as: UTF8.self)))
+    case .bytea: return .bytes(try BinaryForm.parseBytea(bytes))
+    case .uuid: return .bytes(try BinaryForm.parseUUID(bytes))
+    case .json:
+      _ = try JSONValue(parsing: bytes)
+      return .text(String(decoding: bytes, as: UTF8.self))
+    case .jsonb: return .text(try JSONValue(parsing: bytes).text)
+    case .array(let element): return try ArrayValue.parse(bytes, element.type).value()
     case .interval: return .interval(try IntervalText.parse(bytes))
     case .hll: return .hll(try parseHexadecimal(bytes))
     case .topn, .topnRecord:
@@ -44,6 +56,15 @@ public enum ValueText {
     case .date: return try TimestampText.parseDate(bytes)
     case .timestamp: return try TimestampText.parseTimestamp(bytes, withTimeZone: false)
     case .timestamptz: return try TimestampText.parseTimestamp(bytes, withTimeZone: true)
+    case .time: return try TimeText.parse(bytes)
+    case .oid: return try parseOID(bytes)
+    case .regclass, .regtype, .regproc, .regnamespace, .regrole:
+      // Names need a catalog; the binder looks them up before it comes here.
+      let scan = TextScanner(trimming: bytes)
+      guard TextScanner.isDigit(scan.peek) else {
+        throw .sql("0A000", "text of type \(type.name) is read in literals only: \"\(String(decoding: bytes, as: UTF8.self))\"")
+      }
+      return try parseOID(bytes)
     default: return try parseInteger(bytes, as: type)
     }
   }
@@ -79,6 +100,17 @@ public enum ValueText {
     }
     return isNegative ? value : -value
   }
+  /// Reads an object's number: 32 bits, unsigned or the negative of a signed one.
+  static func parseOID(_ bytes: UnsafeRawBufferPointer) throws(TallyError) -> Int64 {
+    var scan = TextScanner(trimming: bytes)
+    let isNegative = scan.sign() == -1
+    let (value, count) = scan.digits()
+    guard count > 0, scan.isAtEnd else { throw .syntax("oid", bytes) }
+    guard value <= (isNegative ? 1 << 31 : Int64(UInt32.max)) else {
+      throw .sql("22003", "value \"\(String(decoding: bytes, as: UTF8.self))\" is out of range for type oid")
+    }
+    return isNegative && value > 0 ? 1 << 32 - value : value
+  }
   /// Reads a boolean: any beginning of true, false, yes, no, on, off that tells them apart, or 1 or 0.
   public static func parseBoolean(_ bytes: UnsafeRawBufferPointer) throws(TallyError) -> Bool {
     if let value = FieldParser.parseBoolean(bytes) { return value }
@@ -105,24 +137,29 @@ public enum ValueText {
     }
     return String(scalars[..<end])
   }
+  /// A text as a `character(limit)` keeps it: padded with blanks, only blanks cut off; as it is when the limit is 0.
+  public static func padded(_ text: String, _ limit: UInt32) throws(TallyError) -> String {
+    if limit == 0 { return text }
+    let scalars = text.unicodeScalars
+    let count = scalars.count
+    if count == Int(limit) { return text }
+    if count < Int(limit) { return text + String(repeating: " ", count: Int(limit) - count) }
+    let end = scalars.index(scalars.startIndex, offsetBy: Int(limit))
+    guard scalars[end...].allSatisfy({ $0 == " " }) else {
+      throw .sql("22001", "value too long for type character(\(limit))")
+    }
+    return String(scalars[..<end])
+  }
   private static func parseHexadecimal(
     _ bytes: UnsafeRawBufferPointer
   ) throws(TallyError) -> [UInt8] {
-    func digit(_ byte: UInt8) -> UInt8? {
-      switch byte {
-      case 0x30...0x39: byte - 0x30
-      case 0x61...0x66: byte - 0x57
-      case 0x41...0x46: byte - 0x37
-      default: nil
-      }
-    }
     guard bytes.count >= 2, bytes.count % 2 == 0, bytes[0] == 0x5c, bytes[1] == 0x78 else {
       throw .syntax("hll", bytes)
     }
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count / 2 - 1)
     for at in stride(from: 2, to: bytes.count, by: 2) {
-      guard let high = digit(bytes[at]), let low = digit(bytes[at + 1]) else {
+      guard let high = BinaryForm.hexadecimal(bytes[at]), let low = BinaryForm.hexadecimal(bytes[at + 1]) else {
         throw .syntax("hll", bytes)
       }
       result.append(high << 4 | low)
@@ -135,10 +172,12 @@ public enum ValueText {
     switch value {
     case .null: break
     case .fixed(let fixed): write(fixed: fixed, as: type, into: &writer)
-    case .double(let double): DoubleText.write(double, into: &writer)
+    case .double(let double):
+      type == .real ? DoubleText.write(real: double, into: &writer) : DoubleText.write(double, into: &writer)
     case .numeric(let numeric): NumericText.write(numeric, into: &writer)
     case .text(let text): writer.text(text)
     case .interval(let interval): IntervalText.write(interval, into: &writer)
+    case .bytes(let bytes): bytes.withUnsafeBytes { BinaryForm.write($0, as: type, into: &writer) }
     case .hll(let bytes), .topn(let bytes):
       writer.ascii("\\x")
       for byte in bytes {
@@ -153,6 +192,8 @@ public enum ValueText {
     case .date: TimestampText.write(date: value, into: &writer)
     case .timestamp: TimestampText.write(timestamp: value, withTimeZone: false, into: &writer)
     case .timestamptz: TimestampText.write(timestamp: value, withTimeZone: true, into: &writer)
+    case .time: TimeText.write(value, into: &writer)
+    case .regclass, .regtype, .regproc, .regnamespace, .regrole: value == 0 ? writer.u8(0x2d) : writer.decimal(value)
     default: writer.decimal(value)
     }
   }

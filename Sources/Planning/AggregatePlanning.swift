@@ -13,6 +13,9 @@ struct Grouping {
     self.keys = groups.map { ExpressionFormat.key($0) }
   }
 
+  /// Which group an expression is.
+  func place(_ expression: Expression) -> Int? { keys.firstIndex(of: ExpressionFormat.key(expression)) }
+
   func overGroups(_ expression: Expression) throws(TallyError) -> Expression {
     if case .constant = expression.node { return expression }
     if !keys.isEmpty, let group = keys.firstIndex(of: ExpressionFormat.key(expression)) {
@@ -28,11 +31,9 @@ struct Grouping {
     if index >= Placeholder.aggregates {
       return .column(groups.count + index - Placeholder.aggregates, expression.type)
     }
-    let name = binder.scope.columns[index].name
-    let shown = binder.scope.qualifier.map { "\($0).\(name)" } ?? name
     throw .sql(
       "42803",
-      "column \"\(shown)\" must appear in the GROUP BY clause or be used in an aggregate function",
+      "column \"\(binder.scope.shown(index))\" must appear in the GROUP BY clause or be used in an aggregate function",
       position: binder.positions[index]
     )
   }
@@ -49,6 +50,11 @@ enum AggregatePlanning {
     let groupNames = groups.indices.map { "group\($0)" }
     let callNames = calls.indices.map { "aggregate\($0)" }
     let distinctNames = distincts.indices.map { "distinct\($0)" }
+    // Aggregates that do not merge have all rows of a group in one place anyway.
+    if !distincts.isEmpty, !calls.allSatisfy(\.isMergeable) {
+      let all = calls + distincts.map { AggregateCall(.count, [$0], isDistinct: true, type: .bigint) }
+      return .aggregate(AggregateNode(input: input, groups: groups, calls: all, names: groupNames + callNames + distinctNames))
+    }
     guard let first = distincts.first else {
       return .aggregate(AggregateNode(input: input, groups: groups, calls: calls, names: groupNames + callNames))
     }
@@ -126,5 +132,54 @@ enum AggregatePlanning {
         names: names.groups + names.calls + [names.distinct]
       )
     )
+  }
+
+  /// Grouping sets: one aggregation for each set, appended; groups that a set has not are NULL. Output: groups, calls, distinct counts,
+  /// then for each of `masks` the integer that tells which of its groups the set has not. Aggregates that merge are computed once for
+  /// all groups and merged for each set; others read the same rows once for each set.
+  static func groupingSets(
+    input: PlanNode,
+    groups: [Expression],
+    sets: [[Int]],
+    calls: [AggregateCall],
+    distincts: [Expression],
+    masks: [[Int]],
+    shared: Int
+  ) -> PlanNode {
+    let groupNames = groups.indices.map { "group\($0)" }
+    let all = calls + distincts.map { AggregateCall(.count, [$0], isDistinct: true, type: .bigint) }
+    let names = calls.indices.map { "aggregate\($0)" } + distincts.indices.map { "distinct\($0)" }
+    let merges = all.allSatisfy(\.isMergeable)
+    let source: PlanNode
+    if merges {
+      source = .shared(
+        SharedNode(
+          id: shared,
+          input: .aggregate(AggregateNode(input: input, groups: groups, calls: all, names: groupNames + names))
+        )
+      )
+    } else {
+      source = .shared(SharedNode(id: shared, input: input))
+    }
+    let branches = sets.map { set -> PlanNode in
+      let node = AggregateNode(
+        input: source,
+        groups: set.map { merges ? .column($0, groups[$0].type) : groups[$0] },
+        calls: merges ? all.enumerated().map { $1.merging(column: groups.count + $0) } : all,
+        names: set.map { groupNames[$0] } + names
+      )
+      var expressions: [Expression] = groups.enumerated().map { index, group in
+        set.firstIndex(of: index).map { .column($0, group.type) } ?? .constant(group.type, .null)
+      }
+      for (index, call) in all.enumerated() { expressions.append(.column(set.count + index, call.type)) }
+      for mask in masks {
+        let bits = mask.reduce(Int64(0)) { $0 << 1 | (set.contains($1) ? 0 : 1) }
+        expressions.append(.constant(.integer, .fixed(bits)))
+      }
+      return .project(
+        ProjectNode(input: .aggregate(node), expressions: expressions, names: groupNames + names + masks.map { _ in "grouping" })
+      )
+    }
+    return branches.count == 1 ? branches[0] : .unionAll(branches)
   }
 }

@@ -32,6 +32,7 @@ struct DeleteBinder {
       throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
     }
     guard case .distributed = table.distribution else { throw Relations.notDistributed(table, name.position) }
+    if let condition = syntax.condition { try refuseSubqueries(condition, table, syntax) }
     let one = ExpressionSyntax(kind: .integer(1), position: name.position)
     let select = SelectSyntax(
       body: .plain(
@@ -51,6 +52,20 @@ struct DeleteBinder {
       return DeletePlan(table: table, scan: nil, shards: .all, isTruncate: syntax.isTruncate)
     }
     return DeletePlan(table: table, scan: try scan(fragment.plan), shards: fragment.shards, isTruncate: syntax.isTruncate)
+  }
+  /// Rows of one scan are named in one step; what else a condition reads could change meanwhile.
+  private func refuseSubqueries(_ condition: ExpressionSyntax, _ table: TableSchema, _ syntax: DeleteSyntax) throws(TallyError) {
+    let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(
+      Scope(qualifier: syntax.alias ?? table.name, columns: table.columns.map { OutputColumn($0.name, $0.type) })
+    )
+    _ = try binder.condition(condition, .where)
+    guard !binder.subqueries.isEmpty else { return }
+    throw .sql(
+      "0A000",
+      "a subquery in DELETE is not supported",
+      hint: "Run the subquery first and name its values.",
+      position: condition.position
+    )
   }
   /// The scan below the projection, with the whole condition in it.
   private func scan(_ plan: PlanNode) throws(TallyError) -> ScanNode {

@@ -9,6 +9,8 @@ public enum PlanClass: String, Sendable {
   case pushDown = "push-down"
   /// Workers return partial aggregates; the coordinator merges and finishes them.
   case twoPhase = "two-phase"
+  /// The coordinator joins, groups or compares rows that it fetched.
+  case gather
   /// No table is read.
   case coordinatorOnly = "coordinator"
 }
@@ -48,6 +50,8 @@ public struct DistributedPlan: Sendable {
   public var output: [OutputColumn]
   /// Messages for the client beside the answer.
   public var notices: [String]
+  /// What gives the rows of the coordinator's own relations.
+  public var system: (any SystemCatalog)?
   /// Makes a plan.
   public init(
     planClass: PlanClass,

@@ -1,7 +1,9 @@
 // Distribution.swift — splits a logical plan into fragments for workers and a plan for the coordinator.
 //
 // Works upward from the scans. A subplan stays on the workers while every shard (or any union of shards) can do its part alone;
-// where it cannot, it is cut: what lies below becomes a fragment, its rows the coordinator's input.
+// where it cannot, it is cut: what lies below becomes a fragment, its rows the coordinator's input. Joins of one colocation group whose
+// keys hold the tenant keys, windows and set operations that hold it, stay on the workers; other joins gather both sides, each with its
+// filter and no column too many. Functions of the coordinator, its relations, shared and recursive plans stay there.
 import Bytes
 public import Model
 
@@ -9,6 +11,14 @@ struct Distribution {
   let catalog: CatalogSnapshot
   private var fragments: [Fragment] = []
   private var hasPartials = false
+  /// Shared plans that are placed already: their fragments are sent once.
+  private var sharedPlans: [Int: PlanNode] = [:]
+  /// Numbers for plans that a recursive term reads in every round.
+  private var nextShared: Int
+  /// Inside a recursive term.
+  private var isRepeated = false
+  /// Constant rows of at most so many may travel with a fragment.
+  private static let constantRowsMax = 1000
 
   /// Where a subplan runs.
   private enum Placement {
@@ -20,11 +30,17 @@ struct Distribution {
     var group: GroupID
     /// All rows have tenants of this hash.
     var hash: UInt64?
-    /// Output column that holds the tenant key.
-    var tenant: Int?
+    /// Output columns that hold the tenant key, none of them NULL: all rows with one value of one of them are of one shard.
+    var tenants: Set<Int> = []
+
+    /// Whether rows that are equal in these columns are of one shard.
+    func holds(_ columns: [Int]) -> Bool { hash != nil || columns.contains { tenants.contains($0) } }
   }
 
-  private init(catalog: CatalogSnapshot) { self.catalog = catalog }
+  private init(catalog: CatalogSnapshot, firstShared: Int) {
+    self.catalog = catalog
+    nextShared = firstShared
+  }
 
   /// Distributes a rewritten plan. `output` names what the client sees.
   static func distributed(
@@ -32,7 +48,8 @@ struct Distribution {
     output: [OutputColumn],
     catalog: CatalogSnapshot
   ) throws(TallyError) -> DistributedPlan {
-    var distribution = Distribution(catalog: catalog)
+    let last = SharedPlans.inputs(of: plan).keys.max() ?? 0
+    var distribution = Distribution(catalog: catalog, firstShared: last + 1)
     let top = distribution.onCoordinator(try distribution.place(plan))
     let fragments = distribution.fragments
     var planClass = PlanClass.pushDown
@@ -42,8 +59,17 @@ struct Distribution {
       planClass = .router
     } else if distribution.hasPartials {
       planClass = .twoPhase
+    } else if top.contains(Self.gathers) {
+      planClass = .gather
     }
     return DistributedPlan(planClass: planClass, fragments: fragments, coordinatorPlan: top, output: output)
+  }
+  /// Whether a node of the coordinator's plan needs rows that shards have not finished.
+  private static func gathers(_ plan: PlanNode) -> Bool {
+    switch plan {
+    case .join, .window, .setOperation, .aggregate, .shared, .recursive: true
+    default: false
+    }
   }
 
   /// Cuts a subplan off: its rows come to the coordinator.
@@ -53,49 +79,76 @@ struct Distribution {
     case .shards(let part):
       let shards: FragmentShards = if let hash = part.hash { .one(hash: hash) } else { .all }
       fragments.append(Fragment(plan: part.plan, group: part.group, shards: shards))
-      return .fragmentInput(FragmentInputNode(fragment: fragments.count - 1, output: part.plan.columns))
+      let input = PlanNode.fragmentInput(FragmentInputNode(fragment: fragments.count - 1, output: part.plan.columns))
+      guard isRepeated else { return input }
+      nextShared += 1
+      return .shared(SharedNode(id: nextShared - 1, input: input, isMaterialized: true))
     }
   }
 
   private mutating func place(_ plan: PlanNode) throws(TallyError) -> Placement {
     switch plan {
     case .scan(let scan): return .shards(try self.scan(scan))
-    case .values, .fragmentInput: return .coordinator(plan)
-    case .filter(var node):
-      switch try place(node.input) {
-      case .coordinator(let input):
-        node.input = input
-        return .coordinator(.filter(node))
-      case .shards(var part):
-        node.input = part.plan
-        part.plan = .filter(node)
-        return .shards(part)
-      }
-    case .project(var node):
-      switch try place(node.input) {
-      case .coordinator(let input):
-        node.input = input
-        return .coordinator(.project(node))
-      case .shards(var part):
-        node.input = part.plan
-        if let tenant = part.tenant { part.tenant = node.expressions.firstIndex { $0.columnIndex == tenant } }
-        part.plan = .project(node)
-        return .shards(part)
-      }
-    case .expandTopN(var node):
-      switch try place(node.input) {
-      case .coordinator(let input):
-        node.input = input
-        return .coordinator(.expandTopN(node))
-      case .shards(var part):
-        node.input = part.plan
-        part.plan = .expandTopN(node)
-        return .shards(part)
-      }
+    case .values, .fragmentInput, .workingRows, .systemScan: return .coordinator(plan)
+    case .filter, .project, .expandTopN, .tableFunction: return try above(plan)
     case .unionAll(let inputs): return try union(inputs)
     case .aggregate(let node): return try aggregate(node)
     case .sort(let node): return try sort(node)
     case .limit(let node): return try limit(node)
+    case .join(let node): return try join(node)
+    case .window(var node):
+      switch try place(node.input) {
+      case .coordinator(let input):
+        node.input = input
+        return .coordinator(.window(node))
+      case .shards(var part):
+        guard part.holds(node.partitions), !isHosted(plan) else {
+          node.input = onCoordinator(.shards(part))
+          return .coordinator(.window(node))
+        }
+        node.input = part.plan
+        part.plan = .window(node)
+        return .shards(part)
+      }
+    case .setOperation(let node): return try setOperation(node)
+    case .distinctOn(let node): return try distinctOn(node)
+    case .shared(var node):
+      if let known = sharedPlans[node.id] { return .coordinator(known) }
+      // What is shared is gathered once, outside of any round.
+      let outer = isRepeated
+      isRepeated = false
+      node.input = onCoordinator(try place(node.input))
+      isRepeated = outer
+      sharedPlans[node.id] = .shared(node)
+      return .coordinator(.shared(node))
+    case .recursive(var node):
+      node.base = onCoordinator(try place(node.base))
+      let outer = isRepeated
+      isRepeated = true
+      node.step = onCoordinator(try place(node.step))
+      isRepeated = outer
+      return .coordinator(.recursive(node))
+    }
+  }
+  private func isHosted(_ plan: PlanNode) -> Bool { plan.ownExpressions.contains(where: \.isHosted) }
+
+  /// Nodes that work row by row: they stay where their input is, unless only the coordinator can compute them.
+  private mutating func above(_ plan: PlanNode) throws(TallyError) -> Placement {
+    switch try place(plan.inputs[0]) {
+    case .coordinator(let input): return .coordinator(plan.mapInputs { _ in input })
+    case .shards(var part):
+      if isHosted(plan) {
+        let input = onCoordinator(.shards(part))
+        return .coordinator(plan.mapInputs { _ in input })
+      }
+      let input = part.plan
+      if case .project(let node) = plan {
+        part.tenants = Set(
+          node.expressions.indices.filter { node.expressions[$0].columnIndex.map(part.tenants.contains) ?? false }
+        )
+      }
+      part.plan = plan.mapInputs { _ in input }
+      return .shards(part)
     }
   }
 
@@ -103,14 +156,14 @@ struct Distribution {
     guard let group = Relations.group(of: scan.source, catalog: catalog),
       let tenant = Relations.tenantColumn(of: scan.source, catalog: catalog)
     else { throw TallyError(.staleCatalog, "the relation of a scan is not in the catalog") }
-    let place = scan.storedColumns.firstIndex(of: tenant)
+    let places = scan.storedColumns.indices.filter { scan.storedColumns[$0] == tenant }
     var hash: UInt64?
-    if let place {
+    if let place = places.first {
       for condition in scan.filter?.conjuncts ?? [] {
         if let value = fixedValue(condition, place) { hash = TenantHash.hash(value) }
       }
     }
-    return Sharded(plan: .scan(scan), group: group, hash: hash, tenant: place)
+    return Sharded(plan: .scan(scan), group: group, hash: hash, tenants: Set(places))
   }
   /// The constant that a condition fixes a column to.
   private func fixedValue(_ condition: Expression, _ column: Int) -> Value? {
@@ -125,6 +178,8 @@ struct Distribution {
     }
   }
 
+  // MARK: Several inputs
+
   private mutating func union(_ inputs: [PlanNode]) throws(TallyError) -> Placement {
     var placements: [Placement] = []
     for input in inputs { placements.append(try place(input)) }
@@ -133,15 +188,103 @@ struct Distribution {
     if let first = parts.first, parts.count == inputs.count,
       parts.allSatisfy({ $0.group == first.group && $0.hash == first.hash })
     {
-      let tenant = parts.allSatisfy { $0.tenant == first.tenant } ? first.tenant : nil
+      let tenants = parts.reduce(first.tenants) { $0.intersection($1.tenants) }
       return .shards(
-        Sharded(plan: .unionAll(parts.map(\.plan)), group: first.group, hash: first.hash, tenant: tenant)
+        Sharded(plan: .unionAll(parts.map(\.plan)), group: first.group, hash: first.hash, tenants: tenants)
       )
     }
     var sources: [PlanNode] = []
     for placement in placements { sources.append(onCoordinator(placement)) }
     return .coordinator(.unionAll(sources))
   }
+
+  private mutating func setOperation(_ node: SetOperationNode) throws(TallyError) -> Placement {
+    var node = node
+    let (left, right) = (try place(node.left), try place(node.right))
+    if case .shards(var part) = left, case .shards(let other) = right, part.group == other.group, part.hash == other.hash {
+      // Equal rows are equal in the tenant key, where both sides have it in one column.
+      let common = part.tenants.intersection(other.tenants)
+      if part.hash != nil || !common.isEmpty {
+        node.left = part.plan
+        node.right = other.plan
+        part.plan = .setOperation(node)
+        return .shards(part)
+      }
+    }
+    node.left = onCoordinator(left)
+    node.right = onCoordinator(right)
+    return .coordinator(.setOperation(node))
+  }
+
+  private mutating func join(_ node: JoinNode) throws(TallyError) -> Placement {
+    var node = node
+    let (left, right) = (try place(node.left), try place(node.right))
+    if !isHosted(.join(node)), let placed = joined(node, left, right) { return .shards(placed) }
+    node.left = onCoordinator(left)
+    node.right = onCoordinator(right)
+    return .coordinator(.join(node))
+  }
+  /// The join as the shards can compute it, each its part; nil where they cannot.
+  private func joined(_ node: JoinNode, _ left: Placement, _ right: Placement) -> Sharded? {
+    var node = node
+    switch (left, right) {
+    case (.shards(var part), .coordinator(let plan)):
+      // Constant rows go along, to a side of which a copy on every worker does no harm.
+      guard node.kind != .right, node.kind != .full, Self.isConstant(plan) else { return nil }
+      node.left = part.plan
+      node.right = plan
+      part.plan = .join(node)
+      return part
+    case (.coordinator(let plan), .shards(var part)):
+      guard node.kind == .inner || node.kind == .right, Self.isConstant(plan) else { return nil }
+      let width = plan.columns.count
+      node.left = plan
+      node.right = part.plan
+      part.plan = .join(node)
+      part.tenants = Set(part.tenants.map { $0 + width })
+      return part
+    case (.shards(let a), .shards(let b)):
+      guard a.group == b.group else { return nil }
+      let width = a.plan.columns.count
+      let isTied = node.keys.contains { key in
+        key.left.withoutWidening.columnIndex.map(a.tenants.contains) ?? false
+          && key.right.withoutWidening.columnIndex.map(b.tenants.contains) ?? false
+      }
+      let isOne = a.hash != nil && a.hash == b.hash
+      guard isOne || isTied else { return nil }
+      let shifted = Set(b.tenants.map { $0 + width })
+      var result = Sharded(plan: .join(node), group: a.group)
+      switch node.kind {
+      case .inner:
+        result.hash = a.hash ?? b.hash
+        result.tenants = isTied ? a.tenants.union(shifted) : a.tenants
+      case .left, .single, .semi, .anti, .mark:
+        result.hash = a.hash
+        result.tenants = a.tenants
+      case .right:
+        result.hash = b.hash
+        result.tenants = shifted
+      case .full:
+        guard a.hash == b.hash else { return nil }
+        result.hash = a.hash
+      }
+      node.left = a.plan
+      node.right = b.plan
+      result.plan = .join(node)
+      return result
+    case (.coordinator, .coordinator): return nil
+    }
+  }
+  private static func isConstant(_ plan: PlanNode) -> Bool {
+    switch plan {
+    case .values(let node): node.rows.count <= constantRowsMax
+    case .project(let node): isConstant(node.input) && !node.expressions.contains(where: \.isHosted)
+    case .filter(let node): isConstant(node.input) && !node.condition.isHosted
+    default: false
+    }
+  }
+
+  // MARK: Aggregates
 
   private mutating func aggregate(_ node: AggregateNode) throws(TallyError) -> Placement {
     var node = node
@@ -150,16 +293,22 @@ struct Distribution {
       node.input = input
       return .coordinator(.aggregate(node))
     case .shards(var part):
-      node.input = part.plan
-      let tenantGroup = part.tenant.flatMap { tenant in node.groups.firstIndex { $0.columnIndex == tenant } }
+      let isHere = isHosted(.aggregate(node))
+      let tenantGroups = node.groups.indices.filter { node.groups[$0].columnIndex.map(part.tenants.contains) ?? false }
       // Groups of one tenant lie in one shard: each shard finishes its own.
-      if part.hash != nil || tenantGroup != nil {
+      if !isHere, part.hash != nil || !tenantGroups.isEmpty {
+        node.input = part.plan
         part.plan = .aggregate(node)
-        part.tenant = tenantGroup
+        part.tenants = Set(tenantGroups)
         return .shards(part)
       }
+      guard !isHere, node.calls.allSatisfy(\.isMergeable) else {
+        node.input = onCoordinator(.shards(part))
+        return .coordinator(.aggregate(node))
+      }
+      node.input = part.plan
       part.plan = .aggregate(node)
-      part.tenant = nil
+      part.tenants = []
       hasPartials = true
       let input = onCoordinator(.shards(part))
       let merged = AggregateNode(
@@ -171,6 +320,8 @@ struct Distribution {
       return .coordinator(.aggregate(merged))
     }
   }
+
+  // MARK: Order
 
   private mutating func sort(_ node: SortNode) throws(TallyError) -> Placement {
     var node = node
@@ -211,6 +362,28 @@ struct Distribution {
       }
       node.input = onCoordinator(.shards(part))
       return .coordinator(.limit(node))
+    }
+  }
+
+  /// Workers keep the first row of each of their runs, the coordinator the first of those.
+  private mutating func distinctOn(_ node: DistinctOnNode) throws(TallyError) -> Placement {
+    var node = node
+    guard case .sort(var sort) = node.input, sort.first == nil else {
+      node.input = onCoordinator(try place(node.input))
+      return .coordinator(.distinctOn(node))
+    }
+    switch try place(sort.input) {
+    case .coordinator(let input):
+      sort.input = input
+      node.input = .sort(sort)
+      return .coordinator(.distinctOn(node))
+    case .shards(var part):
+      let keys = sort.keys
+      sort.input = part.plan
+      part.plan = .distinctOn(DistinctOnNode(input: .sort(sort), columns: node.columns))
+      if part.hash != nil { return .shards(part) }
+      node.input = .sort(SortNode(input: onCoordinator(.shards(part)), keys: keys))
+      return .coordinator(.distinctOn(node))
     }
   }
 }

@@ -42,6 +42,7 @@ public enum Explain {
   private static func describe(_ plan: PlanNode, _ depth: Int, _ catalog: CatalogSnapshot, _ lines: inout [String]) {
     let input = plan.inputs.first?.columns ?? []
     let text: String
+    var children = plan.inputs
     switch plan {
     case .scan(let node): text = scan(node, catalog)
     case .values(let node): text = "Values: \(node.rows.count) row\(node.rows.count == 1 ? "" : "s")"
@@ -62,10 +63,71 @@ public enum Explain {
       text = "Limit: \(node.count.map(String.init) ?? "all")" + (node.offset > 0 ? " offset \(node.offset)" : "")
     case .unionAll: text = "Append"
     case .expandTopN(let node): text = "Expand: topn(\(input[node.column].name), \(node.count))"
+    case .join(let node): text = join(node)
+    case .window(let node): text = window(node, input)
+    case .setOperation(let node): text = (node.kind == .intersect ? "Intersect" : "Except") + (node.isAll ? " all" : "")
+    case .distinctOn(let node): text = "Distinct on: \(node.columns.map { input[$0].name }.joined(separator: ", "))"
+    case .tableFunction(let node):
+      let calls = node.calls.map { call in
+        "\(call.function)(\(call.arguments.map { ExpressionText.text($0, input) }.joined(separator: ", ")))"
+      }
+      text =
+        "Rows of: \(calls.joined(separator: ", "))" + (node.ordinality == nil ? "" : " with ordinality")
+        + (node.keepsLonely ? ", lonely rows too" : "")
+    case .shared(let node):
+      // Its plan is shown once.
+      let isFirst = !lines.contains { $0.hasSuffix("Shared \(node.id):") }
+      text = isFirst ? "Shared \(node.id):" : "Rows of shared \(node.id)"
+      if !isFirst { children = [] }
+    case .recursive(let node): text = "Recursion \(node.id)" + (node.isDistinct ? ", each row once" : "")
+    case .workingRows(let node): text = "Last rows of recursion \(node.id)"
+    case .systemScan(let node): text = "System scan \(node.relation) (\(node.output.map(\.name).joined(separator: ", ")))"
     case .fragmentInput(let node): text = "Rows of fragment \(node.fragment + 1)"
     }
     lines.append(String(repeating: "  ", count: depth) + text)
-    for child in plan.inputs { describe(child, depth + 1, catalog, &lines) }
+    for child in children { describe(child, depth + 1, catalog, &lines) }
+  }
+  private static func join(_ node: JoinNode) -> String {
+    let (left, right) = (node.left.columns, node.right.columns)
+    var text = "\(node.kind)".prefix(1).uppercased() + "\(node.kind)".dropFirst() + " join"
+    let keys = node.keys.map { key in
+      ExpressionText.text(key.left, left) + (key.matchesNulls ? " IS NOT DISTINCT FROM " : key.marksNulls ? " IN " : " = ")
+        + ExpressionText.text(key.right, right)
+    }
+    if !keys.isEmpty { text += ": " + keys.joined(separator: ", ") }
+    if let condition = node.condition { text += " if \(ExpressionText.text(condition, left + right))" }
+    return text
+  }
+  private static func window(_ node: WindowNode, _ input: [OutputColumn]) -> String {
+    let calls = node.calls.map { call in
+      let name =
+        switch call.function {
+        case .aggregate(let function): "\(function)"
+        default: "\(call.function)"
+        }
+      let filter = call.filter.map { " FILTER (WHERE \(ExpressionText.text($0, input)))" } ?? ""
+      return "\(name)(\(call.arguments.map { ExpressionText.text($0, input) }.joined(separator: ", ")))" + filter + frame(call.frame)
+    }
+    var text = "Window: " + calls.joined(separator: ", ")
+    if !node.partitions.isEmpty { text += " by \(node.partitions.map { input[$0].name }.joined(separator: ", "))" }
+    if !node.keys.isEmpty {
+      text += " order \(node.keys.map { input[$0.column].name + ($0.isAscending ? "" : " DESC") }.joined(separator: ", "))"
+    }
+    return text
+  }
+  private static func frame(_ frame: WindowFrame) -> String {
+    func bound(_ bound: WindowFrame.Bound) -> String {
+      switch bound {
+      case .unboundedPreceding: "UNBOUNDED PRECEDING"
+      case .preceding(let offset): "\(ExpressionText.literal(offset.value, offset.type)) PRECEDING"
+      case .currentRow: "CURRENT ROW"
+      case .following(let offset): "\(ExpressionText.literal(offset.value, offset.type)) FOLLOWING"
+      case .unboundedFollowing: "UNBOUNDED FOLLOWING"
+      }
+    }
+    if frame.unit == .range, case .unboundedPreceding = frame.start, case .currentRow = frame.end, frame.exclusion == .none { return "" }
+    let exclusion = frame.exclusion == .none ? "" : " EXCLUDE \(frame.exclusion)"
+    return " \("\(frame.unit)".uppercased()) \(bound(frame.start)) TO \(bound(frame.end))\(exclusion)"
   }
 
   private static func scan(_ node: ScanNode, _ catalog: CatalogSnapshot) -> String {

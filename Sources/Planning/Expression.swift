@@ -37,6 +37,8 @@ public struct Expression: Sendable {
     case like(Expression, pattern: String)
     /// To the expression's type, as PostgreSQL's cast of that pair.
     case cast(Expression)
+    /// A function of the coordinator, over the catalog that the statement is planned under; never in a fragment.
+    case hosted(HostedFunction, [Expression])
   }
 
   /// Makes an expression.
@@ -80,7 +82,7 @@ extension Expression {
   public var operands: [Expression] {
     switch node {
     case .column, .constant: []
-    case .call(_, let arguments): arguments
+    case .call(_, let arguments), .hosted(_, let arguments): arguments
     case .and(let parts), .or(let parts), .coalesce(let parts): parts
     case .not(let inner), .isNull(let inner), .cast(let inner): [inner]
     case .inList(let inner, _, _), .like(let inner, _): [inner]
@@ -99,6 +101,7 @@ extension Expression {
     switch node {
     case .column, .constant: break
     case .call(let function, let arguments): copy.node = .call(function, try all(arguments))
+    case .hosted(let function, let arguments): copy.node = .hosted(function, try all(arguments))
     case .and(let parts): copy.node = .and(try all(parts))
     case .or(let parts): copy.node = .or(try all(parts))
     case .coalesce(let parts): copy.node = .coalesce(try all(parts))

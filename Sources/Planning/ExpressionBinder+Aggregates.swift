@@ -1,32 +1,49 @@
 // ExpressionBinder+Aggregates.swift — aggregate calls, and topn() in the select list.
 //
 // The binder puts a placeholder column for each distinct aggregate and remembers the aggregate. avg(x) is sum(x) / count(x), so a
-// query that asks for all three computes two.
+// query that asks for all three computes two; variances and their kin are expressions over sums (`+Statistics`). With OVER the same
+// calls become window calls.
 import Model
 import SQL
 
 extension ExpressionBinder {
-  private static let names: Set<String> = [
+  static let aggregateNames: Set<String> = [
     "count", "sum", "avg", "min", "max", "bool_and", "every", "bool_or", "hll_add_agg", "hll_union_agg", "topn_add_agg",
-    "topn_union_agg", "approx_count_distinct",
+    "topn_union_agg", "approx_count_distinct", "string_agg", "array_agg", "jsonb_agg", "json_agg", "jsonb_object_agg",
+    "json_object_agg", "bit_and", "bit_or", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop", "corr",
+    "covar_pop", "covar_samp", "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2", "regr_slope", "regr_sxx",
+    "regr_sxy", "regr_syy", "percentile_cont", "percentile_disc", "mode",
   ]
+  private static let orderedSets: Set<String> = ["percentile_cont", "percentile_disc", "mode"]
+  private static let hypotheticalSets: Set<String> = ["rank", "dense_rank", "percent_rank", "cume_dist"]
 
   /// Binds an aggregate call; nil when the name is none. `sized` is the type a cast around it asks for.
   func aggregate(_ call: CallSyntax, _ position: Int, sized: DataType?) throws(TallyError) -> Expression? {
-    guard Self.names.contains(call.name) else { return nil }
-    guard !isInsideAggregate else {
-      throw .sql("42803", "aggregate function calls cannot be nested", position: position)
+    if call.isWithinGroup, Self.hypotheticalSets.contains(call.name) {
+      throw .sql("0A000", "hypothetical-set aggregate \(call.name) is not supported", position: position)
     }
-    switch clause {
-    case .select, .having, .orderBy: break
-    case .filter: throw .sql("42803", "aggregate functions are not allowed in FILTER", position: position)
-    default: throw .sql("42803", "aggregate functions are not allowed in \(clause.rawValue)", position: position)
+    guard Self.aggregateNames.contains(call.name) else {
+      guard call.isWithinGroup else { return nil }
+      throw .sql("42809", "\(call.name) is not an ordered-set aggregate, so it cannot have WITHIN GROUP", position: position)
     }
-    isInsideAggregate = true
-    defer { isInsideAggregate = false }
+    // sized comes from a cast around the call, which is met first: it may be a window call.
+    if call.over != nil, window == nil { return try windowCall(call, position) }
+    let window = self.window
+    let wasInside = isInsideAggregate
+    if window == nil {
+      guard !wasInside || clause == .filter else {
+        throw .sql("42803", "aggregate function calls cannot be nested", position: position)
+      }
+      isInsideAggregate = true
+    }
     let depth = conditionalDepth
     conditionalDepth = 0
-    defer { conditionalDepth = depth }
+    self.window = nil
+    defer {
+      isInsideAggregate = wasInside
+      conditionalDepth = depth
+      self.window = window
+    }
     var filter: Expression?
     if let written = call.filter { filter = try condition(written, .filter) }
     guard call.namedArguments.isEmpty else {
@@ -34,64 +51,162 @@ extension ExpressionBinder {
     }
     if call.isStar {
       guard call.name == "count" else { throw noFunction(call, [], position) }
+      if window == nil { try checkAggregatePlace(position) }
+      self.window = window
       return register(AggregateCall(.countStar, [], filter: filter, type: .bigint))
     }
     var arguments: [Expression] = []
     for argument in call.arguments { arguments.append(try typed(argument)) }
-    for argument in arguments where argument.columnsRead.contains(where: { $0 >= Placeholder.expansions }) {
+    for argument in arguments where argument.columnsRead.contains(where: Placeholder.isSet) {
       throw .sql("0A000", "aggregate function calls cannot contain set-returning function calls", position: position)
     }
+    var order: [AggregateCall.Order] = []
+    for key in call.orderBy {
+      let bound = try typed(key.expression)
+      try checkOrdering(bound.type, key.expression.position)
+      order.append(AggregateCall.Order(bound, isAscending: key.isAscending, nullsFirst: key.nullsFirst ?? !key.isAscending))
+    }
+    let parts = AggregateParts(arguments: arguments, order: order, filter: filter)
+    if window == nil {
+      if let outer = try outerAggregate(call, parts, sized, position) { return outer }
+      try checkAggregatePlace(position)
+    }
+    self.window = window
+    return try aggregate(call, parts, sized, position)
+  }
+  /// An aggregate of bound arguments.
+  private func aggregate(
+    _ call: CallSyntax,
+    _ parts: AggregateParts,
+    _ sized: DataType?,
+    _ position: Int
+  ) throws(TallyError) -> Expression {
+    let (arguments, order, filter) = (parts.arguments, parts.order, parts.filter)
+    defer {
+      isDistinctCall = false
+      callOrder = []
+    }
+    if call.isWithinGroup { return try orderedSet(call, arguments, order, filter, position) }
+    if Self.orderedSets.contains(call.name) {
+      throw .sql("42809", "WITHIN GROUP is required for ordered-set aggregate \(call.name)", position: position)
+    }
     if call.isDistinct {
-      if let distinct = try distinctAggregate(call, arguments, filter, position) { return distinct }
+      if let distinct = try distinctAggregate(call, arguments, order, filter, position) { return distinct }
     }
     if arguments.isEmpty, call.name == "count" {
       throw .sql("42809", "count(*) must be used to call a parameterless aggregate function", position: position)
     }
+    callOrder = order
     guard let result = try plainAggregate(call, arguments, filter, sized, position) else {
       throw noFunction(call, arguments, position)
     }
     return result
   }
+  private func checkAggregatePlace(_ position: Int) throws(TallyError) {
+    switch clause {
+    case .select, .having, .orderBy, .distinctOn, .windowDefinition: break
+    case .filter: throw .sql("42803", "aggregate functions are not allowed in FILTER", position: position)
+    default: throw .sql("42803", "aggregate functions are not allowed in \(clause.rawValue)", position: position)
+    }
+  }
+  /// An aggregate of an outer query's columns alone belongs to that query: it is computed there, and its value is an outer reference
+  /// here. Nil for one of this query.
+  private func outerAggregate(
+    _ call: CallSyntax,
+    _ parts: AggregateParts,
+    _ sized: DataType?,
+    _ position: Int
+  ) throws(TallyError) -> Expression? {
+    let read = parts.expressions.reduce(into: Set<Int>()) { $1.collectColumns(into: &$0) }
+    guard !read.isEmpty, read.allSatisfy(Placeholder.isOuter)
+    else { return nil }
+    let owners = Set(read.map { statement.outers[$0 - Placeholder.outer].owner })
+    var level = outer
+    while let binder = level, !owners.contains(binder.number) { level = binder.outer }
+    guard let owner = level, owners.count == 1 else {
+      throw .sql(
+        "0A000",
+        "\(call.name) of columns of several outer queries is not supported",
+        hint: "Compute the aggregate in the outer query.",
+        position: position
+      )
+    }
+    guard !owner.isInsideAggregate else {
+      throw .sql("42803", "aggregate function calls cannot be nested", position: position)
+    }
+    try owner.checkAggregatePlace(position)
+    let own = parts.mapping { expression in
+      expression.replacing { index in
+        let outer = statement.outers[index - Placeholder.outer]
+        return .column(outer.column, outer.type)
+      }
+    }
+    let value = try owner.aggregate(call, own, sized, position)
+    return value.referring { index, type in statement.reference(owner: owner.number, index, type, position) }
+  }
 
   func register(_ call: AggregateCall) -> Expression {
-    var parts = call.arguments
-    if let filter = call.filter { parts.append(filter) }
+    var call = call
+    if let window {
+      return register(
+        BoundWindowCall(
+          function: .aggregate(call.function),
+          arguments: call.arguments,
+          filter: call.filter,
+          type: call.type,
+          window: window
+        )
+      )
+    }
+    switch call.function {
+    // Neither order nor repetition changes them.
+    case .min, .max, .boolAnd, .boolOr, .bitAnd, .bitOr, .hllAdd, .hllUnion: break
+    case .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg:
+      call.isDistinct = isDistinctCall
+      call.order = callOrder
+    case .percentileCont, .percentileDisc, .mode: break
+    default: call.isDistinct = isDistinctCall
+    }
     let key =
-      [UInt8(call.function.rawValue), UInt8(call.arguments.count), call.filter == nil ? 0 : 1]
-      + ExpressionFormat.key(Expression(call.type, .coalesce(parts)))
+      [UInt8(call.function.rawValue), UInt8(call.arguments.count), call.filter == nil ? 0 : 1, call.isDistinct ? 1 : 0]
+      + call.order.map { ($0.isAscending ? 1 : 0) | ($0.nullsFirst ? 2 : 0) }
+      + ExpressionFormat.key(Expression(call.type, .coalesce(call.expressions)))
     if let known = aggregateKeys.firstIndex(of: key) { return .column(Placeholder.aggregates + known, call.type) }
     aggregateKeys.append(key)
     aggregates.append(call)
     return .column(Placeholder.aggregates + aggregates.count - 1, call.type)
   }
 
-  /// DISTINCT: nil where it changes nothing.
+  /// DISTINCT: nil where the call is bound as any other.
   private func distinctAggregate(
     _ call: CallSyntax,
     _ arguments: [Expression],
+    _ order: [AggregateCall.Order],
     _ filter: Expression?,
     _ position: Int
   ) throws(TallyError) -> Expression? {
-    switch call.name {
-    case "min", "max", "bool_and", "bool_or", "every", "hll_add_agg", "hll_union_agg", "approx_count_distinct": return nil
-    case "count": break
-    default:
+    for argument in arguments where !ExpressionCheck.isComparable(ExpressionCheck.family(argument.type)) {
+      guard !["hll_union_agg", "topn_union_agg"].contains(call.name) else { continue }
       throw .sql(
-        "0A000",
-        "\(call.name)(DISTINCT …) is not supported",
-        hint: "Aggregate over SELECT DISTINCT in a subquery.",
+        "42883",
+        "could not identify an equality operator for type \(argument.type.name)",
         position: position
       )
+    }
+    let keys = arguments.map { ExpressionFormat.key($0) }
+    for (key, written) in zip(order, call.orderBy) where !keys.contains(ExpressionFormat.key(key.expression)) {
+      throw .sql(
+        "42P10",
+        "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list",
+        position: written.expression.position
+      )
+    }
+    guard call.name == "count" else {
+      isDistinctCall = true
+      return nil
     }
     guard arguments.count == 1 else { throw noFunction(call, arguments, position) }
     var subject = arguments[0]
-    guard ExpressionCheck.isComparable(ExpressionCheck.family(subject.type)) else {
-      throw .sql(
-        "42883",
-        "could not identify an equality operator for type \(subject.type.name)",
-        position: position
-      )
-    }
     if let filter {
       subject = Expression(
         subject.type,
@@ -106,6 +221,47 @@ extension ExpressionBinder {
     return .column(Placeholder.distincts + distincts.count - 1, .bigint)
   }
 
+  /// percentile_cont(fraction) WITHIN GROUP (ORDER BY x) and its kin.
+  private func orderedSet(
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ order: [AggregateCall.Order],
+    _ filter: Expression?,
+    _ position: Int
+  ) throws(TallyError) -> Expression {
+    guard Self.orderedSets.contains(call.name) else {
+      throw .sql("42809", "\(call.name) is not an ordered-set aggregate, so it cannot have WITHIN GROUP", position: position)
+    }
+    if call.isDistinct { throw .sql("0A000", "cannot use DISTINCT with WITHIN GROUP", position: position) }
+    guard order.count == 1, arguments.count == (call.name == "mode" ? 0 : 1) else {
+      throw noFunction(call, arguments + order.map(\.expression), position)
+    }
+    var key = order[0]
+    key.expression = try coerce(key.expression, to: key.expression.type.withoutModifiers, at: call.orderBy[0].expression.position)
+    if call.name == "mode" {
+      return registered(AggregateCall(.mode, [], filter: filter, order: [key], type: key.expression.type))
+    }
+    if arguments[0].type.element != nil {
+      throw .sql("0A000", "\(call.name) of an array of fractions is not supported", position: call.arguments[0].position)
+    }
+    let fraction = try coerce(arguments[0], to: .double, at: call.arguments[0].position, .implicit)
+    guard case .constant(let value) = fraction.node else {
+      throw .sql("0A000", "a percentile that is no constant is not supported", position: call.arguments[0].position)
+    }
+    if case .double(let number) = value, !(0...1).contains(number) {
+      throw .sql("22003", "percentile value \(number) is not between 0 and 1", position: call.arguments[0].position)
+    }
+    guard call.name == "percentile_cont" else {
+      return registered(AggregateCall(.percentileDisc, [fraction], filter: filter, order: [key], type: key.expression.type))
+    }
+    if key.expression.type != .interval {
+      guard key.expression.type.isNumber else { throw noFunction(call, arguments + [key.expression], position) }
+      key.expression = try coerce(key.expression, to: .double, at: call.orderBy[0].expression.position, .implicit)
+    }
+    return registered(AggregateCall(.percentileCont, [fraction], filter: filter, order: [key], type: key.expression.type))
+  }
+  private func registered(_ call: AggregateCall) -> Expression { register(call) }
+
   private func plainAggregate(
     _ call: CallSyntax,
     _ arguments: [Expression],
@@ -119,8 +275,18 @@ extension ExpressionBinder {
     }
     if call.name == "hll_add_agg" { return try hllAddAggregate(call, arguments, filter, position) }
     if call.name == "topn_add_agg" { return try topnAddAggregate(call, arguments, filter, sized, position) }
+    if let pair = statisticOfPairs(call.name, arguments, filter) { return pair }
+    if call.name == "string_agg" {
+      guard arguments.count == 2, arguments.allSatisfy({ $0.type.isText }) else { return nil }
+      let texts = arguments.map { $0.type == .text ? $0 : Expression(.text, .cast($0)) }
+      return register(AggregateCall(.stringAgg, texts, filter: filter, type: .text))
+    }
+    if let collected = try collectingAggregate(call, arguments, filter, position) { return collected }
     guard arguments.count == 1 else { return nil }
+    if let statistic = statistic(call.name, first, filter) { return statistic }
     switch call.name {
+    case "bit_and", "bit_or":
+      return first.type.isInteger ? one(call.name == "bit_and" ? .bitAnd : .bitOr, first.type) : nil
     case "count": return one(.count, .bigint)
     case "sum":
       if case .hll = first.type { return one(.hllUnion, first.type) }
@@ -140,7 +306,8 @@ extension ExpressionBinder {
     case "min", "max":
       if case .hll = first.type { throw sketchHint(call.name, "hll", "hll_union_agg(x)", position) }
       if case .topn = first.type { throw sketchHint(call.name, "topn", "topn_union_agg(x)", position) }
-      guard first.type != .hllHashval, first.type != .boolean else { return nil }
+      guard first.type != .hllHashval, first.type != .boolean, ExpressionCheck.isComparable(ExpressionCheck.family(first.type))
+      else { return nil }
       guard first.type.isText else { return one(call.name == "min" ? .min : .max, first.type) }
       let text = first.type == .text ? first : Expression(.text, .cast(first))
       return register(AggregateCall(call.name == "min" ? .min : .max, [text], filter: filter, type: .text))
@@ -243,7 +410,7 @@ extension ExpressionBinder {
   }
   /// Registers `topn(state, n)`; the same call twice is one expansion.
   func topnExpansion(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Int {
-    guard clause == .select || clause == .orderBy else {
+    guard clause == .select || clause == .orderBy || clause == .tableFunction else {
       throw .sql("0A000", "set-returning functions are not allowed in \(clause.rawValue)", position: position)
     }
     guard !isInsideAggregate else {
@@ -277,5 +444,29 @@ extension ExpressionBinder {
       Expansion(state: arguments[0], count: Int64(count), isExtended: call.name == "topn_ex", key: key)
     )
     return expansions.count - 1
+  }
+}
+
+/// Arguments of an aggregate call, bound.
+private struct AggregateParts {
+  var arguments: [Expression]
+  var order: [AggregateCall.Order]
+  var filter: Expression?
+
+  var expressions: [Expression] { arguments + order.map(\.expression) + (filter.map { [$0] } ?? []) }
+  func mapping(_ change: (Expression) -> Expression) -> AggregateParts {
+    var copy = self
+    copy.arguments = arguments.map(change)
+    for i in copy.order.indices { copy.order[i].expression = change(order[i].expression) }
+    copy.filter = filter.map(change)
+    return copy
+  }
+}
+
+extension Expression {
+  /// The same expression with each column replaced, by its number and type.
+  fileprivate func referring(_ change: (Int, DataType) -> Expression) -> Expression {
+    if case .column(let index) = node { return change(index, type) }
+    return mapOperands { $0.referring(change) }
   }
 }

@@ -5,7 +5,9 @@ import SQL
 
 extension ExpressionBinder {
   func call(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
+    if let result = try windowCall(call, position) { return result }
     if let result = try aggregate(call, position, sized: nil) { return result }
+    if let rows = try setFunction(call, position) { return rows }
     if Self.utilities.contains(call.name) {
       throw .sql(
         "0A000",
@@ -23,6 +25,7 @@ extension ExpressionBinder {
         position: position
       )
     }
+    if call.name == "make_interval" { return try makeInterval(call, position) }
     guard call.namedArguments.isEmpty else {
       throw .sql("0A000", "named arguments of \(call.name) are not supported", position: call.namedArguments[0].name.position)
     }
@@ -42,12 +45,19 @@ extension ExpressionBinder {
     var arguments: [Expression] = []
     for argument in call.arguments { arguments.append(try bind(argument)) }
     if let result = try scalar(call, arguments, position) { return try fold(result, position) }
+    if let result = try hostedCall(call, arguments, position) { return try fold(result, position) }
     throw noFunction(call, arguments, position)
+  }
+  /// A function over arguments that are bound already; nil where there is none for them.
+  func namedFunction(_ name: String, _ arguments: [Expression], _ position: Int) throws(TallyError) -> Expression? {
+    let places = arguments.map { _ in ExpressionSyntax(kind: .null, position: position) }
+    return try scalar(CallSyntax(name: name, arguments: places), arguments, position)
   }
   static let utilities: Set<String> = ["create_distributed_table", "create_reference_table"]
 
   func noFunction(_ call: CallSyntax, _ arguments: [Expression], _ position: Int) -> TallyError {
-    let known = Self.postgresFunctions.contains(call.name)
+    let isOther = Self.aggregateNames.contains(call.name) || Self.windowFunctions.contains(call.name) || Self.isSetFunction(call.name)
+    let known = Self.postgresFunctions.contains(call.name) && !isOther
     if known { return .sql("0A000", "function \(call.name) is not supported", position: position) }
     let shown = arguments.map(\.type.name).joined(separator: ", ")
     return .sql(
@@ -57,18 +67,15 @@ extension ExpressionBinder {
       position: position
     )
   }
-  /// Functions of PostgreSQL and its extensions that people try first.
+  /// Functions of PostgreSQL and its extensions that exist there and not here.
   private static let postgresFunctions: Set<String> = [
     "array_agg", "string_agg", "json_agg", "jsonb_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
     "percentile_cont", "percentile_disc", "mode", "corr", "bit_and", "bit_or", "regr_slope", "json_object_agg", "jsonb_object_agg",
-    "concat", "concat_ws", "substr", "substring", "replace", "trim", "btrim", "ltrim", "rtrim", "left", "right", "position", "strpos",
-    "split_part", "to_char", "to_date", "to_timestamp", "age", "make_date", "make_interval", "make_timestamp", "random", "md5",
-    "clock_timestamp", "statement_timestamp", "timezone", "power", "sqrt", "exp", "ln", "log", "sign", "mod", "div", "generate_series",
-    "unnest", "version", "current_database", "pg_size_pretty", "pg_sleep", "regexp_replace", "regexp_matches", "date_bin", "width_bucket",
-    "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print", "hll_set_defaults",
-    "hll_set_max_sparse", "hll_set_output_version", "hll_type", "hll_schema_version", "hll_expthresh", "hll_fold", "hll_is_exact",
-    "hll_cardinality2", "to_json", "to_jsonb", "json_build_object", "jsonb_build_object", "coalesce", "pg_typeof", "justify_hours",
-    "justify_days", "justify_interval", "translate", "reverse", "repeat", "lpad", "rpad", "initcap", "ascii", "chr", "starts_with",
+    "random", "setseed", "gen_random_uuid", "timeofday", "row_to_json", "to_tsvector", "to_tsquery", "regexp_matches", "generate_series",
+    "unnest", "pg_sleep", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print",
+    "hll_set_defaults", "hll_set_max_sparse", "hll_set_output_version", "hll_type", "hll_schema_version", "hll_expthresh", "hll_fold",
+    "hll_is_exact", "hll_cardinality2", "pg_typeof", "jsonb_path_query", "jsonb_path_exists", "jsonb_populate_record", "normalize",
+    "sind", "cosd", "tand", "asinh", "acosh", "atanh", "sha256", "sha512", "crc32", "xmlparse", "nextval", "currval", "setval",
   ]
 
   private func scalar(
@@ -81,33 +88,27 @@ extension ExpressionBinder {
     func argument(_ at: Int, _ type: DataType) throws(TallyError) -> Expression {
       try coerce(arguments[at], to: type, at: place(at), .implicit)
     }
-    func isText(_ at: Int) -> Bool { types[at].isText || types[at] == .unknown }
     switch (call.name, arguments.count) {
-    case ("now", 0), ("transaction_timestamp", 0):
+    case ("now", 0), ("transaction_timestamp", 0), ("statement_timestamp", 0), ("clock_timestamp", 0):
       usesStatementTime = true
       return .constant(.timestamptz, .fixed(context.now))
-    case ("abs", 1), ("floor", 1), ("ceil", 1), ("ceiling", 1), ("round", 1), ("trunc", 1):
-      guard types[0].isNumber || types[0] == .unknown else { return nil }
-      if call.name == "abs" {
-        let subject = types[0] == .unknown ? try argument(0, .double) : arguments[0]
-        return Expression(unlimited(subject.type), .call(.absolute, [subject]))
-      }
-      // Integers have no such function: PostgreSQL prefers double precision.
-      let type: DataType = if case .numeric = types[0] { types[0] } else { .double }
-      let functions: [String: Function] = ["floor": .floor, "round": .round, "trunc": .truncate]
-      return Expression(unlimited(type), .call(functions[call.name] ?? .ceiling, [try argument(0, type)]))
-    case ("round", 2), ("trunc", 2):
-      guard types[0].isNumber && types[0] != .double || types[0] == .unknown, types[1].isInteger, types[1] != .bigint
-      else { return nil }
-      let subject: Expression = if case .numeric = types[0] { arguments[0] } else { try argument(0, .plainNumeric) }
-      return Expression(.plainNumeric, .call(call.name == "round" ? .round : .truncate, [subject, arguments[1]]))
-    case ("lower", 1), ("upper", 1):
-      guard isText(0) else { return nil }
-      return Expression(.text, .call(call.name == "lower" ? .lower : .upper, [try argument(0, .text)]))
-    case ("length", 1), ("char_length", 1), ("character_length", 1):
-      guard isText(0) else { return nil }
-      return Expression(.integer, .call(.length, [try argument(0, .text)]))
-    default: return try sketchFunction(call, arguments, position)
+    case ("pi", 0): return .constant(.double, .double(.pi))
+    case ("age", 1):
+      // From the midnight that the statement runs on.
+      usesStatementTime = true
+      let isZoned = types[0] == .timestamptz || types[0] == .unknown
+      let today = TimeArithmetic.date(ofTimestamp: context.now) * Calendar.microsecondsPerDay
+      let midnight = Expression.constant(isZoned ? .timestamptz : .timestamp, .fixed(today))
+      return try resolved("age", [midnight, arguments[0]], [position, place(0)], position)
+    case ("date_bin", 3), ("timezone", 2):
+      // A date is a timestamptz to them, and so is a literal.
+      var own = arguments
+      for at in own.indices.dropFirst() where own[at].type == .date { own[at] = try argument(at, .timestamptz) }
+      return try resolved(call.name, own, own.indices.map(place), position)
+    default:
+      if let sketch = try sketchFunction(call, arguments, position) { return sketch }
+      if let result = try resolved(call.name, arguments, arguments.indices.map(place), position) { return result }
+      return try castByName(call, arguments, position)
     }
   }
 
@@ -227,11 +228,25 @@ extension ExpressionBinder {
   private func extract(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
     var arguments: [Expression] = []
     for argument in call.arguments { arguments.append(try bind(argument)) }
+    // date_part('hour', '…') takes the literal as an interval's or a time's; PostgreSQL prefers timestamptz nowhere here.
+    if arguments.count == 2, arguments[1].type == .time { arguments[1] = try coerce(arguments[1], to: .interval, at: position, .implicit) }
     guard arguments.count == 2, arguments[1].type.isTime || arguments[1].type == .interval else {
       throw noFunction(call, arguments, position)
     }
     let name = try constantText(call.arguments[0], "a field of extract")
     let type = arguments[1].type
+    if let zone = Self.zoneFields[name.lowercased()], type == .timestamptz {
+      let isNull = Expression(.boolean, .isNull(arguments[1]))
+      let value = Expression(
+        .plainNumeric,
+        .caseWhen(
+          [CaseBranch(condition: isNull, result: .constant(.plainNumeric, .null))],
+          otherwise: .constant(.plainNumeric, .numeric(Numeric(zone)))
+        )
+      )
+      return call.name == "extract" ? try fold(value, position) : try coerce(try fold(value, position), to: .double, at: position)
+    }
+    if name.lowercased() == "julian", type != .interval { return try julian(arguments[1], isPart: call.name != "extract", position) }
     guard let field = TimeField(name: name) else {
       throw .sql("22023", "unit \"\(name.lowercased())\" not recognized for type \(type.name)", position: position)
     }
@@ -242,15 +257,24 @@ extension ExpressionBinder {
     let value = try fold(Expression(.plainNumeric, .call(.extract, [unit, arguments[1]])), position)
     return call.name == "extract" ? value : try coerce(value, to: .double, at: position)
   }
+  /// The session's zone is UTC.
+  private static let zoneFields: [String: Int64] = ["timezone": 0, "timezone_h": 0, "timezone_hour": 0, "timezone_m": 0, "timezone_minute": 0]
+  /// Days since 4714 BC, with the time as a fraction.
+  private func julian(_ time: Expression, isPart: Bool, _ position: Int) throws(TallyError) -> Expression {
+    let epoch = Expression.constant(.bigint, .fixed(Int64(TimeField.epoch.rawValue)))
+    let seconds = Expression(.plainNumeric, .call(.extract, [epoch, time]))
+    func number(_ value: Int64) -> Expression { .constant(.plainNumeric, .numeric(Numeric(value))) }
+    let days = Expression(.plainNumeric, .call(.divide, [seconds, number(86_400)]))
+    var result = Expression(.plainNumeric, .call(.add, [days, number(2_440_588)]))
+    if time.type == .date { result = Expression(.plainNumeric, .call(.round, [result])) }
+    let folded = try fold(result, position)
+    return isPart ? try coerce(folded, to: .double, at: position) : folded
+  }
   private func dateTrunc(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
     var arguments: [Expression] = []
     for argument in call.arguments { arguments.append(try bind(argument)) }
-    guard arguments.count == 2 else {
-      if arguments.count == 3 {
-        throw .sql("0A000", "date_trunc with a time zone is not supported", hint: "Times are UTC.", position: position)
-      }
-      throw noFunction(call, arguments, position)
-    }
+    if arguments.count == 3 { return try dateTruncInZone(call, arguments, position) }
+    guard arguments.count == 2 else { throw noFunction(call, arguments, position) }
     var time = arguments[1]
     if time.type == .date || time.type == .unknown {
       time = try coerce(time, to: .timestamptz, at: call.arguments[1].position)
@@ -261,6 +285,24 @@ extension ExpressionBinder {
     let unit = try located(position) { () throws(TallyError) in try TimeUnit.parse(name, for: type) }
     let constant = Expression.constant(.bigint, .fixed(Int64(unit.rawValue)))
     return try fold(Expression(type, .call(.dateTrunc, [constant, time])), position)
+  }
+  /// date_trunc(unit, timestamptz, zone): truncated as that zone's clocks show it.
+  private func dateTruncInZone(
+    _ call: CallSyntax,
+    _ arguments: [Expression],
+    _ position: Int
+  ) throws(TallyError) -> Expression {
+    let time = try coerce(arguments[1], to: .timestamptz, at: call.arguments[1].position)
+    let zone = try constantText(call.arguments[2], "a zone of date_trunc")
+    let name = try constantText(call.arguments[0], "a unit of date_trunc")
+    let unit = try located(position) { () throws(TallyError) in try TimeUnit.parse(name, for: .timestamptz) }
+    let constant = Expression.constant(.text, .text(zone))
+    let local = try fold(Expression(.timestamp, .call(.atZone, [constant, time])), position)
+    let truncated = try fold(
+      Expression(.timestamp, .call(.dateTrunc, [.constant(.bigint, .fixed(Int64(unit.rawValue))), local])),
+      position
+    )
+    return try fold(Expression(.timestamptz, .call(.atZone, [constant, truncated])), position)
   }
   private func timeBucket(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
     var arguments: [Expression] = []

@@ -27,7 +27,10 @@ extension ExpressionBinder {
       guard case .hll = bound.type else { throw noOperator("#", nil, bound.type, position) }
       return Expression(.double, .call(.hllCardinality, [bound]))
     default:
-      throw .sql("0A000", "operator \(name) is not supported", position: position)
+      guard let result = try resolved(name, [bound], [operand.position], position, isOperator: true) else {
+        throw noOperator(name, nil, bound.type, position)
+      }
+      return result
     }
   }
 
@@ -46,7 +49,39 @@ extension ExpressionBinder {
     case "+", "-", "*", "/", "%":
       return try arithmetic(name, left, right, position, leftPosition, rightPosition)
     case "||": return try concatenate(left, right, position, leftPosition, rightPosition)
-    default: throw .sql("0A000", "operator \(name) is not supported", position: position)
+    case "!~", "!~*", "!~~", "!~~*":
+      let test = try infix(String(name.dropFirst()), left, right, position, leftPosition, rightPosition)
+      return try fold(Expression(.boolean, .not(test)), position)
+    case "<@": return try infix("@>", right, left, position, rightPosition, leftPosition)
+    default:
+      guard let result = try tabled(name, left, right, position, leftPosition, rightPosition) else {
+        throw noOperator(name, left.type, right.type, position)
+      }
+      return result
+    }
+  }
+  /// An operator of `FunctionTable`.
+  private func tabled(
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
+    _ rightPosition: Int
+  ) throws(TallyError) -> Expression? {
+    let places = [leftPosition, rightPosition]
+    // One untyped side is first taken to be of the other's type.
+    if left.type == .unknown, right.type != .unknown, hasExact(name, right.type, right.type) {
+      return try resolved(name, [try coerce(left, to: right.type.withoutModifiers, at: leftPosition), right], places, position, isOperator: true)
+    }
+    if right.type == .unknown, left.type != .unknown, hasExact(name, left.type, left.type) {
+      return try resolved(name, [left, try coerce(right, to: left.type.withoutModifiers, at: rightPosition)], places, position, isOperator: true)
+    }
+    return try resolved(name, [left, right], places, position, isOperator: true)
+  }
+  private func hasExact(_ name: String, _ left: DataType, _ right: DataType) -> Bool {
+    (FunctionTable.byName[name] ?? []).contains {
+      $0.parameters == [.type(left.withoutModifiers), .type(right.withoutModifiers)]
     }
   }
   private static let comparisons: [String: Function] = [
@@ -62,7 +97,7 @@ extension ExpressionBinder {
     _ leftPosition: Int,
     _ rightPosition: Int
   ) throws(TallyError) -> Expression {
-    guard let type = UnifiedType.of([left.type, right.type]) else {
+    guard let type = UnifiedType.operands(left.type, right.type) else {
       throw noOperator(name, left.type, right.type, position)
     }
     if case .hll = type, function == .equal || function == .notEqual, left.type == right.type {
@@ -77,6 +112,9 @@ extension ExpressionBinder {
     func side(_ expression: Expression, _ place: Int) throws(TallyError) -> Expression {
       if expression.type.isInteger, type.isInteger { return expression }
       if expression.type.isText, type.isText { return expression }
+      if case .bpchar = expression.type, case .bpchar = type { return expression }
+      if expression.type.isObjectNumber, type.isObjectNumber { return expression }
+      if expression.type == .unknown, type.isObjectNumber { return try coerce(expression, to: .oid, at: place, .implicit) }
       if case .numeric = expression.type, case .numeric = type { return expression }
       return try operand(expression, of: type, at: place)
     }
@@ -104,6 +142,7 @@ extension ExpressionBinder {
     _ rightPosition: Int
   ) throws(TallyError) -> Expression {
     if let sum = try sketchSum(name, left, right, position) { return sum }
+    if let other = try otherArithmetic(name, left, right, position, leftPosition, rightPosition) { return other }
     if left.type.isTime || right.type.isTime || left.type == .interval || right.type == .interval {
       return try timeArithmetic(name, left, right, position, leftPosition, rightPosition)
     }
@@ -115,7 +154,7 @@ extension ExpressionBinder {
         position: position
       )
     }
-    guard let type = UnifiedType.of([left.type, right.type]), type.isNumber, !(name == "%" && type == .double) else {
+    guard let type = UnifiedType.operands(left.type, right.type), type.isNumber, !(name == "%" && type.isFloat) else {
       throw noOperator(name, left.type, right.type, position)
     }
     func side(_ expression: Expression, _ place: Int) throws(TallyError) -> Expression {
@@ -133,6 +172,35 @@ extension ExpressionBinder {
       }
     let arguments = [try side(left, leftPosition), try side(right, rightPosition)]
     return try fold(Expression(unlimited(type), .call(function, arguments)), position)
+  }
+  /// + and - of times of day and of jsonb.
+  private func otherArithmetic(
+    _ name: String,
+    _ left: Expression,
+    _ right: Expression,
+    _ position: Int,
+    _ leftPosition: Int,
+    _ rightPosition: Int
+  ) throws(TallyError) -> Expression? {
+    guard name == "+" || name == "-" else { return nil }
+    if left.type == .jsonb, name == "-" { return try tabled(name, left, right, position, leftPosition, rightPosition) }
+    guard left.type == .time || right.type == .time else { return nil }
+    if left.type == .unknown, name == "-", right.type == .time {
+      return try tabled(name, left, right, position, leftPosition, rightPosition)
+    }
+    // The time or date stands first: interval + time, time + date.
+    if name == "+", left.type == .interval || left.type == .time && right.type == .date {
+      return try tabled(name, right, left, position, rightPosition, leftPosition)
+    }
+    if left.type == .time, right.type == .unknown {
+      let wanted: DataType = name == "-" ? .time : .interval
+      return try tabled(name, left, try coerce(right, to: wanted, at: rightPosition), position, leftPosition, rightPosition)
+    }
+    if left.type.isTime, left.type != .date {
+      let span = try coerce(right, to: .interval, at: rightPosition)
+      return try timeArithmetic(name, left, span, position, leftPosition, rightPosition)
+    }
+    return try tabled(name, left, right, position, leftPosition, rightPosition)
   }
   private func sketchSum(
     _ name: String,
@@ -227,7 +295,14 @@ extension ExpressionBinder {
       guard left.type == .hllHashval else { throw noOperator("||", left.type, right.type, position) }
       return Expression(right.type, .call(.hllAdd, [right, left]))
     }
-    let isText = { (type: DataType) in type.isText || type == .unknown }
+    for type in [left.type, right.type] where type.element != nil || type == .jsonb || type == .bytea {
+      if type == .jsonb || type == .bytea, ExpressionCheck.isTextLike(left.type) || ExpressionCheck.isTextLike(right.type) { continue }
+      guard let result = try tabled("||", left, right, position, leftPosition, rightPosition) else {
+        throw noOperator("||", left.type, right.type, position)
+      }
+      return result
+    }
+    let isText = { (type: DataType) in ExpressionCheck.isTextLike(type) || type == .unknown }
     guard isText(left.type) || isText(right.type), Casts.exists(from: left.type, to: .text) || isText(left.type),
       Casts.exists(from: right.type, to: .text) || isText(right.type)
     else { throw noOperator("||", left.type, right.type, position) }

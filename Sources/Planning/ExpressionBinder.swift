@@ -1,30 +1,11 @@
 // ExpressionBinder.swift — expressions as written to typed expressions: names, literals, conditions, casts.
 //
-// One binder serves one SELECT (or INSERT). Aggregates and topn() calls met on the way are collected; in the expression stands a
-// placeholder column (`Placeholder`) that SelectBinder replaces once it knows where the value will be. Constants are folded.
+// One binder serves one SELECT (or INSERT). Aggregates, window calls, subqueries, functions that give rows and topn() calls met on the
+// way are collected; in the expression stands a placeholder column (`Placeholder`) that SelectBinder replaces once it knows where the
+// value will be. A name that the SELECT does not have is looked for in the queries around it. Constants are folded.
 import Bytes
 import Model
 import SQL
-
-/// Columns that a SELECT's expressions may name.
-struct Scope {
-  /// The FROM item's alias.
-  var qualifier: String?
-  var columns: [OutputColumn] = []
-  /// What `time_bucket(ts)` without a width means here.
-  var defaultBucket: Interval?
-  static let empty = Scope()
-}
-
-/// Column numbers that stand for values made later.
-enum Placeholder {
-  static let aggregates = 1 << 20
-  static let distincts = 1 << 21
-  static let expansions = 1 << 22
-  /// Parameters that have no type yet: `coerce` replaces them.
-  static let parameters = 1 << 26
-  static func expansion(_ index: Int, _ field: Int) -> Int { expansions + index * 8 + field }
-}
 
 final class ExpressionBinder {
   /// Which clause is being bound; what an aggregate there means.
@@ -38,6 +19,11 @@ final class ExpressionBinder {
     case limit = "LIMIT"
     case values = "VALUES"
     case `default` = "DEFAULT expressions"
+    case joinOn = "JOIN conditions"
+    case tableFunction = "functions in FROM"
+    case distinctOn = "DISTINCT ON"
+    case windowDefinition = "window definitions"
+    case execute = "EXECUTE parameters"
   }
   struct Expansion {
     var state: Expression
@@ -50,6 +36,15 @@ final class ExpressionBinder {
   let context: PlanningContext
   let scope: Scope
   var clause = Clause.select
+  /// Around this one: where names are looked for next.
+  let outer: ExpressionBinder?
+  /// What binds subqueries; nil where there can be none.
+  let queries: SelectBinder?
+  let statement: StatementBinding
+  /// Of this binder, within the statement.
+  let number: Int
+  /// FROM items beside the one being bound: only for messages.
+  var hiddenScopes: [Scope] = []
   var aggregates: [AggregateCall] = []
   var aggregateKeys: [[UInt8]] = []
   var distincts: [Expression] = []
@@ -57,14 +52,36 @@ final class ExpressionBinder {
   /// Where each column was first named.
   var positions: [Int: Int] = [:]
   var isInsideAggregate = false
+  var subqueries: [SubqueryUse] = []
+  var sets: [SetCall] = []
+  var windows: [BoundWindowCall] = []
+  /// The window whose call is being bound.
+  var window: BoundWindow?
+  var namedWindows: [String: WindowSyntax] = [:]
+  var isInsideWindow = false
+  /// DISTINCT and ORDER BY of the aggregate call that is being bound.
+  var isDistinctCall = false
+  var callOrder: [AggregateCall.Order] = []
+  /// Arguments of GROUPING calls.
+  var groupings: [(arguments: [Expression], position: Int)] = []
   /// Whether now() or its kin was folded: the result depends on the statement.
   var usesStatementTime = false
   /// Inside CASE or COALESCE: an error of a constant part may never be reached.
   var conditionalDepth = 0
 
-  init(scope: Scope, context: PlanningContext) {
+  init(
+    scope: Scope,
+    context: PlanningContext,
+    statement: StatementBinding = StatementBinding(),
+    outer: ExpressionBinder? = nil,
+    queries: SelectBinder? = nil
+  ) {
     self.scope = scope
     self.context = context
+    self.statement = statement
+    self.outer = outer
+    self.queries = queries
+    number = statement.nextBinder()
   }
 
   // MARK: Entry points
@@ -74,7 +91,7 @@ final class ExpressionBinder {
     let outer = self.clause
     self.clause = clause
     defer { self.clause = outer }
-    return try boolean(syntax, clause.rawValue)
+    return try boolean(syntax, clause == .joinOn ? "JOIN/ON" : clause.rawValue)
   }
   func boolean(_ syntax: ExpressionSyntax, _ what: String) throws(TallyError) -> Expression {
     let bound = try bind(syntax)
@@ -109,6 +126,7 @@ final class ExpressionBinder {
       return try parameters.use(number, position)
     case .prefix(let name, let operand): return try prefix(name, operand, position)
     case .infix(let name, let left, let right):
+      if let rows = try rowComparison(name, left, right, position) { return rows }
       return try infix(name, try bind(left), try bind(right), position, left.position, right.position)
     case .and(let parts): return try junction(parts, isAnd: true)
     case .or(let parts): return try junction(parts, isAnd: false)
@@ -128,7 +146,8 @@ final class ExpressionBinder {
       let both = try fold(Expression(.boolean, .and(parts)), position)
       return negated ? try fold(Expression(.boolean, .not(both)), position) : both
     case .inList(let subject, let items, let negated):
-      let test = try inList(subject, items, position)
+      let test: Expression
+      if let rows = try rowInList(subject, items, position) { test = rows } else { test = try inList(subject, items, position) }
       return negated ? try fold(Expression(.boolean, .not(test)), position) : test
     case .like(let subject, let pattern, let negated):
       let test = try like(subject, pattern, position)
@@ -146,11 +165,23 @@ final class ExpressionBinder {
       let result = a.type == .unknown ? try coerce(a, to: .text, at: left.position) : a
       let branch = CaseBranch(condition: test, result: .constant(result.type, .null))
       return try fold(Expression(result.type, .caseWhen([branch], otherwise: result)), position)
-    case .cast(let inner, let type): return try cast(inner, try TypeBinding.type(type), position, syntax: type)
+    case .isDistinct(let left, let right, let negated): return try isDistinct(left, right, negated, position)
+    case .extreme(let parts, let isGreatest): return try extreme(parts, isGreatest, position)
+    case .array(let items): return try array(items, nil, position)
+    case .arrayComparison(let left, let name, let right, let isAll): return try arrayComparison(left, name, right, isAll, position)
+    case .element(let array, let index): return try element(array, index, position)
+    case .slice(let array, let lower, let upper): return try slice(array, lower, upper, position)
+    case .cast(let inner, let type): return try cast(inner, try TypeBinding.cast(type), position, syntax: type)
     case .call(let call): return try self.call(call, position)
     case .currentTime(let kind): return currentTime(kind)
     case .field(let inner, let name): return try topnField(inner, name, position)
     case .allFields: throw .sql("0A000", "row expansion via \"*\" is not supported here", position: position)
+    case .scalarSubquery(let select): return try scalarSubquery(select, position)
+    case .exists(let select): return try existence(select, position)
+    case .quantified(let left, let name, let select, let isAll): return try quantified(left, name, select, isAll: isAll, position)
+    case .arraySubquery(let select): return try arraySubquery(select, position)
+    case .row: throw .sql("0A000", "a row as a value is not supported", position: position)
+    case .grouping(let arguments): return try grouping(arguments, position)
     }
   }
 
@@ -158,29 +189,94 @@ final class ExpressionBinder {
 
   private func column(_ names: [String], _ position: Int) throws(TallyError) -> Expression {
     let name = names[names.count - 1]
+    let qualifier = names.count == 2 ? names[0] : nil
     if clause == .default {
       throw .sql("0A000", "cannot use column reference in DEFAULT expression", position: position)
     }
-    if names.count == 2, names[0] != scope.qualifier {
-      throw .sql("42P01", "missing FROM-clause entry for table \"\(names[0])\"", position: position)
+    var level: ExpressionBinder? = self
+    while let binder = level {
+      if let found = try binder.scope.find(qualifier, name, position) {
+        if binder === self {
+          if !isInsideAggregate {
+            for column in found.columnsRead where positions[column] == nil { positions[column] = position }
+          }
+          return found
+        }
+        return found.replacing { column in
+          statement.reference(owner: binder.number, column, binder.scope.columns[column].type, position)
+        }
+      }
+      level = binder.outer
     }
-    let matches = scope.columns.indices.filter { scope.columns[$0].name == name }
-    guard let index = matches.first else {
-      let shown = names.count == 2 ? "\(names[0]).\(name)" : "\"\(name)\""
-      throw .sql("42703", "column \(shown) does not exist", hint: nearMiss(name), position: position)
-    }
-    guard matches.count == 1 else {
-      throw .sql("42702", "column reference \"\(name)\" is ambiguous", position: position)
-    }
-    if positions[index] == nil, !isInsideAggregate { positions[index] = position }
-    return .column(index, scope.columns[index].type)
+    throw unknownColumn(qualifier, name, position)
   }
-  /// PostgreSQL's hint for a misspelt name.
-  private func nearMiss(_ name: String) -> String? {
-    let best = scope.columns.map { (EditDistance.between($0.name, name), $0.name) }.min { $0.0 < $1.0 }
-    guard let best, best.0 <= max(1, name.utf8.count / 2), best.0 < name.utf8.count else { return nil }
-    let shown = scope.qualifier.map { "\($0).\(best.1)" } ?? best.1
-    return "Perhaps you meant to reference the column \"\(shown)\"."
+  /// All scopes from the innermost out.
+  private var scopes: [Scope] {
+    var result: [Scope] = []
+    var level: ExpressionBinder? = self
+    while let binder = level {
+      result.append(binder.scope)
+      level = binder.outer
+    }
+    return result
+  }
+  /// FROM items that can be seen but not named, from the innermost out.
+  private var hidden: [Scope] {
+    var result: [Scope] = []
+    var level: ExpressionBinder? = self
+    while let binder = level {
+      result += binder.hiddenScopes
+      level = binder.outer
+    }
+    return result
+  }
+  private func unknownColumn(_ qualifier: String?, _ name: String, _ position: Int) -> TallyError {
+    if let qualifier { return missingRelation(qualifier, position) }
+    if scopes.contains(where: { $0.relations.contains { $0.name == name } }) {
+      return .sql("0A000", "a reference to the whole row of \"\(name)\" is not supported", hint: "Name its columns.", position: position)
+    }
+    for scope in hidden {
+      for relation in scope.relations where relation.columns.contains(where: { $0.name == name }) {
+        guard let shown = relation.name else { continue }
+        return .sql(
+          "42703",
+          "column \"\(name)\" does not exist",
+          hint: "There is a column named \"\(name)\" in table \"\(shown)\", but it cannot be referenced from this part of the query.",
+          position: position
+        )
+      }
+    }
+    let hint = scopes.lazy.compactMap { $0.nearMiss(nil, name) }.first
+    return .sql("42703", "column \"\(name)\" does not exist", hint: hint, position: position)
+  }
+  /// A qualifier that names nothing here.
+  func missingRelation(_ name: String, _ position: Int) -> TallyError {
+    if hidden.contains(where: { $0.isUnjoinable && $0.relations.contains { $0.name == name } }) {
+      return .sql(
+        "42P10",
+        "invalid reference to FROM-clause entry for table \"\(name)\"",
+        detail: "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
+        position: position
+      )
+    }
+    for relation in scopes.flatMap(\.relations) where relation.hidden == name {
+      return .sql(
+        "42P01",
+        "invalid reference to FROM-clause entry for table \"\(name)\"",
+        hint: relation.name.map { "Perhaps you meant to reference the table alias \"\($0)\"." },
+        position: position
+      )
+    }
+    let masked = scopes.flatMap(\.masked)
+    if masked.contains(name) || hidden.contains(where: { $0.relations.contains { $0.name == name } }) {
+      return .sql(
+        "42P01",
+        "invalid reference to FROM-clause entry for table \"\(name)\"",
+        hint: "There is an entry for table \"\(name)\", but it cannot be referenced from this part of the query.",
+        position: position
+      )
+    }
+    return .sql("42P01", "missing FROM-clause entry for table \"\(name)\"", position: position)
   }
   private func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
     if let whole = Int64(digits) { return .constant(.bigint, .fixed(whole)) }
@@ -197,6 +293,7 @@ final class ExpressionBinder {
     case .date: .constant(.date, .fixed(TimeArithmetic.date(ofTimestamp: context.now)))
     case .timestamp: .constant(.timestamptz, .fixed(context.now))
     case .localTimestamp: .constant(.timestamp, .fixed(context.now))
+    case .localTime: .constant(.time, .fixed(Calendar.floorRemainder(context.now, Calendar.microsecondsPerDay)))
     }
   }
 
@@ -261,18 +358,18 @@ final class ExpressionBinder {
     _ pattern: ExpressionSyntax,
     _ position: Int
   ) throws(TallyError) -> Expression {
-    let bound = try typed(subject)
-    let shape = try typed(pattern)
-    guard bound.type.isText, shape.type.isText else {
+    var (bound, shape) = (try typed(subject), try typed(pattern))
+    guard ExpressionCheck.isTextLike(bound.type), ExpressionCheck.isTextLike(shape.type) else {
       throw noOperator("~~", bound.type, shape.type, position)
     }
+    if !bound.type.isText { bound = try coerce(bound, to: .text, at: subject.position, .implicit) }
+    if !shape.type.isText { shape = try coerce(shape, to: .text, at: pattern.position, .implicit) }
     switch shape.node {
     case .constant(.text(let text)):
       _ = try located(pattern.position) { () throws(TallyError) in try LikePattern(text) }
       return try fold(Expression(.boolean, .like(bound, pattern: text)), position)
     case .constant: return .constant(.boolean, .null)
-    default:
-      throw .sql("0A000", "LIKE with a pattern that is no constant is not supported", position: pattern.position)
+    default: return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
     }
   }
   private func caseWhen(
@@ -339,16 +436,20 @@ final class ExpressionBinder {
     if case .call(let call) = inner.kind, case .topn = type, call.name == "topn_add_agg" {
       if let sized = try aggregate(call, inner.position, sized: type) { return sized }
     }
+    // ARRAY[…]::type[] takes its elements' type from the cast.
+    if case .array(let items) = inner.kind, let element = type.element { return try array(items, element, inner.position) }
+    if type == .interval, !syntax.modifiers.isEmpty { return try intervalOfFields(inner, syntax, position) }
     let bound = try bind(inner)
     if case .hll = type, case .constant(.text(_)) = bound.node { return try hllLiteral(bound, syntax, inner.position) }
     if case .hll = bound.type, case .hll = type, syntax.modifiers.isEmpty { return bound }
     if case .topn = bound.type, case .topn = type, syntax.modifiers.isEmpty { return bound }
     guard bound.type == .unknown, bound.untypedParameter == nil else { return try coerce(bound, to: type, at: position, .explicit) }
     // A literal fails where it stands; to varchar(n) it is cut without complaint.
-    if case .varchar = type {
+    switch type {
+    case .varchar, .bpchar, .name, .char:
       return try coerce(try coerce(bound, to: .text, at: inner.position), to: type, at: inner.position, .explicit)
+    default: return try coerce(bound, to: type, at: inner.position, .explicit)
     }
-    return try coerce(bound, to: type, at: inner.position, .explicit)
   }
   /// An hll written as hexadecimal text carries its parameters in its header.
   private func hllLiteral(
@@ -387,6 +488,7 @@ final class ExpressionBinder {
         return try coerce(parameters.resolve(number, as: type), to: type, at: position, context)
       }
       guard case .constant(.text(let text)) = expression.node else { return .constant(type, .null) }
+      if let object = try objectNumber(text, type, position) { return .constant(type, object) }
       return .constant(type, try located(position) { () throws(TallyError) in try ValueText.parse(text, as: type) })
     }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
@@ -396,6 +498,7 @@ final class ExpressionBinder {
         position: position
       )
     }
+    if let named = try objectName(expression, to: type, position) { return named }
     return try fold(Expression(type, .cast(expression)), position)
   }
   /// Evaluates an expression of constants now.

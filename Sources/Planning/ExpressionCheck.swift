@@ -18,15 +18,34 @@ enum ExpressionCheck {
     case hll
     case topn
     case hash
+    /// `character(n)`: its comparisons ignore trailing blanks, so it is text only by a cast.
+    case bpchar
+    case bytea
+    case uuid
+    case json
+    case jsonb
+    /// oid and the types that show one by name.
+    case oid
+    case time
+    /// Arrays of every element type; functions compare the types.
+    case array
     case other
   }
   static func family(_ type: DataType) -> Family {
     switch type {
     case .boolean: .boolean
     case .smallint, .integer, .bigint: .integer
-    case .double: .double
+    case .double, .real: .double
     case .numeric: .numeric
-    case .text, .varchar: .text
+    case .text, .varchar, .name, .char: .text
+    case .bpchar: .bpchar
+    case .bytea: .bytea
+    case .uuid: .uuid
+    case .json: .json
+    case .jsonb: .jsonb
+    case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole: .oid
+    case .time: .time
+    case .array: .array
     case .date: .date
     case .timestamp: .timestamp
     case .timestamptz: .timestamptz
@@ -34,21 +53,12 @@ enum ExpressionCheck {
     case .hll: .hll
     case .topn: .topn
     case .hllHashval: .hash
-    case .unknown, .topnRecord: .other
+    case .unknown, .topnRecord, .void: .other
     }
   }
 
   static func fits(_ value: Value, _ type: DataType) -> Bool {
-    switch value {
-    case .null: true
-    case .fixed(let number): type.layout == .fixed && (type != .boolean || number == 0 || number == 1)
-    case .double: type.layout == .double
-    case .numeric: type.layout == .numeric
-    case .text: type.layout == .text
-    case .interval: type.layout == .interval
-    case .hll: type.layout == .hll
-    case .topn: type.layout == .topn
-    }
+    value.fits(type)
   }
 
   /// Checks one node; its operands were checked before.
@@ -72,11 +82,17 @@ enum ExpressionCheck {
       return type == .boolean && isComparable(family(inner.type))
         && values.allSatisfy { !$0.isNull && fits($0, inner.type) }
     case .like(let inner, _): return type == .boolean && family(inner.type) == .text
+    case .hosted(let function, let arguments): return type == function.result && arguments.count == function.arguments.count
     case .cast(let inner): return Casts.exists(from: inner.type, to: type)
     }
   }
+  /// Whether PostgreSQL's functions of text take the type by themselves.
+  static func isTextLike(_ type: DataType) -> Bool {
+    let family = family(type)
+    return family == .text || family == .bpchar
+  }
   static func isComparable(_ family: Family) -> Bool {
-    family != .hll && family != .topn && family != .other
+    family != .hll && family != .topn && family != .json && family != .other
   }
 
   private static func constantFixed(_ expression: Expression) -> Int64? {
@@ -90,9 +106,11 @@ enum ExpressionCheck {
     let result = family(type)
     func are(_ wanted: Family...) -> Bool { families == wanted }
     func isAny(_ at: Int, _ wanted: Family...) -> Bool { at < families.count && wanted.contains(families[at]) }
+    if function.isTabled { return FunctionTable.takes(function, arguments, type) }
     switch function {
     case .equal, .notEqual, .less, .lessOrEqual, .greater, .greaterOrEqual:
       return families.count == 2 && families[0] == families[1] && isComparable(families[0]) && type == .boolean
+        && (families[0] != .array || arguments[0].type == arguments[1].type)
     case .add, .subtract, .multiply, .divide, .modulo:
       return families.count == 2 && families[0] == families[1] && families[0] == result
         && isAny(0, .integer, .double, .numeric) && !(function == .modulo && result == .double)
@@ -134,6 +152,7 @@ enum ExpressionCheck {
     case .hllEqual: return are(.hll, .hll) && type == .boolean
     case .topnUnion: return are(.topn, .topn) && arguments[0].type == type && arguments[1].type == type
     case .topnAdd: return are(.topn, .text, .integer) && arguments[0].type == type
+    default: return false
     }
   }
 
@@ -142,6 +161,17 @@ enum ExpressionCheck {
     let families = call.arguments.map { family($0.type) }
     let result = family(call.type)
     if let filter = call.filter, filter.type != .boolean { return false }
+    if !call.order.allSatisfy({ isComparable(family($0.expression.type)) }) { return false }
+    if call.isDistinct, !families.allSatisfy(isComparable) { return false }
+    switch call.function {
+    case .stringAgg: return families == [.text, .text] && result == .text
+    case .percentileCont, .percentileDisc:
+      guard call.order.count == 1, families == [.double], call.arguments[0].constantValue != nil else { return false }
+      let key = call.order[0].expression.type
+      return call.type == key && (call.function == .percentileDisc || key == .double || key == .interval)
+    case .mode: return call.order.count == 1 && families.isEmpty && call.type == call.order[0].expression.type
+    default: break
+    }
     guard let first = families.first else { return call.function == .countStar && call.type == .bigint }
     if call.function == .topnAdd, families.count == 2 {
       return first == .text && families[1] == .integer && result == .topn
@@ -164,6 +194,63 @@ enum ExpressionCheck {
     case .hllUnion: return first == .hll && call.type == argument
     case .topnAdd: return first == .text && result == .topn
     case .topnUnion: return first == .topn && call.type == argument
+    case .bitAnd, .bitOr: return first == .integer && call.type == argument
+    case .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg, .percentileCont, .percentileDisc, .mode: return false
+    }
+  }
+
+  /// Whether a window call takes its arguments and frame; `keys`: types of the window's sort keys.
+  static func isWellTyped(_ call: WindowCall, keys: [DataType]) -> Bool {
+    let types = call.arguments.map(\.type)
+    func areValue(_ rest: Family...) -> Bool {
+      types.count == rest.count + 1 && family(types[0]) == family(call.type) && types[0].layout == call.type.layout
+        && types.dropFirst().map(family) == rest
+    }
+    if case .aggregate = call.function {} else if call.filter != nil { return false }
+    guard isOffset(call.frame.start, call.frame.unit, keys), isOffset(call.frame.end, call.frame.unit, keys) else { return false }
+    switch call.function {
+    case .rowNumber, .rank, .denseRank: return types.isEmpty && call.type == .bigint
+    case .percentRank, .cumeDist: return types.isEmpty && call.type == .double
+    case .ntile: return types.map(family) == [.integer] && call.type == .integer
+    case .lag, .lead: return types.count == 3 && areValue(.integer, family(call.type)) && types[1] != .bigint
+    case .firstValue, .lastValue: return areValue()
+    case .nthValue: return areValue(.integer)
+    case .aggregate(let function):
+      switch function {
+      case .percentileCont, .percentileDisc, .mode: return false
+      default: return isWellTyped(AggregateCall(function, call.arguments, filter: call.filter, type: call.type))
+      }
+    }
+  }
+  private static func isOffset(_ bound: WindowFrame.Bound, _ unit: WindowFrame.Unit, _ keys: [DataType]) -> Bool {
+    let offset: TypedValue
+    switch bound {
+    case .preceding(let value), .following(let value): offset = value
+    case .unboundedPreceding, .currentRow, .unboundedFollowing: return true
+    }
+    guard unit == .range else { return offset.type == .bigint }
+    guard keys.count == 1 else { return false }
+    switch family(keys[0]) {
+    case .integer, .double, .numeric: return family(offset.type) == family(keys[0])
+    case .date, .timestamp, .timestamptz, .interval: return offset.type == .interval
+    default: return false
+    }
+  }
+
+  /// Whether a table function takes its arguments and gives its columns.
+  static func isWellTyped(_ call: TableFunctionNode.Call) -> Bool {
+    let families = call.arguments.map { family($0.type) }
+    guard let type = call.output.first?.type, call.output.count == 1 else { return false }
+    switch call.function {
+    case .generateIntegers: return families == [.integer, .integer, .integer] && (type == .integer || type == .bigint)
+    case .generateNumerics: return families == [.numeric, .numeric, .numeric] && family(type) == .numeric
+    case .generateTimes:
+      return (families == [.timestamp, .timestamp, .interval] && type == .timestamp)
+        || (families == [.timestamptz, .timestamptz, .interval] && type == .timestamptz)
+    case .stringToTable: return families == [.text, .text] && type == .text
+    case .unnest, .regexpSplit, .jsonbArrayElements, .jsonbArrayElementsText, .jsonbEach, .jsonbEachText, .jsonbObjectKeys,
+      .regexpMatches, .generateSubscripts:
+      return false
     }
   }
 }

@@ -5,7 +5,8 @@
 //   4 and, 5 or, 10 coalesce: count, parts                              6 not, 7 is null, 12 cast: operand
 //   8 in list: operand, count, values, bool hasNull                     9 like: operand, string pattern
 //   11 case: count, (condition, result)…, bool, otherwise
-// Aggregate call: u16 function, type, count, arguments, bool, filter.
+// Aggregate call (fragments only): u16 function, type, count, arguments, bool, filter, bool distinct, count, order:
+//   (expression, u8 flags: 1 ascending, 2 nulls first).
 // A decoded expression is well-typed (ExpressionCheck): columns exist with that type in the input, constants fit their types,
 // functions have arguments they take; so evaluating it cannot trap. Nesting is bounded by `depthMax`.
 import Bytes
@@ -61,6 +62,11 @@ enum ExpressionFormat {
         encode(branch.result, into: &out)
       }
       encode(otherwise, into: &out)
+    case .hosted(let function, let arguments):
+      // Keys only: Distribution keeps these on the coordinator, and no decoder knows 255.
+      out.u8(255)
+      out.string(function.name)
+      encode(arguments, into: &out)
     case .cast(let inner):
       out.u8(12)
       encode(inner, into: &out)
@@ -79,6 +85,12 @@ enum ExpressionFormat {
     out.type(call.type)
     encode(call.arguments, into: &out)
     encode(call.filter, into: &out)
+    out.bool(call.isDistinct)
+    out.count(call.order.count)
+    for key in call.order {
+      encode(key.expression, into: &out)
+      out.u8((key.isAscending ? 1 : 0) | (key.nullsFirst ? 2 : 0))
+    }
   }
 
   static func decode(
@@ -168,7 +180,15 @@ enum ExpressionFormat {
     let type = try reader.type()
     let arguments = try decodeList(&reader, input)
     let filter = try reader.bool() ? try decodeCondition(&reader, input) : nil
-    let call = AggregateCall(function, arguments, filter: filter, type: type)
+    let isDistinct = try reader.bool()
+    var order: [AggregateCall.Order] = []
+    for _ in 0..<(try reader.countOfRest("keys of an aggregate")) {
+      let key = try decode(&reader, input: input)
+      let flags = try reader.u8()
+      guard flags < 4 else { throw DecodingFailure(.malformed, at: start, "key of an aggregate") }
+      order.append(AggregateCall.Order(key, isAscending: flags & 1 != 0, nullsFirst: flags & 2 != 0))
+    }
+    let call = AggregateCall(function, arguments, filter: filter, isDistinct: isDistinct, order: order, type: type)
     guard ExpressionCheck.isWellTyped(call) else {
       throw DecodingFailure(.malformed, at: start, "aggregate does not fit its arguments")
     }

@@ -30,6 +30,7 @@ enum ExpressionText {
       let items = values.map { literal($0, part.type) } + (hasNull ? ["NULL"] : [])
       return "(\(inner(part)) IN (\(items.joined(separator: ", "))))"
     case .like(let part, let pattern): return "(\(inner(part)) LIKE \(quoted(pattern)))"
+    case .hosted(let function, let arguments): return "\(function.name)(\(list(arguments)))"
     case .cast(let part): return "\(inner(part))::\(expression.type.name)"
     case .caseWhen(let branches, let otherwise):
       let whens = branches.map { " WHEN \(inner($0.condition)) THEN \(inner($0.result))" }.joined()
@@ -37,7 +38,11 @@ enum ExpressionText {
     }
   }
   static func text(_ call: AggregateCall, _ columns: [OutputColumn]) -> String {
-    let arguments = call.arguments.map { text($0, columns) }.joined(separator: ", ")
+    var arguments = (call.isDistinct ? "DISTINCT " : "") + call.arguments.map { text($0, columns) }.joined(separator: ", ")
+    if !call.order.isEmpty {
+      let keys = call.order.map { text($0.expression, columns) + ($0.isAscending ? "" : " DESC") }
+      arguments += (arguments.isEmpty ? "" : " ") + "ORDER BY \(keys.joined(separator: ", "))"
+    }
     let filter = call.filter.map { " FILTER (WHERE \(text($0, columns)))" } ?? ""
     return call.function == .countStar ? "count(*)\(filter)" : "\(call.function)(\(arguments))\(filter)"
   }

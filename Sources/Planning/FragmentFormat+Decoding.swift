@@ -53,14 +53,7 @@ extension FragmentFormat {
     case 5: return .aggregate(try aggregate(&reader, depth))
     case 6:
       let input = try decodeNode(&reader, depth + 1)
-      let width = input.columns.count
-      var keys: [SortKey] = []
-      for _ in 0..<(try reader.countOfRest("sort keys")) {
-        let column = try column(&reader)
-        let flags = try reader.u8()
-        guard column < width, flags < 4 else { throw malformed(reader, "sort key") }
-        keys.append(SortKey(column: column, isAscending: flags & 1 != 0, nullsFirst: flags & 2 != 0))
-      }
+      let keys = try sortKeys(&reader, types(input))
       return .sort(SortNode(input: input, keys: keys, first: try optionalNumber(&reader)))
     case 7:
       let input = try decodeNode(&reader, depth + 1)
@@ -79,10 +72,129 @@ extension FragmentFormat {
     case 10:
       let fragment = try reader.count(max: 4096, "fragment number")
       return .fragmentInput(FragmentInputNode(fragment: fragment, output: try columns(&reader)))
+    case 11: return .join(try join(&reader, depth))
+    case 12: return .window(try window(&reader, depth))
+    case 13:
+      guard let kind = SetOperationNode.Kind(rawValue: try reader.u8()) else { throw reader.unknown("set operation") }
+      let isAll = try reader.bool()
+      let left = try decodeNode(&reader, depth + 1)
+      let right = try decodeNode(&reader, depth + 1)
+      guard types(left) == types(right), types(left).allSatisfy(isComparable) else {
+        throw malformed(reader, "inputs of a set operation")
+      }
+      return .setOperation(SetOperationNode(kind, isAll: isAll, left: left, right: right))
+    case 14:
+      let input = try decodeNode(&reader, depth + 1)
+      return .distinctOn(DistinctOnNode(input: input, columns: try comparedColumns(&reader, types(input))))
+    case 15: return .tableFunction(try tableFunction(&reader, depth))
     case let kind: throw reader.unknown("plan node kind \(kind)")
     }
   }
   private static func types(_ node: PlanNode) -> [DataType] { node.columns.map(\.type) }
+  private static func isComparable(_ type: DataType) -> Bool { ExpressionCheck.isComparable(ExpressionCheck.family(type)) }
+  private static func sortKeys(_ reader: inout ByteReader, _ types: [DataType]) throws(DecodingFailure) -> [SortKey] {
+    var keys: [SortKey] = []
+    for _ in 0..<(try reader.countOfRest("sort keys")) {
+      let column = try column(&reader)
+      let flags = try reader.u8()
+      guard column < types.count, isComparable(types[column]), flags < 4 else { throw malformed(reader, "sort key") }
+      keys.append(SortKey(column: column, isAscending: flags & 1 != 0, nullsFirst: flags & 2 != 0))
+    }
+    return keys
+  }
+  private static func comparedColumns(_ reader: inout ByteReader, _ types: [DataType]) throws(DecodingFailure) -> [Int] {
+    var columns: [Int] = []
+    for _ in 0..<(try reader.countOfRest("compared columns")) {
+      let column = try column(&reader)
+      guard column < types.count, isComparable(types[column]) else { throw malformed(reader, "compared column") }
+      columns.append(column)
+    }
+    return columns
+  }
+
+  private static func join(_ reader: inout ByteReader, _ depth: Int) throws(DecodingFailure) -> JoinNode {
+    guard let kind = JoinNode.Kind(rawValue: try reader.u8()) else { throw reader.unknown("join kind") }
+    let left = try decodeNode(&reader, depth + 1)
+    let right = try decodeNode(&reader, depth + 1)
+    let (leftTypes, rightTypes) = (types(left), types(right))
+    var keys: [JoinNode.Key] = []
+    for _ in 0..<(try reader.countOfRest("join keys")) {
+      let own = try ExpressionFormat.decode(&reader, input: leftTypes)
+      let other = try ExpressionFormat.decode(&reader, input: rightTypes)
+      let flags = try reader.u8()
+      let marks = flags & 2 != 0
+      guard ExpressionCheck.family(own.type) == ExpressionCheck.family(other.type), isComparable(own.type), flags < 4,
+        !marks || (kind == .mark && !keys.contains(where: \.marksNulls))
+      else { throw malformed(reader, "join key") }
+      keys.append(JoinNode.Key(left: own, right: other, matchesNulls: flags & 1 != 0, marksNulls: marks))
+    }
+    let condition = try reader.bool() ? try ExpressionFormat.decodeCondition(&reader, leftTypes + rightTypes) : nil
+    return JoinNode(kind, left: left, right: right, keys: keys, condition: condition)
+  }
+  private static func window(_ reader: inout ByteReader, _ depth: Int) throws(DecodingFailure) -> WindowNode {
+    let input = try decodeNode(&reader, depth + 1)
+    let types = types(input)
+    let partitions = try comparedColumns(&reader, types)
+    var window = WindowNode(input: input, partitions: partitions, keys: try sortKeys(&reader, types), calls: [], names: [])
+    for _ in 0..<(try reader.countOfRest("window calls")) {
+      window.names.append(try name(&reader))
+      let number = try reader.u8()
+      let function: WindowFunction
+      if number == 12 {
+        guard let aggregate = AggregateFunction(rawValue: try reader.u16()) else { throw reader.unknown("aggregate") }
+        function = .aggregate(aggregate)
+      } else if let own = WindowFunction(number: number) {
+        function = own
+      } else {
+        throw reader.unknown("window function \(number)")
+      }
+      let type = try reader.type()
+      let arguments = try ExpressionFormat.decodeList(&reader, types)
+      let filter = try reader.bool() ? try ExpressionFormat.decodeCondition(&reader, types) : nil
+      let call = WindowCall(function, arguments, filter: filter, frame: try frame(&reader), type: type)
+      guard ExpressionCheck.isWellTyped(call, keys: window.keys.map { types[$0.column] }) else {
+        throw malformed(reader, "window call does not fit its arguments")
+      }
+      window.calls.append(call)
+    }
+    return window
+  }
+  private static func frame(_ reader: inout ByteReader) throws(DecodingFailure) -> WindowFrame {
+    guard let unit = WindowFrame.Unit(rawValue: try reader.u8()) else { throw reader.unknown("frame unit") }
+    let start = try bound(&reader)
+    let end = try bound(&reader)
+    guard let exclusion = WindowFrame.Exclusion(rawValue: try reader.u8()) else { throw reader.unknown("frame exclusion") }
+    return WindowFrame(unit: unit, start: start, end: end, exclusion: exclusion)
+  }
+  private static func bound(_ reader: inout ByteReader) throws(DecodingFailure) -> WindowFrame.Bound {
+    let kind = try reader.u8()
+    switch kind {
+    case 0: return .unboundedPreceding
+    case 2: return .currentRow
+    case 4: return .unboundedFollowing
+    case 1, 3:
+      let type = try reader.type()
+      let value = try reader.value()
+      guard !value.isNull, ExpressionCheck.fits(value, type) else { throw malformed(reader, "offset of a frame") }
+      return kind == 1 ? .preceding(TypedValue(type, value)) : .following(TypedValue(type, value))
+    default: throw reader.unknown("frame bound \(kind)")
+    }
+  }
+  private static func tableFunction(_ reader: inout ByteReader, _ depth: Int) throws(DecodingFailure) -> TableFunctionNode {
+    let input = try decodeNode(&reader, depth + 1)
+    let types = types(input)
+    var calls: [TableFunctionNode.Call] = []
+    for _ in 0..<(try reader.countOfRest("table functions")) {
+      guard let function = TableFunction(rawValue: try reader.u16()) else { throw reader.unknown("table function") }
+      let arguments = try ExpressionFormat.decodeList(&reader, types)
+      let call = TableFunctionNode.Call(function, arguments, output: try columns(&reader))
+      guard ExpressionCheck.isWellTyped(call) else { throw malformed(reader, "table function does not fit its arguments") }
+      calls.append(call)
+    }
+    guard !calls.isEmpty else { throw malformed(reader, "no table function") }
+    let ordinality = try reader.bool() ? try name(&reader) : nil
+    return TableFunctionNode(input: input, calls: calls, ordinality: ordinality, keepsLonely: try reader.bool())
+  }
 
   private static func scan(_ reader: inout ByteReader) throws(DecodingFailure) -> ScanNode {
     let kind = try reader.u8()

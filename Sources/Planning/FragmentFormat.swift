@@ -1,6 +1,6 @@
 // FragmentFormat.swift — bytes of a plan that travels to a worker.
 //
-//   u8 version = 1, plan node
+//   u8 version = 2, plan node (version 1 had calls without DISTINCT and order, and nodes up to 10; coordinator and worker are of one version)
 // Node: u8 kind, then
 //   1 scan: u8 source (0 table, 1 rollup chain, 2 rollup level), varint id, [varint level], count, stored columns (varint),
 //     their names and types, count, zone conditions (varint column, u8 comparison, value), bool + filter, bool needsMergedGroups
@@ -10,14 +10,21 @@
 //     7 limit: input, bool + signed varint count, signed varint offset
 //   8 union all: count, inputs         9 expand: input, varint column, signed varint count, count, (name, u8 field)
 //   10 fragment input: varint fragment, columns
+//   11 join: u8 kind, left, right, count, (left, right, u8 flags: 1 matches NULLs, 2 marks NULLs), bool + condition
+//   12 window: input, count, partition columns (varint), count, sort keys as in 6, count, calls:
+//     name, u8 function, [u16 aggregate], type, count, arguments, bool + filter, frame: u8 unit, bound, bound, u8 exclusion
+//     bound: u8 kind (0 unbounded preceding, 1 preceding, 2 current row, 3 following, 4 unbounded following), [type, value]
+//   13 set operation: u8 kind, bool all, left, right        14 distinct on: input, count, columns (varint)
+//   15 table function: input, count, (u16 function, count, arguments, columns), bool + name of the ordinality, bool keepsLonely
 // columns: count, (name, type). A name is a string of at most `nameBytesMax`.
+// Shared, recursive, working rows and system scans never travel, nor do hosted functions: they are the coordinator's.
 // Decoded plans are well-typed; depth ≤ Limits.depthMax; nothing is allocated beyond the bytes that are there.
 public import Bytes
 import Model
 
 /// Plans as bytes.
 public enum FragmentFormat {
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
   static let nameBytesMax = 1024
 
   /// Encodes a plan.
@@ -35,6 +42,29 @@ public enum FragmentFormat {
       try reader.expectEnd()
       return plan
     }
+  }
+
+  /// A function of the coordinator cannot travel: Distribution keeps it there.
+  private static func isLocal(_ expression: Expression) -> Bool {
+    if case .hosted = expression.node { return true }
+    return expression.operands.contains(where: isLocal)
+  }
+  private static func put(_ expression: Expression, into out: inout ByteWriter) {
+    invariant(!isLocal(expression), "a function of the coordinator's in a fragment")
+    ExpressionFormat.encode(expression, into: &out)
+  }
+  private static func put(_ expressions: [Expression], into out: inout ByteWriter) {
+    out.count(expressions.count)
+    for expression in expressions { put(expression, into: &out) }
+  }
+  private static func put(_ expression: Expression?, into out: inout ByteWriter) {
+    out.bool(expression != nil)
+    if let expression { put(expression, into: &out) }
+  }
+  private static func put(_ call: AggregateCall, into out: inout ByteWriter) {
+    let expressions = call.arguments + (call.filter.map { [$0] } ?? []) + call.order.map(\.expression)
+    invariant(!expressions.contains(where: isLocal), "a function of the coordinator's in a fragment")
+    ExpressionFormat.encode(call, into: &out)
   }
 
   private static func encode(_ columns: [OutputColumn], into out: inout ByteWriter) {
@@ -60,14 +90,14 @@ public enum FragmentFormat {
     case .filter(let node):
       out.u8(3)
       encode(node.input, into: &out)
-      ExpressionFormat.encode(node.condition, into: &out)
+      put(node.condition, into: &out)
     case .project(let node):
       out.u8(4)
       encode(node.input, into: &out)
       out.count(node.expressions.count)
       for (name, expression) in zip(node.names, node.expressions) {
         out.string(name)
-        ExpressionFormat.encode(expression, into: &out)
+        put(expression, into: &out)
       }
     case .aggregate(let node):
       out.u8(5)
@@ -75,21 +105,17 @@ public enum FragmentFormat {
       out.count(node.groups.count)
       for (name, group) in zip(node.names, node.groups) {
         out.string(name)
-        ExpressionFormat.encode(group, into: &out)
+        put(group, into: &out)
       }
       out.count(node.calls.count)
       for (name, call) in zip(node.names.dropFirst(node.groups.count), node.calls) {
         out.string(name)
-        ExpressionFormat.encode(call, into: &out)
+        put(call, into: &out)
       }
     case .sort(let node):
       out.u8(6)
       encode(node.input, into: &out)
-      out.count(node.keys.count)
-      for key in node.keys {
-        out.count(key.column)
-        out.u8((key.isAscending ? 1 : 0) | (key.nullsFirst ? 2 : 0))
-      }
+      encode(node.keys, into: &out)
       encode(node.first, into: &out)
     case .limit(let node):
       out.u8(7)
@@ -110,6 +136,20 @@ public enum FragmentFormat {
         out.string(name)
         out.u8(field.rawValue)
       }
+    case .join(let node): encode(node, into: &out)
+    case .window(let node): encode(node, into: &out)
+    case .setOperation(let node):
+      out.u8(13)
+      out.u8(node.kind.rawValue)
+      out.bool(node.isAll)
+      encode(node.left, into: &out)
+      encode(node.right, into: &out)
+    case .distinctOn(let node):
+      out.u8(14)
+      encode(node.input, into: &out)
+      encode(node.columns, into: &out)
+    case .tableFunction(let node): encode(node, into: &out)
+    case .shared, .recursive, .workingRows, .systemScan: invariant(false, "a plan of the coordinator's in a fragment")
     case .fragmentInput(let node):
       out.u8(10)
       out.count(node.fragment)
@@ -143,7 +183,105 @@ public enum FragmentFormat {
       out.u8(condition.comparison.rawValue)
       out.value(condition.value)
     }
-    ExpressionFormat.encode(scan.filter, into: &out)
+    put(scan.filter, into: &out)
     out.bool(scan.needsMergedGroups)
+  }
+  private static func encode(_ columns: [Int], into out: inout ByteWriter) {
+    out.count(columns.count)
+    for column in columns { out.count(column) }
+  }
+  private static func encode(_ keys: [SortKey], into out: inout ByteWriter) {
+    out.count(keys.count)
+    for key in keys {
+      out.count(key.column)
+      out.u8((key.isAscending ? 1 : 0) | (key.nullsFirst ? 2 : 0))
+    }
+  }
+  private static func encode(_ join: JoinNode, into out: inout ByteWriter) {
+    out.u8(11)
+    out.u8(join.kind.rawValue)
+    encode(join.left, into: &out)
+    encode(join.right, into: &out)
+    out.count(join.keys.count)
+    for key in join.keys {
+      put(key.left, into: &out)
+      put(key.right, into: &out)
+      out.u8((key.matchesNulls ? 1 : 0) | (key.marksNulls ? 2 : 0))
+    }
+    put(join.condition, into: &out)
+  }
+  private static func encode(_ window: WindowNode, into out: inout ByteWriter) {
+    out.u8(12)
+    encode(window.input, into: &out)
+    encode(window.partitions, into: &out)
+    encode(window.keys, into: &out)
+    out.count(window.calls.count)
+    for (name, call) in zip(window.names, window.calls) {
+      out.string(name)
+      out.u8(call.function.number)
+      if case .aggregate(let aggregate) = call.function { out.u16(aggregate.rawValue) }
+      out.type(call.type)
+      put(call.arguments, into: &out)
+      put(call.filter, into: &out)
+      out.u8(call.frame.unit.rawValue)
+      encode(call.frame.start, into: &out)
+      encode(call.frame.end, into: &out)
+      out.u8(call.frame.exclusion.rawValue)
+    }
+  }
+  private static func encode(_ bound: WindowFrame.Bound, into out: inout ByteWriter) {
+    func offset(_ kind: UInt8, _ value: TypedValue) {
+      out.u8(kind)
+      out.type(value.type)
+      out.value(value.value)
+    }
+    switch bound {
+    case .unboundedPreceding: out.u8(0)
+    case .preceding(let value): offset(1, value)
+    case .currentRow: out.u8(2)
+    case .following(let value): offset(3, value)
+    case .unboundedFollowing: out.u8(4)
+    }
+  }
+  private static func encode(_ node: TableFunctionNode, into out: inout ByteWriter) {
+    out.u8(15)
+    encode(node.input, into: &out)
+    out.count(node.calls.count)
+    for call in node.calls {
+      out.u16(call.function.rawValue)
+      put(call.arguments, into: &out)
+      encode(call.output, into: &out)
+    }
+    out.bool(node.ordinality != nil)
+    if let name = node.ordinality { out.string(name) }
+    out.bool(node.keepsLonely)
+  }
+}
+
+extension WindowFunction {
+  /// Number on the wire; an aggregate's own follows it.
+  var number: UInt8 {
+    switch self {
+    case .rowNumber: 1
+    case .rank: 2
+    case .denseRank: 3
+    case .percentRank: 4
+    case .cumeDist: 5
+    case .ntile: 6
+    case .lag: 7
+    case .lead: 8
+    case .firstValue: 9
+    case .lastValue: 10
+    case .nthValue: 11
+    case .aggregate: 12
+    }
+  }
+  /// The function of a number but 12, which is an aggregate's.
+  init?(number: UInt8) {
+    let all: [WindowFunction] = [
+      .rowNumber, .rank, .denseRank, .percentRank, .cumeDist, .ntile, .lag, .lead, .firstValue, .lastValue, .nthValue,
+    ]
+    guard number >= 1, Int(number) <= all.count else { return nil }
+    self = all[Int(number) - 1]
   }
 }

@@ -87,6 +87,199 @@ public enum Function: UInt16, Sendable, CaseIterable {
   /// (topn, text, bigint weight) → topn. Not strict: a NULL state is empty; a NULL item or a NULL or negative weight adds nothing.
   case topnAdd = 113
 
+  // Numbers, 129 to 191: signatures of everything from here on stand in `FunctionTable`, whose rows are PostgreSQL's pg_proc.
+  case power = 129
+  case squareRoot = 130
+  case cubeRoot = 131
+  case exponential = 132
+  case naturalLogarithm = 133
+  case logarithm = 134
+  case logarithmToBase = 135
+  case sign = 136
+  case greatestCommonDivisor = 137
+  case leastCommonMultiple = 138
+  case divideWhole = 139
+  case widthBucket = 140
+  case sine = 141
+  case cosine = 142
+  case tangent = 143
+  case cotangent = 144
+  case arcSine = 145
+  case arcCosine = 146
+  case arcTangent = 147
+  case arcTangent2 = 148
+  case hyperbolicSine = 149
+  case hyperbolicCosine = 150
+  case hyperbolicTangent = 151
+  case degrees = 152
+  case radians = 153
+  case factorial = 154
+  case scale = 155
+  case minScale = 156
+  case trimScale = 157
+  case bitAnd = 158
+  case bitOr = 159
+  case bitXor = 160
+  case bitNot = 161
+  case shiftLeft = 162
+  case shiftRight = 163
+  case sizePretty = 164
+
+  // Text, 192 to 287.
+  case octetLength = 192
+  case bitLength = 193
+  case initCap = 194
+  case substring = 195
+  case position = 196
+  case left = 197
+  case right = 198
+  case padLeft = 199
+  case padRight = 200
+  case trimLeft = 201
+  case trimRight = 202
+  case trimBoth = 203
+  case replace = 204
+  case translate = 205
+  case repeated = 206
+  case reverse = 207
+  case splitPart = 208
+  case format = 209
+  case quoteIdentifier = 210
+  case quoteLiteral = 211
+  case startsWith = 212
+  case ascii = 213
+  case character = 214
+  case md5 = 215
+  case toHexadecimal = 216
+  case overlay = 217
+  case concatenateAll = 218
+  case concatenateWith = 219
+  case quoteNullable = 220
+  case stringToArray = 221
+  case arrayToString = 222
+  case likePattern = 223
+  case likeInsensitive = 224
+  case likeEscape = 225
+  case similarEscape = 226
+  case matchesRegex = 227
+  case matchesRegexInsensitive = 228
+  case substringRegex = 229
+  case regexReplace = 230
+  case regexMatch = 231
+  case regexSplitToArray = 232
+  case regexCount = 233
+  case regexSubstring = 234
+  case regexInstring = 235
+  case regexLike = 236
+
+  // Bytes and uuids, 288 to 303.
+  case bytesLength = 288
+  case bytesSubstring = 289
+  case concatenateBytes = 290
+  case encode = 291
+  case decode = 292
+  case getByte = 293
+  case convertFrom = 294
+  case convertTo = 295
+  case bytesPosition = 296
+
+  // Times, 304 to 399.
+  case age = 304
+  case makeDate = 305
+  case makeTime = 306
+  case makeTimestamp = 307
+  case makeTimestamptz = 308
+  case makeInterval = 309
+  case formatTime = 310
+  case formatInterval = 311
+  case formatNumber = 312
+  case parseDate = 313
+  case parseTimestamp = 314
+  case timestampOfEpoch = 315
+  case parseNumber = 316
+  case atZone = 317
+  case isFinite = 318
+  case justifyDays = 319
+  case justifyHours = 320
+  case justifyInterval = 321
+  case addToTime = 322
+  case subtractFromTime = 323
+  case timeOfDayDifference = 324
+  case dateAndTime = 325
+  case overlaps = 326
+  case dateBin = 327
+  case extractFromTime = 328
+  case dateTruncInZone = 329
+
+  // JSON, 400 to 463.
+  case jsonField = 400
+  case jsonFieldText = 401
+  case jsonElement = 402
+  case jsonElementText = 403
+  case jsonPath = 404
+  case jsonPathText = 405
+  case jsonContains = 406
+  case jsonHasKey = 407
+  case jsonHasAny = 408
+  case jsonHasAll = 409
+  case jsonConcatenate = 410
+  case jsonDeleteKey = 411
+  case jsonDeleteKeys = 412
+  case jsonDeleteElement = 413
+  case jsonDeletePath = 414
+  case jsonBuildObject = 415
+  case jsonBuildArray = 416
+  case toJSONB = 417
+  case jsonTypeof = 418
+  case jsonArrayLength = 419
+  case jsonSet = 420
+  case jsonInsert = 421
+  case jsonStripNulls = 422
+  case jsonPretty = 423
+  case jsonObjectOfTexts = 424
+  case jsonCast = 425
+
+  // Arrays, 464 to 511.
+  case makeArray = 464
+  case arrayElement = 465
+  case arraySlice = 466
+  case arrayContains = 467
+  case arrayOverlaps = 468
+  case arrayConcatenate = 469
+  case arrayAppend = 470
+  case arrayPrepend = 471
+  case arrayRemove = 472
+  case arrayReplace = 473
+  case arrayPosition = 474
+  case arrayPositions = 475
+  case arrayLength = 476
+  case arrayUpper = 477
+  case arrayLower = 478
+  case cardinality = 479
+  case arrayDimensions = 480
+  case trimArray = 481
+  case arrayFill = 482
+  case quantified = 483
+
+  // Others, 512 to 543.
+  case greatest = 512
+  case least = 513
+  case nullCount = 514
+  case notNullCount = 515
+  case isDistinct = 516
+
   /// Whether it compares two values.
   public var isComparison: Bool { rawValue <= Function.greaterOrEqual.rawValue }
+  /// Whether its signatures stand in `FunctionTable` and `ScalarFunctions` evaluates it.
+  public var isTabled: Bool { rawValue >= Function.power.rawValue }
+  /// Whether any NULL argument gives NULL without a call.
+  public var isStrict: Bool {
+    switch self {
+    case .topnAdd, .concatenateAll, .concatenateWith, .format, .quoteNullable, .stringToArray, .arrayToString, .jsonBuildObject,
+      .jsonBuildArray, .jsonSet, .makeArray, .arrayConcatenate, .arrayAppend, .arrayPrepend, .arrayRemove, .arrayReplace, .arrayPosition,
+      .arrayPositions, .arrayFill, .quantified, .greatest, .least, .nullCount, .notNullCount, .isDistinct, .overlaps:
+      false
+    default: true
+    }
+  }
 }

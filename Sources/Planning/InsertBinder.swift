@@ -49,11 +49,16 @@ enum Assignment {
       }
     }
     // An assignment to varchar(n) may cut blanks only, where an explicit cast cuts anything.
-    if case .varchar(let limit) = type {
+    let hasLimit: Bool
+    switch type {
+    case .varchar, .bpchar: hasLimit = true
+    default: hasLimit = false
+    }
+    if hasLimit {
       let text = try binder.coerce(bound, to: .text, at: position, .assignment)
       switch text.constantValue {
       case .text(let long)?:
-        return .text(try binder.located(position) { () throws(TallyError) in try ValueText.cut(long, limit) })
+        return try binder.located(position) { () throws(TallyError) in try ValueText.parse(long, as: type) }
       case .null?: return .null
       default: break
       }
@@ -131,7 +136,11 @@ struct InsertBinder {
     }
     let expression = Expression.column(source, found)
     // An assignment to varchar(n) cuts blanks only: left to whoever has the rows.
-    let isCut = if case .varchar(let limit) = column.type { limit > 0 && found != column.type } else { false }
+    let isCut: Bool
+    switch column.type {
+    case .varchar(let limit), .bpchar(let limit): isCut = limit > 0 && found != column.type
+    default: isCut = false
+    }
     let type = isCut ? DataType.text : column.type
     if found == type { return expression }
     guard let needed = Casts.context(from: found, to: type), needed <= .assignment else {

@@ -4,6 +4,14 @@ import SQL
 enum OutputNames {
   static func name(_ expression: ExpressionSyntax) -> String { find(expression) ?? "?column?" }
 
+  /// A scalar subquery is named as its column.
+  private static func first(of select: SelectSyntax) -> String? {
+    switch select.body {
+    case .plain(let plain): plain.items.first.flatMap { $0.alias ?? find($0.expression) }
+    case .values: "column1"
+    case .setOperation(_, _, let left, _): first(of: left)
+    }
+  }
   private static func find(_ expression: ExpressionSyntax) -> String? {
     switch expression.kind {
     case .column(let names): names.last
@@ -14,6 +22,11 @@ enum OutputNames {
     case .nullIf: "nullif"
     case .field(_, let name): name
     case .boolean: "bool"
+    case .scalarSubquery(let select): first(of: select)
+    case .exists: "exists"
+    case .arraySubquery: "array"
+    case .row: "row"
+    case .grouping: "grouping"
     case .currentTime(.date): "current_date"
     case .currentTime(.timestamp): "current_timestamp"
     case .currentTime(.localTimestamp): "localtimestamp"

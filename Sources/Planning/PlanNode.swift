@@ -30,6 +30,16 @@ public indirect enum PlanNode: Sendable {
   /// Inputs have the same number and types of columns; names are the first's.
   case unionAll([PlanNode])
   case expandTopN(ExpandTopNNode)
+  case join(JoinNode)
+  case window(WindowNode)
+  case setOperation(SetOperationNode)
+  case distinctOn(DistinctOnNode)
+  case tableFunction(TableFunctionNode)
+  /// The rest are on the coordinator only.
+  case shared(SharedNode)
+  case recursive(RecursiveNode)
+  case workingRows(WorkingRowsNode)
+  case systemScan(SystemScanNode)
   /// The rows that a fragment returned; only in the coordinator's plan.
   case fragmentInput(FragmentInputNode)
 
@@ -45,13 +55,29 @@ public indirect enum PlanNode: Sendable {
     case .limit(let node): node.input.columns
     case .unionAll(let inputs): inputs.first?.columns ?? []
     case .expandTopN(let node): node.output
+    case .join(let node): node.output
+    case .window(let node): node.output
+    case .setOperation(let node): node.left.columns
+    case .distinctOn(let node): node.input.columns
+    case .tableFunction(let node): node.output
+    case .shared(let node): node.input.columns
+    case .recursive(let node): node.base.columns
+    case .workingRows(let node): node.output
+    case .systemScan(let node): node.output
     case .fragmentInput(let node): node.output
     }
   }
   /// Inputs, in order.
   public var inputs: [PlanNode] {
     switch self {
-    case .scan, .values, .fragmentInput: []
+    case .scan, .values, .fragmentInput, .workingRows, .systemScan: []
+    case .join(let node): [node.left, node.right]
+    case .window(let node): [node.input]
+    case .setOperation(let node): [node.left, node.right]
+    case .distinctOn(let node): [node.input]
+    case .tableFunction(let node): [node.input]
+    case .shared(let node): [node.input]
+    case .recursive(let node): [node.base, node.step]
     case .filter(let node): [node.input]
     case .project(let node): [node.input]
     case .aggregate(let node): [node.input]

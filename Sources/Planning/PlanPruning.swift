@@ -1,15 +1,63 @@
-// PlanPruning.swift — drops columns that nothing above needs.
+// PlanPruning.swift — drops columns that nothing above needs. Of a shared plan those stay that any of its readers needs.
 import Model
 
-enum PlanPruning {
+final class PlanPruning {
+  /// Shared plans, not pruned yet.
+  private let shared: [Int: PlanNode]
+  /// Columns of them that were asked for.
+  private var needs: [Int: Set<Int>] = [:]
+  /// Pruned ones; until there are any, readers only say what they need.
+  private var pruned: [Int: (PlanNode, [Int: Int])] = [:]
+
+  private init(shared: [Int: PlanNode]) { self.shared = shared }
+
+  /// The plan with its own columns only, and shared plans put in.
+  static func exact(_ plan: PlanNode, shared: [Int: PlanNode]) -> PlanNode {
+    let pruning = PlanPruning(shared: shared)
+    let width = plan.columns.count
+    let all = Set(0..<width)
+    if !shared.isEmpty {
+      // A shared plan reads only ones with lower numbers: from the highest down every need is known.
+      _ = pruning.pruned(plan, needed: all)
+      for id in shared.keys.sorted(by: >) {
+        if let input = shared[id] { _ = pruning.pruned(input, needed: pruning.needs[id] ?? []) }
+      }
+      for id in shared.keys.sorted() {
+        guard let input = shared[id] else { continue }
+        let needed = pruning.needs[id] ?? []
+        let (result, places) = pruning.pruned(input, needed: needed)
+        let kept = needed.sorted()
+        let exact = selecting(result, kept.map { places[$0] ?? $0 })
+        pruning.pruned[id] = (exact, Self.places(kept))
+      }
+    }
+    let (result, places) = pruning.pruned(plan, needed: all)
+    return selecting(result, (0..<width).map { places[$0] ?? $0 })
+  }
+
   /// The plan with at least the needed columns, and where each of them is now.
-  static func pruned(_ plan: PlanNode, needed: Set<Int>) -> (PlanNode, [Int: Int]) {
+  private func pruned(_ plan: PlanNode, needed: Set<Int>) -> (PlanNode, [Int: Int]) {
     switch plan {
-    case .values, .fragmentInput:
-      return (plan, identity(plan.columns.count))
+    case .values, .fragmentInput, .workingRows:
+      return (plan, Self.identity(plan.columns.count))
+    case .shared(var node):
+      needs[node.id, default: []].formUnion(needed)
+      guard let (input, places) = self.pruned[node.id] else { return (plan, Self.identity(plan.columns.count)) }
+      node.input = input
+      return (.shared(node), places)
+    case .recursive(var node):
+      // A round's rows are compared and read whole.
+      node.base = whole(node.base)
+      node.step = whole(node.step)
+      return (.recursive(node), Self.identity(node.base.columns.count))
+    case .systemScan(var node):
+      let kept = needed.sorted()
+      node.storedColumns = kept.map { node.storedColumns[$0] }
+      node.output = kept.map { node.output[$0] }
+      return (.systemScan(node), Self.places(kept))
     case .scan(var node):
       let kept = needed.union(node.filter?.columnsRead ?? []).sorted()
-      let places = places(kept)
+      let places = Self.places(kept)
       node.storedColumns = kept.map { node.storedColumns[$0] }
       node.output = kept.map { node.output[$0] }
       node.filter = node.filter?.renumbered { places[$0] ?? $0 }
@@ -22,7 +70,7 @@ enum PlanPruning {
     case .project(let node):
       let kept = needed.sorted()
       let expressions = kept.map { node.expressions[$0] }
-      let (input, inner) = pruned(node.input, needed: read(expressions))
+      let (input, inner) = pruned(node.input, needed: Self.read(expressions))
       return (
         .project(
           ProjectNode(
@@ -30,7 +78,7 @@ enum PlanPruning {
             expressions: expressions.map { $0.renumbered { inner[$0] ?? $0 } },
             names: kept.map { node.names[$0] }
           )
-        ), places(kept)
+        ), Self.places(kept)
       )
     case .aggregate(let node): return aggregate(node, needed)
     case .sort(var node):
@@ -46,9 +94,19 @@ enum PlanPruning {
       let kept = needed.sorted()
       let branches = inputs.map { branch -> PlanNode in
         let (input, inner) = pruned(branch, needed: needed)
-        return selecting(input, kept.map { inner[$0] ?? $0 })
+        return Self.selecting(input, kept.map { inner[$0] ?? $0 })
       }
-      return (.unionAll(branches), places(kept))
+      return (.unionAll(branches), Self.places(kept))
+    case .setOperation(var node):
+      // Rows are compared whole.
+      node.left = whole(node.left)
+      node.right = whole(node.right)
+      return (.setOperation(node), Self.identity(node.left.columns.count))
+    case .distinctOn(var node):
+      let (input, places) = pruned(node.input, needed: needed.union(node.columns))
+      node.columns = node.columns.map { places[$0] ?? $0 }
+      node.input = input
+      return (.distinctOn(node), places)
     case .expandTopN(var node):
       let width = node.input.columns.count
       var inputNeeds = needed.filter { $0 < width }
@@ -62,36 +120,100 @@ enum PlanPruning {
       node.names = fields.map { node.names[$0] }
       node.fields = fields.map { node.fields[$0] }
       return (.expandTopN(node), places)
+    case .tableFunction(var node):
+      let width = node.input.columns.count
+      let inputNeeds = needed.filter { $0 < width }.union(Self.read(node.calls.flatMap(\.arguments)))
+      let (input, inner) = pruned(node.input, needed: inputNeeds)
+      let all = node.output.count
+      node.input = input
+      for i in node.calls.indices {
+        node.calls[i].arguments = node.calls[i].arguments.map { $0.renumbered { inner[$0] ?? $0 } }
+      }
+      var places = inner
+      let base = input.columns.count
+      for column in width..<all { places[column] = base + column - width }
+      return (.tableFunction(node), places)
+    case .window(let node): return window(node, needed)
+    case .join(let node): return join(node, needed)
     }
   }
+  /// An input with all its columns, in their order.
+  private func whole(_ plan: PlanNode) -> PlanNode {
+    let width = plan.columns.count
+    let (result, places) = pruned(plan, needed: Set(0..<width))
+    return Self.selecting(result, (0..<width).map { places[$0] ?? $0 })
+  }
 
-  private static func aggregate(_ node: AggregateNode, _ needed: Set<Int>) -> (PlanNode, [Int: Int]) {
+  private func aggregate(_ node: AggregateNode, _ needed: Set<Int>) -> (PlanNode, [Int: Int]) {
     let groupCount = node.groups.count
     let calls = node.calls.indices.filter { needed.contains(groupCount + $0) }
-    var reads = read(node.groups)
-    for call in calls {
-      reads.formUnion(read(node.calls[call].arguments))
-      if let filter = node.calls[call].filter { reads.formUnion(filter.columnsRead) }
-    }
+    let reads = Self.read(node.groups + calls.flatMap { node.calls[$0].expressions })
     let (input, inner) = pruned(node.input, needed: reads)
     func moved(_ expression: Expression) -> Expression { expression.renumbered { inner[$0] ?? $0 } }
     let result = AggregateNode(
       input: input,
       groups: node.groups.map(moved),
-      calls: calls.map { index in
-        let call = node.calls[index]
-        return AggregateCall(
-          call.function,
-          call.arguments.map(moved),
-          filter: call.filter.map(moved),
-          type: call.type
-        )
-      },
+      calls: calls.map { node.calls[$0].mapExpressions(moved) },
       names: Array(node.names.prefix(groupCount)) + calls.map { node.names[groupCount + $0] }
     )
-    var places = identity(groupCount)
+    var places = Self.identity(groupCount)
     for (at, call) in calls.enumerated() { places[groupCount + call] = groupCount + at }
     return (.aggregate(result), places)
+  }
+  private func window(_ node: WindowNode, _ needed: Set<Int>) -> (PlanNode, [Int: Int]) {
+    let width = node.input.columns.count
+    let calls = node.calls.indices.filter { needed.contains(width + $0) }
+    guard !calls.isEmpty else { return pruned(node.input, needed: needed) }
+    var reads = needed.filter { $0 < width }.union(node.partitions).union(node.keys.map(\.column))
+    for call in calls {
+      reads.formUnion(Self.read(node.calls[call].arguments + (node.calls[call].filter.map { [$0] } ?? [])))
+    }
+    let (input, inner) = pruned(node.input, needed: reads)
+    func moved(_ expression: Expression) -> Expression { expression.renumbered { inner[$0] ?? $0 } }
+    var result = node
+    result.input = input
+    result.partitions = node.partitions.map { inner[$0] ?? $0 }
+    for i in result.keys.indices { result.keys[i].column = inner[node.keys[i].column] ?? 0 }
+    result.calls = calls.map { index in
+      var call = node.calls[index]
+      call.arguments = call.arguments.map(moved)
+      call.filter = call.filter.map(moved)
+      return call
+    }
+    result.names = calls.map { node.names[$0] }
+    var places = inner
+    let base = input.columns.count
+    for (at, call) in calls.enumerated() { places[width + call] = base + at }
+    return (.window(result), places)
+  }
+  private func join(_ node: JoinNode, _ needed: Set<Int>) -> (PlanNode, [Int: Int]) {
+    let left = node.left.columns.count
+    // A mark that nobody asks for: its join neither adds nor drops rows.
+    if node.kind == .mark, !needed.contains(left) { return pruned(node.left, needed: needed) }
+    let condition = node.condition?.columnsRead ?? []
+    let returnsRight = node.returnsRight
+    let lefts = Self.read(node.keys.map(\.left)).union(condition.filter { $0 < left }).union(needed.filter { $0 < left })
+    var rights = Self.read(node.keys.map(\.right)).union(condition.filter { $0 >= left }.map { $0 - left })
+    if returnsRight { rights.formUnion(needed.filter { $0 >= left }.map { $0 - left }) }
+    let (leftPlan, leftPlaces) = pruned(node.left, needed: lefts)
+    let (rightPlan, rightPlaces) = pruned(node.right, needed: rights)
+    let base = leftPlan.columns.count
+    var places = leftPlaces
+    if returnsRight {
+      for (old, new) in rightPlaces { places[left + old] = base + new }
+    } else if node.kind == .mark {
+      places[left] = base
+    }
+    var result = node
+    result.left = leftPlan
+    result.right = rightPlan
+    result.keys = node.keys.map {
+      $0.mapSides({ $0.renumbered { leftPlaces[$0] ?? $0 } }, { $0.renumbered { rightPlaces[$0] ?? $0 } })
+    }
+    result.condition = node.condition?.renumbered { index in
+      index < left ? leftPlaces[index] ?? index : base + (rightPlaces[index - left] ?? index - left)
+    }
+    return (.join(result), places)
   }
 
   /// The plan with exactly these columns in this order.

@@ -31,6 +31,7 @@ public func plan(
   case .explainInsert(let syntax):
     guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
     return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
+  case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
   }
 }
 
@@ -50,6 +51,7 @@ func distribute(
 ) throws(TallyError) -> DistributedPlan {
   let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
   var plan = try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
+  plan.system = context.system
   plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: context.now)
   return plan
 }

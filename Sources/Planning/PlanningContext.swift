@@ -13,8 +13,11 @@ public struct PlanningContext: Sendable {
   public var defaultShardCount: Int
   /// The statement's parameters; nil: it may have none.
   public var parameters: StatementParameters?
+  /// Relations and functions of the coordinator itself; nil where there are none.
+  public var system: (any SystemCatalog)?
   /// Makes a context.
-  public init(now: Int64, choosesLevels: Bool = true, defaultShardCount: Int = 32, parameters: StatementParameters? = nil) {
+  public init(now: Int64, choosesLevels: Bool = true, defaultShardCount: Int = 32, parameters: StatementParameters? = nil, system: (any SystemCatalog)? = nil) {
+    self.system = system
     self.now = now
     self.parameters = parameters
     self.choosesLevels = choosesLevels
@@ -92,4 +95,6 @@ public enum BoundStatement: Sendable {
   case select(DistributedPlan)
   case explain(DistributedPlan, analyze: Bool)
   case explainInsert(InsertSelectPlan)
+  case copyIn(CopyInPlan)
+  case copyOut(CopyOutPlan)
 }

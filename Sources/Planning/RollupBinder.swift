@@ -30,6 +30,17 @@ struct RollupBinder {
     if let written = plain.condition { condition = try binder.condition(written, .where) }
     let targets = try self.targets(plain, binder)
     let groups = try self.groups(plain, targets, binder)
+    guard binder.windows.isEmpty, plain.windows.isEmpty else {
+      throw refused("a window function", "Use it when reading.", syntax.name.position)
+    }
+    guard binder.sets.isEmpty else { throw refused("a set-returning function", nil, syntax.name.position) }
+    if let call = binder.aggregates.first(where: { $0.isDistinct || !$0.isMergeable }) {
+      throw refused(
+        "\(call.function)",
+        "Use count, sum, min, max, bool_and, bool_or, hll_add_agg or topn_add_agg.",
+        syntax.name.position
+      )
+    }
     guard !binder.usesStatementTime else {
       throw .sql(
         "42P17",
@@ -78,8 +89,10 @@ struct RollupBinder {
   private func plainSelect(_ syntax: CreateRollupSyntax) throws(TallyError) -> PlainSelectSyntax {
     let position = syntax.name.position
     guard case .plain(let plain) = syntax.select.body else {
-      throw refused("UNION ALL", "Create one rollup for each table.", position)
+      throw refused("a set operation", "Create one rollup for each table.", position)
     }
+    if syntax.select.with != nil { throw refused("WITH", "Name one table.", position) }
+    if !plain.groupingSets.isEmpty { throw refused("GROUPING SETS, ROLLUP or CUBE", "Create one rollup for each set.", position) }
     if let key = syntax.select.orderBy.first {
       throw refused("ORDER BY", "Sort when reading.", key.expression.position)
     }
@@ -102,13 +115,18 @@ struct RollupBinder {
     switch plain.from {
     case .relation(let name, _, let columns)?:
       if !columns.isEmpty { throw refused("a column alias list", nil, name.position) }
+      if let schema = name.schema {
+        throw .sql("42P01", "relation \"\(schema).\(name.name)\" does not exist", position: name.position)
+      }
       if let table = catalog.table(named: name.name) { return table }
       if Relations.isRollup(name.name, catalog: catalog) {
         throw refused("another rollup", "Name the raw table; levels make coarser buckets.", name.position)
       }
       throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
-    case .subquery(_, _, _, let position)?:
+    case .subquery(_, _, _, let position, _)?:
       throw refused("a subquery", "Name one table.", position)
+    case .join(let join)?: throw refused("a join", "Name one table.", join.position)
+    case .functions(let functions)?: throw refused("a function in FROM", "Name one table.", functions.position)
     case nil:
       throw .sql("0A000", "a rollup without FROM is not supported", position: plain.items.first?.expression.position)
     }
@@ -332,6 +350,8 @@ struct RollupBinder {
     case .topnAdd: kind = .topn
     case .hllUnion: throw refused("hll_union_agg", "Use hll_add_agg of the hashed values.", position)
     case .topnUnion: throw refused("topn_union_agg", "Use topn_add_agg of the items.", position)
+    case .bitAnd, .bitOr, .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg, .percentileCont, .percentileDisc, .mode:
+      throw refused("this aggregate", "Use count, sum, min, max, bool_and, bool_or, hll_add_agg or topn_add_agg.", position)
     case .countMerge: throw TallyError(.internalError, "countMerge is no written aggregate")
     }
     if kind == .sum, call.type == .interval {

@@ -28,14 +28,7 @@ struct RollupLevelChoice {
       let melted = AggregateNode(
         input: node.input,
         groups: node.groups.map { $0.substituting(columns) },
-        calls: node.calls.map { call in
-          AggregateCall(
-            call.function,
-            call.arguments.map { $0.substituting(columns) },
-            filter: call.filter?.substituting(columns),
-            type: call.type
-          )
-        },
+        calls: node.calls.map { $0.mapExpressions { $0.substituting(columns) } },
         names: node.names
       )
       projection.input = .scan(chosen(melted, scan))
@@ -66,6 +59,7 @@ struct RollupLevelChoice {
     if let filter = scan.filter, readsMeasure(filter) { return false }
     if node.groups.contains(where: readsMeasure) { return false }
     for call in node.calls {
+      guard call.isMergeable else { return false }
       if let filter = call.filter, readsMeasure(filter) { return false }
       if call.arguments.contains(where: readsMeasure) {
         guard call.arguments.count == 1, let column = call.arguments[0].columnIndex else { return false }

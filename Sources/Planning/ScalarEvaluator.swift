@@ -17,7 +17,11 @@ public enum ScalarEvaluator {
         guard let value = try evaluate(argument, row: row) else { return nil }
         values.append(value)
       }
-      if values.contains(where: \.isNull), function != .topnAdd { return .null }
+      if function.isStrict, values.contains(where: \.isNull) { return .null }
+      if function.isTabled {
+        var memory = FunctionMemory()
+        return try ScalarFunctions.evaluate(function, values, arguments.map(\.type), expression.type, &memory)
+      }
       return try call(function, arguments, values, expression.type)
     case .and(let parts): return try junction(parts, row, stopsAt: false)
     case .or(let parts): return try junction(parts, row, stopsAt: true)
@@ -45,7 +49,7 @@ public enum ScalarEvaluator {
       guard let value = try evaluate(inner, row: row) else { return nil }
       if value.isNull { return .null }
       for item in list {
-        guard let order = compare(value, item) else { return nil }
+        guard let order = compare(value, item, inner.type) else { return nil }
         if order == 0 { return .fixed(1) }
       }
       return hasNull ? .null : .fixed(0)
@@ -53,6 +57,14 @@ public enum ScalarEvaluator {
       guard let value = try evaluate(inner, row: row) else { return nil }
       guard case .text(let text) = value else { return .null }
       return .fixed(try LikePattern(pattern).matches(Array(text.utf8)) ? 1 : 0)
+    case .hosted(let function, let arguments):
+      guard function.isStable else { return nil }
+      var values: [Value] = []
+      for argument in arguments {
+        guard let value = try evaluate(argument, row: row) else { return nil }
+        values.append(value)
+      }
+      return function.isStrict && values.contains { $0.isNull } ? .null : try function.evaluate(values)
     case .cast(let inner):
       guard let value = try evaluate(inner, row: row) else { return nil }
       return value.isNull ? .null : try cast(value, from: inner.type, to: expression.type)
@@ -73,17 +85,10 @@ public enum ScalarEvaluator {
   }
 
   /// Order of two values of one type: -1, 0, 1; nil for sketches.
-  public static func compare(_ a: Value, _ b: Value) -> Int? {
+  public static func compare(_ a: Value, _ b: Value, _ type: DataType = .text) -> Int? {
     switch (a, b) {
-    case (.fixed(let x), .fixed(let y)): return x < y ? -1 : x > y ? 1 : 0
-    case (.double(let x), .double(let y)):
-      if x.isNaN || y.isNaN { return x.isNaN == y.isNaN ? 0 : x.isNaN ? 1 : -1 }
-      return x < y ? -1 : x > y ? 1 : 0
-    case (.numeric(let x), .numeric(let y)): return Numeric.compare(x, y)
-    case (.interval(let x), .interval(let y)): return Interval.compare(x, y)
-    case (.text(let x), .text(let y)):
-      if x.utf8.elementsEqual(y.utf8) { return 0 }
-      return x.utf8.lexicographicallyPrecedes(y.utf8) ? -1 : 1
+    case (.fixed, .fixed), (.double, .double), (.numeric, .numeric), (.interval, .interval), (.text, .text), (.bytes, .bytes):
+      return Value.compare(a, b, type)
     default: return nil
     }
   }
@@ -95,17 +100,8 @@ public enum ScalarEvaluator {
     _ type: DataType
   ) throws(TallyError) -> Value? {
     if function.isComparison {
-      guard let order = compare(values[0], values[1]) else { return nil }
-      let holds =
-        switch function {
-        case .equal: order == 0
-        case .notEqual: order != 0
-        case .less: order < 0
-        case .lessOrEqual: order <= 0
-        case .greater: order > 0
-        default: order >= 0
-        }
-      return .fixed(holds ? 1 : 0)
+      guard let order = compare(values[0], values[1], arguments[0].type) else { return nil }
+      return .fixed(function.holds(order: order) ? 1 : 0)
     }
     switch (function, values[0], values.count > 1 ? values[1] : .null) {
     case (.add, .fixed(let a), .fixed(let b)): return try checked(a.addingReportingOverflow(b), type)
@@ -119,6 +115,7 @@ public enum ScalarEvaluator {
     case (.absolute, .fixed(let a), _):
       return a < 0 ? try checked(Int64(0).subtractingReportingOverflow(a), type) : .fixed(a)
 
+    case (_, .double, _) where type == .real: return try real(function, values)
     case (.add, .double(let a), .double(let b)): return .double(try finite(a + b, a, b))
     case (.subtract, .double(let a), .double(let b)): return .double(try finite(a - b, a, b))
     case (.multiply, .double(let a), .double(let b)): return .double(try finite(a * b, a, b, a != 0 && b != 0))
@@ -215,40 +212,15 @@ public enum ScalarEvaluator {
     return result
   }
 
+  /// Arithmetic of `real`: in double precision, rounded once.
+  private static func real(_ function: Function, _ values: [Value]) throws(TallyError) -> Value? {
+    guard case .double(let result)? = try call(function, [], values, .double), case .double(let a) = values[0] else { return nil }
+    var b = 1.0
+    if values.count > 1, case .double(let other) = values[1] { b = other }
+    return .double(try RealRange.rounded(result, isExact: !(a.isFinite && b.isFinite) || result == 0))
+  }
   /// Casts a value that is not NULL; nil for sketches.
   public static func cast(_ value: Value, from: DataType, to: DataType) throws(TallyError) -> Value? {
-    switch (value, to) {
-    case (.text(let text), .varchar(let limit)):
-      guard limit > 0, text.unicodeScalars.count > Int(limit) else { return value }
-      var cut = ""
-      cut.unicodeScalars.append(contentsOf: text.unicodeScalars.prefix(Int(limit)))
-      return .text(cut)
-    case (.text(_), .text): return value
-    case (.text(let text), _): return to.layout == .hll || to.layout == .topn ? nil : try ValueText.parse(text, as: to)
-    case (.fixed(_), .text), (.double(_), .text), (.numeric(_), .text), (.interval(_), .text), (.fixed(_), .varchar),
-      (.double(_), .varchar), (.numeric(_), .varchar), (.interval(_), .varchar):
-      if from == .boolean, case .fixed(let flag) = value { return .text(flag != 0 ? "true" : "false") }
-      let text = Value.text(ValueText.print(value, as: from) ?? "")
-      return try cast(text, from: .text, to: to)
-    case (.fixed(let number), .smallint), (.fixed(let number), .integer), (.fixed(let number), .bigint):
-      guard IntegerRange.of(to).contains(number) else { throw IntegerRange.failure(to) }
-      return value
-    case (.fixed(let number), .boolean): return from == .boolean ? value : .fixed(number != 0 ? 1 : 0)
-    case (.fixed(let number), .double): return .double(Double(number))
-    case (.fixed(let number), .numeric): return .numeric(try Numeric(number).fitted(to: to))
-    case (.double(let number), .numeric): return .numeric(try Numeric(double: number).fitted(to: to))
-    case (.double(let number), .smallint), (.double(let number), .integer), (.double(let number), .bigint):
-      return .fixed(try IntegerRange.integer(number, as: to))
-    case (.double(_), .double): return value
-    case (.numeric(let number), .double): return .double(number.double)
-    case (.numeric(let number), .numeric): return .numeric(try number.fitted(to: to))
-    case (.numeric(let number), .smallint), (.numeric(let number), .integer), (.numeric(let number), .bigint):
-      return .fixed(try number.integer(as: to))
-    case (.fixed(let day), .timestamp), (.fixed(let day), .timestamptz):
-      return from == .date ? .fixed(try TimeArithmetic.timestamp(ofDate: day)) : value
-    case (.fixed(let micros), .date): return from == .date ? value : .fixed(TimeArithmetic.date(ofTimestamp: micros))
-    case (.fixed(_), .hllHashval), (.interval(_), .interval): return value
-    default: return nil
-    }
+    try ValueCast.cast(value, from: from, to: to)
   }
 }

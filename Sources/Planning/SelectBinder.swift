@@ -1,88 +1,190 @@
-// SelectBinder.swift — queries as written to a logical plan: FROM, WHERE, groups, select list, DISTINCT, ORDER BY, LIMIT.
+// SelectBinder.swift — queries as written to a logical plan: WITH, set operations, VALUES, ORDER BY, LIMIT.
 //
-// The plan is correct but naive (every column scanned, filters where they were written); PlanRewriting and Distribution improve it.
+// `+Plain` binds one SELECT, `+From` its FROM. The plan is correct but naive (every column scanned, filters where they were written);
+// PlanRewriting and Distribution improve it.
 import Model
 import SQL
 
 struct SelectBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
+  let statement: StatementBinding
+  /// The query around this one; nil at the top.
+  var outer: ExpressionBinder?
+  /// WITH queries that can be named here, the innermost first.
+  var commonTables: [CommonTable] = []
+  var depth = 0
   /// Subqueries nest at most so deep; keeps plans within Limits.depthMax.
   static let nestingMax = 24
   /// Plan nodes under several distinct counts, all copies together.
   static let repeatedNodesMax = 400
 
-  /// `isBranch`: of a UNION ALL; its untyped literals take the type of the other branches.
+  init(catalog: CatalogSnapshot, context: PlanningContext) {
+    self.catalog = catalog
+    self.context = context
+    statement = StatementBinding()
+  }
+
+  /// The binder of a subquery in expressions of `binder`.
+  func inside(_ binder: ExpressionBinder?) -> SelectBinder {
+    var inner = self
+    inner.outer = binder
+    return inner
+  }
+  func expressionBinder(_ scope: Scope) -> ExpressionBinder {
+    ExpressionBinder(scope: scope, context: context, statement: statement, outer: outer, queries: self)
+  }
+
+  /// `isBranch`: of a UNION; its untyped literals take the type of the other branches.
   func query(_ select: SelectSyntax, depth: Int = 0, isBranch: Bool = false) throws(TallyError) -> PlanNode {
     guard depth < Self.nestingMax else {
       throw .sql("54001", "subqueries nest more than \(Self.nestingMax) deep")
     }
+    var binder = self
+    binder.depth = depth
+    if let with = select.with { try binder.add(with) }
     switch select.body {
     case .plain(let plain):
       let keepsUntyped =
         isBranch && !plain.isDistinct && plain.groupBy.isEmpty && select.orderBy.isEmpty && select.limit == nil
         && select.offset == nil
-      return try self.plain(plain, select, depth, keepsUntyped)
-    case .unionAll:
-      var branches: [PlanNode] = []
-      try collect(select, into: &branches, depth, isTop: true)
-      return try ordered(try union(branches), select)
+      return try binder.plain(plain, select, keepsUntyped)
+    case .values(let rows, let position):
+      return try binder.ordered(try binder.values(rows, position), select, isSet: false)
+    case .setOperation(let operation, let isAll, let left, let right):
+      let node: PlanNode
+      if operation == .union, isAll {
+        var branches: [PlanNode] = []
+        var written: [SelectSyntax] = []
+        try binder.collect(select, into: &branches, &written)
+        node = .unionAll(try binder.matched(branches, operation, written))
+      } else {
+        node = try binder.combined(operation, isAll: isAll, left, right)
+      }
+      return try binder.ordered(node, select, isSet: true)
     }
   }
 
-  // MARK: UNION ALL
+  // MARK: Set operations
 
   /// A chain of UNION ALL is one node, so that a long chain is no deep plan.
   private func collect(
     _ select: SelectSyntax,
     into branches: inout [PlanNode],
-    _ depth: Int,
-    isTop: Bool
+    _ written: inout [SelectSyntax]
   ) throws(TallyError) {
-    var pending = [(select, isTop)]
+    var pending = [(select, true)]
     while let (next, isTop) = pending.popLast() {
-      if case .unionAll(let left, let right) = next.body,
-        isTop || next.orderBy.isEmpty && next.limit == nil && next.offset == nil
+      if case .setOperation(.union, isAll: true, let left, let right) = next.body,
+        isTop || next.orderBy.isEmpty && next.limit == nil && next.offset == nil && next.with == nil
       {
         pending.append((right, false))
         pending.append((left, false))
       } else {
         branches.append(try query(next, depth: depth + 1, isBranch: true))
+        written.append(next)
       }
     }
   }
-  private func union(_ branches: [PlanNode]) throws(TallyError) -> PlanNode {
+  private func combined(
+    _ operation: SelectSyntax.SetOperator,
+    isAll: Bool,
+    _ left: SelectSyntax,
+    _ right: SelectSyntax
+  ) throws(TallyError) -> PlanNode {
+    // A chain to the left is bound in a loop: its depth is the text's, not the stack's.
+    var chain: [(SelectSyntax.SetOperator, Bool, SelectSyntax)] = [(operation, isAll, right)]
+    var first = left
+    while case .setOperation(let operation, let isAll, let left, let right) = first.body, !(operation == .union && isAll),
+      first.orderBy.isEmpty, first.limit == nil, first.offset == nil, first.with == nil, chain.count < Limits.depthMax / 8
+    {
+      chain.append((operation, isAll, right))
+      first = left
+    }
+    var node = try query(first, depth: depth + 1, isBranch: true)
+    for (operation, isAll, right) in chain.reversed() {
+      node = try combined(operation, isAll: isAll, node, try query(right, depth: depth + 1, isBranch: true), [first, right])
+    }
+    return node
+  }
+  private func combined(
+    _ operation: SelectSyntax.SetOperator,
+    isAll: Bool,
+    _ left: PlanNode,
+    _ right: PlanNode,
+    _ written: [SelectSyntax]
+  ) throws(TallyError) -> PlanNode {
+    let sides = try matched([left, right], operation, written)
+    if operation == .union {
+      let all = PlanNode.unionAll(sides)
+      return isAll ? all : try distinct(all, position: nil)
+    }
+    for column in sides[0].columns { try checkEquality(column.type, nil) }
+    return .setOperation(
+      SetOperationNode(operation == .intersect ? .intersect : .except, isAll: isAll, left: sides[0], right: sides[1])
+    )
+  }
+  /// Branches with one list of types.
+  private func matched(
+    _ branches: [PlanNode],
+    _ operation: SelectSyntax.SetOperator,
+    _ written: [SelectSyntax]
+  ) throws(TallyError) -> [PlanNode] {
     let width = branches[0].columns.count
-    guard branches.allSatisfy({ $0.columns.count == width }) else {
-      throw .sql("42601", "each UNION query must have the same number of columns")
+    if let other = branches.firstIndex(where: { $0.columns.count != width }) {
+      throw .sql(
+        "42601",
+        "each \(operation.rawValue) query must have the same number of columns",
+        position: Self.place(of: 0, in: written[other])
+      )
     }
     var types: [DataType] = []
     for column in 0..<width {
       let all = branches.map { $0.columns[column].type }
-      guard let type = UnifiedType.of(all) else {
+      guard var type = UnifiedType.of(all) else {
         let (a, b) = UnifiedType.clash(all)
-        throw .sql("42804", "UNION types \(all[a].name) and \(all[b].name) cannot be matched")
+        throw .sql(
+          "42804",
+          "\(operation.rawValue) types \(all[a].name) and \(all[b].name) cannot be matched",
+          position: Self.place(of: column, in: written[b])
+        )
       }
+      if all.contains(.unknown) { type = type.withoutModifiers }
       types.append(type)
     }
     var inputs: [PlanNode] = []
-    for branch in branches { inputs.append(try typed(branch, types)) }
-    return .unionAll(inputs)
+    for (branch, select) in zip(branches, written) { inputs.append(try typed(branch, types, select)) }
+    return inputs
   }
-  /// A branch with its columns cast to the union's types.
-  private func typed(_ branch: PlanNode, _ types: [DataType]) throws(TallyError) -> PlanNode {
+  /// Where a column of a query is written, if one can tell.
+  static func place(of column: Int, in select: SelectSyntax) -> Int? {
+    switch select.body {
+    case .plain(let plain):
+      let isPlain = plain.items.prefix(column + 1).allSatisfy { item in
+        switch item.expression.kind {
+        case .star, .allFields: false
+        default: true
+        }
+      }
+      return isPlain && column < plain.items.count ? plain.items[column].expression.position : nil
+    case .values(let rows, _): return rows.first.flatMap { column < $0.count ? $0[column].position : nil }
+    case .setOperation(_, _, let left, _): return place(of: column, in: left)
+    }
+  }
+  /// A branch with its columns cast to the given types.
+  func typed(_ branch: PlanNode, _ types: [DataType], _ written: SelectSyntax) throws(TallyError) -> PlanNode {
     let columns = branch.columns
     if columns.map(\.type) == types { return branch }
     if columns.contains(where: { $0.type == .unknown }), case .project(var node) = branch {
-      let binder = ExpressionBinder(scope: .empty, context: context)
+      let binder = ExpressionBinder(scope: .empty, context: context, statement: statement)
       for (index, type) in types.enumerated() where node.expressions[index].type == .unknown {
         do throws(TallyError) { node.expressions[index] = try binder.coerce(node.expressions[index], to: type, at: 1) } catch {
-          var unplaced = error
-          unplaced.position = nil
-          throw unplaced
+          var placed = error
+          placed.position = Self.place(of: index, in: written)
+          throw placed
         }
       }
-      return try typed(.project(node), types)
+      return try typed(.project(node), types, written)
     }
     let expressions = columns.indices.map { index in
       let column = Expression.column(index, columns[index].type)
@@ -90,8 +192,65 @@ struct SelectBinder {
     }
     return .project(ProjectNode(input: branch, expressions: expressions, names: columns.map(\.name)))
   }
-  /// ORDER BY and LIMIT of a UNION: by output name or ordinal only.
-  private func ordered(_ input: PlanNode, _ select: SelectSyntax) throws(TallyError) -> PlanNode {
+  func distinct(_ node: PlanNode, position: Int?) throws(TallyError) -> PlanNode {
+    let columns = node.columns
+    for column in columns { try checkEquality(column.type, position) }
+    return .aggregate(AggregateNode(input: node, groups: node.identity, calls: [], names: columns.map(\.name)))
+  }
+  func checkEquality(_ type: DataType, _ position: Int?) throws(TallyError) {
+    guard ExpressionCheck.isComparable(ExpressionCheck.family(type)) else {
+      throw .sql("42883", "could not identify an equality operator for type \(type.name)", position: position)
+    }
+  }
+
+  // MARK: VALUES
+
+  private func values(_ rows: [[ExpressionSyntax]], _ position: Int) throws(TallyError) -> PlanNode {
+    let binder = expressionBinder(.empty)
+    binder.clause = .values
+    let width = rows.first?.count ?? 0
+    var bound: [[Expression]] = []
+    for row in rows {
+      var items: [Expression] = []
+      for item in row { items.append(try binder.bind(item)) }
+      bound.append(items)
+    }
+    for column in 0..<width {
+      let all = bound.map { $0[column].type }
+      guard let common = UnifiedType.of(all) else {
+        let (a, b) = UnifiedType.clash(all)
+        throw .sql(
+          "42804",
+          "VALUES types \(all[a].name) and \(all[b].name) cannot be matched",
+          position: rows[b][column].position
+        )
+      }
+      let type = Set(all).count == 1 ? common : common.withoutModifiers
+      for row in bound.indices {
+        bound[row][column] = try binder.coerce(bound[row][column], to: type, at: rows[row][column].position, .implicit)
+      }
+    }
+    let names = (0..<width).map { "column\($0 + 1)" }
+    let constants = bound.map { $0.compactMap(\.constantValue) }
+    if constants.allSatisfy({ $0.count == width }) {
+      return .values(ValuesNode(output: zip(names, bound[0]).map { OutputColumn($0, $1.type) }, rows: constants))
+    }
+    guard bound.count <= Self.repeatedNodesMax else {
+      throw .sql("54001", "VALUES of more than \(Self.repeatedNodesMax) rows must be constants", position: position)
+    }
+    var branches: [PlanNode] = []
+    for row in bound {
+      var (node, expressions) = (PlanNode.values(ValuesNode(output: [], rows: [[]])), row)
+      node = try attach(node, binder, &expressions)
+      branches.append(.project(ProjectNode(input: node, expressions: expressions, names: names)))
+    }
+    return branches.count == 1 ? branches[0] : .unionAll(branches)
+  }
+
+  // MARK: ORDER BY and LIMIT
+
+  /// ORDER BY and LIMIT of a set operation or VALUES: by output name or ordinal only.
+  private func ordered(_ input: PlanNode, _ select: SelectSyntax, isSet: Bool) throws(TallyError) -> PlanNode {
     let columns = input.columns
     var keys: [SortKey] = []
     for item in select.orderBy {
@@ -104,12 +263,15 @@ struct SelectBinder {
         }
         index = found
       default:
+        guard isSet else {
+          throw .sql("0A000", "ORDER BY of VALUES by an expression is not supported", position: item.expression.position)
+        }
         throw .sql(
           "0A000",
           "invalid UNION/INTERSECT/EXCEPT ORDER BY clause",
           detail: "Only result column names can be used, not expressions or functions.",
           hint: "Add the expression/function to every SELECT, or move the UNION into a FROM clause.",
-          position: item.expression.position
+          position: item.expression.start
         )
       }
       keys.append(try sortKey(index, columns[index].type, item))
@@ -117,254 +279,13 @@ struct SelectBinder {
     let bounds = try limits(select)
     return limited(sorted(input, keys, bounds), bounds)
   }
-
-  // MARK: One SELECT
-
-  private struct Target {
-    var name: String
-    var expression: Expression
-    var position: Int
-  }
-
-  private func plain(
-    _ syntax: PlainSelectSyntax,
-    _ select: SelectSyntax,
-    _ depth: Int,
-    _ keepsUntyped: Bool
-  ) throws(TallyError) -> PlanNode {
-    var (node, scope) = try from(syntax.from, depth)
-    let binder = ExpressionBinder(scope: scope, context: context)
-    if let condition = syntax.condition {
-      node = .filter(FilterNode(input: node, condition: try binder.condition(condition, .where)))
-      binder.positions = [:]
-    }
-    var targets = try self.targets(syntax, binder, keepsUntyped)
-    let groups = try self.groups(syntax, targets, binder)
-    var having: Expression?
-    if let written = syntax.having { having = try binder.condition(written, .having) }
-    let visible = targets.count
-    var keys: [SortKey] = []
-    binder.clause = .orderBy
-    for item in select.orderBy {
-      let index = try sortTarget(item.expression, &targets, visible, binder, isDistinct: syntax.isDistinct)
-      keys.append(try sortKey(index, targets[index].expression.type, item))
-    }
-    let bounds = try limits(select)
-
-    var expressions = targets.map(\.expression)
-    if !groups.isEmpty || !binder.aggregates.isEmpty || !binder.distincts.isEmpty || having != nil {
-      let grouping = Grouping(groups: groups, binder: binder)
-      for i in expressions.indices { expressions[i] = try grouping.overGroups(expressions[i]) }
-      for i in binder.expansions.indices {
-        binder.expansions[i].state = try grouping.overGroups(binder.expansions[i].state)
-      }
-      if let written = having { having = try grouping.overGroups(written) }
-      // Several distinct counts read their input once each: nested, that would multiply without end.
-      if binder.distincts.count > 1, !node.hasAtMost(Self.repeatedNodesMax / (binder.distincts.count + 1)) {
-        throw .sql(
-          "54001",
-          "several count(DISTINCT …) over so complex a subquery are not supported",
-          hint: "Count distinct values in separate queries, or use hll_add_agg.",
-          position: syntax.items.first?.expression.position
-        )
-      }
-      node = AggregatePlanning.node(
-        input: node,
-        groups: groups,
-        calls: binder.aggregates,
-        distincts: binder.distincts
-      )
-      if let having { node = .filter(FilterNode(input: node, condition: having)) }
-    }
-    if let expansion = binder.expansions.first {
-      node = expanded(node, expansion, &expressions)
-    }
-    node = .project(ProjectNode(input: node, expressions: expressions, names: targets.map(\.name)))
-    if syntax.isDistinct { node = try distinct(node, targets.map(\.position)) }
-    node = limited(sorted(node, keys, bounds), bounds)
-    if targets.count > visible {
-      let columns = node.columns
-      node = .project(
-        ProjectNode(
-          input: node,
-          expressions: (0..<visible).map { .column($0, columns[$0].type) },
-          names: columns.prefix(visible).map(\.name)
-        )
-      )
-    }
-    return node
-  }
-
-  private func from(_ item: FromSyntax?, _ depth: Int) throws(TallyError) -> (PlanNode, Scope) {
-    switch item {
-    case nil: return (.values(ValuesNode(output: [], rows: [[]])), .empty)
-    case .relation(let name, let alias, let columns)?:
-      let (scan, bucket) = try Relations.scan(name, catalog: catalog)
-      let qualifier = alias ?? name.name
-      let scope = Scope(
-        qualifier: qualifier,
-        columns: try renamed(scan.output, columns, qualifier, name.position),
-        defaultBucket: bucket
-      )
-      return (.scan(scan), scope)
-    case .subquery(let select, let alias, let columns, let position)?:
-      let node = try query(select, depth: depth + 1)
-      return (node, Scope(qualifier: alias, columns: try renamed(node.columns, columns, alias, position)))
-    }
-  }
-  private func renamed(
-    _ columns: [OutputColumn],
-    _ aliases: [String],
-    _ qualifier: String,
-    _ position: Int
-  ) throws(TallyError) -> [OutputColumn] {
-    guard aliases.count <= columns.count else {
-      throw .sql(
-        "42P10",
-        "table \"\(qualifier)\" has \(columns.count) columns available but \(aliases.count) columns specified",
-        position: position
-      )
-    }
-    var result = columns
-    for (index, alias) in aliases.enumerated() { result[index].name = alias }
-    return result
-  }
-
-  private func targets(
-    _ syntax: PlainSelectSyntax,
-    _ binder: ExpressionBinder,
-    _ keepsUntyped: Bool
-  ) throws(TallyError) -> [Target] {
-    var result: [Target] = []
-    for item in syntax.items {
-      let position = item.expression.position
-      switch item.expression.kind {
-      case .star(let qualifier):
-        guard syntax.from != nil else {
-          throw .sql("42601", "SELECT * with no tables specified is not valid", position: position)
-        }
-        if let qualifier, qualifier != binder.scope.qualifier {
-          throw .sql("42P01", "missing FROM-clause entry for table \"\(qualifier)\"", position: position)
-        }
-        for (index, column) in binder.scope.columns.enumerated() {
-          if binder.positions[index] == nil { binder.positions[index] = position }
-          result.append(Target(name: column.name, expression: .column(index, column.type), position: position))
-        }
-      case .allFields(let inner):
-        guard case .call(let call) = inner.kind, call.name == "topn" || call.name == "topn_ex" else {
-          throw .sql("0A000", "row expansion via \"*\" is only supported for topn()", position: position)
-        }
-        let expansion = try binder.topnExpansion(call, inner.position)
-        let isExtended = binder.expansions[expansion].isExtended
-        let fields = isExtended ? ExpressionBinder.extendedFields : ExpressionBinder.topnFields
-        for (field, name) in fields.enumerated() {
-          let type = ExpressionBinder.fieldKind(isExtended, field).type
-          result.append(
-            Target(
-              name: name,
-              expression: .column(Placeholder.expansion(expansion, field), type),
-              position: position
-            )
-          )
-        }
-      default:
-        let expression = keepsUntyped ? try binder.bind(item.expression) : try binder.typed(item.expression)
-        let name = item.alias ?? OutputNames.name(item.expression)
-        result.append(Target(name: name, expression: expression, position: position))
-      }
-    }
-    return result
-  }
-
-  private func ordinal(_ number: Int32, _ count: Int, _ clause: String, _ position: Int) throws(TallyError) -> Int {
+  func ordinal(_ number: Int32, _ count: Int, _ clause: String, _ position: Int) throws(TallyError) -> Int {
     guard number >= 1, Int(number) <= count else {
       throw .sql("42P10", "\(clause) position \(number) is not in select list", position: position)
     }
     return Int(number) - 1
   }
-
-  /// GROUP BY items: ordinals, input columns, aliases, expressions; each once.
-  private func groups(
-    _ syntax: PlainSelectSyntax,
-    _ targets: [Target],
-    _ binder: ExpressionBinder
-  ) throws(TallyError) -> [Expression] {
-    binder.clause = .groupBy
-    defer { binder.clause = .select }
-    var result: [Expression] = []
-    var keys: [[UInt8]] = []
-    for item in syntax.groupBy {
-      var expression: Expression?
-      switch item.kind {
-      case .integer(let number):
-        expression = targets[try ordinal(number, targets.count, "GROUP BY", item.position)].expression
-      case .column(let names) where names.count == 1 && !binder.scope.columns.contains { $0.name == names[0] }:
-        let matches = targets.filter { $0.name == names[0] }
-        if matches.count > 1, !matches.dropFirst().allSatisfy({ same($0.expression, matches[0].expression) }) {
-          throw .sql("42702", "GROUP BY \"\(names[0])\" is ambiguous", position: item.position)
-        }
-        expression = matches.first?.expression
-      default: break
-      }
-      let bound: Expression
-      if let expression { bound = expression } else { bound = try binder.typed(item) }
-      if bound.columnsRead.contains(where: { $0 >= Placeholder.expansions }) {
-        throw .sql("0A000", "set-returning functions are not allowed in GROUP BY", position: item.position)
-      }
-      if bound.columnsRead.contains(where: { $0 >= Placeholder.aggregates }) {
-        throw .sql("42803", "aggregate functions are not allowed in GROUP BY", position: item.position)
-      }
-      try checkEquality(bound.type, item.position)
-      let key = ExpressionFormat.key(bound)
-      if !keys.contains(key) {
-        keys.append(key)
-        result.append(bound)
-      }
-    }
-    return result
-  }
-  private func same(_ a: Expression, _ b: Expression) -> Bool { ExpressionFormat.key(a) == ExpressionFormat.key(b) }
-  private func checkEquality(_ type: DataType, _ position: Int) throws(TallyError) {
-    guard ExpressionCheck.isComparable(ExpressionCheck.family(type)) else {
-      throw .sql("42883", "could not identify an equality operator for type \(type.name)", position: position)
-    }
-  }
-
-  /// The target an ORDER BY item means; appended when it is none of them.
-  private func sortTarget(
-    _ item: ExpressionSyntax,
-    _ targets: inout [Target],
-    _ visible: Int,
-    _ binder: ExpressionBinder,
-    isDistinct: Bool
-  ) throws(TallyError) -> Int {
-    switch item.kind {
-    case .integer(let number): return try ordinal(number, visible, "ORDER BY", item.position)
-    case .column(let names) where names.count == 1:
-      let matches = (0..<visible).filter { targets[$0].name == names[0] }
-      if let first = matches.first {
-        guard matches.allSatisfy({ same(targets[$0].expression, targets[first].expression) }) else {
-          throw .sql("42702", "ORDER BY \"\(names[0])\" is ambiguous", position: item.position)
-        }
-        return first
-      }
-    case .string, .null, .boolean, .decimal:
-      throw .sql("42601", "non-integer constant in ORDER BY", position: item.position)
-    default: break
-    }
-    let bound = try binder.typed(item)
-    if let known = targets.firstIndex(where: { same($0.expression, bound) }) { return known }
-    guard !isDistinct else {
-      throw .sql(
-        "42P10",
-        "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
-        position: item.position
-      )
-    }
-    targets.append(Target(name: "?column?", expression: bound, position: item.position))
-    return targets.count - 1
-  }
-  private func sortKey(_ column: Int, _ type: DataType, _ item: SelectSyntax.SortKey) throws(TallyError) -> SortKey {
+  func sortKey(_ column: Int, _ type: DataType, _ item: SelectSyntax.SortKey) throws(TallyError) -> SortKey {
     let family = ExpressionCheck.family(type)
     guard ExpressionCheck.isComparable(family), family != .hash else {
       throw .sql(
@@ -377,61 +298,22 @@ struct SelectBinder {
     return SortKey(column: column, isAscending: item.isAscending, nullsFirst: item.nullsFirst ?? !item.isAscending)
   }
 
-  private func distinct(_ node: PlanNode, _ positions: [Int]) throws(TallyError) -> PlanNode {
-    let columns = node.columns
-    for (column, position) in zip(columns, positions) { try checkEquality(column.type, position) }
-    return .aggregate(
-      AggregateNode(
-        input: node,
-        groups: columns.indices.map { .column($0, columns[$0].type) },
-        calls: [],
-        names: columns.map(\.name)
-      )
-    )
-  }
-
-  /// Puts the state beside the stage's columns, expands it, and points placeholders at the new columns.
-  private func expanded(
-    _ node: PlanNode,
-    _ expansion: ExpressionBinder.Expansion,
-    _ expressions: inout [Expression]
-  ) -> PlanNode {
-    let columns = node.columns
-    let width = columns.count
-    let identity = columns.indices.map { Expression.column($0, columns[$0].type) }
-    let names = columns.map(\.name)
-    let withState = PlanNode.project(
-      ProjectNode(input: node, expressions: identity + [expansion.state], names: names + ["topn"])
-    )
-    let kinds: [ExpandTopNNode.Field] = expansion.isExtended ? [.item, .frequency, .upper, .isExact] : [.item, .frequency]
-    let fieldNames = kinds.map { "\($0)" }
-    for i in expressions.indices {
-      expressions[i] = expressions[i].renumbered { index in
-        guard index >= Placeholder.expansions else { return index }
-        let kind = ExpressionBinder.fieldKind(expansion.isExtended, (index - Placeholder.expansions) % 8)
-        return width + 1 + (kinds.firstIndex(of: kind) ?? 0)
-      }
-    }
-    return .expandTopN(
-      ExpandTopNNode(input: withState, column: width, count: expansion.count, fields: kinds, names: fieldNames)
-    )
-  }
-
-  // MARK: LIMIT
-
-  private struct Bounds {
+  struct Bounds {
     var count: Int64?
     var offset: Int64 = 0
   }
-  private func limits(_ select: SelectSyntax) throws(TallyError) -> Bounds {
+  func limits(_ select: SelectSyntax) throws(TallyError) -> Bounds {
     var bounds = Bounds()
     if let limit = select.limit { bounds.count = try rowCount(limit, "LIMIT", "2201W") }
     if let offset = select.offset { bounds.offset = try rowCount(offset, "OFFSET", "2201X") ?? 0 }
     return bounds
   }
   private func rowCount(_ syntax: ExpressionSyntax, _ what: String, _ state: String) throws(TallyError) -> Int64? {
-    let binder = ExpressionBinder(scope: .empty, context: context)
+    let binder = ExpressionBinder(scope: .empty, context: context, statement: statement, queries: self)
     binder.clause = .limit
+    if case .column = syntax.kind {
+      throw .sql("42P10", "argument of \(what) must not contain variables", position: syntax.position)
+    }
     let bound = try binder.coerce(try binder.bind(syntax), to: .bigint, at: syntax.position)
     switch bound.constantValue {
     case .null?: return nil
@@ -441,7 +323,7 @@ struct SelectBinder {
     default: throw .sql("0A000", "\(what) that is no constant is not supported", position: syntax.position)
     }
   }
-  private func sorted(_ node: PlanNode, _ keys: [SortKey], _ bounds: Bounds) -> PlanNode {
+  func sorted(_ node: PlanNode, _ keys: [SortKey], _ bounds: Bounds) -> PlanNode {
     guard !keys.isEmpty else { return node }
     let first = bounds.count.flatMap { count -> Int64? in
       let (sum, overflow) = count.addingReportingOverflow(bounds.offset)
@@ -449,8 +331,18 @@ struct SelectBinder {
     }
     return .sort(SortNode(input: node, keys: keys, first: first))
   }
-  private func limited(_ node: PlanNode, _ bounds: Bounds) -> PlanNode {
+  func limited(_ node: PlanNode, _ bounds: Bounds) -> PlanNode {
     guard bounds.count != nil || bounds.offset > 0 else { return node }
     return .limit(LimitNode(input: node, count: bounds.count, offset: bounds.offset))
+  }
+}
+
+extension ExpressionSyntax {
+  /// Where it begins: an operator's position is its own.
+  var start: Int {
+    switch kind {
+    case .infix(_, let left, _): min(left.start, position)
+    default: position
+    }
   }
 }

@@ -84,6 +84,8 @@ extension DataType {
     switch self {
     case .numeric: .plainNumeric
     case .varchar: .varchar(0)
+    case .bpchar: .bpchar(0)
+    case .array(let element): element.type.withoutModifiers.arrayType ?? self
     default: self
     }
   }

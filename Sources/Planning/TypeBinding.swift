@@ -4,6 +4,21 @@ import SQL
 
 enum TypeBinding {
   static func type(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
+    let isInternalArray = syntax.name.hasPrefix("_") && syntax.name.count > 1
+    guard syntax.isArray || isInternalArray else { return try scalar(syntax) }
+    var element = syntax
+    if isInternalArray { element.name.removeFirst() }
+    let type = try scalar(element)
+    guard let array = type.arrayType else {
+      throw .sql("0A000", "arrays of type \(type.name) are not supported", position: syntax.position)
+    }
+    return array
+  }
+  /// The type of a cast: `interval '1' day` has fields, which the cast applies.
+  static func cast(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
+    syntax.name == "interval" && !syntax.isArray ? .interval : try type(syntax)
+  }
+  private static func scalar(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
     let modifiers = syntax.modifiers
     func plain(_ type: DataType) throws(TallyError) -> DataType {
       guard modifiers.isEmpty else {
@@ -31,6 +46,21 @@ enum TypeBinding {
     case "int2": return try plain(.smallint)
     case "int4": return try plain(.integer)
     case "int8": return try plain(.bigint)
+    case "float4": return try plain(.real)
+    case "bytea": return try plain(.bytea)
+    case "uuid": return try plain(.uuid)
+    case "json": return try plain(.json)
+    case "jsonb": return try plain(.jsonb)
+    case "time": return try plain(.time)
+    case "oid": return try plain(.oid)
+    case "name": return try plain(.name)
+    case "char": return try plain(.char)
+    case "regclass": return try plain(.regclass)
+    case "regtype": return try plain(.regtype)
+    case "regproc": return try plain(.regproc)
+    case "regnamespace": return try plain(.regnamespace)
+    case "regrole": return try plain(.regrole)
+    case "void": return try plain(.void)
     case "float8": return try plain(.double)
     case "text": return try plain(.text)
     case "date": return try plain(.date)
@@ -39,25 +69,22 @@ enum TypeBinding {
     case "interval": return try plain(.interval)
     case "hll_hashval": return try plain(.hllHashval)
     case "numeric": return try numeric(syntax)
-    case "varchar":
+    case "varchar", "bpchar":
+      let shown = syntax.name == "bpchar" ? "char" : "varchar"
       guard modifiers.count <= 1, modifiers.first.map({ $0 >= 1 }) ?? true else {
-        throw .sql("22023", "length for type varchar must be at least 1", position: syntax.position)
+        throw .sql("22023", "length for type \(shown) must be at least 1", position: syntax.position)
       }
       guard (modifiers.first ?? 0) <= 10_485_760 else {
-        throw .sql("22023", "length for type varchar cannot exceed 10485760", position: syntax.position)
+        throw .sql("22023", "length for type \(shown) cannot exceed 10485760", position: syntax.position)
       }
-      return .varchar(UInt32(modifiers.first ?? 0))
+      let limit = UInt32(modifiers.first ?? 0)
+      return syntax.name == "bpchar" ? .bpchar(limit) : .varchar(limit)
     case "hll": return .hll(try hll(modifiers, position: syntax.position))
     case "topn": return .topn(try topn(modifiers, position: syntax.position))
-    case "float4", "bpchar", "bytea", "uuid", "inet", "jsonb", "json", "time", "timetz", "bit", "varbit", "money", "xml", "cidr",
-      "point", "oid", "regclass", "name", "char":
-      let shown = ["float4": "real", "bpchar": "character"][syntax.name] ?? syntax.name
-      throw .sql(
-        "0A000",
-        "type \(shown) is not supported",
-        hint: syntax.name == "float4" ? "Use double precision." : syntax.name == "bpchar" ? "Use text or varchar." : nil,
-        position: syntax.position
-      )
+    case "inet", "cidr", "timetz", "bit", "varbit", "money", "xml", "point", "macaddr", "box", "circle", "line", "lseg", "path", "polygon",
+      "tsvector", "tsquery", "tstzrange", "tsrange", "int4range", "int8range", "numrange", "daterange", "regoper", "regprocedure", "xid",
+      "record":
+      throw .sql("0A000", "type \(syntax.name) is not supported", position: syntax.position)
     case "serial", "serial4", "serial8", "bigserial", "smallserial", "serial2":
       throw .sql("0A000", "type \(syntax.name) is not supported", hint: "Use bigint.", position: syntax.position)
     default:

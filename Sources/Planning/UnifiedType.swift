@@ -26,6 +26,18 @@ enum UnifiedType {
   }
   static func join(_ a: DataType, _ b: DataType) -> DataType? {
     if a == b { return a }
+    // Numbers that are no oid beside one that is: PostgreSQL casts them to it.
+    if a.isObjectNumber, b.isObjectNumber { return .oid }
+    if a.isObjectNumber, b.isInteger { return a }
+    if b.isObjectNumber, a.isInteger { return b }
+    if case .array = a, case .array = b { return a.withoutModifiers == b.withoutModifiers ? a.withoutModifiers : nil }
+    if case .bpchar = a {
+      if case .bpchar = b { return .bpchar(0) }
+      return b.isText || b == .name ? (b == .text ? .text : .bpchar(0)) : nil
+    }
+    if case .bpchar = b { return a.isText || a == .name ? .text : nil }
+    if a == .name, b.isText { return b == .text ? .text : .name }
+    if b == .name, a.isText { return .text }
     if let (x, y) = both(rank, a, b) {
       if case .numeric = a, case .numeric = b { return .plainNumeric }
       let wider = x >= y ? a : b
@@ -35,6 +47,16 @@ enum UnifiedType {
     if let (x, y) = both(timeRank, a, b) { return x >= y ? a : b }
     if a.isText, b.isText { return .text }
     return nil
+  }
+  /// The type that an operator between two types takes both as; like `of`, but a real beside another number is double precision, and a
+  /// "char" beside a text is text.
+  static func operands(_ a: DataType, _ b: DataType) -> DataType? {
+    if a != b, a == .real || b == .real, a.isNumber, b.isNumber { return .double }
+    if a == .char, b.isText || b == .name || b == .char { return b == .char ? .char : .text }
+    if b == .char, a.isText || a == .name { return .text }
+    if a == .time, b == .interval { return .interval }
+    if a == .interval, b == .time { return .interval }
+    return of([a, b])
   }
   private static func both(_ rank: (DataType) -> Int?, _ a: DataType, _ b: DataType) -> (Int, Int)? {
     guard let x = rank(a), let y = rank(b) else { return nil }
@@ -47,7 +69,8 @@ enum UnifiedType {
     case .integer: 2
     case .bigint: 3
     case .numeric: 4
-    case .double: 5
+    case .real: 5
+    case .double: 6
     default: nil
     }
   }

@@ -104,9 +104,9 @@ extension ByteWriter {
     for _ in 0..<columns { big(Int16(isBinary ? 1 : 0)) }
     end(start)
   }
-  mutating func copyData(_ content: [UInt8]) {
+  mutating func copyData(_ content: [UInt8], _ range: Range<Int>) {
     let start = begin(UInt8(ascii: "d"))
-    bytes(content)
+    content.withUnsafeBytes { bytes(UnsafeRawBufferPointer(rebasing: $0[range])) }
     end(start)
   }
 }

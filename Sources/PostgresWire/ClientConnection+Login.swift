@@ -63,7 +63,13 @@ extension ClientConnection {
     case .scram(let known): verifier = known
     }
     let nonce = Base64.encode(randomBytes(18, server.random))
-    var scram = ScramServer(verifier: verifier, user: user, secret: server.options.loginSecret, nonce: nonce)
+    var scram = ScramServer(
+      verifier: verifier,
+      user: user,
+      secret: server.options.loginSecret,
+      iterations: server.options.scramIterations,
+      nonce: nonce
+    )
     out.authenticationSASL([ScramVerifier.name])
     try await send(&out, greeting)
     var first = try Self.initialResponse(try await loginMessage(&greeting))

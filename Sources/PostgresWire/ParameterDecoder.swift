@@ -68,19 +68,31 @@ public enum ParameterDecoder {
     case .boolean: value = .fixed(try read(&reader, UInt8.self) != 0 ? 1 : 0)
     case .smallint: value = .fixed(Int64(try read(&reader, Int16.self)))
     case .integer: value = .fixed(Int64(try read(&reader, Int32.self)))
-    case .bigint where parameter.oid == 26: value = .fixed(Int64(try read(&reader, UInt32.self)))
+    case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole: value = .fixed(Int64(try read(&reader, UInt32.self)))
     case .bigint, .hllHashval: value = .fixed(try read(&reader, Int64.self))
-    case .double where parameter.oid == 700:
-      value = .double(Double(Float(bitPattern: try read(&reader, UInt32.self))))
+    case .real: value = .double(Double(Float(bitPattern: try read(&reader, UInt32.self))))
     case .double: value = .double(Double(bitPattern: try read(&reader, UInt64.self)))
     case .numeric: value = .numeric(try NumericBinary.read(&reader).fitted(to: parameter.type))
-    case .text where parameter.oid == 2950: value = .text(try uuid(&reader))
-    case .text, .varchar, .unknown:
+    case .uuid, .bytea:
+      let bytes = Array(reader.rest())
+      guard parameter.type == .bytea || bytes.count == 16 else {
+        throw bytes.count < 16 ? insufficient : .sql("22P03", "incorrect binary data format in bind parameter \(number)")
+      }
+      value = .bytes(bytes)
+    case .array(let element): value = try array(&reader, element.type, number)
+    case .jsonb:
+      guard try read(&reader, UInt8.self) == 1 else { throw .sql("XX000", "unsupported jsonb version number") }
+      value = try text(reader.rest(), as: .jsonb)
+    case .text, .varchar, .bpchar, .char, .name, .json, .unknown, .void:
       let rest = reader.rest()
       let valid = TextScan.utf8Prefix(rest)
       guard valid == rest.count else { throw FrontendMessage.notUTF8(Array(rest), valid) }
       value = try ValueText.parse(rest, as: parameter.type)
     case .date: value = .fixed(try date(&reader))
+    case .time:
+      let time = try read(&reader, Int64.self)
+      guard (0...TimeText.dayEnd).contains(time) else { throw .sql("22008", "time out of range") }
+      value = .fixed(time)
     case .timestamp, .timestamptz: value = .fixed(try timestamp(&reader))
     case .interval:
       let microseconds = try read(&reader, Int64.self)
@@ -115,14 +127,37 @@ public enum ParameterDecoder {
     guard !isOver, TimeRange.contains(microsecond: result) else { throw .sql("22008", "timestamp out of range") }
     return result
   }
-  private static func uuid(_ reader: inout ByteReader) throws(TallyError) -> String {
-    var text = ""
-    for at in 0..<16 {
-      let byte = try read(&reader, UInt8.self)
-      if at == 4 || at == 6 || at == 8 || at == 10 { text += "-" }
-      text += (byte < 16 ? "0" : "") + String(byte, radix: 16)
+  /// i32 dimensions, i32 has NULLs, u32 element type; for each dimension i32 size, i32 lower bound; elements behind their lengths.
+  private static func array(_ reader: inout ByteReader, _ element: DataType, _ number: Int) throws(TallyError) -> Value {
+    let bad = TallyError.sql("22P03", "incorrect binary data format in bind parameter \(number)")
+    let dimensions = try read(&reader, Int32.self)
+    let flags = try read(&reader, Int32.self)
+    let oid = try read(&reader, UInt32.self)
+    guard flags == 0 || flags == 1, dimensions >= 0 else { throw .sql("22P03", "invalid array flags") }
+    guard dimensions <= 1 else { throw .sql("0A000", "arrays of more than one dimension are not supported") }
+    guard oid == PostgresType(element).oid else {
+      throw .sql("42804", "binary data has array element type \(oid) instead of expected \(PostgresType(element).oid)")
     }
-    return text
+    var result = ArrayValue(element, [])
+    if dimensions == 1 {
+      let count = try read(&reader, Int32.self)
+      guard try read(&reader, Int32.self) == 1 || count == 0 else {
+        throw .sql("0A000", "arrays with other lower bounds than 1 are not supported")
+      }
+      guard count >= 0, Int(count) <= ArrayValue.countMax, Int(count) * 4 <= reader.remaining else { throw bad }
+      for _ in 0..<count {
+        let length = try read(&reader, Int32.self)
+        if length == -1 {
+          result.elements.append(.null)
+          continue
+        }
+        guard length >= 0 else { throw bad }
+        let bytes: UnsafeRawBufferPointer
+        do { bytes = try reader.slice(Int(length)) } catch { throw insufficient }
+        result.elements.append(try binary(bytes, as: ParameterType(element), number: number))
+      }
+    }
+    return try result.value()
   }
 }
 

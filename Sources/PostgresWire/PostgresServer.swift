@@ -27,6 +27,8 @@ public struct PostgresOptions: Sendable {
   public var portalsMax = 1000
   /// Encrypts connections; nil answers `N` to clients that ask.
   public var tls: (any TLSAcceptor)?
+  /// Rounds of the exchange with users that do not exist: as many as most of those have that do.
+  public var scramIterations = ScramVerifier.defaultIterations
   /// Takes cancel requests for other coordinators there.
   public var forwardCancel: (@Sendable (CancelKey, _ coordinator: UInt32) async -> Void)?
   /// The salts of users that do not exist come from this: 32 random bytes, the same on all coordinators and after restarts.

@@ -22,6 +22,7 @@ public struct PostgresType: Equatable, Sendable {
     case .smallint: (oid, length) = (21, 2)
     case .integer: (oid, length) = (23, 4)
     case .bigint, .hllHashval: (oid, length) = (20, 8)
+    case .real: (oid, length) = (700, 4)
     case .double: (oid, length) = (701, 8)
     case .numeric(let precision, let scale):
       (oid, length) = (1700, -1)
@@ -30,7 +31,28 @@ public struct PostgresType: Equatable, Sendable {
     case .varchar(let limit):
       (oid, length) = (1043, -1)
       if limit > 0 { modifier = Int32(clamping: Int64(limit) + 4) }
+    case .bpchar(let limit):
+      (oid, length) = (1042, -1)
+      if limit > 0 { modifier = Int32(clamping: Int64(limit) + 4) }
+    case .char: (oid, length) = (18, 1)
+    case .name: (oid, length) = (19, 64)
+    case .bytea: (oid, length) = (17, -1)
+    case .uuid: (oid, length) = (2950, 16)
+    case .json: (oid, length) = (114, -1)
+    case .jsonb: (oid, length) = (3802, -1)
+    case .oid: (oid, length) = (26, 4)
+    case .regproc: (oid, length) = (24, 4)
+    case .regclass: (oid, length) = (2205, 4)
+    case .regtype: (oid, length) = (2206, 4)
+    case .regnamespace: (oid, length) = (4089, 4)
+    case .regrole: (oid, length) = (4096, 4)
+    case .void: (oid, length) = (2278, 4)
+    case .array(let element):
+      let inner = PostgresType(element.type)
+      (oid, length) = (Self.arrayOID(inner.oid), -1)
+      modifier = inner.modifier
     case .date: (oid, length) = (1082, 4)
+    case .time: (oid, length) = (1083, 8)
     case .timestamp: (oid, length) = (1114, 8)
     case .timestamptz: (oid, length) = (1184, 8)
     case .interval: (oid, length) = (1186, 16)
@@ -39,6 +61,17 @@ public struct PostgresType: Equatable, Sendable {
     case .topnRecord: (oid, length) = (2249, -1)
     }
   }
+}
+
+extension PostgresType {
+  /// Element and array types, as pg_type numbers them.
+  private static let arrays: [(element: UInt32, array: UInt32)] = [
+    (16, 1000), (17, 1001), (18, 1002), (19, 1003), (20, 1016), (21, 1005), (23, 1007), (24, 1008), (25, 1009), (26, 1028), (114, 199),
+    (700, 1021), (701, 1022), (1042, 1014), (1043, 1015), (1082, 1182), (1083, 1183), (1114, 1115), (1184, 1185), (1186, 1187),
+    (1700, 1231), (2205, 2210), (2206, 2211), (2950, 2951), (3802, 3807), (4089, 4090), (4096, 4097),
+  ]
+  static func arrayOID(_ element: UInt32) -> UInt32 { arrays.first { $0.element == element }?.array ?? 0 }
+  static func elementOID(_ array: UInt32) -> UInt32? { arrays.first { $0.array == array }?.element }
 }
 
 /// A statement's parameter: the number its client knows it by, and our type.
@@ -62,18 +95,39 @@ public struct ParameterType: Equatable, Sendable {
     case 16: type = .boolean
     case 21: type = .smallint
     case 23: type = .integer
-    case 20, 26: type = .bigint
-    case 700, 701: type = .double
+    case 20: type = .bigint
+    case 26: type = .oid
+    case 24: type = .regproc
+    case 2205: type = .regclass
+    case 2206: type = .regtype
+    case 4089: type = .regnamespace
+    case 4096: type = .regrole
+    case 700: type = .real
+    case 701: type = .double
     case 1700: type = .plainNumeric
     case 1043: type = .varchar(0)
-    case 25, 18, 19, 1042, 2950, 114: type = .text
+    case 25: type = .text
+    case 18: type = .char
+    case 19: type = .name
+    case 1042: type = .bpchar(0)
+    case 2950: type = .uuid
+    case 114: type = .json
     case 1082: type = .date
+    case 1083: type = .time
     case 1114: type = .timestamp
     case 1184: type = .timestamptz
     case 1186: type = .interval
     // No type, `unknown`, and what sketches show as: the context decides.
     case 0, 705, 17, 3802: return nil
     default:
+      if let element = PostgresType.elementOID(oid) {
+        // Arrays of bytea and jsonb are what they say; single ones may be sketches.
+        let inner: DataType? = element == 17 ? .bytea : element == 3802 ? .jsonb : try ParameterType(oid: element)?.type
+        if let array = inner?.arrayType {
+          type = array
+          return
+        }
+      }
       throw .sql(
         "0A000",
         "parameters of the type with OID \(oid) are not supported",

@@ -88,6 +88,10 @@ enum ColumnEncoding {
       }
     case .double(let values):
       each(rows, validity, &out, &ends) { row, out in
+        if type == .real {
+          if isBinary { out.big(Float(values[row]).bitPattern) } else { DoubleText.write(real: values[row], into: &out) }
+          return
+        }
         if isBinary { out.big(values[row].bitPattern) } else { DoubleText.write(values[row], into: &out) }
       }
     case .numeric(let values):
@@ -97,6 +101,17 @@ enum ColumnEncoding {
     case .interval(let values):
       each(rows, validity, &out, &ends) { row, out in
         if isBinary { binary(values[row], &out) } else { IntervalText.write(values[row], into: &out) }
+      }
+    case .text(let texts) where type.isBinary || type == .jsonb:
+      texts.bytes.withUnsafeBytes { bytes in
+        each(rows, validity, &out, &ends) { row, out in
+          let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
+          typed(UnsafeRawBufferPointer(rebasing: bytes[range]), type, isBinary: isBinary, &out)
+        }
+      }
+    case .codes(let codes, let dictionary) where type.isBinary || type == .jsonb:
+      each(rows, validity, &out, &ends) { row, out in
+        dictionary.withText(codes[row]) { typed($0, type, isBinary: isBinary, &out) }
       }
     case .text(let texts):
       texts.bytes.withUnsafeBytes { bytes in
@@ -144,6 +159,8 @@ enum ColumnEncoding {
     case .smallint: each(rows, validity, &out, &ends) { row, out in out.big(Int16(truncatingIfNeeded: values[row])) }
     case .integer: each(rows, validity, &out, &ends) { row, out in out.big(Int32(truncatingIfNeeded: values[row])) }
     case .date: each(rows, validity, &out, &ends) { row, out in out.big(day(values[row])) }
+    case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole:
+      each(rows, validity, &out, &ends) { row, out in out.big(UInt32(truncatingIfNeeded: values[row])) }
     case .timestamp, .timestamptz:
       each(rows, validity, &out, &ends) { row, out in out.big(microsecond(values[row])) }
     default: each(rows, validity, &out, &ends) { row, out in out.big(values[row]) }
@@ -161,6 +178,59 @@ enum ColumnEncoding {
     out.big(value.microseconds)
     out.big(value.days)
     out.big(value.months)
+  }
+
+  /// A value of layout `.text` whose two formats differ.
+  private static func typed(_ bytes: UnsafeRawBufferPointer, _ type: DataType, isBinary: Bool, _ out: inout ByteWriter) {
+    if type == .jsonb {
+      if isBinary { out.u8(1) }
+      return out.bytes(bytes)
+    }
+    guard isBinary else { return BinaryForm.write(bytes, as: type, into: &out) }
+    guard let element = type.element else { return out.bytes(bytes) }
+    array(bytes, element, &out)
+  }
+  /// i32 dimensions, i32 has NULLs, u32 element type; i32 size, i32 lower bound; elements behind their lengths.
+  private static func array(_ bytes: UnsafeRawBufferPointer, _ element: DataType, _ out: inout ByteWriter) {
+    let elements: [Value]
+    do throws(DecodingFailure) { elements = try ArrayValue(bytes, element).elements } catch { elements = [] }
+    out.big(Int32(elements.isEmpty ? 0 : 1))
+    out.big(Int32(elements.contains(where: \.isNull) ? 1 : 0))
+    out.big(PostgresType(element).oid)
+    if elements.isEmpty { return }
+    out.big(Int32(elements.count))
+    out.big(Int32(1))
+    for value in elements {
+      if value.isNull {
+        out.big(Int32(-1))
+        continue
+      }
+      let start = out.reserveZeros(4)
+      write(binary: value, element, &out)
+      out.patchBig(UInt32(truncatingIfNeeded: out.count - start - 4), at: start)
+    }
+  }
+  private static func write(binary value: Value, _ type: DataType, _ out: inout ByteWriter) {
+    switch value {
+    case .fixed(let number):
+      switch type {
+      case .boolean: out.u8(number != 0 ? 1 : 0)
+      case .smallint: out.big(Int16(truncatingIfNeeded: number))
+      case .integer: out.big(Int32(truncatingIfNeeded: number))
+      case .date: out.big(day(number))
+      case .timestamp, .timestamptz: out.big(microsecond(number))
+      case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole: out.big(UInt32(truncatingIfNeeded: number))
+      default: out.big(number)
+      }
+    case .double(let number): type == .real ? out.big(Float(number).bitPattern) : out.big(number.bitPattern)
+    case .numeric(let number): NumericBinary.write(number, into: &out)
+    case .interval(let span): binary(span, &out)
+    case .text(let text):
+      if type == .jsonb { out.u8(1) }
+      out.bytes(Array(text.utf8))
+    case .bytes(let bytes): out.bytes(bytes)
+    case .null, .hll, .topn: break
+    }
   }
 
   private static func hexadecimal(_ digit: UInt8) -> UInt8 { digit < 10 ? 0x30 + digit : 0x57 + digit }

@@ -208,6 +208,8 @@ public protocol StatementClient: Sendable {
   func copyOut(columns: Int, isBinary: Bool) async throws
   /// Sends bytes, at best whole rows; suspends while the client does not read.
   func sendCopyData(_ bytes: [UInt8]) async throws
+  /// Sends messages of data, one a row as clients expect them; `ends` are their ends within `bytes`.
+  func sendCopyData(_ bytes: [UInt8], ends: [Int]) async throws
   /// The value of a setting, as SHOW gives it; nil when there is none (current_setting).
   func setting(_ name: String) async -> String?
   /// Changes a setting and gives its new value (set_config). Throws as SET does.

@@ -18,6 +18,8 @@ public struct ScramVerifier: Equatable, Sendable {
   static let name = "SCRAM-SHA-256"
   /// PostgreSQL's number of rounds, and the one of exchanges with unknown users.
   public static let defaultIterations = 4096
+  /// Rounds of passwords set by `tally password`.
+  public static let ownIterations = 10_000
   /// Bytes of a salt made here.
   public static let saltBytes = 16
   /// Rounds of PBKDF2.
@@ -52,8 +54,8 @@ public struct ScramVerifier: Equatable, Sendable {
     (self.iterations, self.salt, storedKey, serverKey) = (iterations, salt, stored, server)
   }
   /// What an unknown user is asked with: the same for one name and secret, and matching no password.
-  init(unknown user: String, secret: [UInt8]) {
-    iterations = Self.defaultIterations
+  init(unknown user: String, secret: [UInt8], iterations: Int) {
+    self.iterations = iterations
     salt = Array(Digest.hmac(key: secret, Array("salt:\(user)".utf8)).prefix(Self.saltBytes))
     storedKey = Digest.hmac(key: secret, Array("stored:\(user)".utf8))
     serverKey = Digest.hmac(key: secret, Array("server:\(user)".utf8))
@@ -77,9 +79,15 @@ public struct ScramServer: Sendable {
   private var state = State.start
 
   /// Starts an exchange; `verifier` nil is an unknown user. `nonce` is random printable ASCII without commas.
-  public init(verifier: ScramVerifier?, user: String, secret: [UInt8], nonce: String) {
+  public init(
+    verifier: ScramVerifier?,
+    user: String,
+    secret: [UInt8],
+    iterations: Int = ScramVerifier.defaultIterations,
+    nonce: String
+  ) {
     // Made for everybody, so that known users take no less time.
-    let unknown = ScramVerifier(unknown: user, secret: secret)
+    let unknown = ScramVerifier(unknown: user, secret: secret, iterations: iterations)
     self.verifier = verifier ?? unknown
     isKnown = verifier != nil
     self.nonce = nonce

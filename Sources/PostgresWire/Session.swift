@@ -235,6 +235,8 @@ actor Session {
     finishCycle(failed: true)
     if isExtended {
       skipsToSync = true
+      // A client may wait for the error before it sends its Sync, and its Flush is one of the messages that are skipped.
+      try await flush()
     } else {
       try await ready()
     }

@@ -44,11 +44,12 @@ final class StatementExchange: StatementClient {
     try enter(.to)
     try await session.startCopy("H", columns: columns, isBinary: isBinary)
   }
-  func sendCopyData(_ bytes: [UInt8]) async throws {
+  func sendCopyData(_ bytes: [UInt8]) async throws { try await sendCopyData(bytes, ends: [bytes.count]) }
+  func sendCopyData(_ bytes: [UInt8], ends: [Int]) async throws {
     guard direction.withLock({ if case .to = $0 { true } else { false } }) else {
       throw TallyError(.internalError, "copy data outside of a copy")
     }
-    try await session.sendCopyData(bytes)
+    try await session.sendCopyData(bytes, ends: ends)
   }
   /// The statement has succeeded: reads what the client still sends, or tells it that nothing more comes.
   func finish() async throws {
@@ -103,9 +104,13 @@ extension Session {
     out.copyResponse(type, isBinary: isBinary, columns: columns)
     try await flush()
   }
-  func sendCopyData(_ bytes: [UInt8]) async throws {
-    out.copyData(bytes)
-    if out.count >= Self.flushBytes { try await flush() }
+  func sendCopyData(_ bytes: [UInt8], ends: [Int]) async throws {
+    var start = 0
+    for end in ends {
+      out.copyData(bytes, start..<end)
+      start = end
+      if out.count >= Self.flushBytes { try await flush() }
+    }
   }
   func endCopyOut() { out.message("c") }
   func changeSetting(_ name: String, to value: String, isLocal: Bool) throws(TallyError) -> String {

@@ -6,6 +6,11 @@ public import Model
 
 /// Parses the statements of a text, separated by semicolons; an empty text has none.
 public func parse(_ text: String) throws(TallyError) -> [ParsedStatement] {
+  try withParsedText(text) { builder throws(TallyError) in try builder.statements() }
+}
+
+/// Checks a text's bounds, parses it and lends a builder of its statements.
+func withParsedText<R>(_ text: String, _ body: (SyntaxBuilder) throws(TallyError) -> R) throws(TallyError) -> R {
   guard text.utf8.count <= Limits.sqlBytesMax else {
     throw .sql(
       "54000",
@@ -16,9 +21,8 @@ public func parse(_ text: String) throws(TallyError) -> [ParsedStatement] {
   guard !text.utf8.contains(0) else {
     throw .sql("22021", "invalid byte sequence for encoding \"UTF8\": 0x00")
   }
-  return try ParseThread.withParseTree(of: text) { bytes throws(TallyError) -> [ParsedStatement] in
-    let builder = SyntaxBuilder(tape: try JSONTape(bytes), text: text)
-    return try builder.statements()
+  return try ParseThread.withParseTree(of: text) { bytes throws(TallyError) -> R in
+    try body(SyntaxBuilder(tape: try JSONTape(bytes), text: text))
   }
 }
 

@@ -121,7 +121,6 @@ extension SyntaxBuilder {
     }
     if flag(node, "setof") { throw unsupported("SETOF is", node) }
     if flag(node, "pct_type") { throw unsupported("%TYPE is", node) }
-    if child(node, "arrayBounds") != nil { throw unsupported("array types are", node) }
     var modifiers: [Int] = []
     for modifier in tape.elements(child(node, "typmods")) {
       guard let (tag, body) = tape.tagged(modifier), tape.matches(tag, "A_Const"),
@@ -129,7 +128,9 @@ extension SyntaxBuilder {
       else { throw .sql("42601", "type modifiers must be simple constants or identifiers", position: position(node)) }
       modifiers.append(Int(value))
     }
-    return TypeSyntax(name: name, modifiers: modifiers, position: position(node))
+    // `int[]`, `int[3]` and `int[][]` are one type; sizes are documentation.
+    let isArray = !tape.elements(child(node, "arrayBounds")).isEmpty
+    return TypeSyntax(name: name, modifiers: modifiers, isArray: isArray, position: position(node))
   }
 
   func createRollup(_ body: Int) throws(TallyError) -> CreateRollupSyntax {
@@ -153,7 +154,7 @@ extension SyntaxBuilder {
   }
 
   /// Text of a query from its SELECT to its statement's end.
-  private func selectText(_ query: Int) -> String {
+  func selectText(_ query: Int) -> String {
     var start = tape.elements(child(query, "targetList")).first.flatMap { tape.tagged($0) }.flatMap { location($0.body) } ?? 0
     while start > 0, !isWord("select", start) { start -= 1 }
     var end = start

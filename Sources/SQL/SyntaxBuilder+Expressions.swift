@@ -62,21 +62,25 @@ extension SyntaxBuilder {
       case "SVFOP_CURRENT_DATE": return .currentTime(.date)
       case "SVFOP_CURRENT_TIMESTAMP": return .currentTime(.timestamp)
       case "SVFOP_LOCALTIMESTAMP": return .currentTime(.localTimestamp)
+      case "SVFOP_LOCALTIME": return .currentTime(.localTime)
+      case "SVFOP_CURRENT_ROLE", "SVFOP_CURRENT_USER", "SVFOP_USER", "SVFOP_SESSION_USER", "SVFOP_CURRENT_CATALOG", "SVFOP_CURRENT_SCHEMA":
+        let name = (text(body, "op") ?? "").replacingPrefix("SVFOP_", with: "").lowercased()
+        return .call(CallSyntax(name: name, arguments: [], namedArguments: [], isStar: false, isDistinct: false))
       case let other: throw unsupported("\(other.replacingPrefix("SVFOP_", with: "")) is", body)
       }
     case "A_Indirection": return try indirection(body, depth)
-    case "SubLink":
-      throw unsupported(
-        text(body, "subLinkType") == "EXPR_SUBLINK" ? "a scalar subquery is" : "a subquery in an expression is",
-        body,
-        hint: "Use a subquery in FROM."
-      )
-    case "A_ArrayExpr": throw unsupported("ARRAY is", body)
-    case "RowExpr": throw unsupported("a row expression is", body)
-    case "MinMaxExpr": throw unsupported("GREATEST and LEAST are", body, hint: "Use CASE.")
+    case "SubLink": return try subquery(body, depth)
+    case "A_ArrayExpr": return .array(try list(child(body, "elements"), depth))
+    case "RowExpr": return .row(try list(child(body, "args"), depth))
+    case "MinMaxExpr": return .extreme(try list(child(body, "args"), depth), isGreatest: text(body, "op") != "IS_LEAST")
     case "ParamRef": return .parameter(child(body, "number").flatMap { tape.integer($0) } ?? 0)
-    case "CollateClause": throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
-    case "GroupingFunc": throw unsupported("GROUPING is", body)
+    case "CollateClause":
+      let names = strings(child(body, "collname")) ?? []
+      guard let name = names.last, ["C", "POSIX", "default", "ucs_basic"].contains(name), names.count == 1 || names[0] == "pg_catalog" else {
+        throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
+      }
+      return try operand(body, "arg", depth).kind
+    case "GroupingFunc": return .grouping(try list(child(body, "args"), depth))
     case "SetToDefault": throw .sql("42601", "DEFAULT is not allowed in this context", position: position(body))
     case "XmlExpr", "XmlSerialize": throw unsupported("XML is", body)
     case let other: throw unsupported("\(other) is", body)
@@ -157,6 +161,22 @@ extension SyntaxBuilder {
 
   // MARK: Names, operators, calls
 
+  private func subquery(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
+    guard let inner = child(body, "subselect"), let (tag, query) = tape.tagged(inner), tape.matches(tag, "SelectStmt") else {
+      throw damaged(body)
+    }
+    let kind = text(body, "subLinkType") ?? ""
+    switch kind {
+    case "EXISTS_SUBLINK": return .exists(try select(query, depth: depth + 1))
+    case "EXPR_SUBLINK": return .scalarSubquery(try select(query, depth: depth + 1))
+    case "ARRAY_SUBLINK": return .arraySubquery(try select(query, depth: depth + 1))
+    case "ANY_SUBLINK", "ALL_SUBLINK":
+      let left = try operand(body, "testexpr", depth)
+      let name = strings(child(body, "operName"))?.last ?? "="
+      return .quantified(left, name, try select(query, depth: depth + 1), isAll: kind == "ALL_SUBLINK")
+    default: throw unsupported("this subquery is", body)
+    }
+  }
   private func columnReference(_ body: Int) throws(TallyError) -> ExpressionSyntax.Kind {
     var names: [String] = []
     var isStar = false
@@ -164,7 +184,8 @@ extension SyntaxBuilder {
       guard let (tag, inner) = tape.tagged(field) else { throw damaged(field) }
       if tape.matches(tag, "A_Star") { isStar = true } else { names.append(text(inner, "sval") ?? "") }
     }
-    if names.count == (isStar ? 2 : 3), names.first == "public" { names.removeFirst() }
+    // A schema before a relation's name says nothing that the name does not: schemas of a query's relations are looked at in FROM.
+    if names.count == (isStar ? 2 : 3) { names.removeFirst() }
     if isStar {
       guard names.count <= 1 else { throw unsupported("a name of several parts before * is", body) }
       return .star(qualifier: names.first)
@@ -186,9 +207,6 @@ extension SyntaxBuilder {
       return .inList(left, try list(child(items, "items"), depth), negated: name == "<>")
     case "AEXPR_LIKE":
       let pattern = try operand(body, "rexpr", depth)
-      if case .call(let call) = pattern.kind, call.name == "like_escape" {
-        throw unsupported("LIKE … ESCAPE is", body)
-      }
       return .like(try operand(body, "lexpr", depth), pattern, negated: name == "!~~")
     case "AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN":
       let left = try operand(body, "lexpr", depth)
@@ -198,11 +216,32 @@ extension SyntaxBuilder {
       return .between(left, bounds[0], bounds[1], negated: name == "NOT BETWEEN")
     case "AEXPR_NULLIF":
       return .nullIf(try operand(body, "lexpr", depth), try operand(body, "rexpr", depth))
-    case "AEXPR_ILIKE": throw unsupported("ILIKE is", body, hint: "Use lower(x) LIKE 'pattern'.")
-    case "AEXPR_SIMILAR": throw unsupported("SIMILAR TO is", body)
-    case "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT": throw unsupported("IS [NOT] DISTINCT FROM is", body)
-    case "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM": throw unsupported("BETWEEN SYMMETRIC is", body)
-    case "AEXPR_OP_ANY", "AEXPR_OP_ALL": throw unsupported("ANY and ALL over an array are", body, hint: "Use IN (…).")
+    // ILIKE is ~~* or !~~*; SIMILAR TO is ~ or !~ with the pattern made a regular expression.
+    case "AEXPR_ILIKE", "AEXPR_SIMILAR": return .infix(name, try operand(body, "lexpr", depth), try operand(body, "rexpr", depth))
+    case "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT":
+      return .isDistinct(
+        try operand(body, "lexpr", depth),
+        try operand(body, "rexpr", depth),
+        negated: text(body, "kind") == "AEXPR_NOT_DISTINCT"
+      )
+    case "AEXPR_BETWEEN_SYM", "AEXPR_NOT_BETWEEN_SYM":
+      let left = try operand(body, "lexpr", depth)
+      guard let right = child(body, "rexpr"), let (_, items) = tape.tagged(right) else { throw damaged(body) }
+      let bounds = try list(child(items, "items"), depth)
+      guard bounds.count == 2 else { throw damaged(body) }
+      let place = position(body)
+      let either = ExpressionSyntax.Kind.or([
+        ExpressionSyntax(kind: .between(left, bounds[0], bounds[1], negated: false), position: place),
+        ExpressionSyntax(kind: .between(left, bounds[1], bounds[0], negated: false), position: place),
+      ])
+      return text(body, "kind") == "AEXPR_BETWEEN_SYM" ? either : .not(ExpressionSyntax(kind: either, position: place))
+    case "AEXPR_OP_ANY", "AEXPR_OP_ALL":
+      return .arrayComparison(
+        try operand(body, "lexpr", depth),
+        name,
+        try operand(body, "rexpr", depth),
+        isAll: text(body, "kind") == "AEXPR_OP_ALL"
+      )
     case let other: throw unsupported("\(other) is", body)
     }
   }
@@ -221,25 +260,34 @@ extension SyntaxBuilder {
   }
 
   private func indirection(_ body: Int, _ depth: Int) throws(TallyError) -> ExpressionSyntax.Kind {
-    let steps = tape.elements(child(body, "indirection"))
-    guard steps.count == 1, let (tag, step) = tape.tagged(steps[0]) else {
-      throw unsupported("a chain of subscripts or fields is", body)
+    var result = try operand(body, "arg", depth)
+    for node in tape.elements(child(body, "indirection")) {
+      guard let (tag, step) = tape.tagged(node) else { throw damaged(node) }
+      let kind: ExpressionSyntax.Kind
+      switch tape.string(tag) {
+      case "A_Star": kind = .allFields(result)
+      case "String": kind = .field(result, text(step, "sval") ?? "")
+      case "A_Indices":
+        func bound(_ name: StaticString) throws(TallyError) -> ExpressionSyntax? {
+          child(step, name) == nil ? nil : try operand(step, name, depth)
+        }
+        if flag(step, "is_slice") {
+          kind = .slice(result, try bound("lidx"), try bound("uidx"))
+        } else {
+          kind = .element(result, try operand(step, "uidx", depth))
+        }
+      case let other: throw unsupported("\(other) is", body)
+      }
+      result = ExpressionSyntax(kind: kind, position: result.position)
     }
-    switch tape.string(tag) {
-    case "A_Star": return .allFields(try operand(body, "arg", depth))
-    case "String": return .field(try operand(body, "arg", depth), text(step, "sval") ?? "")
-    default: throw unsupported("a subscript is", body)
-    }
+    return result.kind
   }
 
   private func call(_ body: Int, _ depth: Int) throws(TallyError) -> CallSyntax {
     guard let names = strings(child(body, "funcname")), let name = names.last else { throw damaged(body) }
-    if names.count > 1, names[0] != "pg_catalog", names[0] != "public" {
+    if names.count > 1, !["pg_catalog", "public", "information_schema"].contains(names[0]) {
       throw .sql("3F000", "schema \"\(names[0])\" does not exist", position: position(body))
     }
-    if child(body, "over") != nil { throw unsupported("window functions are", body) }
-    if child(body, "agg_order") != nil { throw unsupported("ORDER BY inside an aggregate is", body) }
-    if flag(body, "agg_within_group") { throw unsupported("WITHIN GROUP is", body) }
     if flag(body, "func_variadic") { throw unsupported("VARIADIC is", body) }
     var result = CallSyntax(
       name: name,
@@ -257,7 +305,11 @@ extension SyntaxBuilder {
         result.arguments.append(try expression(argument, depth: depth + 1))
       }
     }
+    if names.count > 1, names[0] != "public" { result.schema = names[0] }
     if child(body, "agg_filter") != nil { result.filter = try operand(body, "agg_filter", depth) }
+    result.orderBy = try sortKeys(child(body, "agg_order"), depth)
+    result.isWithinGroup = flag(body, "agg_within_group")
+    if let over = child(body, "over") { result.over = try window(over, depth) }
     return result
   }
 }

@@ -90,15 +90,20 @@ struct SyntaxBuilder {
   // MARK: Statements
 
   func statements() throws(TallyError) -> [ParsedStatement] {
+    try eachStatement { tag, body, start, text throws(TallyError) -> ParsedStatement in
+      ParsedStatement(statement: try statement(tag, body, start: start), text: text)
+    }
+  }
+  /// Each statement of the text: its tag, body, first byte and own text.
+  func eachStatement<R>(_ read: (Int, Int, Int, String) throws(TallyError) -> R) throws(TallyError) -> [R] {
     guard let list = tape.field(0, "stmts") else { throw damaged(0) }
-    var result: [ParsedStatement] = []
+    var result: [R] = []
     for raw in tape.elements(list) {
       guard let holder = tape.field(raw, "stmt"), let (tag, body) = tape.tagged(holder) else { throw damaged(raw) }
       let start = tape.field(raw, "stmt_location").flatMap { tape.integer($0) } ?? 0
       let length = tape.field(raw, "stmt_len").flatMap { tape.integer($0) } ?? bytes.count - start
       guard start >= 0, length >= 0, start + length <= bytes.count else { throw damaged(raw) }
-      let text = trimmed(start, start + length)
-      result.append(ParsedStatement(statement: try statement(tag, body, start: start), text: text))
+      result.append(try read(tag, body, start, trimmed(start, start + length)))
     }
     return result
   }
@@ -116,7 +121,7 @@ struct SyntaxBuilder {
     return at
   }
 
-  private func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
+  func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
     switch tape.string(tag) {
     case "SelectStmt": return .select(try select(body, depth: 0))
     case "CreateStmt": return .createTable(try createTable(body))
@@ -126,6 +131,7 @@ struct SyntaxBuilder {
     case "DeleteStmt": return .delete(try delete(body))
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
+    case "CopyStmt": return .copy(try copy(body, start: start))
     case let other:
       let (name, hint) = Self.statementName(other)
       throw .sql("0A000", "\(name) is not supported", hint: hint, position: position(atByte: firstToken(start)))
@@ -137,7 +143,6 @@ struct SyntaxBuilder {
     switch tag {
     case "UpdateStmt":
       return ("UPDATE", "Tables are append-only; rollups of corrected events come from new rows.")
-    case "CopyStmt": return ("COPY", "Load files with: tally ingest FILE --table NAME")
     case "AlterTableStmt": return ("ALTER TABLE", nil)
     case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
     case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")
@@ -166,6 +171,13 @@ struct SyntaxBuilder {
     }
   }
 
+  /// `schema.name` of a relation that is read; any schema may be asked for.
+  func readName(_ range: Int) throws(TallyError) -> NameSyntax {
+    if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
+    guard let name = text(range, "relname") else { throw damaged(range) }
+    let schema = text(range, "schemaname")
+    return NameSyntax(name: name, schema: schema == "public" ? nil : schema, position: position(range))
+  }
   /// `schema.name`; only schema public.
   func relationName(_ range: Int) throws(TallyError) -> NameSyntax {
     if let schema = text(range, "schemaname"), schema != "public" {
@@ -208,7 +220,17 @@ struct SyntaxBuilder {
       guard let (_, element) = tape.tagged(option), let name = text(element, "defname") else { throw damaged(option) }
       switch name {
       case "analyze": analyze = try booleanOption(element, name)
-      case "costs", "timing", "summary", "buffers": _ = try booleanOption(element, name)
+      case "costs", "timing", "summary", "buffers", "verbose", "settings", "wal": _ = try booleanOption(element, name)
+      case "format":
+        let format = try child(element, "arg").map { argument throws(TallyError) in try optionText(argument) } ?? ""
+        guard format.lowercased() == "text" else {
+          throw .sql(
+            "0A000",
+            "EXPLAIN format \"\(format)\" is not supported",
+            hint: "Plans are told as text.",
+            position: position(element)
+          )
+        }
       default:
         throw .sql("0A000", "EXPLAIN option \"\(name)\" is not supported", position: position(element))
       }

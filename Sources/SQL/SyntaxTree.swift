@@ -24,12 +24,15 @@ public enum Statement: Sendable {
   case explain(SelectSyntax, analyze: Bool)
   /// EXPLAIN of INSERT … SELECT.
   case explainInsert(InsertSyntax)
+  case copy(CopySyntax)
 }
 
 /// A name with its place.
 public struct NameSyntax: Sendable {
   /// The name, folded to lower case unless it was quoted.
   public var name: String
+  /// The schema before it; nil for none, and for `public`.
+  public var schema: String? = nil
   /// In characters from 1.
   public var position: Int
 }
@@ -40,6 +43,8 @@ public struct TypeSyntax: Sendable {
   public var name: String
   /// What stands in parentheses.
   public var modifiers: [Int]
+  /// `[]` or ARRAY behind it: the name is the elements' type.
+  public var isArray = false
   /// In characters from 1.
   public var position: Int
 }
@@ -123,89 +128,6 @@ public struct DeleteSyntax: Sendable {
   public var isTruncate: Bool
 }
 
-/// A query: one SELECT or UNION ALL of several, with what applies to the whole.
-public struct SelectSyntax: Sendable {
-  /// Body.
-  public indirect enum Body: Sendable {
-    case plain(PlainSelectSyntax)
-    case unionAll(SelectSyntax, SelectSyntax)
-  }
-  /// A sort key.
-  public struct SortKey: Sendable {
-    /// What to sort by.
-    public var expression: ExpressionSyntax
-    /// ASC.
-    public var isAscending: Bool
-    /// NULLS FIRST or LAST as written; nil for the default.
-    public var nullsFirst: Bool?
-  }
-  /// Body.
-  public var body: Body
-  /// ORDER BY.
-  public var orderBy: [SortKey]
-  /// LIMIT.
-  public var limit: ExpressionSyntax?
-  /// OFFSET.
-  public var offset: ExpressionSyntax?
-  /// Puts a query together.
-  public init(body: Body, orderBy: [SortKey], limit: ExpressionSyntax? = nil, offset: ExpressionSyntax? = nil) {
-    self.body = body
-    self.orderBy = orderBy
-    self.limit = limit
-    self.offset = offset
-  }
-}
-
-/// SELECT … FROM … WHERE … GROUP BY … HAVING.
-public struct PlainSelectSyntax: Sendable {
-  /// A select-list item.
-  public struct Item: Sendable {
-    /// AS name.
-    public var alias: String?
-    /// What to compute.
-    public var expression: ExpressionSyntax
-    /// Puts an item together.
-    public init(alias: String?, expression: ExpressionSyntax) {
-      self.alias = alias
-      self.expression = expression
-    }
-  }
-  /// DISTINCT.
-  public var isDistinct: Bool
-  /// The select list.
-  public var items: [Item]
-  /// FROM; at most one item.
-  public var from: FromSyntax?
-  /// WHERE.
-  public var condition: ExpressionSyntax?
-  /// GROUP BY.
-  public var groupBy: [ExpressionSyntax]
-  /// HAVING.
-  public var having: ExpressionSyntax?
-  /// Puts a SELECT together.
-  public init(
-    isDistinct: Bool,
-    items: [Item],
-    from: FromSyntax?,
-    condition: ExpressionSyntax?,
-    groupBy: [ExpressionSyntax],
-    having: ExpressionSyntax?
-  ) {
-    self.isDistinct = isDistinct
-    self.items = items
-    self.from = from
-    self.condition = condition
-    self.groupBy = groupBy
-    self.having = having
-  }
-}
-
-/// The one FROM item.
-public indirect enum FromSyntax: Sendable {
-  case relation(NameSyntax, alias: String?, columnAliases: [String])
-  case subquery(SelectSyntax, alias: String, columnAliases: [String], position: Int)
-}
-
 /// An expression with its place.
 public struct ExpressionSyntax: Sendable {
   /// What it is.
@@ -250,6 +172,18 @@ public struct ExpressionSyntax: Sendable {
     )
     case coalesce([ExpressionSyntax])
     case nullIf(ExpressionSyntax, ExpressionSyntax)
+    /// IS [NOT] DISTINCT FROM.
+    case isDistinct(ExpressionSyntax, ExpressionSyntax, negated: Bool)
+    /// GREATEST (…), LEAST (…).
+    case extreme([ExpressionSyntax], isGreatest: Bool)
+    /// ARRAY[…].
+    case array([ExpressionSyntax])
+    /// `x operator ANY (array)` or ALL.
+    case arrayComparison(ExpressionSyntax, String, ExpressionSyntax, isAll: Bool)
+    /// `array[index]`.
+    case element(ExpressionSyntax, ExpressionSyntax)
+    /// `array[lower:upper]`, either left out.
+    case slice(ExpressionSyntax, ExpressionSyntax?, ExpressionSyntax?)
     case cast(ExpressionSyntax, TypeSyntax)
     case call(CallSyntax)
     case currentTime(CurrentTime)
@@ -257,17 +191,30 @@ public struct ExpressionSyntax: Sendable {
     case field(ExpressionSyntax, String)
     /// `(expression).*`.
     case allFields(ExpressionSyntax)
+    /// `(SELECT …)` as a value.
+    case scalarSubquery(SelectSyntax)
+    case exists(SelectSyntax)
+    /// `x operator ANY (SELECT …)` or ALL; IN is `= ANY`. The left side may be a row.
+    case quantified(ExpressionSyntax, String, SelectSyntax, isAll: Bool)
+    case arraySubquery(SelectSyntax)
+    /// `(a, b)`, `ROW(a, b)`.
+    case row([ExpressionSyntax])
+    /// `GROUPING(a, b)`.
+    case grouping([ExpressionSyntax])
   }
   /// CURRENT_DATE and its kin.
   public enum CurrentTime: Sendable {
     case date
     case timestamp
     case localTimestamp
+    case localTime
   }
 }
 
 /// A function or aggregate call.
 public struct CallSyntax: Sendable {
+  /// Schema before the name; nil for none, and for `public`.
+  public var schema: String? = nil
   /// Function name without schema.
   public var name: String
   /// Positional arguments.
@@ -280,4 +227,28 @@ public struct CallSyntax: Sendable {
   public var isDistinct: Bool
   /// FILTER (WHERE …).
   public var filter: ExpressionSyntax?
+  /// ORDER BY inside the parentheses, or of WITHIN GROUP.
+  public var orderBy: [SelectSyntax.SortKey] = []
+  /// WITHIN GROUP (ORDER BY …).
+  public var isWithinGroup = false
+  /// OVER.
+  public var over: WindowSyntax?
+
+  init(
+    name: String,
+    arguments: [ExpressionSyntax],
+    namedArguments: [(name: NameSyntax, value: ExpressionSyntax)],
+    isStar: Bool,
+    isDistinct: Bool
+  ) {
+    self.name = name
+    self.arguments = arguments
+    self.namedArguments = namedArguments
+    self.isStar = isStar
+    self.isDistinct = isDistinct
+  }
+  /// A plain call.
+  public init(name: String, arguments: [ExpressionSyntax]) {
+    self.init(name: name, arguments: arguments, namedArguments: [], isStar: false, isDistinct: false)
+  }
 }

@@ -1,7 +1,7 @@
 // SegmentTypeFormat.swift — the bytes of a column's type in a segment's directory, so that a file explains itself.
 //
 //   u8 tag · parameters: numeric u8 precision, u8 scale (255 = none) · varchar u32 · hll u8 log2m, u8 regwidth, i32 expthresh,
-//   u8 sparseon · topn u32 counters, u32 key bytes
+//   u8 sparseon · topn u32 counters, u32 key bytes · tags from 18 on: as ValueFormat writes them
 import Bytes
 import Model
 
@@ -36,10 +36,14 @@ enum SegmentTypeFormat {
       out.u32(p.counters)
       out.u32(p.keyBytesMax)
     case .hllHashval: out.u8(15)
-    case .unknown, .topnRecord: fatalError("\(type.name) is never the type of a column")
+    case .unknown, .topnRecord, .void: fatalError("\(type.name) is never the type of a column")
+    case .real, .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole, .time,
+      .array:
+      ValueFormat.encode(type, into: &out)
     }
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> DataType {
+    let start = reader
     switch try reader.u8() {
     case 1: return .boolean
     case 2: return .smallint
@@ -68,6 +72,9 @@ enum SegmentTypeFormat {
       return .hll(p)
     case 14: return .topn(TopNParameters(counters: try reader.u32(), keyBytesMax: try reader.u32()))
     case 15: return .hllHashval
+    case 18...32, 34:
+      reader = start
+      return try ValueFormat.decodeType(from: &reader)
     case let tag: throw DecodingFailure(.unknown, at: reader.position - 1, "column type \(tag)")
     }
   }

@@ -127,10 +127,9 @@ public struct Cell: Sendable {
     case .numeric(let v): return .numeric(v[index])
     case .interval(let v): return .interval(v[index])
     case .text(let v):
-      return .text(
-        String(decoding: v.bytes[Int(v.offsets[index])..<Int(v.offsets[index + 1])], as: UTF8.self)
-      )
-    case .codes(let v, let dictionary): return .text(dictionary.string(v[index]))
+      let range = Int(v.offsets[index])..<Int(v.offsets[index + 1])
+      return v.bytes.withUnsafeBytes { BinaryForm.value(UnsafeRawBufferPointer(rebasing: $0[range]), vector.type) }
+    case .codes(let v, let dictionary): return dictionary.withText(v[index]) { BinaryForm.value($0, vector.type) }
     case .hll(let v): return .hll(HLLFormat.encode(v.state(index)))
     case .topn(let v): return .topn(TopNFormat.encode(v.state(index)))
     }

@@ -3,7 +3,9 @@ import ArgumentParser
 import Capabilities
 import CoordinatorNode
 import Glibc
+import Model
 import NodeRuntime
+import PostgresWire
 
 @main struct CoordinatorMain: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -11,7 +13,8 @@ import NodeRuntime
     abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
     discussion: """
       Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_PEERS, TALLY_COPIES,
-      TALLY_DEAD_AFTER.
+      TALLY_DEAD_AFTER, TALLY_SQL_LISTEN,
+      TALLY_PASSWORDS, TALLY_SQL_CERTIFICATE, TALLY_SQL_KEY.
       """,
     version: "tally-coordinator 0.1.0"
   )
@@ -19,6 +22,22 @@ import NodeRuntime
   @Option(help: "Data directory.") var data: String?
   @Option(help: "Address to listen on, host:port; loopback only in this version.") var listen: String =
     setting("TALLY_LISTEN") ?? "127.0.0.1:7400"
+  @Option(
+    help: ArgumentHelp(
+      "Address to listen on for PostgreSQL's clients, host:port, or off. Also TALLY_SQL_LISTEN.",
+      discussion: "Other than loopback addresses need --passwords, --sql-certificate and --sql-key."
+    )
+  )
+  var sqlListen: String = setting("TALLY_SQL_LISTEN") ?? "127.0.0.1:7432"
+  @Option(
+    help: ArgumentHelp(
+      "File of users, NAME:SCRAM-SHA-256$… a line, as tally password makes them; read again when it changes.",
+      discussion: "Without it everybody on this machine may log in under any name; with it nobody without a password."
+    )
+  )
+  var passwords: String?
+  @Option(help: "File of the certificate chain for TLS, PEM; read again when it changes.") var sqlCertificate: String?
+  @Option(help: "File of its private key, PEM, readable by its owner only.") var sqlKey: String?
   @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
     setting("TALLY_COPIES") ?? "auto"
   @Option(help: "Seconds after which a worker that is down is dead: its copies are made elsewhere.") var deadAfter: String =
@@ -51,10 +70,44 @@ import NodeRuntime
       throw ValidationError("--dead-after \"\(deadAfter)\" is not a number of seconds")
     }
     settings.deadAfter = .seconds(seconds)
-    let status = ProcessMain.run(node: name, directory: data) { [settings] surroundings, stop in
-      try await Coordinator.run(surroundings, settings, stop: stop)
+    var fronts: [any CoordinatorFront] = []
+    if sqlListen != "off" { fronts.append(PostgresFront(try front())) }
+    let status = ProcessMain.run(node: name, directory: data) { [settings, fronts] surroundings, stop in
+      try await Coordinator.run(surroundings, settings, stop: stop, fronts: fronts)
     }
     if status != 0 { throw ExitCode(status) }
+  }
+}
+
+extension CoordinatorMain {
+  /// The settings of the listener for PostgreSQL's clients.
+  private func front() throws -> PostgresFrontSettings {
+    guard let address = NetworkAddress(sqlListen) else { throw ValidationError("\"\(sqlListen)\" is not of the form host:port") }
+    var front = PostgresFrontSettings(listen: address)
+    if let path = passwords ?? setting("TALLY_PASSWORDS") { front.passwords = NamedFiles([OperatorFile(path, isSecret: true)]) }
+    switch (sqlCertificate ?? setting("TALLY_SQL_CERTIFICATE"), sqlKey ?? setting("TALLY_SQL_KEY")) {
+    case (let certificate?, let key?):
+      front.certificate = NamedFiles([OperatorFile(certificate, isSecret: false), OperatorFile(key, isSecret: true)])
+    case (nil, nil): break
+    default: throw ValidationError("--sql-certificate and --sql-key belong together")
+    }
+    return front
+  }
+}
+
+/// Files that the operator named.
+private struct NamedFiles: WatchedFiles {
+  private let files: [OperatorFile]
+  init(_ files: [OperatorFile]) { self.files = files }
+  func version() throws(TallyError) -> [Int64] {
+    var version: [Int64] = []
+    for file in files { version += try file.version() }
+    return version
+  }
+  func read() throws(TallyError) -> [[UInt8]] {
+    var bytes: [[UInt8]] = []
+    for file in files { bytes.append(try file.read()) }
+    return bytes
   }
 }
 

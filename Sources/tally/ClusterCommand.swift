@@ -27,7 +27,7 @@ struct ClusterCommand: AsyncParsableCommand {
     @Option(help: "Number of coordinators: 1, 3 or 5.") var coordinators = 1
     @Option(help: "Number of workers.") var workers = 3
     @Option(help: "Copies of every shard, 1 to 5. Default: 1 with one worker, 2 with more.") var copies: Int?
-    @Option(help: "First port: coordinators at P, P+10, …, workers at P+100, P+101, …") var portBase: UInt16 =
+    @Option(help: "First port: coordinators at P, P+10, …, their SQL at P+32, P+33, …, workers at P+100, P+101, …") var portBase: UInt16 =
       7400
     @Option(help: "Memory budget of a worker, for example 512MiB or 2GiB.") var memory = "1GiB"
     @Option(help: "Seconds to wait for the cluster.") var timeout = 60.0
@@ -57,7 +57,8 @@ struct ClusterCommand: AsyncParsableCommand {
         try await waitServing(layout, timeout: timeout)
         if json {
           let nodes = layout.nodes.map {
-            "{\"name\":\"\($0.name)\",\"address\":\"\($0.address)\",\"pid\":\(cluster.processID($0) ?? 0)}"
+            "{\"name\":\"\($0.name)\",\"address\":\"\($0.address)\",\"pid\":\(cluster.processID($0) ?? 0)"
+              + (layout.sqlPort($0).map { ",\"sql\":\"127.0.0.1:\($0)\"" } ?? "") + "}"
           }
           print(
             "{\"rpc\":\"\(layout.url)\",\"dir\":\(jsonText(layout.directory)),\"nodes\":[\(nodes.joined(separator: ","))]}"
@@ -66,6 +67,9 @@ struct ClusterCommand: AsyncParsableCommand {
           for node in layout.nodes { print("\(node.name)  \(node.address)") }
           print(String(format: "serving after %.1f s", Date().timeIntervalSince(started)))
           print("url     \(layout.url)")
+          if let port = layout.nodes.lazy.compactMap(layout.sqlPort).first {
+            print("psql    psql -h 127.0.0.1 -p \(port) -U tally tally")
+          }
           print("stop    tally cluster down --dir \(place.dir)     (the data stay)")
         }
       }

@@ -14,7 +14,7 @@ import TallyClient
       ClusterCommand.self, SQLCommand.self, IngestCommand.self, StatusCommand.self,
       NodeCommand.self, ShardCommand.self,
       TableCommand.self, RollupCommand.self, StatementCommand.self, DoctorCommand.self,
-      TenantCommand.self,
+      TenantCommand.self, PasswordCommand.self,
     ]
   )
   @OptionGroup var connection: ConnectionOptions

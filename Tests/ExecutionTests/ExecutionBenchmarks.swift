@@ -393,4 +393,66 @@ struct ExecutionBenchmarks {
       _ = try FragmentExecution.execute(total, tail)
     }
   }
+
+  @Test func joinsAndWindows() throws {
+    var random = Seeded(3)
+    let count = 1_000_000
+    let output = [OutputColumn("k", .bigint), OutputColumn("v", .bigint), OutputColumn("t", .text)]
+    var batches: [Batch] = []
+    for start in stride(from: 0, to: count, by: Limits.batchRowsMax) {
+      let rows = min(Limits.batchRowsMax, count - start)
+      let texts = try TestRows.column(.text, (0..<16).map { .text("text \($0)") })
+      batches.append(
+        Batch(
+          count: rows,
+          columns: [
+            ColumnVector(.bigint, .fixed((0..<rows).map { _ in random.between(0, 9999) })),
+            ColumnVector(.bigint, .fixed((0..<rows).map { _ in random.between(0, 1_000_000) })),
+            texts.gather((0..<rows).map { _ in UInt32(random.below(16)) }),
+          ]
+        )
+      )
+    }
+    let keys = [
+      Batch(
+        count: 10_000,
+        columns: [
+          ColumnVector(.bigint, .fixed(Array(0..<10_000))), ColumnVector(.bigint, .fixed((0..<10_000).map { $0 * 3 })),
+          ColumnVector.nulls(.text, count: 10_000),
+        ]
+      )
+    ]
+    func input(_ fragment: Int) -> PlanNode { .fragmentInput(FragmentInputNode(fragment: fragment, output: output)) }
+    func column(_ at: Int) -> Expression { .column(at, output[at % 3].type) }
+    let join = JoinNode(.inner, left: input(0), right: input(1), keys: [JoinNode.Key(left: column(0), right: column(0))])
+    let source = GatheredRows(fragments: [batches, keys])
+    func run(_ plan: PlanNode) throws { _ = try FragmentExecution.run(plan, source, ExecutionLimits(memoryBytes: 4 << 30)) }
+    let sum = OperatorTests.aggregate(.join(join), [], [AggregateCall(.sum, [column(4)], type: .plainNumeric)])
+    try Self.best("join of 1 M rows with 10 k keys, then sum", count, 5) { try run(sum) }
+    try Self.best("join of 1 M rows with 10 k keys, all columns", count, 5) { try run(.join(join)) }
+    let swapped = JoinNode(.inner, left: input(1), right: input(0), keys: join.keys)
+    let other = OperatorTests.aggregate(.join(swapped), [], [AggregateCall(.sum, [column(4)], type: .plainNumeric)])
+    try Self.best("join of 10 k keys with 1 M rows built, then sum", count, 5) { try run(other) }
+    let semi = JoinNode(.semi, left: input(0), right: input(1), keys: join.keys, condition: call(.boolean, .less, column(1), column(4)))
+    try Self.best("semi join with a condition", count, 5) { try run(.join(semi)) }
+    let rows = TypedValue(.bigint, .fixed(100))
+    let frames: [(String, WindowFrame)] = [
+      ("running", .standard), ("100 rows before", WindowFrame(unit: .rows, start: .preceding(rows), end: .currentRow, exclusion: .none)),
+    ]
+    for (name, frame) in frames {
+      for (what, function) in [("sum", AggregateFunction.sum), ("max", .max)] {
+        let type: DataType = function == .sum ? .plainNumeric : .bigint
+        let window = WindowNode(
+          input: input(0),
+          partitions: [0],
+          keys: [SortKey(column: 1)],
+          calls: [WindowCall(.aggregate(function), [column(1)], filter: nil, frame: frame, type: type)],
+          names: ["w"]
+        )
+        try Self.best("window \(what), \(name), 1 M rows in 10 k partitions", count, 3) { try run(.window(window)) }
+      }
+    }
+    let distinct = OperatorTests.aggregate(input(0), [column(2)], [AggregateCall(.count, [column(1)], isDistinct: true, type: .bigint)])
+    try Self.best("count(DISTINCT) of 1 M rows in 16 groups", count, 3) { try run(distinct) }
+  }
 }

@@ -12,6 +12,10 @@ import Testing
 /// Scans read `rows`.
 struct NaivePlan {
   var rows: [[Value]]
+  /// Rows of fragments; without them every fragment has `rows`.
+  var fragments: [[[Value]]] = []
+  /// Rows of the last round of recursions.
+  var working: [Int: [[Value]]] = [:]
 
   func run(_ plan: PlanNode) throws -> [[Value]] {
     switch plan {
@@ -24,6 +28,15 @@ struct NaivePlan {
     case .project(let node):
       return try run(node.input).map { row in try node.expressions.map { try value($0, row) } }
     case .aggregate(let node): return try aggregate(node)
+    case .join(let node): return try join(node)
+    case .window(let node): return try window(node)
+    case .setOperation(let node): return try setOperation(node)
+    case .distinctOn(let node): return try distinctOn(node)
+    case .tableFunction(let node): return try tableFunction(node)
+    case .shared(let node): return try run(node.input)
+    case .recursive(let node): return try recursive(node)
+    case .workingRows(let node): return working[node.id] ?? []
+    case .systemScan: return []
     case .sort(let node):
       let input = try run(node.input)
       let order = input.indices.sorted { a, b in
@@ -42,7 +55,7 @@ struct NaivePlan {
       return Array(input.prefix(node.count.map { Int($0) } ?? input.count))
     case .unionAll(let inputs): return try inputs.flatMap { try run($0) }
     case .expandTopN(let node): return try expand(node)
-    case .fragmentInput: return rows
+    case .fragmentInput(let node): return fragments.isEmpty ? rows : fragments[node.fragment]
     }
   }
   private func expand(_ node: ExpandTopNNode) throws -> [[Value]] {
@@ -61,7 +74,7 @@ struct NaivePlan {
       }
     }
   }
-  private func value(_ expression: Expression, _ row: [Value]) throws -> Value {
+  func value(_ expression: Expression, _ row: [Value]) throws -> Value {
     // Sketch functions are not in the one-row evaluator: hashes of texts are enough here.
     if case .call(.hllHash, let arguments) = expression.node {
       guard case .text(let text) = try value(arguments[0], row) else { return .null }
@@ -69,7 +82,7 @@ struct NaivePlan {
     }
     return try #require(try ScalarEvaluator.evaluate(expression, row: row))
   }
-  private func holds(_ condition: Expression, _ row: [Value]) throws -> Bool {
+  func holds(_ condition: Expression, _ row: [Value]) throws -> Bool {
     if case .fixed(1) = try value(condition, row) { true } else { false }
   }
   private func aggregate(_ node: AggregateNode) throws -> [[Value]] {
@@ -105,7 +118,7 @@ struct NaivePlan {
       return try group.key + node.calls.map { try result($0, group.rows) }
     }
   }
-  private static func name(_ value: Value, _ type: DataType) -> String {
+  static func name(_ value: Value, _ type: DataType) -> String {
     switch value {
     case .double(let v): v == 0 ? "0" : v.isNaN ? "nan" : "\(v)"
     case .numeric(let v): "\(v.normalized)"
@@ -113,14 +126,20 @@ struct NaivePlan {
     default: TestRows.text(value, type)
     }
   }
-  private func result(_ call: AggregateCall, _ all: [[Value]]) throws -> Value {
+  func result(_ call: AggregateCall, _ all: [[Value]]) throws -> Value {
     let rows = try all.filter { row in try call.filter.map { try holds($0, row) } ?? true }
+    if GatheredAggregation.suits(call) { return try gathered(call, rows) }
     let values = try rows.compactMap { row -> Value? in
       guard let first = call.arguments.first else { return .fixed(1) }
       let value = try value(first, row)
       return value.isNull ? nil : value
     }
     switch call.function {
+    case .stringAgg, .arrayAgg, .jsonbAgg, .jsonbObjectAgg, .percentileCont, .percentileDisc, .mode: return .null
+    case .bitAnd, .bitOr:
+      let bits = values.compactMap { if case .fixed(let v) = $0 { v } else { nil } }
+      guard let first = bits.first else { return .null }
+      return .fixed(bits.dropFirst().reduce(first) { call.function == .bitAnd ? $0 & $1 : $0 | $1 })
     case .countStar, .count: return .fixed(Int64(values.count))
     case .countMerge:
       return .fixed(values.reduce(0) { if case .fixed(let v) = $1 { $0 + v } else { $0 } })

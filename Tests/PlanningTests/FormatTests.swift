@@ -47,10 +47,10 @@ private func plans() throws -> [PlanNode] {
   let hex = FragmentFormat.encode(plan).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   #expect(
     hex
-      == "0107050101140101010662"
+      == "0207050101140101010662"
       + "75636b65740b010105010a010103060002"
       + "0b01000b02010a01"
-      + "0101620b01000101" + "6e01000400000" + "1" + "0e00"
+      + "0101620b01000101" + "6e010004000000" + "00" + "010e00"
   )
 }
 
@@ -86,11 +86,11 @@ private func plans() throws -> [PlanNode] {
 }
 
 @Test func deepPlansAreRefused() throws {
-  var bytes: [UInt8] = [1]
+  var bytes: [UInt8] = [2]
   bytes.append(contentsOf: Array(repeating: 7, count: 100_000))
   #expect(throws: DecodingFailure.self) { try FragmentFormat.decode(bytes) }
   // NOT NOT NOT …
-  bytes = [1, 4, 2, 0, 1, 1, 0]
+  bytes = [2, 4, 2, 0, 1, 1, 0]
   bytes.append(contentsOf: (0..<50_000).flatMap { _ in [1, 6] as [UInt8] })
   #expect(throws: DecodingFailure.self) { try FragmentFormat.decode(bytes) }
 }

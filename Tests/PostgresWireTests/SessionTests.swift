@@ -105,6 +105,17 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
   }
 }
 
+@Test func anErrorIsToldBeforeItsSync() async throws {
+  try await withBench { bench in
+    let client = try await bench.login()
+    // asyncpg asks for a Flush, which an error makes the server skip, and sends its Sync only when it has read the error.
+    try await client.send(parse("", "SELEKT 1"), describe("S", ""), message("H"))
+    try await expect(client, ["E 42601 syntax error at or near \"SELEKT\" P=1"])
+    try await client.send(message("S"))
+    try await expect(client, ["Z I"])
+  }
+}
+
 @Test func copyFlowsBothWays() async throws {
   try await withBench { bench in
     let client = try await bench.login()

@@ -38,18 +38,10 @@ private func onlySelect(_ text: String) throws -> PlainSelectSyntax {
 @Test func positionsCountCharacters() {
   #expect(failure("select 'ä', from")?.position == 17 - 4)
   #expect(failure("select 'äöü', a over b from t")?.sqlState == "42601")
-  #expect(failure("select 'äöü', rank() over () from t")?.position == 15)
+  #expect(failure("select 'äöü', greatest(a, b) from t")?.position == 15)
 }
 
 @Test(arguments: [
-  ("select 1 from a join b on true", "joins are not supported", 15),
-  ("select 1 from a, b", "joins are not supported", 18),
-  ("select rank() over (order by x) from t", "window functions are not supported", 8),
-  ("with a as (select 1) select * from a", "WITH queries are not supported", 6),
-  ("select (select 1)", "a scalar subquery is not supported", 8),
-  ("select x in (select 1) from t", "a subquery in an expression is not supported", 10),
-  ("select 1 union select 2", "UNION is not supported", 8),
-  ("select 1 intersect select 2", "INTERSECT is not supported", 8),
   ("update t set a = 1", "UPDATE is not supported", 1),
   (" delete from t using u", "DELETE … USING is not supported", 22),
   ("delete from t returning a", "RETURNING is not supported", 25),
@@ -57,19 +49,21 @@ private func onlySelect(_ text: String) throws -> PlainSelectSyntax {
   ("create index on t (a)", "CREATE INDEX is not supported", 1),
   ("create table t (a int primary key)", "PRIMARY KEY is not supported", 23),
   ("create table t (a int, unique (a))", "UNIQUE is not supported", 24),
-  ("create table t (a int[])", "array types are not supported", 19),
   ("create table t as select 1", "CREATE TABLE AS is not supported", 14),
   ("create temp table t (a int)", "temporary tables are not supported", 19),
   ("insert into t default values", "INSERT … DEFAULT VALUES is not supported", 13),
   ("insert into t values (1) on conflict do nothing", "ON CONFLICT is not supported", 26),
   ("insert into t values (1) returning a", "RETURNING is not supported", 36),
-  ("select distinct on (a) b from t", "DISTINCT ON is not supported", 21),
   ("select a ilike 'x' from t", "ILIKE is not supported", 10),
   ("select array[1]", "ARRAY is not supported", 8),
   ("select greatest(a, b) from t", "GREATEST and LEAST are not supported", 8),
   ("select a collate \"de\" from t", "COLLATE is not supported", 10),
-  ("select count(*) from t group by rollup (a)", "GROUPING SETS, ROLLUP and CUBE are not supported", 33),
-  ("select * from topn(x, 10)", "a function in FROM is not supported", 15),
+  ("select * from t tablesample system (1)", "TABLESAMPLE is not supported", 15),
+  ("select 1 from t group by distinct rollup (a)", "GROUP BY DISTINCT is not supported", 8),
+  ("select 1 from t order by a using <", "ORDER BY … USING is not supported", 26),
+  ("select 1 from t order by 1 fetch first 2 rows with ties", "FETCH FIRST … WITH TIES is not supported", 8),
+  ("with a as (delete from t returning 1) select 1 from a", "a statement that changes rows in WITH is not supported", 6),
+  ("select * from f(1) as (a int)", "a column definition list is not supported", 24),
   ("select * from t for update", "FOR UPDATE and FOR SHARE are not supported", 8),
   ("begin", "a transaction block is not supported", 1),
   ("set a = 1", "SET is not supported", 1),

@@ -96,7 +96,7 @@ import Launcher
   /// The first port of a run: those of coordinators, workers and their forwarders are free.
   fileprivate static func freePorts(coordinators: Int, workers: Int) throws -> UInt16 {
     var offsets: [UInt16] = []
-    for coordinator in 0..<coordinators { offsets += [UInt16(coordinator * 10), UInt16(coordinator * 10 + 50)] }
+    for coordinator in 0..<coordinators { offsets += [UInt16(coordinator * 10), UInt16(coordinator * 10 + 50), UInt16(coordinator + 32)] }
     for worker in 0..<workers { offsets += [UInt16(worker + 100), UInt16(worker + 150)] }
     for base in stride(from: UInt16(8400), to: 10_800, by: 200) where offsets.allSatisfy({ Socket.isFree(base + $0) }) { return base }
     throw LaunchFailure("no free ports between 8400 and 10800: give --port-base")

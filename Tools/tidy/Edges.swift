@@ -24,7 +24,9 @@ let allowedImports: [String: Set<String>] = [
     "Execution", "Consensus", "ClientCore", "RPC", "Wire", "Planning", "SQL", "Aggregates", "Capabilities", "Columns",
     "Model", "Bytes", "Storage",
   ],
-  "PostgresWire": ["Capabilities", "Columns", "Model", "Bytes", "COpenSSL"],
+  "PostgresWire": [
+    "CoordinatorNode", "Planning", "SQL", "Wire", "Aggregates", "Capabilities", "Columns", "Model", "Bytes", "COpenSSL",
+  ],
   "NodeRuntime": ["Capabilities", "Model", "Bytes", "CUV", "CShims", "Logging", "Glibc"],
   "Simulation": [
     "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims", "Glibc",

@@ -1,0 +1,14 @@
+// CoordinatorFront.swift — another listener of a coordinator's process, for clients that do not speak its RPC.
+public import Capabilities
+
+/// A listener in front of a coordinator.
+public protocol CoordinatorFront: Sendable {
+  /// Takes its address, before the coordinator is there: one that is taken ends the start.
+  func listen(_ surroundings: Surroundings) async throws
+  /// The coordinator answers from now on. Called once.
+  func open(_ coordinator: Coordinator)
+  /// Serves until it is drained or the task is cancelled.
+  func serve() async
+  /// Takes no more clients; what runs may end before `deadline`.
+  func drain(until deadline: Instant) async
+}

@@ -1,0 +1,103 @@
+// CopyOutFlow.swift — COPY … TO STDOUT: a query's rows to its client, some thousands at a time as the client reads.
+import Bytes
+public import Capabilities
+public import Columns
+import Model
+public import Planning
+internal import Synchronization
+import Wire
+
+/// Rows on their way to a client.
+public protocol CopyRowSource: AnyObject, Sendable {
+  /// The next rows; nil behind the last.
+  func next() async throws -> Batch?
+}
+
+/// Writes rows as a client of COPY reads them.
+public enum CopyOutput {
+  /// Rows that are written at once.
+  static let rowsAtOnce = 4096
+
+  /// Sends all rows of a source; returns how many.
+  public static func send(
+    _ rows: any CopyRowSource,
+    _ columns: [OutputColumn],
+    _ options: CopyOptions,
+    to client: any CopyClient,
+    values: any ExternalValues,
+    compute: any Compute
+  ) async throws -> Int {
+    try await client.beginCopyOut(columns: columns.count, isBinary: options.format == .binary)
+    let encoding = Encoding(options, columns, values)
+    var count = 0
+    while let batch = try await rows.next() {
+      for start in stride(from: 0, to: batch.count, by: rowsAtOnce) {
+        try Task.checkCancellation()
+        let range = start..<min(start + rowsAtOnce, batch.count)
+        let piece = try await compute.attempt { try encoding.write(batch, range) }
+        try await client.sendCopyRows(piece.bytes, ends: piece.ends)
+      }
+      count += batch.count
+    }
+    let rest = encoding.finish()
+    if !rest.ends.isEmpty { try await client.sendCopyRows(rest.bytes, ends: rest.ends) }
+    return count
+  }
+  /// The encoder of one COPY; its calls follow one another.
+  private final class Encoding: @unchecked Sendable {
+    private var encoder: CopyEncoder
+    init(_ options: CopyOptions, _ columns: [OutputColumn], _ values: any ExternalValues) {
+      encoder = CopyEncoder(options, columns, values)
+    }
+    func write(_ batch: Batch, _ rows: Range<Int>) throws(TallyError) -> (bytes: [UInt8], ends: [Int]) {
+      var out = ByteWriter(capacity: 64 << 10)
+      var ends: [Int] = []
+      ends.reserveCapacity(rows.count)
+      try encoder.write(batch, rows, into: &out, ends: &ends)
+      return (out.finish(), ends)
+    }
+    func finish() -> (bytes: [UInt8], ends: [Int]) {
+      var out = ByteWriter()
+      var ends: [Int] = []
+      encoder.finish(into: &out, ends: &ends)
+      return (out.finish(), ends)
+    }
+  }
+}
+
+/// Batches that are here already; each is let go once it was read.
+final class GatheredRows: CopyRowSource {
+  private let batches: Mutex<[Batch]>
+  init(_ batches: [Batch]) { self.batches = Mutex(batches.reversed()) }
+  func next() async throws -> Batch? { batches.withLock { $0.popLast() } }
+}
+
+extension Coordinator {
+  /// Copies a table or a query to a client. Nothing was sent when the query fails.
+  public func copyOut(
+    _ asked: StatementRequest,
+    to client: any CopyClient,
+    values: any ExternalValues
+  ) async throws -> CopyOutcome {
+    nextRead += 1
+    var request = asked
+    request.turn = nextRead
+    let reading = request
+    let (copy, answer) = try await untilServed(request.deadline) { snapshot in
+      guard case .copyOut(let copy) = try await self.planned(reading, snapshot) else {
+        throw TallyError(.internalError, "a statement changed its kind while it was planned again")
+      }
+      return (copy, try await self.select(copy.select, snapshot, reading))
+    }
+    let points = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
+    let rows = try await CopyOutput.send(
+      GatheredRows(answer.batches),
+      copy.select.output,
+      copy.options,
+      to: client,
+      values: values,
+      compute: surroundings.compute
+    )
+    return CopyOutcome(rows: rows, seen: points)
+  }
+}

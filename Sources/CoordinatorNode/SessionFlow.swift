@@ -1,0 +1,354 @@
+// SessionFlow.swift — statements one by one, whoever asks: a request of the RPC (QueryFlow) or a client's session (PostgresWire).
+//
+// Any coordinator reads and writes rows, in a session of its own (StatementFlow); definitions are the leader's and are passed on to it as
+// text. A session's transaction block keeps its INSERTs as `PendingWrite` until COMMIT, which stores all of them or none as one statement.
+// Every statement is planned under one version of the catalog; `planned` is the one place where a planning context is made.
+import Bytes
+public import Capabilities
+public import Columns
+public import Model
+import Planning
+import RPC
+public import SQL
+public import Wire
+
+/// A statement to carry out.
+public struct StatementRequest: Sendable {
+  /// The statement.
+  public var statement: ParsedStatement
+  /// Values of its parameters; nil where it may have none.
+  public var arguments: [TypedValue]?
+  /// What `now()` is.
+  public var now: Int64
+  /// How new what its reads show must be.
+  public var read: ReadLevel
+  /// What they must show at least.
+  public var seen = SessionToken()
+  /// Key of an INSERT that must count once however often it is sent, and the bytes that tell it from another with the same key.
+  public var batchKey: (key: String, content: [UInt8])?
+  /// Whether a coarser level may answer for a finer one.
+  public var choosesLevels = true
+  /// What system relations and functions tell of its session.
+  public var facts = SessionFacts()
+  /// Tables that the transaction around it has written and that its reads would not show.
+  public var hidden: Set<TableID> = []
+  /// When its client gives up.
+  public var deadline = Instant.distantFuture
+  var turn = 0
+  /// Makes a request.
+  public init(_ statement: ParsedStatement, now: Int64, read: ReadLevel = .latest) {
+    self.statement = statement
+    self.now = now
+    self.read = read
+  }
+}
+
+/// What carrying out a statement gave.
+public struct StatementReply: Sendable {
+  /// Columns of its rows; nil when it gives none.
+  public var columns: [ResultColumn]?
+  /// Its rows.
+  public var batches: [Batch] = []
+  /// PostgreSQL's tag: `SELECT 3`, `CREATE TABLE`.
+  public var tag: String
+  /// Rows returned or stored.
+  public var rows: UInt64 = 0
+  /// Messages beside the result.
+  public var notices: [Notice] = []
+  /// What it cost.
+  public var statistics = QueryStatistics()
+  /// Places of the shards that it read or wrote.
+  public var seen = SessionToken()
+}
+
+/// What is known of a statement before it runs.
+public struct StatementDescription: Sendable {
+  /// Types of its parameters.
+  public var parameters: [DataType] = []
+  /// Columns of its rows; nil when it gives none.
+  public var columns: [ResultColumn]?
+}
+
+/// Rows of an INSERT inside of a transaction block: checked, complete, and stored by nobody yet.
+public struct PendingWrite: Sendable {
+  let schema: TableSchema
+  let batches: [Batch]
+  /// The table.
+  public var table: TableID { schema.id }
+  /// Its name.
+  public var tableName: String { schema.name }
+  /// Number of rows.
+  public let rows: Int
+  /// Bytes that they take, about.
+  public let bytes: Int
+  /// What an INSERT … SELECT has read.
+  public let seen: SessionToken
+}
+
+extension Coordinator {
+  /// The time that a statement begun now is told.
+  public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
+  /// Bytes that one statement may hold here.
+  public nonisolated var statementMemory: Int { settings.queryMemory }
+
+  /// This coordinator's number among the others.
+  public var memberNumber: UInt32 { get async { UInt32(truncatingIfNeeded: await log.standing.member.rawValue) } }
+  /// Bytes that are the cluster's own, the same on all coordinators.
+  public var clusterBytes: [UInt8] { Array(cluster.description.utf8) }
+
+  /// Takes a text apart: at once, or on a compute thread when it is long.
+  public nonisolated func takeApart(_ text: String) async throws -> [SessionStatement] {
+    if text.utf8.count <= Self.textAtOnceMax { return try parseSession(text) }
+    return try await surroundings.compute.attempt { try parseSession(text) }
+  }
+  private static let textAtOnceMax = 2048
+
+  /// Plans a statement.
+  func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
+    let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
+    return try plan(
+      request.statement,
+      catalog: snapshot,
+      context: await context(request, snapshot, parameters)
+    )
+  }
+  private func context(
+    _ request: StatementRequest,
+    _ snapshot: CatalogSnapshot,
+    _ parameters: StatementParameters?
+  ) async -> PlanningContext {
+    PlanningContext(
+      now: request.now,
+      choosesLevels: request.choosesLevels,
+      parameters: parameters,
+      system: await systemRelations(request.facts, under: snapshot)
+    )
+  }
+  /// The plan of a statement: of a query that need not see the latest by the catalog at hand, if that will do.
+  func bind(_ request: StatementRequest) async throws -> BoundStatement {
+    if request.read != .latest {
+      // One that fails may name what is newer than the catalog at hand.
+      do {
+        let bound = try await planned(request, await log.catalog.snapshot)
+        if bound.isQuery { return bound }
+      } catch {}
+    }
+    // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
+    try await freshenToRead(until: request.deadline)
+    return try await planned(request, await log.catalog.snapshot)
+  }
+
+  /// Finds the types of a statement's parameters and its columns; `declared` are the types that its client named.
+  public func describe(_ request: StatementRequest, declared: [DataType?]) async throws -> StatementDescription {
+    let statement = request.statement.statement
+    if statement.isDefinition { return StatementDescription() }
+    if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
+    func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
+      let parameters = StatementParameters(declared: declared)
+      let bound = try plan(request.statement, catalog: snapshot, context: await context(request, snapshot, parameters))
+      return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
+    }
+    // What the catalog at hand has is enough to tell columns: running the statement looks again.
+    do { return try await attempt(await log.catalog.snapshot) } catch {
+      if await log.decidesAlone { throw error }
+    }
+    try await freshenToRead(until: request.deadline)
+    return try await attempt(await log.catalog.snapshot)
+  }
+  /// The values of an EXECUTE's arguments.
+  public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
+    let snapshot = await log.catalog.snapshot
+    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    return try Planning.evaluate(arguments, as: types, context: context)
+  }
+
+  /// Carries a statement out.
+  public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
+    var request = asked
+    nextRead += 1
+    request.turn = nextRead
+    let bound = try await bind(request)
+    let key = try clientKey(request, bound, await log.catalog.snapshot)
+    if bound.isDefinition, await !decides { return try await passOn(request) }
+    if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
+    switch bound {
+    case .insert(let insert): return Self.reply(try await self.insert(insert, key, deadline: request.deadline), key)
+    case .delete(let delete):
+      let deleted = try await self.delete(delete, deadline: request.deadline)
+      let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
+      return StatementReply(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
+    case .insertSelect:
+      let (insert, answer) = try await selectToInsert(request)
+      return Self.reply(try await self.insert(insert, answer.batches, key, deadline: request.deadline), key)
+    case .copyIn, .copyOut:
+      throw TallyError.sql(
+        "0A000",
+        "COPY is not supported by this protocol",
+        hint: "Use psql or a driver of PostgreSQL, or load files with: tally ingest FILE --table NAME"
+      )
+    default: break
+    }
+    let current = request
+    let answer = try await untilServed(request.deadline) { snapshot in
+      try await self.evaluate(try await self.planned(current, snapshot), snapshot, current)
+    }
+    let rows = answer.batches.reduce(0) { $0 + $1.count }
+    return StatementReply(
+      columns: answer.columns,
+      batches: answer.batches,
+      tag: "SELECT \(rows)",
+      rows: UInt64(rows),
+      notices: answer.notices,
+      statistics: answer.statistics,
+      seen: SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
+    )
+  }
+  private static func reply(_ written: Written, _ key: ClientKey?) -> StatementReply {
+    var reply = StatementReply(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)
+    if written.isDuplicate, let key {
+      reply.notices.append(
+        Notice(message: "batch key \(key.id) took effect before: its \(written.rows) rows were not inserted again")
+      )
+    }
+    return reply
+  }
+  /// The key that the client gave to its INSERT.
+  private func clientKey(
+    _ request: StatementRequest,
+    _ bound: BoundStatement,
+    _ snapshot: CatalogSnapshot
+  ) throws(TallyError) -> ClientKey? {
+    guard let (text, content) = request.batchKey else { return nil }
+    switch bound {
+    case .insert(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
+    case .insertSelect(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
+    default: throw .sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
+    }
+  }
+  /// Reads all rows of an INSERT … SELECT.
+  private func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
+    var request = request
+    request.read = .latest
+    request.seen = SessionToken()
+    let asked = request
+    return try await untilServed(request.deadline) { snapshot in
+      guard case .insertSelect(let insert) = try await self.planned(asked, snapshot) else {
+        throw TallyError(.internalError, "a statement changed its kind while it was planned again")
+      }
+      return (insert, try await self.select(insert.select, snapshot, asked))
+    }
+  }
+
+  // MARK: Transaction blocks
+
+  /// Checks a statement that will be carried out later; gives the table whose rows it will change.
+  public func check(_ request: StatementRequest) async throws -> TableID? {
+    if case .delete(let plan) = try await bind(request) { plan.table.id } else { nil }
+  }
+
+  /// Checks an INSERT of a transaction block and gathers its rows; nil when the statement is no INSERT.
+  public func gather(_ request: StatementRequest) async throws -> PendingWrite? {
+    let bound = try await bind(request)
+    let (table, batches, seen): (TableSchema, [Batch], SessionToken)
+    switch bound {
+    case .insert(let plan): (table, batches, seen) = (plan.table, try Self.rows(of: plan), SessionToken())
+    case .insertSelect:
+      let (plan, answer) = try await selectToInsert(request)
+      (table, batches) = (plan.table, try await checked(plan, answer.batches))
+      seen = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
+    default: return nil
+    }
+    return try await pending(table, batches, seen)
+  }
+  /// Rows that wait for COMMIT.
+  func pending(_ table: TableSchema, _ batches: [Batch], _ seen: SessionToken) async throws -> PendingWrite {
+    // Tells now what COMMIT would be refused for: a NULL tenant key.
+    let snapshot = await log.catalog.snapshot
+    let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
+    return PendingWrite(
+      schema: table,
+      batches: batches,
+      rows: batches.reduce(0) { $0 + $1.count },
+      bytes: parts.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.bytes.count } },
+      seen: seen
+    )
+  }
+  /// Stores what a transaction block has gathered, all or nothing; returns where the shards' logs hold it.
+  public func commit(_ writes: [PendingWrite], deadline: Instant) async throws -> SessionToken {
+    let snapshot = await log.catalog.snapshot
+    var tables: [TableSchema] = []
+    var batches: [TableID: [Batch]] = [:]
+    for write in writes {
+      if batches[write.table] == nil { tables.append(write.schema) }
+      batches[write.table, default: []] += write.batches
+    }
+    for table in tables where snapshot.table(table.id) == nil {
+      throw TallyError.sql("42P01", "relation \"\(table.name)\" does not exist")
+    }
+    guard let first = tables.first else { return SessionToken() }
+    if tables.count == 1 { return try await insert(batches[first.id] ?? [], first, nil, deadline: deadline).seen }
+    var parts: [TableRows] = []
+    for table in tables {
+      let rows = batches[table.id] ?? []
+      parts.append(TableRows(table: table.id, parts: try await surroundings.compute.attempt { try Self.split(rows, table, snapshot) }))
+    }
+    return try await write(parts, nil, deadline: deadline).seen
+  }
+
+  // MARK: Followers
+
+  /// Has the leader carry a definition out.
+  private func passOn(_ request: StatementRequest) async throws -> StatementReply {
+    let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
+    var reply = StatementReply(tag: "")
+    for message in try await askLeader(question, until: request.deadline) {
+      switch message {
+      case .resultEnd(let end): (reply.tag, reply.rows, reply.notices, reply.seen) = (end.tag, end.rows, end.notices, end.seen)
+      default: throw TallyError(.protocolViolation, "a definition was answered by a \(message.name) message")
+      }
+    }
+    return reply
+  }
+  /// Makes sure that this coordinator has a session for its statements; a follower asks the leader for one.
+  func needSession(until deadline: Instant) async throws {
+    while true {
+      let isFresh = statementSession != SessionID(0) && surroundings.clock.now - sessionOpened < .microseconds(KeyLifetimes.renewal)
+      if isFresh { return }
+      if await decides {
+        // A leader opens its session before it leads and renews it by itself; an old one still serves.
+        if statementSession != SessionID(0) { return }
+        try await openSession()
+        return
+      }
+      if !isOpeningSession { break }
+      try await surroundings.clock.sleep(for: .milliseconds(5))
+    }
+    isOpeningSession = true
+    defer { isOpeningSession = false }
+    let request = OpenProducer(table: "", name: settings.name, chunkBytes: 0, fingerprint: .zero, again: true)
+    for message in try await askLeader(.openProducer(request), until: deadline) {
+      guard case .producerSession(let opened) = message else {
+        throw TallyError(.protocolViolation, "the leader answered an openProducer request with \(message.name)")
+      }
+      (statementSession, sessionOpened) = (opened.session, surroundings.clock.now)
+    }
+  }
+}
+
+extension BoundStatement {
+  /// Whether it changes the catalog.
+  var isDefinition: Bool {
+    switch self {
+    case .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup: true
+    default: false
+    }
+  }
+  /// Columns of its rows; nil when it gives none.
+  fileprivate var columns: [ResultColumn]? {
+    switch self {
+    case .select(let plan): plan.output.map { ResultColumn(name: $0.name, type: $0.type) }
+    case .explain, .explainInsert: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    default: nil
+    }
+  }
+}

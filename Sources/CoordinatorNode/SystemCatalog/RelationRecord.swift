@@ -1,0 +1,140 @@
+// RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, system relations; and their index.
+//
+// Made of one version of the catalog. A rollup and each of its levels is a materialized view ('m'): that is what CREATE MATERIALIZED
+// VIEW made. System relations are PostgreSQL's tables ('r') and views ('v').
+import Model
+
+/// A column as pg_attribute shows it.
+struct ColumnEntry: Sendable {
+  var name: String
+  /// In pg_type.
+  var type: Int64
+  var modifier: Int64
+  var isNotNull: Bool
+  var defaultSQL: String?
+}
+
+/// A relation as pg_class shows it.
+struct RelationRecord: Sendable {
+  /// What it is in the catalog.
+  enum Origin: Sendable {
+    case table(TableSchema)
+    /// A rollup; or one of its levels.
+    case rollup(RollupDefinition, level: Int?)
+    case system(RelationDefinition)
+  }
+  var oid: Int64
+  var name: String
+  /// Number of the schema, and its name.
+  var namespace: Int64
+  var schema: String
+  /// r, m or v.
+  var kind: String
+  var columns: [ColumnEntry]
+  var origin: Origin
+
+  /// Its number in the catalog; nil for system relations.
+  var table: TableID? {
+    switch origin {
+    case .table(let table): table.id
+    case .rollup(let rollup, let level): level.map { rollup.levelTable($0) } ?? rollup.id
+    case .system: nil
+    }
+  }
+  /// A rollup's SELECT, as it was written.
+  var definition: String? {
+    guard case .rollup(let rollup, _) = origin else { return nil }
+    let text = rollup.sql.reversed().drop { $0 == " " || $0 == ";" || $0.isNewline }.reversed()
+    return String(text) + ";"
+  }
+  var isSystem: Bool { table == nil }
+
+  init(_ table: TableSchema) {
+    self.init(
+      ObjectNumbers.relation(table.id),
+      table.name,
+      table.schemaName,
+      "r",
+      table.columns.map { Self.column($0) },
+      .table(table)
+    )
+  }
+  init(_ rollup: RollupDefinition, level: Int? = nil) {
+    let stored = rollup.storedColumns
+    self.init(
+      ObjectNumbers.relation(level.map { rollup.levelTable($0) } ?? rollup.id),
+      level.map { "\(rollup.name)_\(rollup.levels[$0].suffix)" } ?? rollup.name,
+      rollup.schemaName,
+      "m",
+      // NOT NULL of a key is a check of the table's rows; PostgreSQL shows none on views.
+      rollup.outputOrder.map { Self.column(Column(name: stored[$0].name, type: stored[$0].type)) },
+      .rollup(rollup, level: level)
+    )
+  }
+  init(_ definition: RelationDefinition) {
+    self.init(
+      definition.oid,
+      definition.name,
+      definition.schema,
+      definition.kind,
+      definition.columns.map { column in
+        ColumnEntry(name: column.name, type: column.typeNumber, modifier: -1, isNotNull: column.isNotNull)
+      },
+      .system(definition)
+    )
+  }
+  private init(_ oid: Int64, _ name: String, _ schema: String, _ kind: String, _ columns: [ColumnEntry], _ origin: Origin) {
+    self.oid = oid
+    self.name = name
+    self.schema = schema
+    namespace = SchemaEntry.all.first { $0.name == schema }?.oid ?? 0
+    self.kind = kind
+    self.columns = columns
+    self.origin = origin
+  }
+  private static func column(_ column: Column) -> ColumnEntry {
+    let (type, modifier) = TypeNumbers.number(of: column.type)
+    return ColumnEntry(
+      name: column.name,
+      type: type,
+      modifier: modifier,
+      isNotNull: column.isNotNull,
+      defaultSQL: column.defaultSQL
+    )
+  }
+  /// System relations, made once.
+  static let system: [RelationRecord] = RelationDefinition.all.map { RelationRecord($0) }
+}
+
+/// A schema.
+struct SchemaEntry: Sendable {
+  var oid: Int64
+  var name: String
+  /// Those that exist: CREATE SCHEMA does not yet.
+  static let all = [
+    SchemaEntry(oid: ObjectNumbers.catalogSchema, name: "pg_catalog"),
+    SchemaEntry(oid: ObjectNumbers.publicSchema, name: "public"),
+    SchemaEntry(oid: ObjectNumbers.informationSchema, name: "information_schema"),
+  ]
+}
+
+/// All relations under one version of the catalog.
+struct RelationIndex: Sendable {
+  let entries: [RelationRecord]
+  private let byOID: [Int64: Int]
+  private let byName: [String: Int]
+
+  init(_ catalog: CatalogSnapshot) {
+    var all = RelationRecord.system
+    for table in catalog.tables { all.append(RelationRecord(table)) }
+    for rollup in catalog.rollups {
+      all.append(RelationRecord(rollup))
+      for level in rollup.levels.indices { all.append(RelationRecord(rollup, level: level)) }
+    }
+    entries = all
+    byOID = Dictionary(all.indices.map { (all[$0].oid, $0) }, uniquingKeysWith: { first, _ in first })
+    byName = Dictionary(all.indices.map { (all[$0].schema + "." + all[$0].name, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+  subscript(oid oid: Int64) -> RelationRecord? { byOID[oid].map { entries[$0] } }
+  subscript(schema: String, name: String) -> RelationRecord? { byName[schema + "." + name].map { entries[$0] } }
+}

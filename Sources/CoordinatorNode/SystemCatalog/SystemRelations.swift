@@ -1,0 +1,117 @@
+// SystemRelations.swift — pg_catalog, information_schema, Citus's and our own views and functions, for one statement.
+//
+// Made of one version of the catalog, what the coordinator heard of its workers, and the session's facts. Rows are made when they are
+// asked for, only the columns asked for; the index of relations is made once a statement, when first needed. Nothing is kept from one
+// statement to the next but facts that never change (PostgresTypes, PostgresFunctions, definitions). What is not known is NULL, never a
+// guess: a coordinator that does not lead hears no workers.
+import Capabilities
+import Columns
+import Model
+import Planning
+import Synchronization
+
+/// The system relations and functions as one statement sees them.
+final class SystemRelations: SystemCatalog {
+  let state: Catalog
+  let facts: SessionFacts
+  let fleet: Fleet
+  let standing: CatalogLog.Standing
+  let now: Instant
+  /// Whether this coordinator hears the workers.
+  let hearsWorkers: Bool
+  private let madeIndex = Mutex<RelationIndex?>(nil)
+
+  init(
+    _ state: Catalog,
+    _ facts: SessionFacts,
+    fleet: Fleet,
+    standing: CatalogLog.Standing,
+    now: Instant,
+    hearsWorkers: Bool
+  ) {
+    self.state = state
+    self.facts = facts
+    self.fleet = fleet
+    self.standing = standing
+    self.now = now
+    self.hearsWorkers = hearsWorkers
+  }
+
+  var catalog: CatalogSnapshot { state.snapshot }
+  /// All relations.
+  var index: RelationIndex {
+    madeIndex.withLock { made in
+      if let made { return made }
+      let fresh = RelationIndex(catalog)
+      made = fresh
+      return fresh
+    }
+  }
+
+  // MARK: SystemCatalog
+
+  func relation(schema: String?, name: String) -> SystemRelation? {
+    if let schema { return RelationDefinition.byName[schema + "." + name]?.relation }
+    for schema in searchedSchemas {
+      // What the catalog holds under a schema that comes before is found there.
+      if schema == "public", catalog.table(named: name) != nil { return nil }
+      if let found = RelationDefinition.byName[schema + "." + name] { return found.relation }
+    }
+    return nil
+  }
+  func tableFunction(schema: String?, name: String) -> SystemRelation? {
+    guard schema == nil || schema == "pg_catalog", let found = RelationDefinition.functions[name] else { return nil }
+    return SystemRelation(name: "pg_catalog.\(name)()", columns: found.relation.columns)
+  }
+  func functions(schema: String?, name: String) -> [HostedFunction] {
+    guard schema == nil || schema == "pg_catalog" else { return [] }
+    return hosted(name)
+  }
+  func rows(of relation: String, columns: [Int]) throws(TallyError) -> Batch {
+    if relation.hasSuffix("()"), let name = relation.dropLast(2).split(separator: ".").last,
+      let definition = RelationDefinition.functions[String(name)]
+    {
+      return try functionRows(definition.name).batch(definition, columns)
+    }
+    guard let definition = RelationDefinition.byName[relation] else {
+      throw .sql("42P01", "relation \"\(relation)\" does not exist")
+    }
+    guard let rows = try content(of: definition) else {
+      throw TallyError(.internalError, "relation \(relation) has no content")
+    }
+    return try rows.batch(definition, columns)
+  }
+
+  /// Schemas in the order in which a name without one is looked up.
+  var searchedSchemas: [String] {
+    facts.searchPath.contains("pg_catalog") ? facts.searchPath : ["pg_catalog"] + facts.searchPath
+  }
+  /// Whether names in a schema are found without it.
+  func isSearched(_ namespace: Int64) -> Bool {
+    searchedSchemas.contains { schema in SchemaEntry.all.contains { $0.name == schema && $0.oid == namespace } }
+  }
+
+  /// The rows of a relation; nil when nobody makes them, which is a defect.
+  private func content(of definition: RelationDefinition) throws(TallyError) -> SystemRows? {
+    if definition.schema == "information_schema" { return informationSchema(definition.name) }
+    if let rows = catalogRows(definition.name) ?? serverRows(definition.name) ?? citusRows(definition.name) { return rows }
+    if let rows = try tallyRows(definition) { return rows }
+    return Self.empty.contains(definition.name) ? SystemRows.none : nil
+  }
+
+  /// Relations of PostgreSQL that are empty because nothing of their kind can exist here.
+  static let empty: Set<String> = [
+    // Constraints and indexes come with keyed tables.
+    "pg_constraint", "pg_index", "pg_indexes", "pg_stat_user_indexes", "pg_stat_all_indexes", "pg_inherits", "pg_partitioned_table",
+    "pg_opclass", "pg_opfamily", "pg_amop", "pg_amproc",
+    // No statement makes these.
+    "pg_enum", "pg_trigger", "pg_policy", "pg_policies", "pg_statistic_ext", "pg_publication", "pg_publication_rel",
+    "pg_publication_namespace", "pg_publication_tables", "pg_sequence", "pg_sequences", "pg_auth_members", "pg_group", "pg_range",
+    "pg_conversion", "pg_rewrite", "pg_rules", "pg_shdescription", "pg_event_trigger", "pg_foreign_data_wrapper",
+    "pg_foreign_server", "pg_foreign_table", "pg_user_mapping", "pg_user_mappings", "pg_seclabel",
+    "pg_shseclabel", "pg_default_acl", "pg_db_role_setting", "pg_subscription", "pg_init_privs", "pg_transform",
+    "pg_depend", "pg_shdepend",
+    // Locks are the shards' own and none outlives a statement; replication is not PostgreSQL's.
+    "pg_locks", "pg_prepared_xacts", "pg_stat_replication", "pg_replication_slots",
+  ]
+}

@@ -1,0 +1,118 @@
+// CopyBinder.swift — COPY: FROM STDIN into a table's columns, TO STDOUT of a table or a query, with its options checked.
+//
+// Columns that the data lacks get their defaults, evaluated once for the statement, as INSERT has them. The order of the checks is
+// PostgreSQL's: the relation, then the options, then the columns.
+public import Model
+import SQL
+
+/// COPY … FROM STDIN.
+public struct CopyInPlan: Sendable {
+  /// The table.
+  public var table: TableSchema
+  /// Number of the tenant key's column.
+  public var key: Int
+  /// The table's columns that the data's fields are, in the order of the fields.
+  public var columns: [Int]
+  /// For every column of the table the value where the data has none.
+  public var defaults: [Value]
+  /// What the data looks like.
+  public var options: CopyOptions
+}
+
+/// COPY … TO STDOUT.
+public struct CopyOutPlan: Sendable {
+  /// What gives the rows.
+  public var select: DistributedPlan
+  /// What the data looks like.
+  public var options: CopyOptions
+}
+
+struct CopyBinder {
+  let catalog: CatalogSnapshot
+  let context: PlanningContext
+
+  func bind(_ syntax: CopySyntax) throws(TallyError) -> BoundStatement {
+    // COPY takes no parameters, whatever the protocol by which it comes.
+    var context = context
+    context.parameters = nil
+    switch syntax.source {
+    case .query(let query):
+      if syntax.isFrom { throw TallyError(.internalError, "COPY from a query") }
+      let given = try GivenCopyOptions(syntax.options, isFrom: false)
+      let plan = try planSelect(query, catalog: catalog, context: context)
+      let names = plan.output.map(\.name)
+      let options = try given.resolved(names) { wanted throws(TallyError) in
+        try Self.checkNames(wanted, among: names) { "column \"\($0)\" does not exist" }
+      }
+      return .copyOut(CopyOutPlan(select: plan, options: options))
+    case .table(let name, let columns):
+      if catalog.table(named: name.name) == nil, Relations.isRollup(name.name, catalog: catalog) {
+        throw .sql(
+          "42809",
+          "cannot copy \(syntax.isFrom ? "to" : "from") materialized view \"\(name.name)\"",
+          hint: syntax.isFrom ? nil : "Try the COPY (SELECT ...) TO variant."
+        )
+      }
+      guard let table = catalog.table(named: name.name) else {
+        throw .sql("42P01", "relation \"\(name.name)\" does not exist")
+      }
+      let given = try GivenCopyOptions(syntax.options, isFrom: syntax.isFrom)
+      let numbers = try Self.columns(columns, table)
+      let names = numbers.map { table.columns[$0].name }
+      let options = try given.resolved(names) { wanted throws(TallyError) in
+        try Self.checkNames(wanted, among: table.columns.map(\.name)) {
+          "column \"\($0)\" of relation \"\(table.name)\" does not exist"
+        }
+      }
+      if syntax.isFrom { return .copyIn(try into(table, numbers, options, name.position, context)) }
+      return .copyOut(CopyOutPlan(select: try select(names, table, context), options: options))
+    }
+  }
+  private func into(
+    _ table: TableSchema,
+    _ columns: [Int],
+    _ options: CopyOptions,
+    _ position: Int,
+    _ context: PlanningContext
+  ) throws(TallyError) -> CopyInPlan {
+    guard case .distributed(let key, _) = table.distribution else { throw Relations.notDistributed(table, position) }
+    var defaults: [Value] = []
+    for (at, column) in table.columns.enumerated() {
+      defaults.append(columns.contains(at) ? .null : try DefaultValue.value(of: column, context: context))
+    }
+    return CopyInPlan(table: table, key: key, columns: columns, defaults: defaults, options: options)
+  }
+  /// `SELECT a, b FROM t`, through the parser, so that it is planned as any query is.
+  private func select(_ names: [String], _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> DistributedPlan {
+    func quoted(_ name: String) -> String {
+      "\"" + name.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
+    }
+    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM public.\(quoted(table.name))"
+    guard case .select(let query)? = try parse(text).first?.statement else {
+      throw TallyError(.internalError, "the query of a COPY is none: \(text)")
+    }
+    return try planSelect(query, catalog: catalog, context: context)
+  }
+  private static func columns(_ names: [String]?, _ table: TableSchema) throws(TallyError) -> [Int] {
+    guard let names else { return Array(table.columns.indices) }
+    var result: [Int] = []
+    for name in names {
+      guard let index = table.columnIndex(name) else {
+        throw .sql("42703", "column \"\(name)\" of relation \"\(table.name)\" does not exist")
+      }
+      guard !result.contains(index) else { throw .sql("42701", "column \"\(name)\" specified more than once") }
+      result.append(index)
+    }
+    return result
+  }
+  private static func checkNames(
+    _ wanted: [String],
+    among names: [String],
+    _ missing: (String) -> String
+  ) throws(TallyError) {
+    for (at, name) in wanted.enumerated() {
+      guard names.contains(name) else { throw .sql("42703", missing(name)) }
+      guard !wanted[..<at].contains(name) else { throw .sql("42701", "column \"\(name)\" specified more than once") }
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// SessionBinding.swift — what a client's session asks of the binder besides plans: types of PREPARE, values of EXECUTE, which SELECT is a
+// command.
+public import Model
+public import SQL
+
+extension TypeSyntax {
+  /// The type that PREPARE names; nil is `unknown`, which is left to the statement.
+  public func parameterType() throws(TallyError) -> DataType? {
+    if name == "unknown" { return nil }
+    return try TypeBinding.type(self).withoutModifiers
+  }
+}
+
+/// Evaluates the arguments of an EXECUTE as values of the statement's parameters, as an assignment would.
+public func evaluate(
+  _ arguments: [ExpressionSyntax],
+  as types: [DataType],
+  context: PlanningContext
+) throws(TallyError) -> [Value] {
+  var values: [Value] = []
+  for (number, (syntax, type)) in zip(arguments, types).enumerated() {
+    let binder = ExpressionBinder(scope: .empty, context: context)
+    binder.clause = .execute
+    let bound = try binder.bind(syntax)
+    if bound.type != type, bound.type != .unknown {
+      guard let needed = Casts.context(from: bound.type, to: type), needed <= .assignment else {
+        throw .sql(
+          "42804",
+          "parameter $\(number + 1) of type \(bound.type.name) cannot be coerced to the expected type \(type.name)",
+          hint: "You will need to rewrite or cast the expression.",
+          position: syntax.position
+        )
+      }
+    }
+    guard let value = try binder.coerce(bound, to: type, at: syntax.position, .assignment).constantValue else {
+      throw .sql("0A000", "an argument that is no constant is not supported", position: syntax.position)
+    }
+    values.append(value)
+  }
+  return values
+}
+
+extension Statement {
+  /// Whether it only reads: a SELECT that calls a command of the catalog does not.
+  public var isQuery: Bool {
+    switch self {
+    case .select: commandName == nil
+    case .explain, .explainInsert: true
+    case .copy(let syntax): !syntax.isFrom
+    default: false
+    }
+  }
+  /// The column's name of a SELECT that is a command of the catalog: its alias, or the function's name.
+  public var commandName: String? {
+    guard case .select(let select) = self, case .plain(let plain) = select.body, plain.items.count == 1, plain.from == nil,
+      plain.condition == nil, case .call(let call) = plain.items[0].expression.kind, ExpressionBinder.utilities.contains(call.name)
+    else { return nil }
+    return plain.items[0].alias ?? call.name
+  }
+  /// Whether its meaning to a client is known without a plan: it gives no rows and takes no parameters.
+  public var isDefinition: Bool {
+    switch self {
+    case .createTable, .dropTable, .createRollup, .dropRollup: true
+    case .delete(let syntax): syntax.isTruncate
+    default: false
+    }
+  }
+}
+
+extension DistributedPlan {
+  /// Tables whose rows it reads, those behind rollups among them.
+  public func tablesRead(_ catalog: CatalogSnapshot) -> Set<TableID> {
+    var found: Set<TableID> = []
+    var open = fragments.map(\.plan) + [coordinatorPlan]
+    while let node = open.popLast() {
+      if case .scan(let scan) = node {
+        switch scan.source {
+        case .table(let table): found.insert(table)
+        case .rollup(let rollup, _): if let source = catalog.rollups.first(where: { $0.id == rollup })?.source { found.insert(source) }
+        }
+      }
+      open += node.inputs
+    }
+    return found
+  }
+}
