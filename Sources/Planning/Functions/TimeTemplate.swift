@@ -108,7 +108,7 @@ struct TimeTemplate {
   }
   func format(_ span: Interval) throws(TallyError) -> String {
     for part in parts {
-      if case .field(let name, _, _) = part, ["tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd"].contains(name.lowercased()) {
+      if case .field(let name, _, _) = part, ["tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon"].contains(name.lowercased()) {
         throw .sql("22007", "invalid format specification for an interval value", hint: "Intervals are not tied to specific calendar dates.")
       }
     }
@@ -184,8 +184,8 @@ struct TimeTemplate {
     case "tz": return m.hasZone ? (name == lower ? "utc" : "UTC") : ""
     case "tzh", "of": return "+00"
     case "tzm": return "00"
-    case "month": return m.month == 0 ? "" : word(months[m.month - 1], name, 9, isPlain)
-    case "mon": return m.month == 0 ? "" : word(String(months[m.month - 1].prefix(3)), name, 0, true)
+    case "month": return (1...12).contains(m.month) ? word(months[m.month - 1], name, 9, isPlain) : ""
+    case "mon": return (1...12).contains(m.month) ? word(String(months[m.month - 1].prefix(3)), name, 0, true) : ""
     case "mm": return number(Int64(m.month), m.month >= 0 ? 2 : 3, isPlain)
     case "day": return word(self.days[Calendar.dayOfWeek(date)], name, 9, isPlain)
     case "dy": return word(String(self.days[Calendar.dayOfWeek(date)].prefix(3)), name, 0, true)
@@ -215,7 +215,7 @@ struct TimeTemplate {
     case "iy": return number(Calendar.isoWeek(date).year % 100, 2, isPlain)
     case "i": return number(Calendar.isoWeek(date).year % 10, 1, isPlain)
     case "rm":
-      let roman = m.month == 0 ? "" : romans[m.month - 1]
+      let roman = (1...12).contains(m.month) ? romans[m.month - 1] : ""
       let shown = name == lower ? roman.lowercased() : roman
       return isPlain || roman.isEmpty ? shown : shown + String(repeating: " ", count: max(0, 4 - shown.count))
     case "j": return String(date + 2_440_588)
