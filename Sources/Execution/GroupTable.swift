@@ -1,9 +1,9 @@
 // GroupTable.swift — numbers the distinct combinations of key values, in order of first appearance.
 //
 // Every key value becomes one 64-bit word: fixed values as they are, doubles by normalised bits, texts, numerics and intervals by
-// the code an interner gives them. A group is its words and words of NULL bits (one for 63 keys), found by open addressing (linear probing, at most
-// half full; a slot is 0 or hash bits above group + 1). Rows that repeat the row before skip the probe; a lone dictionary-coded
-// text key becomes one array lookup a row.
+// the code an interner gives them. A group is its words and words of NULL bits (one for 63 keys),
+// found by open addressing (linear probing, at most half full; a slot is 0 or hash bits above group + 1). Rows that repeat the row before
+// skip the probe; a lone dictionary-coded text key becomes one array lookup a row.
 import Bytes
 import Columns
 import Model

@@ -1,7 +1,8 @@
 // HashAggregation.swift — GROUP BY: groups numbered by a GroupTable, one accumulator of Aggregates a call.
 //
 // Partial, merging and complete aggregation are the same operator: a plan's merge phase calls the merging functions. Groups come
-// out in order of first appearance. Calls that need the rows of their groups are GatheredAggregation's. Counting rows by one dictionary-coded key is done by counting codes.
+// out in order of first appearance. Calls that need the rows of their groups are GatheredAggregation's.
+// Counting rows by one dictionary-coded key is done by counting codes.
 import Aggregates
 import Bytes
 import Columns

@@ -30,7 +30,9 @@ public enum MergeExecution {
   }
   /// Runs a coordinator's plan over the rows its fragments returned, by fragment.
   ///
-  /// `system` has the rows of the coordinator's own relations. TopN states in the answer keep their type's number of counters: shards send more.
+  /// `system` has the rows of the coordinator's own relations.
+  ///
+  /// TopN states in the answer keep their type's number of counters: shards send more.
   public static func executeCoordinator(
     _ plan: PlanNode,
     fragments: [FragmentResult],

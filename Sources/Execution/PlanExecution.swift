@@ -1,6 +1,7 @@
 // PlanExecution.swift — runs a plan by pushing batches from its scans up through its operators.
 //
-// One thread, one call. An operator hands each batch to the sink of the operator above it; sorts and aggregates gather first.
+// One thread, one call. An operator hands each batch to the sink of the operator above it; sorts, aggregates, windows and the right sides
+// of joins gather first.
 // Between batches the cancel flag is checked; what is gathered counts against the context's byte budget. LIMIT ends the run of
 // its input by throwing `Enough` through it.
 import Aggregates

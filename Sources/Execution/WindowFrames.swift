@@ -58,8 +58,8 @@ struct WindowFrames {
       ends: [UInt32](repeating: 0, count: layout.count),
       exclusion: frame.exclusion
     )
-    let start = try border(frame.start)
-    let end = try border(frame.end)
+    let start = try border(frame.start, "starting")
+    let end = try border(frame.end, "ending")
     try layout.forEachPartition { partition in
       try context.cancel.check()
       try fill(&bounds.starts, start, partition, isEnd: false)
@@ -77,22 +77,22 @@ struct WindowFrames {
     case offset(Int)
     case moved(RangeOffset, isPreceding: Bool)
   }
-  private func border(_ bound: WindowFrame.Bound) throws -> Border {
+  private func border(_ bound: WindowFrame.Bound, _ side: StaticString) throws -> Border {
     switch bound {
     case .unboundedPreceding: return .partitionStart
     case .unboundedFollowing: return .partitionEnd
     case .currentRow: return .currentRow
-    case .preceding(let value): return try border(value, isPreceding: true)
-    case .following(let value): return try border(value, isPreceding: false)
+    case .preceding(let value): return try border(value, isPreceding: true, side)
+    case .following(let value): return try border(value, isPreceding: false, side)
     }
   }
-  private func border(_ value: TypedValue, isPreceding: Bool) throws -> Border {
+  private func border(_ value: TypedValue, isPreceding: Bool, _ side: StaticString) throws -> Border {
     if frame.unit == .range {
       guard let key else { throw TallyError(.protocolViolation, "a range frame with an offset and not one sort key") }
       return .moved(try RangeOffset(value, key.column), isPreceding: isPreceding)
     }
     guard case .fixed(let offset) = value.value else { throw TallyError(.protocolViolation, "a frame's offset is no bigint") }
-    guard offset >= 0 else { throw RangeOffset.invalid }
+    guard offset >= 0 else { throw TallyError.sql("22013", "frame \(side) offset must not be negative") }
     // No partition has so many rows: nothing overflows.
     let rows = Int(min(offset, Int64(UInt32.max)))
     return .offset(isPreceding ? -rows : rows)

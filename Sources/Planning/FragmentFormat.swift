@@ -1,6 +1,7 @@
 // FragmentFormat.swift — bytes of a plan that travels to a worker.
 //
-//   u8 version = 2, plan node (version 1 had calls without DISTINCT and order, and nodes up to 10; coordinator and worker are of one version)
+//   u8 version = 2, plan node
+// Version 1 had calls without DISTINCT and order, and nodes up to 10; coordinator and workers are of one version.
 // Node: u8 kind, then
 //   1 scan: u8 source (0 table, 1 rollup chain, 2 rollup level), varint id, [varint level], count, stored columns (varint),
 //     their names and types, count, zone conditions (varint column, u8 comparison, value), bool + filter, bool needsMergedGroups

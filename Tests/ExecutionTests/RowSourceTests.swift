@@ -207,4 +207,28 @@ struct RowSourceTests {
     let null = AggregateCall(.percentileDisc, [.constant(.double, .null)], order: [.init(col(2))], type: .double)
     #expect(try JoinTests.run(OperatorTests.aggregate(JoinTests.input(0), [], [null]), [[]]) == ["NULL"])
   }
+  @Test func percentilesOfIntervalsAreThoseOfPostgreSQL() throws {
+    let rows = [Interval(months: 1), Interval(days: 2, microseconds: 18_000_000_000), Interval(days: 100)].map { [Value.interval($0)] }
+    let input = PlanNode.values(ValuesNode(output: [OutputColumn("x", .interval)], rows: rows))
+    for (isAscending, answer) in [(true, "19 days -02:48:00"), (false, "58 days")] {
+      let order = AggregateCall.Order(.column(0, .interval), isAscending: isAscending)
+      let call = AggregateCall(.percentileCont, [.constant(.double, .double(0.3))], order: [order], type: .interval)
+      #expect(try JoinTests.run(OperatorTests.aggregate(input, [], [call]), []) == [answer])
+    }
+  }
+  @Test func separatorsAreThoseOfTheLaterTexts() throws {
+    let rows: [[Value]] = [[.text("x"), .text("1")], [.text("y"), .null], [.text("z"), .text("3")], [.null, .text("4")]]
+    let input = PlanNode.values(ValuesNode(output: [OutputColumn("a", .text), OutputColumn("b", .text)], rows: rows))
+    let order = AggregateCall.Order(.column(0, .text), nullsFirst: true)
+    let call = AggregateCall(.stringAgg, [.column(0, .text), .column(1, .text)], order: [order], type: .text)
+    #expect(try JoinTests.run(OperatorTests.aggregate(input, [], [call]), []) == ["xy3z"])
+  }
+  @Test func ntileBeginsWhereItsArgumentDoes() throws {
+    let rows: [[Value]] = [[.null], [.fixed(2)], [.fixed(3)], [.fixed(4)]]
+    let input = PlanNode.values(ValuesNode(output: [OutputColumn("x", .integer)], rows: rows))
+    let tiles = WindowCall(.ntile, [.column(0, .integer)], filter: nil, frame: .standard, type: .integer)
+    let key = SortKey(column: 0, nullsFirst: true)
+    let plan = PlanNode.window(WindowNode(input: input, partitions: [], keys: [key], calls: [tiles], names: ["n"]))
+    #expect(try JoinTests.run(plan, []) == ["NULL | NULL", "2 | 1", "3 | 1", "4 | 2"])
+  }
 }

@@ -1,4 +1,4 @@
-// WindowFixtureTests.swift — frames with offsets over NULL, NaN, infinite and equal keys: the answers PostgreSQL 15 gave to the same windows.
+// WindowFixtureTests.swift — frames with offsets over NULL, NaN, infinite and equal keys: PostgreSQL 15's answers.
 import Columns
 import Foundation
 import Model
