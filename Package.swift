@@ -176,7 +176,7 @@ let package = Package(
     ),
     tests("PostgresWireTests", exclude: ["Fixtures"], "PostgresWire", "NodeRuntime", "Capabilities", "Columns", "Model", "Bytes"),
     tests("StorageTests", exclude: ["Golden"], "Storage", "Simulation"),
-    tests("ExecutionTests", "Execution", "Planning"),
+    tests("ExecutionTests", exclude: ["Fixtures"], "Execution", "Planning"),
     tests("ClientCoreTests", "ClientCore", "Simulation"),
     tests("NodeRuntimeTests", "NodeRuntime"),
     tests("ReplicationTests", "Replication"),
