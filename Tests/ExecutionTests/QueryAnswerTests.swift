@@ -76,7 +76,7 @@ private struct SampleTables {
   func answer(_ sql: String, shards: Int) throws -> [String] {
     do throws(TallyError) { return try typed { try run(sql, shards) } } catch {
       guard error.status != .internalError else { throw error }
-      return ["ERROR \(error.sqlState ?? "?") \(error.message)"]
+      return ["ERROR \(error.sqlState) \(error.message)"]
     }
   }
   private func run(_ sql: String, _ shards: Int) throws -> [String] {
