@@ -291,11 +291,16 @@ extension ExpressionBinder {
     case "sum":
       if case .hll = first.type { return one(.hllUnion, first.type) }
       if first.type == .hllHashval { return one(.hllAdd, .hll(HLLParameters())) }
+      if first.type == .real {
+        let sum = register(AggregateCall(.sum, [Expression(.double, .cast(first))], filter: filter, type: .double))
+        return Expression(.real, .cast(sum))
+      }
       return Self.sumType(first.type).map { one(.sum, $0) }
     case "avg":
       if case .hll = first.type { throw sketchHint("avg", "hll", "#hll_union_agg(x)", position) }
-      guard let type = Self.sumType(first.type) else { return nil }
-      let sum = one(.sum, type)
+      guard let type = first.type == .real ? .double : Self.sumType(first.type) else { return nil }
+      let summed = first.type == .real ? Expression(.double, .cast(first)) : first
+      let sum = register(AggregateCall(.sum, [summed], filter: filter, type: type))
       let count = one(.count, .bigint)
       if type == .interval {
         return Expression(.interval, .call(.intervalDivide, [sum, Expression(.double, .cast(count))]))

@@ -21,6 +21,8 @@ final class ExpressionBinder {
     case `default` = "DEFAULT expressions"
     case joinOn = "JOIN conditions"
     case tableFunction = "functions in FROM"
+    /// Of a binder that only lends its columns to LATERAL items.
+    case lateral = "FROM clause of their own query level"
     case distinctOn = "DISTINCT ON"
     case windowDefinition = "window definitions"
     case execute = "EXECUTE parameters"

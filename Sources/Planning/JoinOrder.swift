@@ -180,11 +180,6 @@ struct JoinOrder {
       rows = Cardinality.joined(rows, leaf.rows, keys: node.keys.count)
       places = order
     }
-    plan = rewriting.filtered(plan, rest.map { condition in
-      var at: [Int: Int] = [:]
-      for (index, column) in places.enumerated() { at[column] = index }
-      return condition.renumbered { at[$0] ?? $0 }
-    })
     if places == Array(columns.indices) { return plan }
     var at = [Int](repeating: 0, count: columns.count)
     for (index, column) in places.enumerated() { at[column] = index }

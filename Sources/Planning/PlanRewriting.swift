@@ -14,7 +14,7 @@ struct PlanRewriting {
     let melted = rewriting.melted(rewriting.pushed(plan, []))
     let exact = PlanPruning.exact(melted, shared: shared)
     let choice = RollupLevelChoice(catalog: catalog, choosesLevels: context.choosesLevels)
-    return ZoneConditions.applied(choice.applied(exact))
+    return ZoneConditions.applied(choice.applied(rewriting.melted(exact)))
   }
 
   // MARK: Filters

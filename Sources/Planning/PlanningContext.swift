@@ -16,7 +16,13 @@ public struct PlanningContext: Sendable {
   /// Relations and functions of the coordinator itself; nil where there are none.
   public var system: (any SystemCatalog)?
   /// Makes a context.
-  public init(now: Int64, choosesLevels: Bool = true, defaultShardCount: Int = 32, parameters: StatementParameters? = nil, system: (any SystemCatalog)? = nil) {
+  public init(
+    now: Int64,
+    choosesLevels: Bool = true,
+    defaultShardCount: Int = 32,
+    parameters: StatementParameters? = nil,
+    system: (any SystemCatalog)? = nil
+  ) {
     self.system = system
     self.now = now
     self.parameters = parameters

@@ -192,6 +192,7 @@ extension SelectBinder {
         outer: beside ?? outer,
         queries: self
       )
+      nearby?.clause = .lateral
     }
     var leftNames = leftScope
     leftNames.isUnjoinable = !isVisible && isLateral(join.right)

@@ -52,6 +52,11 @@ struct Unnesting {
       expression.replacing { index in references[index].map { .column($0, left.columns[$0].type) } }
     }
     switch right {
+    case .project(let node) where node.expressions.allSatisfy { $0.columnIndex != nil }:
+      // The input's own columns come to stand behind the left ones.
+      guard let inner = besideRows(kind, left, node.input, references) else { return nil }
+      let width = left.columns.count
+      return inner.selecting(Array(0..<width) + node.expressions.compactMap(\.columnIndex).map { width + $0 })
     case .tableFunction(var node):
       guard case .values(let values) = node.input, values.output.isEmpty, values.rows.count == 1, kind == .inner || kind == .left
       else { return nil }

@@ -76,7 +76,8 @@ extension SyntaxBuilder {
     case "ParamRef": return .parameter(child(body, "number").flatMap { tape.integer($0) } ?? 0)
     case "CollateClause":
       let names = strings(child(body, "collname")) ?? []
-      guard let name = names.last, ["C", "POSIX", "default", "ucs_basic"].contains(name), names.count == 1 || names[0] == "pg_catalog" else {
+      let isOurs = names.count == 1 || names[0] == "pg_catalog"
+      guard let name = names.last, isOurs, ["C", "POSIX", "default", "ucs_basic"].contains(name) else {
         throw unsupported("COLLATE is", body, hint: "Text compares by bytes.")
       }
       return try operand(body, "arg", depth).kind

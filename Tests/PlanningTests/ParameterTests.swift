@@ -42,6 +42,15 @@ import Testing
     ),
     ("insert into queries (app_id, hits, device) select $1, $2, $3", ["text", "integer", "character varying"]),
     ("select app_id from queries union all select $1", ["text"]),
+    ("select 1 from queries where device in (select device from queries where user_id = $1)", ["bigint"]),
+    ("select $1 = (select max(hits) from queries), $2 in (select device from queries)", ["integer", "text"]),
+    (
+      "select 1 from queries a join flights f on a.user_id = f.delay + $1 where (a.hits, a.small) = ($2, $3)",
+      ["bigint", "integer", "smallint"]
+    ),
+    ("select * from (values ($1, 2), (3, $2)) v", ["integer", "integer"]),
+    ("select lag(hits, $1, $2) over (order by ts rows $3 preceding) from queries", ["integer", "integer", "bigint"]),
+    ("select hits from queries union select $1", ["integer"]),
     ("delete from queries where app_id = $1 and ts < $2", ["text", "timestamp with time zone"]),
   ])
   func typesAreThoseOfTheirFirstUse(_ sql: String, _ expected: [String]) throws { #expect(try Self.types(sql) == expected, "\(sql)") }

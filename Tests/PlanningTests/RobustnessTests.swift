@@ -58,6 +58,51 @@ private func tryPlan(_ text: String, _ catalog: CatalogSnapshot) {
   }
 }
 
+/// Plans only: what the operators' bytes are is tested with them.
+@Test func damagedQueriesOfSeveralRelationsNeverCrash() throws {
+  let catalog = try SampleCatalog.make()
+  let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Fixtures/query-plans.txt")
+  let seeds = try String(contentsOf: file, encoding: .utf8).components(separatedBy: "---- ").dropFirst().map {
+    String($0.prefix { $0 != "\n" })
+  }
+  let words = seeds.flatMap { $0.split(separator: " ").map(String.init) }
+  var state: UInt64 = 7
+  func next(_ bound: Int) -> Int {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return Int((state >> 33) % UInt64(bound))
+  }
+  for _ in 0..<6000 {
+    var parts = seeds[next(seeds.count)].split(separator: " ").map(String.init)
+    for _ in 0...next(2) {
+      let at = next(parts.count)
+      switch next(3) {
+      case 0: if parts.count > 1 { parts.remove(at: at) }
+      case 1: parts[at] = words[next(words.count)]
+      default: parts.swapAt(at, next(parts.count))
+      }
+    }
+    let text = parts.joined(separator: " ")
+    do throws(TallyError) {
+      for statement in try parse(text) {
+        guard case .select(let query) = try plan(statement, catalog: catalog, context: SampleCatalog.context) else { continue }
+        for node in [query.coordinatorPlan] + query.fragments.map(\.plan) {
+          #expect(!node.readsOuter && isWithinInputs(node), "\(text)")
+        }
+      }
+    } catch { #expect(error.status != .internalError, "\(text): \(error)") }
+  }
+}
+/// Whether every expression reads columns that its node's inputs have.
+private func isWithinInputs(_ plan: PlanNode) -> Bool {
+  let width: Int
+  switch plan {
+  case .scan(let node): width = node.output.count
+  case .join(let node): width = node.left.columns.count + node.right.columns.count
+  default: width = plan.inputs.first?.columns.count ?? 0
+  }
+  return plan.ownExpressions.allSatisfy { $0.columnsRead.allSatisfy { $0 < width } } && plan.inputs.allSatisfy(isWithinInputs)
+}
+
 @Test func deepStatementsArePlannedOrRefused() throws {
   let catalog = try SampleCatalog.make()
   for count in [10, 100, 240, 400] {

@@ -76,15 +76,15 @@ enum SampleCatalog {
   static func statement(_ text: String, _ catalog: CatalogSnapshot, context: PlanningContext = context) throws -> BoundStatement {
     try plan(try parse(text)[0], catalog: catalog, context: context)
   }
-  /// EXPLAIN's lines of a query; every fragment has gone through its bytes.
-  static func explain(_ text: String, choosesLevels: Bool = true) throws -> String {
+  /// EXPLAIN's lines of a query; with `isSent` every fragment has gone through its bytes.
+  static func explain(_ text: String, choosesLevels: Bool = true, isSent: Bool = true) throws -> String {
     let catalog = try make()
     let context = PlanningContext(now: context.now, choosesLevels: choosesLevels)
     guard case .select(var plan) = try statement(text, catalog, context: context) else { return "not a query" }
-    for i in plan.fragments.indices {
+    for i in plan.fragments.indices where isSent {
       plan.fragments[i].plan = try FragmentFormat.decode(FragmentFormat.encode(plan.fragments[i].plan))
     }
-    plan.coordinatorPlan = try FragmentFormat.decode(FragmentFormat.encode(plan.coordinatorPlan))
+    if isSent { plan.coordinatorPlan = try FragmentFormat.decode(FragmentFormat.encode(plan.coordinatorPlan)) }
     return Explain.lines(plan, catalog: catalog).joined(separator: "\n")
   }
   static func failure(_ text: String) throws -> TallyError? {
