@@ -34,12 +34,10 @@ final class PostgresTrial {
         "\u{2}", "-R", "\u{3}", "-c", sql,
       ]
     )
-    if out.isEmpty || out == "\n" { return [] }
-    return out.split(separator: "\u{3}", omittingEmptySubsequences: false).map { line in
-      line.drop { $0 == "\n" && line.count == 1 }.split(separator: "\u{2}", omittingEmptySubsequences: false).map { field in
-        let text = field.hasSuffix("\n") && !field.contains("\u{3}") ? String(field.dropLast()) : String(field)
-        return text == "\u{1}" ? nil : text
-      }
+    if out.isEmpty { return [] }
+    let body = out.hasSuffix("\n") ? out.dropLast() : out[...]
+    return body.split(separator: "\u{3}", omittingEmptySubsequences: false).map { line in
+      line.split(separator: "\u{2}", omittingEmptySubsequences: false).map { $0 == "\u{1}" ? nil : String($0) }
     }
   }
   /// The message of a statement that fails.
@@ -75,6 +73,10 @@ final class PostgresTrial {
     posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
     posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
     posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    // Locks of whoever runs the tests would stay with the server.
+    for descriptor in Int32(3)..<256 where fcntl(descriptor, F_GETFD) >= 0 {
+      posix_spawn_file_actions_addclose(&actions, descriptor)
+    }
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }

@@ -7,7 +7,9 @@ extension SystemRelations {
   func clusterFunctions(_ name: String) -> [HostedFunction] {
     switch name {
     case "citus_version":
-      return [HostedFunction(name, [], .text) { _ in .text("Citus 12.1 (its functions and views; the server is \(self.facts.serverVersion))") }]
+      return [
+        HostedFunction(name, [], .text) { _ in .text("Citus 12.1 (its functions and views; the server is \(self.facts.serverVersion))") }
+      ]
     case "get_shard_id_for_distribution_column":
       return [
         HostedFunction(name, [.regclass, .bigint], .bigint) { (arguments) throws(TallyError) in

@@ -80,5 +80,6 @@ enum InputOutputFunctions {
     void_out: 2299 cstring(void) | void_recv: 3120 void(internal) | void_send: 3121 bytea(void) | xidin: 50 xid(cstring)
     xidout: 51 cstring(xid) | xidrecv: 2440 xid(internal) | xidsend: 2441 bytea(xid) | xml_in: 2893 xml(cstring)s
     xml_out: 2894 cstring(xml) | xml_recv: 2898 xml(internal)s | xml_send: 2899 bytea(xml)s
+    domain_in: 2597 any(cstring,oid,int4)sn | domain_recv: 2598 any(internal,oid,int4)sn
     """
 }

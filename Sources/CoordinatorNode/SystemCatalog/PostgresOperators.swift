@@ -327,10 +327,10 @@ enum OperatorFunctions {
     interval_pl_date: 2546 timestamp(interval,date) | interval_pl_time: 1848 time(interval,time)
     interval_pl_timestamp: 2548 timestamp(interval,timestamp) | interval_pl_timestamptz: 2549 timestamptz(interval,timestamptz)s
     interval_um: 1168 interval(interval) | json_array_element: 3949 json(json,int4) | json_array_element_text: 3950 text(json,int4)
-    json_extract_path: 3951 json(json,_text) | json_extract_path_text: 3953 text(json,_text) | json_object_field: 3947 json(json,text)
+    json_extract_path: 3951 json(json,_text)x | json_extract_path_text: 3953 text(json,_text)x | json_object_field: 3947 json(json,text)
     json_object_field_text: 3948 text(json,text) | jsonb_array_element: 3215 jsonb(jsonb,int4)
     jsonb_array_element_text: 3216 text(jsonb,int4) | jsonb_concat: 3301 jsonb(jsonb,jsonb) | jsonb_contained: 4050 bool(jsonb,jsonb)
-    jsonb_contains: 4046 bool(jsonb,jsonb) | jsonb_delete: 3302 jsonb(jsonb,text); 3303 jsonb(jsonb,int4); 3343 jsonb(jsonb,_text)
+    jsonb_contains: 4046 bool(jsonb,jsonb) | jsonb_delete: 3302 jsonb(jsonb,text); 3303 jsonb(jsonb,int4); 3343 jsonb(jsonb,_text)x
     jsonb_delete_path: 3304 jsonb(jsonb,_text) | jsonb_eq: 4043 bool(jsonb,jsonb) | jsonb_exists: 4047 bool(jsonb,text)
     jsonb_exists_all: 4049 bool(jsonb,_text) | jsonb_exists_any: 4048 bool(jsonb,_text) | jsonb_ge: 4042 bool(jsonb,jsonb)
     jsonb_gt: 4040 bool(jsonb,jsonb) | jsonb_le: 4041 bool(jsonb,jsonb) | jsonb_lt: 4039 bool(jsonb,jsonb)

@@ -58,7 +58,6 @@ enum TypeNumbers {
     func timed(_ name: String, _ zone: String) -> String { name + (given.map { "(\($0))" } ?? "") + " " + zone }
     switch oid {
     case 16: return "boolean"
-    case 18: return "\"char\""
     case 20: return "bigint"
     case 21: return "smallint"
     case 23: return "integer"
@@ -75,10 +74,10 @@ enum TypeNumbers {
       guard let given else { return "numeric" }
       return "numeric(\((given - 4) >> 16 & 0xffff),\((given - 4) & 0x7ff))"
     default:
-      let name = SystemName.quoted(type.name)
-      if isVisible(type.namespace) { return name }
       let schema = SchemaEntry.all.first { $0.oid == type.namespace }?.name ?? "?"
-      return schema + "." + name
+      let name = (isVisible(type.namespace) ? "" : schema + ".") + SystemName.quoted(type.name)
+      // A modifier of a type that has none is shown as it is.
+      return given.map { "\(name)(\($0))" } ?? name
     }
   }
 
