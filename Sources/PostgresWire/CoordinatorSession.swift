@@ -1,8 +1,8 @@
 // CoordinatorSession.swift — one client's SQL on a coordinator: statements described and run, rows as a stream, transaction blocks.
 //
-// A block holds any number of reads. Its INSERTs are checked and gathered, and stored at COMMIT, all of them or none, as one statement;
-// instead of INSERTs it may hold one TRUNCATE or definition, which is checked at once and carried out at COMMIT. What a block has written
-// it cannot read: that is refused, never answered wrongly. DELETE tells how many rows it deleted, so it is not kept for later: refused.
+// A block holds any number of reads. Its INSERTs are checked and gathered, and stored at COMMIT, all of them or none, as one statement.
+// Instead of INSERTs it may hold one DELETE, which is staged at once and decided at COMMIT, or one TRUNCATE or definition, which is checked
+// at once and carried out at COMMIT. What a block has written it cannot read: that is refused, never answered wrongly.
 // Every read sees what was committed when it began (READ COMMITTED); stricter levels are refused. Statements that come in one message
 // without BEGIN take effect one by one.
 //
@@ -26,17 +26,20 @@ final class CoordinatorSession: SQLSession {
     var bytes = 0
     /// A definition or TRUNCATE, instead of writes.
     var deferred: StatementRequest?
+    /// A DELETE, instead of writes; its end rolls it back unless it was committed.
+    var deletion: OpenDeletion?
+    var isTaken: Bool { deferred != nil || deletion != nil }
     var hidden: Set<TableID> = []
-    var savepoints: [(name: String, writes: Int, hasDeferred: Bool)] = []
+    var savepoints: [(name: String, writes: Int, isTaken: Bool)] = []
 
     mutating func rollBack(to name: String) {
       guard let at = savepoints.lastIndex(where: { $0.name == name }) else { return }
       let mark = savepoints[at]
       savepoints.removeSubrange((at + 1)...)
       writes.removeSubrange(mark.writes...)
-      if !mark.hasDeferred { deferred = nil }
+      if !mark.isTaken { (deferred, deletion) = (nil, nil) }
       bytes = writes.reduce(0) { $0 + $1.bytes }
-      if deferred == nil { hidden = Set(writes.map(\.table)) }
+      if !isTaken { hidden = Set(writes.map(\.table)) }
     }
   }
   private struct State {
@@ -65,7 +68,7 @@ final class CoordinatorSession: SQLSession {
     switch statement.content as? EngineContent {
     case .refused(let error): throw error
     case .maintenance: return StatementShape()
-    case .planned(let parsed):
+    case .planned(let parsed, _):
       let described = try await coordinator.describe(try request(parsed, nil, context), declared: parameters)
       return StatementShape(
         parameters: described.parameters,
@@ -82,6 +85,8 @@ final class CoordinatorSession: SQLSession {
     _ arguments: [TypedValue]?,
     _ context: StatementContext
   ) throws(TallyError) -> StatementRequest {
+    // A default of stricter isolation is as little kept as a level that BEGIN names.
+    if let level = context.settings["transaction_isolation"] { try Self.check(TransactionModes(isolation: level)) }
     let (seen, transaction) = state.withLock { ($0.seen, $0.transaction) }
     var request = StatementRequest(statement, now: transaction?.now ?? coordinator.wallMicroseconds)
     request.arguments = arguments
@@ -102,8 +107,9 @@ final class CoordinatorSession: SQLSession {
     switch statement.content as? EngineContent {
     case .refused(let error): throw error
     case .maintenance(let isVacuum): return try await maintain(isVacuum, context, client)
-    case .planned(let parsed):
+    case .planned(let parsed, let offset):
       var request = try request(parsed, arguments, context)
+      request.offset = offset
       if parsed.statement.isQuery { return try await read(request, client) }
       try Self.checkWritable(parsed.statement, context)
       if case .insert = parsed.statement, let key = context.settings["tally.batch_key"], !key.isEmpty {
@@ -180,9 +186,9 @@ final class CoordinatorSession: SQLSession {
         hint: "Run the INSERT by itself (autocommit): a key is one INSERT's."
       )
     }
-    let (writes, deferred) = state.withLock { ($0.transaction?.writes.count ?? 0, $0.transaction?.deferred != nil) }
+    let (writes, isTaken) = state.withLock { ($0.transaction?.writes.count ?? 0, $0.transaction?.isTaken ?? false) }
     if case .insert = statement {
-      guard !deferred else { throw Self.mixed(statement) }
+      guard !isTaken else { throw Self.mixed(statement) }
       guard let write = try await coordinator.gather(request) else { throw TallyError(.internalError, "an INSERT is none") }
       let limit = coordinator.statementMemory
       try state.withLock { state throws(TallyError) in
@@ -202,14 +208,16 @@ final class CoordinatorSession: SQLSession {
       }
       return .done(tag: "INSERT 0 \(write.rows)")
     }
+    guard writes == 0, !isTaken else { throw Self.mixed(statement) }
     guard let tag = statement.deferredTag else {
-      throw TallyError.sql(
-        "0A000",
-        "\(statement.verb) in a transaction block is not supported",
-        hint: "Run it by itself (autocommit): it takes effect on all shards or on none."
-      )
+      guard let deletion = try await coordinator.openDeletion(request) else { throw TallyError(.internalError, "a DELETE is none") }
+      let rows = try await deletion.rows
+      state.withLock { state in
+        state.transaction?.deletion = deletion
+        state.transaction?.hidden.insert(deletion.table)
+      }
+      return .done(tag: "DELETE \(rows)")
     }
-    guard writes == 0, !deferred else { throw Self.mixed(statement) }
     let table = try await coordinator.check(request)
     state.withLock { state in
       state.transaction?.deferred = request
@@ -221,7 +229,7 @@ final class CoordinatorSession: SQLSession {
     .sql(
       "0A000",
       "\(statement.verb) after another writing statement in a transaction block is not supported",
-      hint: "A block holds any number of INSERTs, or one TRUNCATE or definition; run the others by themselves (autocommit)."
+      hint: "A block holds any number of INSERTs, or one DELETE, TRUNCATE or definition; run the others by themselves (autocommit)."
     )
   }
 
@@ -237,7 +245,7 @@ final class CoordinatorSession: SQLSession {
     case .savepoint(let name):
       state.withLock { state in
         guard let transaction = state.transaction else { return }
-        state.transaction?.savepoints.append((name, transaction.writes.count, transaction.deferred != nil))
+        state.transaction?.savepoints.append((name, transaction.writes.count, transaction.isTaken))
       }
     case .release(let name):
       state.withLock { state in
@@ -264,6 +272,9 @@ final class CoordinatorSession: SQLSession {
     if let request = ended.deferred {
       let reply = try await coordinator.carryOut(request)
       state.withLock { $0.seen.merge(reply.seen) }
+    } else if let deletion = ended.deletion {
+      let seen = try await deletion.commit()
+      state.withLock { $0.seen.merge(seen) }
     } else if !ended.writes.isEmpty {
       let seen = try await coordinator.commit(ended.writes, deadline: .distantFuture)
       state.withLock { $0.seen.merge(seen) }
