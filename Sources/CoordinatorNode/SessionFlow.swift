@@ -32,6 +32,8 @@ public struct StatementRequest: Sendable {
   public var facts = SessionFacts()
   /// Tables that the transaction around it has written and that its reads would not show.
   public var hidden: Set<TableID> = []
+  /// Characters before its text in the text that positions count from.
+  public var offset = 0
   /// When its client gives up.
   public var deadline = Instant.distantFuture
   var turn = 0
@@ -301,7 +303,12 @@ extension Coordinator {
   private func passOn(_ request: StatementRequest) async throws -> StatementReply {
     let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
     var reply = StatementReply(tag: "")
-    for message in try await askLeader(question, until: request.deadline) {
+    let answer: [Message]
+    do { answer = try await askLeader(question, until: request.deadline) } catch var error as TallyError {
+      error.position = error.position.map { $0 + request.offset }
+      throw error
+    }
+    for message in answer {
       switch message {
       case .resultEnd(let end): (reply.tag, reply.rows, reply.notices, reply.seen) = (end.tag, end.rows, end.notices, end.seen)
       default: throw TallyError(.protocolViolation, "a definition was answered by a \(message.name) message")

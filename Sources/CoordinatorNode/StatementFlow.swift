@@ -100,20 +100,35 @@ extension Coordinator {
     let rows: Int
     let seen: SessionToken
   }
-  /// Deletes rows, on all shards or on none.
-  func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Written {
+  /// Deletes rows, on all shards or on none; `confirm` is told how many before it is decided, and may throw.
+  func delete(
+    _ plan: DeletePlan,
+    deadline: Instant,
+    confirm: @escaping @Sendable (Int) async throws -> Void = { _ in }
+  ) async throws -> Written {
     let snapshot = await log.catalog.snapshot
-    guard let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution else { return Written() }
-    let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
-    let shards = all.filter { shard in
-      if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
-    }.map(\.id)
-    let (table, fragment) = (plan.table.id, FragmentFormat.encode(.scan(scan)))
+    var shards: [ShardID] = []
+    var fragment: [UInt8] = []
+    if let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution {
+      let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
+      shards = all.filter { shard in
+        if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
+      }.map(\.id)
+      fragment = FragmentFormat.encode(.scan(scan))
+    }
+    if shards.isEmpty {
+      try await confirm(0)
+      return Written()
+    }
+    let (table, bytes, named) = (plan.table.id, fragment, shards)
     return try await carryOut(on: shards, deadline: deadline) { run in
-      try await withThrowingTaskGroup(of: Void.self) { group in
-        for shard in shards { group.addTask { _ = try await run.delete(shard, table: table, fragment: fragment) } }
-        try await group.waitForAll()
+      let rows = try await withThrowingTaskGroup(of: UInt64.self) { group in
+        for shard in named { group.addTask { try await run.delete(shard, table: table, fragment: bytes) } }
+        var rows: UInt64 = 0
+        for try await some in group { rows += some }
+        return rows
       }
+      try await confirm(Int(rows))
     }
   }
   /// Runs a statement over some shards; one that fails is ended apart from the request. `decider` decides, else the lowest shard.

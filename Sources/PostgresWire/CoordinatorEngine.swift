@@ -3,8 +3,8 @@
 // Texts that were taken apart are kept, for clients that send the same ones again and again. What statements do: CoordinatorSession.swift.
 
 internal import Capabilities
-public import CoordinatorNode
 internal import Columns
+public import CoordinatorNode
 internal import Model
 internal import Planning
 internal import SQL
@@ -64,8 +64,8 @@ public final class CoordinatorEngine: SQLEngine {
 
 /// What the engine keeps of a statement.
 enum EngineContent: Sendable {
-  /// Needs the catalog.
-  case planned(ParsedStatement)
+  /// Needs the catalog; characters before its own text.
+  case planned(ParsedStatement, offset: Int)
   /// The arguments of an EXECUTE.
   case arguments([ExpressionSyntax])
   /// VACUUM or ANALYZE.
@@ -119,14 +119,22 @@ extension EngineStatement {
     switch parsed.content {
     case .refused(let error): self.init(.engine(readsOnly: false), text: text, content: EngineContent.refused(error))
     case .planned(let statement):
-      self.init(.engine(readsOnly: statement.statement.isQuery), text: text, content: EngineContent.planned(statement))
+      self.init(
+        .engine(readsOnly: statement.statement.isQuery),
+        text: text,
+        content: EngineContent.planned(statement, offset: parsed.offset)
+      )
     case .session(let own): self = Self.own(own, text)
     }
   }
   private static func own(_ syntax: SessionSyntax, _ text: String) -> EngineStatement {
     func plain(_ kind: StatementKind) -> EngineStatement { EngineStatement(kind, text: text, content: EngineContent.none) }
     func inner(_ statement: ParsedStatement) -> EngineStatement {
-      EngineStatement(.engine(readsOnly: statement.statement.isQuery), text: statement.text, content: EngineContent.planned(statement))
+      EngineStatement(
+        .engine(readsOnly: statement.statement.isQuery),
+        text: statement.text,
+        content: EngineContent.planned(statement, offset: 0)
+      )
     }
     switch syntax {
     case .begin(let modes, let isStart): return plain(.begin(TransactionModes(modes), isStart: isStart))

@@ -1,8 +1,8 @@
 // CoordinatorSession.swift — one client's SQL on a coordinator: statements described and run, rows as a stream, transaction blocks.
 //
-// A block holds any number of reads. Its INSERTs are checked and gathered, and stored at COMMIT, all of them or none, as one statement;
-// instead of INSERTs it may hold one TRUNCATE or definition, which is checked at once and carried out at COMMIT. What a block has written
-// it cannot read: that is refused, never answered wrongly. DELETE tells how many rows it deleted, so it is not kept for later: refused.
+// A block holds any number of reads. Its INSERTs are checked and gathered, and stored at COMMIT, all of them or none, as one statement.
+// Instead of INSERTs it may hold one DELETE, which is staged at once and decided at COMMIT, or one TRUNCATE or definition, which is checked
+// at once and carried out at COMMIT. What a block has written it cannot read: that is refused, never answered wrongly.
 // Every read sees what was committed when it began (READ COMMITTED); stricter levels are refused. Statements that come in one message
 // without BEGIN take effect one by one.
 //
@@ -28,17 +28,20 @@ final class CoordinatorSession: SQLSession {
     var bytes = 0
     /// A definition or TRUNCATE, instead of writes.
     var deferred: StatementRequest?
+    /// A DELETE, instead of writes; its end rolls it back unless it was committed.
+    var deletion: OpenDeletion?
+    var isTaken: Bool { deferred != nil || deletion != nil }
     var hidden: Set<TableID> = []
-    var savepoints: [(name: String, writes: Int, hasDeferred: Bool)] = []
+    var savepoints: [(name: String, writes: Int, isTaken: Bool)] = []
 
     mutating func rollBack(to name: String) {
       guard let at = savepoints.lastIndex(where: { $0.name == name }) else { return }
       let mark = savepoints[at]
       savepoints.removeSubrange((at + 1)...)
       writes.removeSubrange(mark.writes...)
-      if !mark.hasDeferred { deferred = nil }
+      if !mark.isTaken { (deferred, deletion) = (nil, nil) }
       bytes = writes.reduce(0) { $0 + $1.bytes }
-      if deferred == nil { hidden = Set(writes.map(\.table)) }
+      if !isTaken { hidden = Set(writes.map(\.table)) }
     }
   }
   private struct State {
@@ -71,7 +74,7 @@ final class CoordinatorSession: SQLSession {
     switch statement.content as? EngineContent {
     case .refused(let error): throw error
     case .maintenance: return StatementShape()
-    case .planned(let parsed):
+    case .planned(let parsed, _):
       let described = try await coordinator.describe(try request(parsed, nil, context), declared: parameters)
       return StatementShape(
         parameters: described.parameters,
@@ -88,6 +91,8 @@ final class CoordinatorSession: SQLSession {
     _ arguments: [TypedValue]?,
     _ context: StatementContext
   ) throws(TallyError) -> StatementRequest {
+    // A default of stricter isolation is as little kept as a level that BEGIN names.
+    if let level = context.settings["transaction_isolation"] { try Self.check(TransactionModes(isolation: level)) }
     let (seen, transaction) = state.withLock { ($0.seen, $0.transaction) }
     var request = StatementRequest(statement, now: transaction?.now ?? coordinator.wallMicroseconds)
     request.arguments = arguments
@@ -109,8 +114,9 @@ final class CoordinatorSession: SQLSession {
     switch statement.content as? EngineContent {
     case .refused(let error): throw error
     case .maintenance(let isVacuum): return try await maintain(isVacuum, context, client)
-    case .planned(let parsed):
+    case .planned(let parsed, let offset):
       var request = try request(parsed, arguments, context)
+      request.offset = offset
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
@@ -176,7 +182,7 @@ final class CoordinatorSession: SQLSession {
     let values = PostgresValues { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
     do {
       if case .explicit = context.block {
-        guard state.withLock({ $0.transaction?.deferred == nil }) else { throw Self.mixed(request.statement.statement) }
+        guard state.withLock({ $0.transaction?.isTaken != true }) else { throw Self.mixed(request.statement.statement) }
         let limit = coordinator.statementMemory
         let left = limit - (state.withLock { $0.transaction?.bytes } ?? 0)
         if let write = try await coordinator.gatherCopy(request, from: exchange, values: values, limit: left) {
@@ -239,21 +245,23 @@ final class CoordinatorSession: SQLSession {
         hint: "Run the INSERT by itself (autocommit): a key is one INSERT's."
       )
     }
-    let (writes, deferred) = state.withLock { ($0.transaction?.writes.count ?? 0, $0.transaction?.deferred != nil) }
+    let (writes, isTaken) = state.withLock { ($0.transaction?.writes.count ?? 0, $0.transaction?.isTaken ?? false) }
     if case .insert = statement {
-      guard !deferred else { throw Self.mixed(statement) }
+      guard !isTaken else { throw Self.mixed(statement) }
       guard let write = try await coordinator.gather(request) else { throw TallyError(.internalError, "an INSERT is none") }
       try keep(write)
       return .done(tag: "INSERT 0 \(write.rows)")
     }
+    guard writes == 0, !isTaken else { throw Self.mixed(statement) }
     guard let tag = statement.deferredTag else {
-      throw TallyError.sql(
-        "0A000",
-        "\(statement.verb) in a transaction block is not supported",
-        hint: "Run it by itself (autocommit): it takes effect on all shards or on none."
-      )
+      guard let deletion = try await coordinator.openDeletion(request) else { throw TallyError(.internalError, "a DELETE is none") }
+      let rows = try await deletion.rows
+      state.withLock { state in
+        state.transaction?.deletion = deletion
+        state.transaction?.hidden.insert(deletion.table)
+      }
+      return .done(tag: "DELETE \(rows)")
     }
-    guard writes == 0, !deferred else { throw Self.mixed(statement) }
     let table = try await coordinator.check(request)
     state.withLock { state in
       state.transaction?.deferred = request
@@ -284,7 +292,7 @@ final class CoordinatorSession: SQLSession {
     .sql(
       "0A000",
       "\(statement.verb) after another writing statement in a transaction block is not supported",
-      hint: "A block holds any number of INSERTs, or one TRUNCATE or definition; run the others by themselves (autocommit)."
+      hint: "A block holds any number of INSERTs, or one DELETE, TRUNCATE or definition; run the others by themselves (autocommit)."
     )
   }
 
@@ -300,7 +308,7 @@ final class CoordinatorSession: SQLSession {
     case .savepoint(let name):
       state.withLock { state in
         guard let transaction = state.transaction else { return }
-        state.transaction?.savepoints.append((name, transaction.writes.count, transaction.deferred != nil))
+        state.transaction?.savepoints.append((name, transaction.writes.count, transaction.isTaken))
       }
     case .release(let name):
       state.withLock { state in
@@ -327,6 +335,9 @@ final class CoordinatorSession: SQLSession {
     if let request = ended.deferred {
       let reply = try await coordinator.carryOut(request)
       state.withLock { $0.seen.merge(reply.seen) }
+    } else if let deletion = ended.deletion {
+      let seen = try await deletion.commit()
+      state.withLock { $0.seen.merge(seen) }
     } else if !ended.writes.isEmpty {
       let seen = try await coordinator.commit(ended.writes, deadline: .distantFuture)
       state.withLock { $0.seen.merge(seen) }

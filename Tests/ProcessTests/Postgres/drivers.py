@@ -25,6 +25,12 @@ def psycopg2_():
     s = c.cursor(name="cur"); s.itersize = 7
     s.execute("SELECT n FROM drv WHERE app = 'psycopg2' ORDER BY n"); check("server-side cursor", [r[0] for r in s], list(range(1, 101)))
     s.close(); c.commit()
+    k.execute("DELETE FROM drv WHERE app = 'psycopg2' AND n <= 10"); check("delete", k.rowcount, 10)
+    c.rollback()
+    k.execute("DELETE FROM drv WHERE app = 'psycopg2' AND n <= 5"); check("delete", k.rowcount, 5)
+    c.commit()
+    k.execute("SELECT count(*) FROM drv WHERE app = 'psycopg2'"); check("delete committed", k.fetchone(), (95,))
+    c.commit()
     c.autocommit = True
     try: k.execute("SELECT nope FROM drv")
     except psycopg2.errors.UndefinedColumn as e: check("error", (e.pgcode, e.diag.statement_position), ("42703", "8"))
@@ -33,7 +39,7 @@ def psycopg2_():
         k.execute("SET statement_timeout = '20s'"); k.execute("SELECT count(*) FROM drv a"); 
     except psycopg2.errors.QueryCanceled: pass
     t.join()
-    k.execute("DELETE FROM drv WHERE app = 'psycopg2' AND n <= 10"); check("delete", k.rowcount, 10)
+    k.execute("DELETE FROM drv WHERE app = 'psycopg2' AND n <= 10"); check("delete", k.rowcount, 5)
     c.close()
 
 def psycopg_():
