@@ -1,9 +1,9 @@
 // CopyFlow.swift — COPY … FROM STDIN: data in, rows to their shards, all or nothing.
 //
-// client → pieces of about 4 MiB, the chunks of `tally ingest` (CopyCutter) → batches by shard (CopyParser, on Compute) → staged as they come (StatementRun) →
-// decided and committed at the end. A few pieces are under way at a time, and nothing is read from the client while they are: a slow
-// shard holds the client up, not this node's memory. Data of one piece with rows of one batch of one shard is ingested at once, without a
-// statement of its own.
+// client → pieces of about 4 MiB, the chunks of `tally ingest` (CopyCutter) → batches by shard (CopyParser, on Compute) → staged as they
+// come (StatementRun) → decided and committed at the end. A few pieces are under way at a time, and nothing is read from the client while
+// they are: a slow shard holds the client up, not this node's memory. Data of one piece with rows of one batch of one shard is ingested at
+// once, without a statement of its own.
 //
 // Pieces may finish in any order; what is wrong in the first that is wrong is the error, and its line counts those of the pieces before.
 // After an error, a cancellation or a client that went nothing is left (StatementRun.abandon, or the shards by themselves).

@@ -69,7 +69,6 @@ private func onlySelect(_ text: String) throws -> PlainSelectSyntax {
   ("set a = 1", "SET is not supported", 1),
   ("drop view a", "DROP VIEW is not supported", 1),
   ("drop table a cascade", "CASCADE is not supported", 1),
-  ("copy t from stdin", "COPY is not supported", 1),
 ])
 func unsupportedConstructsAreNamed(_ text: String, _ message: String, _ position: Int) throws {
   let error = try #require(failure(text))

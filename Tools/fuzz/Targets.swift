@@ -189,6 +189,26 @@ let targets: [FuzzTarget] = [
       _ = try builder.build(bytes)
     }
   },
+  FuzzTarget(name: "copy-text") { bytes in
+    for ends in [CSVFormat.LineEnds.lf, .crlf] {
+      attempt {
+        // COPY's text form, as its fast reader takes it.
+        var format = CSVFormat(delimiter: 0x09, nullText: Array("\\N".utf8))
+        format.hasEscapes = true
+        format.lineEnds = ends
+        let plan = try CSVPlan(
+          table: catalog.tables[0],
+          shards: catalog.shards,
+          columns: nil,
+          format: format,
+          constants: [:],
+          rejectsRows: true
+        )
+        var builder = CSVBatchBuilder(plan)
+        _ = try builder.build(bytes)
+      }
+    }
+  },
   FuzzTarget(name: "chunks") { bytes in
     attempt {
       var cutter = ChunkCutter(chunkBytes: 64, hasHeader: true)
