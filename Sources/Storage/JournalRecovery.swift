@@ -29,6 +29,8 @@ public struct OpenedJournal: Sendable {
   public let damages: [JournalDamage]
   /// True when an unfinished write was found and removed at the end (rule D11).
   public let hadTornTail: Bool
+  /// Files whose header was broken and was written again: every group names its file too, so nothing is lost by that.
+  public let mendedHeaders: [UInt64]
   let index: JournalIndex
   /// For each shard, whether it has a record in or after the file and byte of a damage.
   let lastPlace: [ShardID: (file: UInt64, offset: Int)]
@@ -134,6 +136,7 @@ extension Journal {
       journal: journal,
       damages: reading.damages,
       hadTornTail: reading.hadTornTail,
+      mendedHeaders: reading.mendedHeaders,
       index: reading.index,
       lastPlace: reading.lastPlace,
       begun: reading.begun,
@@ -154,6 +157,7 @@ struct JournalReading {
   var begun: [ShardID: (file: UInt64, offset: Int)] = [:]
   var damages: [JournalDamage] = []
   var hadTornTail = false
+  var mendedHeaders: [UInt64] = []
   var cursor = Journal.Cursor(file: nil, number: 0, bytes: 0, offset: 0, group: 1, previous: .zero)
   private var next = GroupScan.Expectation(number: nil, previous: nil)
   private var hasGroups = false
@@ -169,7 +173,9 @@ struct JournalReading {
   mutating func read(_ number: UInt64) async throws {
     let path = JournalFormat.path(number)
     let bytes = try await disk.readAll(path)
-    do { try bytes.withUnsafeBytes { try checkIdentity($0, number) } } catch let failure as DecodingFailure {
+    do { try bytes.withUnsafeBytes { try checkIdentity($0, number) } } catch let failure as DecodingFailure where failure.kind == .checksum {
+      try await mendHeader(of: number)
+    } catch let failure as DecodingFailure {
       throw TallyError(.dataDamaged, "journal file \(path): \(failure)")
     }
     let scan = bytes.withUnsafeBytes {
@@ -230,6 +236,16 @@ struct JournalReading {
         detail: "cluster \(header.cluster), node \(header.owner); this is cluster \(cluster), node \(node)"
       )
     }
+  }
+  /// A header tells what the directory and the groups tell as well; what else was overwritten is found by the scan.
+  private mutating func mendHeader(of number: UInt64) async throws {
+    let header = GroupFormat.encode(
+      GroupFormat.FileHeader(magic: GroupFormat.journalMagic, cluster: cluster, owner: node.rawValue, number: number)
+    )
+    let file = try await disk.open(JournalFormat.path(number), .readWrite, lane: .general)
+    try await file.write([header], at: 0, sync: true)
+    await file.close()
+    mendedHeaders.append(number)
   }
   private func damage(of tail: GroupScan.Tail) -> GroupScan.Damage {
     if case .damaged(let damage) = tail { return damage }

@@ -233,6 +233,7 @@ public actor Worker: RPCResponder {
       node: identity.node,
       settings: settings.journal
     )
+    for number in opened.mendedHeaders { surroundings.log.warning("journal-header-mended", ("file", String(number))) }
     let journal = opened.journal
     var stores: [ShardStore] = []
     var refused: [ShardID: String] = [:]

@@ -243,6 +243,17 @@ import Testing
     #expect(again.damages.count >= 1 && again.positions(of: ShardID(3)) != nil)
     #expect(again.damage(concerning: ShardID(2)) != nil)
   }
+  /// Seeds 2356 and 2852: a write that went elsewhere hit a header, and the worker ended at every start.
+  @Test func aBrokenHeaderIsWrittenAgainAndNothingIsLost() async throws {
+    let (disk, _) = try await fourGroups()
+    try disk.corrupt(firstFile, at: 9, xor: 0xff)
+    try disk.corrupt(firstFile, at: 700, xor: 0xff)
+    let opened = try await openJournal(disk)
+    #expect(opened.mendedHeaders == [1] && opened.damages == [] && !opened.hadTornTail)
+    #expect(opened.shards == [ShardID(1), ShardID(2)])
+    let again = try await openJournal(disk)
+    #expect(again.mendedHeaders == [] && again.damages == [])
+  }
   @Test func aMissingFileIsRefused() async throws {
     let disk = SimulatedDisk(seed: 1)
     let opened = try await openJournal(disk)
