@@ -135,7 +135,9 @@ extension RunningCluster {
     let cluster = try RunningCluster(workers: 1)
     try cluster.table("ev", "app text, n bigint")
     try cluster.execute("INSERT INTO ev VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4)")
-    let (psql, stdin, told) = cluster.psqlProcess(["psql", "-X", "-A", "-t"], coordinator: 1)
+    // Threads of Swift's pool block signals, and children inherit that: SIGINT would not reach psql.
+    let unblock = "POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), POSIX::SigSet->new(POSIX::SIGINT())); exec @ARGV"
+    let (psql, stdin, told) = cluster.psqlProcess(["perl", "-MPOSIX", "-e", unblock, "psql", "-X", "-A", "-t"], coordinator: 1)
     var seen = ""
     func say(_ text: String, until mark: String) {
       stdin.fileHandleForWriting.write(Data((text + "\n").utf8))
