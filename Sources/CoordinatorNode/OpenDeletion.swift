@@ -1,5 +1,5 @@
-// OpenDeletion.swift — a DELETE inside of a client's transaction block: staged at once, so that its number of rows is known, decided when the
-// block ends.
+// OpenDeletion.swift — a DELETE inside of a client's transaction block: staged at once, so that its number of rows is known, and decided
+// when the block ends.
 //
 // Nothing of it is visible before. It runs as a task of the coordinator, not of the client's statement: it gives word to its deciding shard
 // until the block ends, and a coordinator that dies leaves it to the shards, which abort it. Its shards keep it open meanwhile, so it has a
