@@ -157,10 +157,10 @@ struct SystemColumnsTests {
       ("pg_class", DataType.regclass), ("pg_catalog.pg_type", .regclass), ("information_schema.tables", .regclass),
       ("PG_TABLES", .regclass),
       ("1259", .regclass), ("99999", .regclass), ("now", .regproc), ("array_in", .regproc), ("pg_catalog.boolin", .regproc),
-      ("870", .regproc),
+      ("1395", .regproc),
       ("public", .regnamespace), ("pg_catalog", .regnamespace), ("nix", .regclass), ("nos.t", .regclass), ("a.b.c", .regclass),
       ("a.b.c.d", .regclass), ("public.nix", .regclass), ("a b", .regclass), ("", .regclass), ("\"A\"", .regclass), ("nix", .regtype),
-      ("public.nix", .regtype), ("nix", .regproc), ("lower", .regproc), ("nix", .regnamespace), ("nix", .regrole),
+      ("public.nix", .regtype), ("nix", .regproc), ("abs", .regproc), ("nix", .regnamespace), ("nix", .regrole),
     ] {
       let sql = "SELECT '\(name)'::\(type.name), '\(name)'::\(type.name)::oid"
       do {
@@ -205,7 +205,7 @@ struct SystemColumnsTests {
       ("has_function_privilege", [.text, .text], [.text("lower(text)"), .text("EXECUTE")], "'lower(text)', 'EXECUTE'"),
       ("has_function_privilege", [.oid, .text], [.fixed(1), .text("EXECUTE")], "1, 'EXECUTE'"),
       ("to_regclass", [.text], [.text("nix")], "'nix'"), ("to_regtype", [.text], [.text("nix")], "'nix'"),
-      ("to_regproc", [.text], [.text("lower")], "'lower'"),
+      ("to_regproc", [.text], [.text("abs")], "'abs'"),
       ("obj_description", [.oid, .name], [.fixed(11), .text("pg_namespace")], "11, 'pg_namespace'"),
       ("pg_tablespace_location", [.oid], [.fixed(1663)], "1663"), ("pg_is_in_recovery", [], [], ""), ("pg_client_encoding", [], [], ""),
       ("pg_my_temp_schema", [], [], ""), ("pg_collation_is_visible", [.oid], [.fixed(100)], "100"),
