@@ -173,7 +173,8 @@ struct JournalReading {
   mutating func read(_ number: UInt64) async throws {
     let path = JournalFormat.path(number)
     let bytes = try await disk.readAll(path)
-    do { try bytes.withUnsafeBytes { try checkIdentity($0, number) } } catch let failure as DecodingFailure where failure.kind == .checksum {
+    do { try bytes.withUnsafeBytes { try checkIdentity($0, number) } } catch let failure as DecodingFailure where failure.kind == .checksum
+    {
       try await mendHeader(of: number)
     } catch let failure as DecodingFailure {
       throw TallyError(.dataDamaged, "journal file \(path): \(failure)")
