@@ -135,7 +135,8 @@ private func failure(_ body: () throws -> Void) -> TallyError? {
       _ = try ParameterDecoder.values(BoundValues(bytes: [], ranges: [0..<0]), formats: [7], types: types, statement: "")
     }?.message == "unsupported format code: 7"
   )
-  #expect(failure { _ = try ParameterType(oid: 1007) }?.sqlState == "0A000")
+  #expect(failure { _ = try ParameterType(oid: 869) }?.sqlState == "0A000")
+  #expect(try ParameterType(oid: 1007)?.type == .array(.integer))
 }
 
 @Test func clientsTypesAreRead() throws {
