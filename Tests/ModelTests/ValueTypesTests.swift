@@ -20,14 +20,19 @@ private let newTypes: [(type: DataType, bytes: [UInt8])] = [
     #expect(decoded == type, "\(type.name)")
   }
   for bad in [[34, 34, 7], [34, 13], [34, 16], [35]] as [[UInt8]] {
-    #expect(throws: DecodingFailure.self) {
-      try bad.withReader { reader throws(DecodingFailure) in try ValueFormat.decodeType(from: &reader) }
-    }
+    #expect(isRefused(bad), "\(bad)")
   }
 }
 
+private func isRefused(_ bytes: [UInt8]) -> Bool {
+  do throws(DecodingFailure) {
+    _ = try bytes.withReader { reader throws(DecodingFailure) in try ValueFormat.decodeType(from: &reader) }
+    return false
+  } catch { return true }
+}
 private func shown(_ text: String, _ type: DataType) throws -> String {
-  try ValueText.print(try ValueText.parse(text, as: type), as: type) ?? "NULL"
+  let value = try ValueText.parse(text, as: type)
+  return ValueText.print(value, as: type) ?? "NULL"
 }
 
 @Test func textsOfNewTypesRoundTrip() throws {

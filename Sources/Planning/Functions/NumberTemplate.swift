@@ -126,7 +126,6 @@ struct NumberTemplate {
     while fraction.count < places { fraction.append(0x30) }
     if blanksZero, number.coefficient == 0 { return String(repeating: " ", count: isFilled ? 0 : whole + places + 1) }
     let isZeroWhole = digits == [0x30]
-    if whole == 0, isZeroWhole { digits = [] }
     if digits.count > whole {
       digits = [UInt8](repeating: 0x23, count: whole)
       fraction = [UInt8](repeating: 0x23, count: places)
