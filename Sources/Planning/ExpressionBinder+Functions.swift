@@ -227,7 +227,7 @@ extension ExpressionBinder {
     let name = try constantText(call.arguments[0], "a field of extract")
     let type = arguments[1].type
     if let zone = Self.zoneFields[name.lowercased()], type == .timestamptz {
-      let isNull = Expression(.boolean, .isNull(arguments[1]))
+      let isNull = try fold(Expression(.boolean, .isNull(arguments[1])), position)
       let value = Expression(
         .plainNumeric,
         .caseWhen(

@@ -182,7 +182,20 @@ extension ExpressionBinder {
     _ leftPosition: Int,
     _ rightPosition: Int
   ) throws(TallyError) -> Expression? {
+    // A time of day is multiplied and divided as an interval.
+    if name == "*" || name == "/", left.type == .time || right.type == .time {
+      let a = left.type == .time ? try coerce(left, to: .interval, at: leftPosition, .implicit) : left
+      let b = right.type == .time ? try coerce(right, to: .interval, at: rightPosition, .implicit) : right
+      return try timeArithmetic(name, a, b, position, leftPosition, rightPosition)
+    }
     guard name == "+" || name == "-" else { return nil }
+    if name == "-", right.type == .time, left.type == .interval {
+      let span = try coerce(right, to: .interval, at: rightPosition, .implicit)
+      return try timeArithmetic(name, left, span, position, leftPosition, rightPosition)
+    }
+    if name == "+", right.type == .time, left.type == .unknown {
+      return try otherArithmetic(name, try coerce(left, to: .interval, at: leftPosition), right, position, leftPosition, rightPosition)
+    }
     if left.type == .jsonb, name == "-" { return try tabled(name, left, right, position, leftPosition, rightPosition) }
     guard left.type == .time || right.type == .time else { return nil }
     if left.type == .unknown, name == "-", right.type == .time {
@@ -236,7 +249,7 @@ extension ExpressionBinder {
     }
     if left.type.isTime {
       guard name == "+" || name == "-" else { throw none }
-      if left.type == .date, right.type.isInteger {
+      if left.type == .date, right.type.isInteger, right.type != .bigint {
         return try made(.date, name == "+" ? .addDays : .subtractDays, left, right)
       }
       if right.type == .interval || (right.type == .unknown && name == "+" && left.type != .date) {

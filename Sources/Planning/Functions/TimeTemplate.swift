@@ -108,7 +108,7 @@ struct TimeTemplate {
   }
   func format(_ span: Interval) throws(TallyError) -> String {
     for part in parts {
-      if case .field(let name, _, _) = part, ["tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon"].contains(name.lowercased()) {
+      if case .field(let name, _, _) = part, ["tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon", "ad", "bc", "a.d.", "b.c."].contains(name.lowercased()) {
         throw .sql("22007", "invalid format specification for an interval value", hint: "Intervals are not tied to specific calendar dates.")
       }
     }
@@ -229,6 +229,7 @@ struct TimeTemplate {
   func parse(_ text: String) throws(TallyError) -> Int64 {
     var reader = TimeTextReader(text)
     for (index, part) in parts.enumerated() {
+      if reader.isAtEnd { break }
       switch part {
       case .literal(let scalar): reader.skip(scalar)
       case .field(let name, _, let ordinal):
@@ -259,6 +260,7 @@ private struct TimeTextReader {
     all = Array(text.unicodeScalars)
     skipBlanks()
   }
+  var isAtEnd: Bool { at >= all.count }
   private mutating func skipBlanks() { while at < all.count, all[at].properties.isWhitespace { at += 1 } }
   private static func isSeparator(_ scalar: Unicode.Scalar) -> Bool {
     scalar.isASCII && scalar.value > 0x20 && scalar.value < 0x7f && !(scalar.value &- 0x30 < 10) && !((scalar.value | 0x20) &- 0x61 < 26)
@@ -287,7 +289,8 @@ private struct TimeTextReader {
     }
     var value: Int64 = 0
     var count = 0
-    while at < all.count, all[at].value &- 0x30 < 10, !isTight || count < width {
+    // A sign is one of the field's characters.
+    while at < all.count, all[at].value &- 0x30 < 10, !isTight || at - start < width {
       value = min(value * 10 + Int64(all[at].value - 0x30), 1 << 40)
       count += 1
       at += 1
@@ -376,6 +379,7 @@ private struct TimeTextReader {
     return year
   }
 
+  private func given(_ field: String) -> Int64? { fields[field].flatMap { $0 == 0 ? nil : $0 } }
   func result() throws(TallyError) -> Int64 {
     let range = TallyError.sql("22008", "date/time field value out of range: \"\(text)\"")
     var year = fields["yyyy"] ?? 0
@@ -402,8 +406,9 @@ private struct TimeTextReader {
       } else if let week = fields["ww"], fields["mm"] == nil {
         day = Calendar.days(year: wanted, month: 1, day: 1) + (week - 1) * 7
       } else {
-        let month = fields["mm"] ?? fields["q"].map { ($0 - 1) * 3 + 1 } ?? 1
-        let ofMonth = fields["dd"] ?? fields["w"].map { ($0 - 1) * 7 + 1 } ?? 1
+        // 0 is no month and no day.
+        let month = given("mm") ?? fields["q"].map { ($0 - 1) * 3 + 1 } ?? 1
+        let ofMonth = given("dd") ?? fields["w"].map { ($0 - 1) * 7 + 1 } ?? 1
         guard (1...12).contains(month), wanted > 0, wanted < 294_277, ofMonth >= 1,
           ofMonth <= Int64(Calendar.daysInMonth(year: wanted, month: Int(month)))
         else { throw range }

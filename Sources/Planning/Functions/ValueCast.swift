@@ -19,6 +19,8 @@ enum ValueCast {
     switch to {
     case .text, .varchar, .bpchar, .name, .char:
       if to == .char, from == .integer, case .fixed(let code) = value { return try character(code) }
+      // boolean has a cast function to text, and to the others its output.
+      if to == .name, from == .boolean, case .fixed(let flag) = value { return .text(flag != 0 ? "t" : "f") }
       return .text(shortened(text(value, from), to))
     default: break
     }
