@@ -253,10 +253,10 @@ extension ExpressionBinder {
   /// Days since 4714 BC, with the time as a fraction.
   private func julian(_ time: Expression, isPart: Bool, _ position: Int) throws(TallyError) -> Expression {
     let epoch = Expression.constant(.bigint, .fixed(Int64(TimeField.epoch.rawValue)))
-    let seconds = Expression(.plainNumeric, .call(.extract, [epoch, time]))
+    let seconds = try fold(Expression(.plainNumeric, .call(.extract, [epoch, time])), position)
     func number(_ value: Int64) -> Expression { .constant(.plainNumeric, .numeric(Numeric(value))) }
-    let days = Expression(.plainNumeric, .call(.divide, [seconds, number(86_400)]))
-    var result = Expression(.plainNumeric, .call(.add, [days, number(2_440_588)]))
+    let days = try fold(Expression(.plainNumeric, .call(.divide, [seconds, number(86_400)])), position)
+    var result = try fold(Expression(.plainNumeric, .call(.add, [days, number(2_440_588)])), position)
     if time.type == .date { result = Expression(.plainNumeric, .call(.round, [result])) }
     let folded = try fold(result, position)
     return isPart ? try coerce(folded, to: .double, at: position) : folded

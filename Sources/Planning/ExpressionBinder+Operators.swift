@@ -189,7 +189,11 @@ extension ExpressionBinder {
       return try timeArithmetic(name, a, b, position, leftPosition, rightPosition)
     }
     guard name == "+" || name == "-" else { return nil }
-    if name == "-", right.type == .time, left.type == .interval {
+    if left.type == .time, right.type == .time, name == "+" { throw noOperator(name, left.type, right.type, position) }
+    if name == "+", left.type == .time, right.type == .timestamp || right.type == .timestamptz {
+      return try otherArithmetic(name, right, left, position, rightPosition, leftPosition)
+    }
+    if name == "-", right.type == .time, left.type == .interval || left.type == .date {
       let span = try coerce(right, to: .interval, at: rightPosition, .implicit)
       return try timeArithmetic(name, left, span, position, leftPosition, rightPosition)
     }

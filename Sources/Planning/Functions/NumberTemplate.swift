@@ -188,7 +188,7 @@ struct NumberTemplate {
     func close() {
       seen += 1
       guard seen == totals else { return }
-      if anchor == .after { out.append(isNegative ? "-" : "+") }
+      if anchor == .after, digits.first != UInt8(ascii: "N") { out.append(isNegative ? "-" : "+") }
       if anchor == .brackets, isSigned { if isNegative { out.append(">") } else if !isFilled || !isNegative { out.append(" ") } }
     }
     for part in parts {
@@ -261,7 +261,7 @@ struct NumberTemplate {
 
   // MARK: Parsing
 
-  /// Reads a number as the template lays it out; it has no more digits than the template (22003).
+  /// Reads a number as the template lays it out; a text that does not is refused (0A000), where PostgreSQL would read a part of it.
   func parse(_ text: String) throws(TallyError) -> Numeric {
     let all = Array(text.unicodeScalars)
     var at = 0
@@ -293,11 +293,15 @@ struct NumberTemplate {
       }
     }
     takeSign()
-    guard digits.utf8.contains(where: { $0 &- 0x30 < 10 }) else {
+    guard digits.utf8.contains(where: { $0 &- 0x30 < 10 }) || at < all.count else {
       throw .sql("22P02", "invalid input syntax for type numeric: \"\(text.isEmpty ? " " : text)\"")
     }
-    guard case .numeric(let number) = try ValueText.parse((isNegative ? "-" : "") + digits, as: .plainNumeric) else { return Numeric(0) }
-    guard whole + places > 0, whole + places <= Numeric.digitsMax else { return number }
-    return try number.fitted(precision: UInt8(whole + places), scale: UInt8(places))
+    let shown = (isNegative ? "-" : "") + (digits.isEmpty ? "0" : digits)
+    guard case .numeric(let number) = try ValueText.parse(shown, as: .plainNumeric) else { return Numeric(0) }
+    while at < all.count, all[at].properties.isWhitespace || all[at] == ">" { at += 1 }
+    guard at == all.count else {
+      throw .sql("0A000", "a text that does not follow its template is not supported: \"\(text)\"")
+    }
+    return Int(number.scale) > places ? try number.rounded(toScale: places) : number
   }
 }

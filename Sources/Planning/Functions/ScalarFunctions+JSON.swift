@@ -319,6 +319,9 @@ extension ScalarFunctions {
     var members: [(key: String, value: JSONValue)] = []
     var shown: [String] = []
     for at in stride(from: 0, to: a.count, by: 2) {
+      if a.types[at].element != nil || a.types[at] == .jsonb || a.types[at] == .json, !a.isNull(at) {
+        throw .sql("22023", "key value must be scalar, not array, composite, or json")
+      }
       let flag: String? = if case .fixed(let value) = a.values[at], a.types[at] == .boolean { value != 0 ? "true" : "false" } else { nil }
       guard let key = flag ?? ValueText.print(a.values[at], as: a.types[at]) else {
         throw result == .json

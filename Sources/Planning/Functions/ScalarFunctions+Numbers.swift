@@ -143,7 +143,7 @@ extension ScalarFunctions {
       if x == 0 { throw .sql("2201E", "cannot take logarithm of zero") }
       if x < 0 { throw .sql("2201E", "cannot take logarithm of a negative number") }
       return function == .logarithm ? Glibc.log10(x) : Glibc.log(x)
-    case .sign: return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x
+    case .sign: return x > 0 ? 1 : x < 0 ? -1 : 0
     case .sine, .cosine, .tangent, .cotangent:
       if x.isNaN { return x }
       guard x.isFinite else { throw outOfRange }

@@ -149,7 +149,7 @@ struct TimeTemplate {
   }
   private static func number(_ value: Int64, _ width: Int, _ isPlain: Bool) -> String {
     let digits = String(value.magnitude)
-    let zeros = isPlain ? 0 : max(0, width - digits.count)
+    let zeros = isPlain ? 0 : max(0, width - digits.count - (value < 0 ? 1 : 0))
     return (value < 0 ? "-" : "") + String(repeating: "0", count: zeros) + digits
   }
   private static func word(_ text: String, _ name: String, _ width: Int, _ isPlain: Bool) -> String {

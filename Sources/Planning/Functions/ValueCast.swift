@@ -29,7 +29,7 @@ enum ValueCast {
       case .jsonb: return try document(text, to)
       case .json: return to == .json ? value : try ValueText.parse(text, as: to)
       case .char where to == .integer: return .fixed(Int64(text.utf8.first ?? 0))
-      case .bpchar: return try ValueText.parse(text.droppingTrailingBlanks, as: to)
+      case .bpchar where to != .bytea: return try ValueText.parse(text.droppingTrailingBlanks, as: to)
       default: return try ValueText.parse(text, as: to)
       }
     }
@@ -70,6 +70,7 @@ enum ValueCast {
   }
   private static func character(_ code: Int64) throws(TallyError) -> Value {
     guard (-128...127).contains(code) else { throw .sql("22003", "\"char\" out of range") }
+    guard code >= 0 else { throw .sql("0A000", "a \"char\" that is not ASCII is not supported") }
     guard code > 0, let scalar = Unicode.Scalar(UInt32(code)) else { return .text("") }
     return .text(String(scalar))
   }
