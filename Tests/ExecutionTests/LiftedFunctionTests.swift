@@ -10,7 +10,7 @@ import Testing
 private func value(_ text: String?, _ type: DataType) throws -> Value { try text.map { try ValueText.parse($0, as: type) } ?? .null }
 
 /// Values of each type, NULL among them.
-private func pool(_ type: DataType) throws -> [Value] {
+private func pool(_ type: DataType) -> [Value] {
   let texts: [String?]
   switch type {
   case .boolean: texts = ["t", "f", nil]
@@ -26,7 +26,8 @@ private func pool(_ type: DataType) throws -> [Value] {
   case .array(.text): texts = ["{a,NULL}", "{}", "{0,1}", nil]
   default: texts = type.element == .integer ? ["{1,2,NULL}", "{}", nil] : [nil]
   }
-  return try texts.map { try value($0, type) }
+  // What the type refuses is left out: character(n) takes short texts only.
+  return texts.compactMap { try? value($0, type) }
 }
 private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
   switch parameter {
@@ -43,7 +44,7 @@ private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
       let count = signature.parameters.count + (signature.isVariadic ? 1 : 0)
       guard let parameters = signature.expanded(to: count), count > 0 else { continue }
       let types = parameters.map(type)
-      let pools = try types.map(pool)
+      let pools = types.map(pool)
       // Rows that do not fail, of all values in turn.
       let result = type(signature.result)
       var rows: [[Value]] = []
@@ -95,7 +96,7 @@ private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
   for from in types {
     for to in types where Casts.exists(from: from, to: to) {
       let cast = Expression(to, .cast(.column(0, from)))
-      let values = try pool(from).filter { (try? ScalarEvaluator.evaluate(cast, row: [$0])) != nil }
+      let values = pool(from).filter { (try? ScalarEvaluator.evaluate(cast, row: [$0])) != nil }
       if values.isEmpty { continue }
       let made = try ExpressionEvaluation.column(cast, Batch(count: values.count, columns: [ColumnVector(from, values: values)]))
       for (row, value) in values.enumerated() {
