@@ -49,7 +49,9 @@ enum Casts {
       family != .hll && family != .topn && family != .hash && family != .other
     }
     // "char" is no string to PostgreSQL.
-    if to == .char || from == .char { return source == .text || target == .text || source == .bpchar || target == .bpchar ? charCast(from, to) : nil }
+    if to == .char || from == .char {
+      return source == .text || target == .text || source == .bpchar || target == .bpchar ? charCast(from, to) : nil
+    }
     if target == .text || target == .bpchar { return isPlain(source) ? .assignment : nil }
     if source == .text || source == .bpchar { return isPlain(target) ? .explicit : nil }
     return nil

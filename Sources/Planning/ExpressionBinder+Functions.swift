@@ -249,7 +249,9 @@ extension ExpressionBinder {
     return call.name == "extract" ? value : try coerce(value, to: .double, at: position)
   }
   /// The session's zone is UTC.
-  private static let zoneFields: [String: Int64] = ["timezone": 0, "timezone_h": 0, "timezone_hour": 0, "timezone_m": 0, "timezone_minute": 0]
+  private static let zoneFields: [String: Int64] = [
+    "timezone": 0, "timezone_h": 0, "timezone_hour": 0, "timezone_m": 0, "timezone_minute": 0,
+  ]
   /// Days since 4714 BC, with the time as a fraction.
   private func julian(_ time: Expression, isPart: Bool, _ position: Int) throws(TallyError) -> Expression {
     let epoch = Expression.constant(.bigint, .fixed(Int64(TimeField.epoch.rawValue)))

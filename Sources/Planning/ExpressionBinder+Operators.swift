@@ -72,10 +72,22 @@ extension ExpressionBinder {
     let places = [leftPosition, rightPosition]
     // One untyped side is first taken to be of the other's type.
     if left.type == .unknown, right.type != .unknown, hasExact(name, right.type, right.type) {
-      return try resolved(name, [try coerce(left, to: right.type.withoutModifiers, at: leftPosition), right], places, position, isOperator: true)
+      return try resolved(
+        name,
+        [try coerce(left, to: right.type.withoutModifiers, at: leftPosition), right],
+        places,
+        position,
+        isOperator: true
+      )
     }
     if right.type == .unknown, left.type != .unknown, hasExact(name, left.type, left.type) {
-      return try resolved(name, [left, try coerce(right, to: left.type.withoutModifiers, at: rightPosition)], places, position, isOperator: true)
+      return try resolved(
+        name,
+        [left, try coerce(right, to: left.type.withoutModifiers, at: rightPosition)],
+        places,
+        position,
+        isOperator: true
+      )
     }
     return try resolved(name, [left, right], places, position, isOperator: true)
   }

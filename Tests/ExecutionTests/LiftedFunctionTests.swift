@@ -77,7 +77,10 @@ private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
         let mixed = Expression(result, .call(signature.function, operands))
         let own = pools[0].filter { (try? ScalarEvaluator.evaluate(mixed, row: [$0])) != nil }
         if own.isEmpty { continue }
-        let made = try ExpressionEvaluation.column(mixed, Batch(count: own.count, columns: [ColumnVector(types[0], values: own).withDictionary()]))
+        let made = try ExpressionEvaluation.column(
+          mixed,
+          Batch(count: own.count, columns: [ColumnVector(types[0], values: own).withDictionary()])
+        )
         for (row, value) in own.enumerated() {
           let wanted = try ScalarEvaluator.evaluate(mixed, row: [value]) ?? .null
           #expect(ValueText.print(try made.value(row), as: result) == ValueText.print(wanted, as: result), "\(signature.name) of \(value)")

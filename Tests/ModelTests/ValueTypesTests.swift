@@ -6,7 +6,8 @@ import Testing
 
 private let newTypes: [(type: DataType, bytes: [UInt8])] = [
   (.real, [18]), (.bpchar(5), [19, 5, 0, 0, 0]), (.char, [20]), (.name, [21]), (.bytea, [22]), (.uuid, [23]), (.json, [24]), (.jsonb, [25]),
-  (.oid, [26]), (.regclass, [27]), (.regtype, [28]), (.regproc, [29]), (.regnamespace, [30]), (.regrole, [31]), (.time, [32]), (.void, [33]),
+  (.oid, [26]), (.regclass, [27]), (.regtype, [28]), (.regproc, [29]), (.regnamespace, [30]), (.regrole, [31]), (.time, [32]),
+  (.void, [33]),
   (.array(.text), [34, 7]), (DataType.varchar(3).arrayType ?? .void, [34, 8, 3, 0, 0, 0]),
   (DataType.numeric(precision: 10, scale: 2).arrayType ?? .void, [34, 6, 3, 10, 2]),
 ]
@@ -78,7 +79,9 @@ private func shown(_ text: String, _ type: DataType) throws -> String {
 
 @Test func jsonbOrdersAsPostgreSQLDoes() {
   // select v from (values …) order by v::jsonb
-  let rising = ["[]", "null", "\"a\"", "\"b\"", "1", "2.5", "false", "true", "[1]", "[1, 2]", "{}", "{\"a\": 1}", "{\"b\": 1}", "{\"a\": 1, \"b\": 2}"]
+  let rising = [
+    "[]", "null", "\"a\"", "\"b\"", "1", "2.5", "false", "true", "[1]", "[1, 2]", "{}", "{\"a\": 1}", "{\"b\": 1}", "{\"a\": 1, \"b\": 2}",
+  ]
   for (low, a) in rising.enumerated() {
     for (high, b) in rising.enumerated() {
       let order = JSONValue.compare(jsonb: a, b)

@@ -50,7 +50,8 @@ private func name(_ type: DataType) -> String {
     switch (answer, mine) {
     case (.value(let type, let text), .value(let ownType, let ownText)) where type == ownType && text == ownText: continue
     case (_, .failure("0A000", let message)): refused[message, default: 0] += 1
-    case (.failure(let state, _), .failure(let ownState, _)) where state == ownState || ExpressionSamples.areAlike(state, ownState): continue
+    case (.failure(let state, _), .failure(let ownState, _)) where state == ownState || ExpressionSamples.areAlike(state, ownState):
+      continue
     case (_, .failure("22003", let message)) where ExpressionSamples.isLimit(message): limits += 1
     default:
       if ExpressionSamples.isKnownDifference(expression) { continue }
@@ -61,6 +62,8 @@ private func name(_ type: DataType) -> String {
     let lines = wrong + refused.sorted { $0.value > $1.value }.map { "refused \($0.value): \($0.key)" }
     try lines.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
   }
-  print("\(expressions.count) expressions, \(refused.values.reduce(0, +)) refused, \(limits) beyond numeric's digits, \(wrong.count) different")
+  print(
+    "\(expressions.count) expressions, \(refused.values.reduce(0, +)) refused, \(limits) beyond numeric's digits, \(wrong.count) different"
+  )
   #expect(wrong.isEmpty, "\(wrong.prefix(20).joined(separator: "\n"))")
 }

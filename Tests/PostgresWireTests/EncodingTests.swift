@@ -62,8 +62,8 @@ private func failure(_ body: () throws -> Void) -> TallyError? {
 @Test func newTypesAreEncodedAndDecodedAsPostgreSQLDoes() throws {
   let file = fixture.deletingLastPathComponent().appendingPathComponent("postgresql15-binary-types.tsv")
   let scalars: [DataType] = [
-    .boolean, .smallint, .integer, .bigint, .real, .double, .plainNumeric, .text, .varchar(0), .bpchar(5), .char, .name, .bytea, .uuid, .json,
-    .jsonb, .oid, .date, .time, .timestamp, .timestamptz, .interval,
+    .boolean, .smallint, .integer, .bigint, .real, .double, .plainNumeric, .text, .varchar(0), .bpchar(5), .char, .name, .bytea, .uuid,
+    .json, .jsonb, .oid, .date, .time, .timestamp, .timestamptz, .interval,
   ]
   let types = Dictionary(uniqueKeysWithValues: (scalars + scalars.compactMap(\.arrayType)).map { ($0.name, $0) })
   let names = ["time": "time without time zone"]

@@ -10,7 +10,8 @@ private let layout = RelationLayout(
   id: TableID(6),
   columns: [
     Column(name: "tenant", type: .text), Column(name: "day", type: .date), Column(name: "real", type: .real),
-    Column(name: "bytes", type: .bytea), Column(name: "id", type: .uuid), Column(name: "doc", type: .jsonb), Column(name: "at", type: .time),
+    Column(name: "bytes", type: .bytea), Column(name: "id", type: .uuid), Column(name: "doc", type: .jsonb),
+    Column(name: "at", type: .time),
     Column(name: "code", type: .bpchar(4)), Column(name: "name", type: .name), Column(name: "oid", type: .oid),
     Column(name: "tags", type: .array(.text)), Column(name: "numbers", type: .array(.bigint)), Column(name: "raw", type: .json),
   ],
@@ -21,8 +22,10 @@ private let layout = RelationLayout(
 private func batch(_ count: Int) throws -> Batch {
   let hexadecimal = Array("0123456789abcdef")
   let texts: [(Int) -> String?] = [
-    { "tenant \($0 % 3)" }, { "2024-02-\($0 % 28 + 1)" }, { $0 % 5 == 4 ? nil : "\($0).5" }, { $0 % 5 == 4 ? nil : "\\x00ff\(hexadecimal[$0 % 16])\(hexadecimal[$0 / 16 % 16])" },
-    { row in row % 7 == 6 ? nil : String((0..<32).map { hexadecimal[(row * 7 + $0 * row) % 16] }) }, { "{\"k\": \($0), \"s\": [\"x\", null]}" },
+    { "tenant \($0 % 3)" }, { "2024-02-\($0 % 28 + 1)" }, { $0 % 5 == 4 ? nil : "\($0).5" },
+    { $0 % 5 == 4 ? nil : "\\x00ff\(hexadecimal[$0 % 16])\(hexadecimal[$0 / 16 % 16])" },
+    { row in row % 7 == 6 ? nil : String((0..<32).map { hexadecimal[(row * 7 + $0 * row) % 16] }) },
+    { "{\"k\": \($0), \"s\": [\"x\", null]}" },
     { "\($0 % 24):00" }, { $0 % 5 == 4 ? nil : "c\($0 % 9)" }, { "name\($0)" }, { "\($0 * 1000)" },
     { $0 % 5 == 4 ? nil : "{a\($0 % 4),NULL,\"ä \"}" }, { "{\($0),\(-$0)}" }, { "{\"b\" : \($0)}" },
   ]

@@ -126,10 +126,18 @@ struct NumberTemplate {
     case .special(let value):
       isNegative = value < 0
       let isShown = value.isNaN && whole >= 3
-      return layOut(isShown ? Array("NaN".utf8) : Self.filled(whole), isShown ? [] : Self.filled(places), isNegative: isNegative, isZeroWhole: false)
+      return layOut(
+        isShown ? Array("NaN".utf8) : Self.filled(whole),
+        isShown ? [] : Self.filled(places),
+        isNegative: isNegative,
+        isZeroWhole: false
+      )
     }
     var writer = ByteWriter()
-    NumericText.write(Numeric(coefficient: number.coefficient < 0 ? -number.coefficient : number.coefficient, scale: number.scale), into: &writer)
+    NumericText.write(
+      Numeric(coefficient: number.coefficient < 0 ? -number.coefficient : number.coefficient, scale: number.scale),
+      into: &writer
+    )
     let text = writer.finish()
     let point = text.firstIndex(of: 0x2e) ?? text.count
     var digits = Array(text[..<point])

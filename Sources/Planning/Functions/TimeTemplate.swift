@@ -108,8 +108,17 @@ struct TimeTemplate {
   }
   func format(_ span: Interval) throws(TallyError) -> String {
     for part in parts {
-      if case .field(let name, _, _) = part, ["tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon", "ad", "bc", "a.d.", "b.c."].contains(name.lowercased()) {
-        throw .sql("22007", "invalid format specification for an interval value", hint: "Intervals are not tied to specific calendar dates.")
+      if case .field(let name, _, _) = part,
+        [
+          "tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon", "ad", "bc", "a.d.",
+          "b.c.",
+        ].contains(name.lowercased())
+      {
+        throw .sql(
+          "22007",
+          "invalid format specification for an interval value",
+          hint: "Intervals are not tied to specific calendar dates."
+        )
       }
     }
     let seconds = span.microseconds / 1_000_000
@@ -189,7 +198,8 @@ struct TimeTemplate {
     case "mm": return number(Int64(m.month), m.month >= 0 ? 2 : 3, isPlain)
     case "day": return word(self.days[Calendar.dayOfWeek(date)], name, 9, isPlain)
     case "dy": return word(String(self.days[Calendar.dayOfWeek(date)].prefix(3)), name, 0, true)
-    case "ddd": return number(m.date == nil ? (m.year * 12 + Int64(m.month)) * 30 + Int64(m.day) : Int64(Calendar.dayOfYear(date)), 3, isPlain)
+    case "ddd":
+      return number(m.date == nil ? (m.year * 12 + Int64(m.month)) * 30 + Int64(m.day) : Int64(Calendar.dayOfYear(date)), 3, isPlain)
     case "dd": return number(Int64(m.day), 2, isPlain)
     case "d": return String(Calendar.dayOfWeek(date) + 1)
     case "id": return String(Calendar.isoDayOfWeek(date))
@@ -237,7 +247,8 @@ struct TimeTemplate {
         if index + 1 < parts.count, case .field(let next, _, _) = parts[index + 1] {
           isTight = !["month", "mon", "day", "dy", "am", "pm", "a.m.", "p.m.", "tz", "rm", "of"].contains(next.lowercased())
         } else {
-          isTight = index + 1 < parts.count && { if case .literal(let scalar) = parts[index + 1] { scalar.value &- 0x30 < 10 } else { false } }()
+          isTight =
+            index + 1 < parts.count && { if case .literal(let scalar) = parts[index + 1] { scalar.value &- 0x30 < 10 } else { false } }()
         }
         try reader.read(name, isTight: isTight)
         if ordinal != nil { reader.skipTwo() }
@@ -418,10 +429,18 @@ private struct TimeTextReader {
     var hour = fields["hh24"] ?? 0
     if let half = fields["hh12"] {
       guard (1...12).contains(half) || isAfternoon == nil else {
-        throw .sql("22007", "hour \"\(half)\" is invalid for the 12-hour clock", hint: "Use the 24-hour clock, or give an hour between 1 and 12.")
+        throw .sql(
+          "22007",
+          "hour \"\(half)\" is invalid for the 12-hour clock",
+          hint: "Use the 24-hour clock, or give an hour between 1 and 12."
+        )
       }
       guard (1...12).contains(half) else {
-        throw .sql("22007", "hour \"\(half)\" is invalid for the 12-hour clock", hint: "Use the 24-hour clock, or give an hour between 1 and 12.")
+        throw .sql(
+          "22007",
+          "hour \"\(half)\" is invalid for the 12-hour clock",
+          hint: "Use the 24-hour clock, or give an hour between 1 and 12."
+        )
       }
       hour = half
       if isAfternoon == true, half < 12 { hour += 12 }

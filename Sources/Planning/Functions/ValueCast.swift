@@ -108,7 +108,8 @@ enum ValueCast {
     case (.fixed(let number), .double): return .double(Double(number))
     case (.fixed(let number), .real): return .double(Double(Float(number)))
     case (.fixed(let number), .numeric): return .numeric(try Numeric(number).fitted(to: to))
-    case (.double(let number), .numeric): return .numeric(try (from == .real ? decimal(ofReal: number) : Numeric(double: number)).fitted(to: to))
+    case (.double(let number), .numeric):
+      return .numeric(try (from == .real ? decimal(ofReal: number) : Numeric(double: number)).fitted(to: to))
     case (.double(let number), .smallint), (.double(let number), .integer), (.double(let number), .bigint):
       return .fixed(try IntegerRange.integer(number, as: to))
     case (.double, .double): return value
