@@ -25,6 +25,8 @@ public enum TimeText {
     let (first, width) = scan.digits()
     guard width >= 1 else { throw syntax }
     if scan.peek == 0x2d || scan.peek == 0x2f || width == 8 {
+      // A date alone is no time of day.
+      guard bytes.contains(0x3a) else { throw syntax }
       let stamp = try TimestampText.parseTimestamp(bytes, withTimeZone: false)
       guard !TimeArithmetic.isInfinite(stamp) else { throw syntax }
       return ((stamp % dayEnd) + dayEnd) % dayEnd

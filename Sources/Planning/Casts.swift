@@ -48,9 +48,17 @@ enum Casts {
     func isPlain(_ family: ExpressionCheck.Family) -> Bool {
       family != .hll && family != .topn && family != .hash && family != .other
     }
+    // "char" is no string to PostgreSQL.
+    if to == .char || from == .char {
+      return source == .text || target == .text || source == .bpchar || target == .bpchar ? charCast(from, to) : nil
+    }
     if target == .text || target == .bpchar { return isPlain(source) ? .assignment : nil }
     if source == .text || source == .bpchar { return isPlain(target) ? .explicit : nil }
     return nil
+  }
+  private static func charCast(_ from: DataType, _ to: DataType) -> Context? {
+    if to == .char { return ExpressionCheck.isTextLike(from) ? .assignment : nil }
+    return ExpressionCheck.isTextLike(to) ? .assignment : nil
   }
   private static func sameFamily(_ from: DataType, _ to: DataType, _ family: ExpressionCheck.Family) -> Context? {
     switch (from, to) {

@@ -236,7 +236,7 @@ extension ExpressionBinder {
     let name = try constantText(call.arguments[0], "a field of extract")
     let type = arguments[1].type
     if let zone = Self.zoneFields[name.lowercased()], type == .timestamptz {
-      let isNull = Expression(.boolean, .isNull(arguments[1]))
+      let isNull = try fold(Expression(.boolean, .isNull(arguments[1])), position)
       let value = Expression(
         .plainNumeric,
         .caseWhen(
@@ -258,14 +258,16 @@ extension ExpressionBinder {
     return call.name == "extract" ? value : try coerce(value, to: .double, at: position)
   }
   /// The session's zone is UTC.
-  private static let zoneFields: [String: Int64] = ["timezone": 0, "timezone_h": 0, "timezone_hour": 0, "timezone_m": 0, "timezone_minute": 0]
+  private static let zoneFields: [String: Int64] = [
+    "timezone": 0, "timezone_h": 0, "timezone_hour": 0, "timezone_m": 0, "timezone_minute": 0,
+  ]
   /// Days since 4714 BC, with the time as a fraction.
   private func julian(_ time: Expression, isPart: Bool, _ position: Int) throws(TallyError) -> Expression {
     let epoch = Expression.constant(.bigint, .fixed(Int64(TimeField.epoch.rawValue)))
-    let seconds = Expression(.plainNumeric, .call(.extract, [epoch, time]))
+    let seconds = try fold(Expression(.plainNumeric, .call(.extract, [epoch, time])), position)
     func number(_ value: Int64) -> Expression { .constant(.plainNumeric, .numeric(Numeric(value))) }
-    let days = Expression(.plainNumeric, .call(.divide, [seconds, number(86_400)]))
-    var result = Expression(.plainNumeric, .call(.add, [days, number(2_440_588)]))
+    let days = try fold(Expression(.plainNumeric, .call(.divide, [seconds, number(86_400)])), position)
+    var result = try fold(Expression(.plainNumeric, .call(.add, [days, number(2_440_588)])), position)
     if time.type == .date { result = Expression(.plainNumeric, .call(.round, [result])) }
     let folded = try fold(result, position)
     return isPart ? try coerce(folded, to: .double, at: position) : folded

@@ -72,10 +72,22 @@ extension ExpressionBinder {
     let places = [leftPosition, rightPosition]
     // One untyped side is first taken to be of the other's type.
     if left.type == .unknown, right.type != .unknown, hasExact(name, right.type, right.type) {
-      return try resolved(name, [try coerce(left, to: right.type.withoutModifiers, at: leftPosition), right], places, position, isOperator: true)
+      return try resolved(
+        name,
+        [try coerce(left, to: right.type.withoutModifiers, at: leftPosition), right],
+        places,
+        position,
+        isOperator: true
+      )
     }
     if right.type == .unknown, left.type != .unknown, hasExact(name, left.type, left.type) {
-      return try resolved(name, [left, try coerce(right, to: left.type.withoutModifiers, at: rightPosition)], places, position, isOperator: true)
+      return try resolved(
+        name,
+        [left, try coerce(right, to: left.type.withoutModifiers, at: rightPosition)],
+        places,
+        position,
+        isOperator: true
+      )
     }
     return try resolved(name, [left, right], places, position, isOperator: true)
   }
@@ -182,7 +194,24 @@ extension ExpressionBinder {
     _ leftPosition: Int,
     _ rightPosition: Int
   ) throws(TallyError) -> Expression? {
+    // A time of day is multiplied and divided as an interval.
+    if name == "*" || name == "/", left.type == .time || right.type == .time {
+      let a = left.type == .time ? try coerce(left, to: .interval, at: leftPosition, .implicit) : left
+      let b = right.type == .time ? try coerce(right, to: .interval, at: rightPosition, .implicit) : right
+      return try timeArithmetic(name, a, b, position, leftPosition, rightPosition)
+    }
     guard name == "+" || name == "-" else { return nil }
+    if left.type == .time, right.type == .time, name == "+" { throw noOperator(name, left.type, right.type, position) }
+    if name == "+", left.type == .time, right.type == .timestamp || right.type == .timestamptz {
+      return try otherArithmetic(name, right, left, position, rightPosition, leftPosition)
+    }
+    if name == "-", right.type == .time, left.type == .interval || left.type == .date {
+      let span = try coerce(right, to: .interval, at: rightPosition, .implicit)
+      return try timeArithmetic(name, left, span, position, leftPosition, rightPosition)
+    }
+    if name == "+", right.type == .time, left.type == .unknown {
+      return try otherArithmetic(name, try coerce(left, to: .interval, at: leftPosition), right, position, leftPosition, rightPosition)
+    }
     if left.type == .jsonb, name == "-" { return try tabled(name, left, right, position, leftPosition, rightPosition) }
     guard left.type == .time || right.type == .time else { return nil }
     if left.type == .unknown, name == "-", right.type == .time {
@@ -236,7 +265,7 @@ extension ExpressionBinder {
     }
     if left.type.isTime {
       guard name == "+" || name == "-" else { throw none }
-      if left.type == .date, right.type.isInteger {
+      if left.type == .date, right.type.isInteger, right.type != .bigint {
         return try made(.date, name == "+" ? .addDays : .subtractDays, left, right)
       }
       if right.type == .interval || (right.type == .unknown && name == "+" && left.type != .date) {

@@ -268,7 +268,12 @@ extension ExpressionBinder {
       1 << 12: ("second", .microsecond),
     ]
     guard syntax.modifiers.count == 1, let field = fields[syntax.modifiers[0]] else {
-      throw .sql("0A000", "ranges of interval fields and precisions are not supported", hint: "Write interval '1 day 2 hours'.", position: syntax.position)
+      throw .sql(
+        "0A000",
+        "ranges of interval fields and precisions are not supported",
+        hint: "Write interval '1 day 2 hours'.",
+        position: syntax.position
+      )
     }
     var bound = try bind(inner)
     if case .constant(.text(let text)) = bound.node, bound.type == .unknown,

@@ -281,7 +281,8 @@ final class ExpressionBinder {
     return .sql("42P01", "missing FROM-clause entry for table \"\(name)\"", position: position)
   }
   private func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
-    if let whole = Int64(digits) { return .constant(.bigint, .fixed(whole)) }
+    // The grammar leaves -2147483648 as a decimal.
+    if let whole = Int64(digits) { return .constant(Int32(exactly: whole) == nil ? .bigint : .integer, .fixed(whole)) }
     return .constant(
       .plainNumeric,
       try located(position) { () throws(TallyError) in

@@ -107,6 +107,7 @@ public enum ScalarEvaluator {
     case (.add, .fixed(let a), .fixed(let b)): return try checked(a.addingReportingOverflow(b), type)
     case (.subtract, .fixed(let a), .fixed(let b)): return try checked(a.subtractingReportingOverflow(b), type)
     case (.multiply, .fixed(let a), .fixed(let b)): return try checked(a.multipliedReportingOverflow(by: b), type)
+    case (.divide, .double(let a), .double(0)) where a.isNaN: return .double(.nan)
     case (.divide, .fixed(_), .fixed(0)), (.modulo, .fixed(_), .fixed(0)), (.divide, .double(_), .double(0)):
       throw divisionByZero
     case (.divide, .fixed(let a), .fixed(let b)): return try checked(a.dividedReportingOverflow(by: b), type)

@@ -30,14 +30,17 @@ enum UnifiedType {
     if a.isObjectNumber, b.isObjectNumber { return .oid }
     if a.isObjectNumber, b.isInteger { return a }
     if b.isObjectNumber, a.isInteger { return b }
-    if case .array = a, case .array = b { return a.withoutModifiers == b.withoutModifiers ? a.withoutModifiers : nil }
-    if case .bpchar = a {
-      if case .bpchar = b { return .bpchar(0) }
-      return b.isText || b == .name ? (b == .text ? .text : .bpchar(0)) : nil
+    if case .array = a, case .array = b {
+      let (x, y) = (a.withoutModifiers, b.withoutModifiers)
+      if x == y { return x }
+      let (there, back) = (Casts.context(from: x, to: y) == .implicit, Casts.context(from: y, to: x) == .implicit)
+      return there && !back ? y : back ? x : nil
     }
-    if case .bpchar = b { return a.isText || a == .name ? .text : nil }
-    if a == .name, b.isText { return b == .text ? .text : .name }
-    if b == .name, a.isText { return .text }
+    if let first = stringRank(a), let second = stringRank(b) {
+      // text, varchar and character cast to each other by themselves: the first stays. name only takes from them.
+      if first == 1 || second == 1 { return a == .text || b == .text ? (a == .name ? .name : a.withoutModifiers) : .name }
+      return a.withoutModifiers
+    }
     if let (x, y) = both(rank, a, b) {
       if case .numeric = a, case .numeric = b { return .plainNumeric }
       let wider = x >= y ? a : b
@@ -45,8 +48,12 @@ enum UnifiedType {
       return wider
     }
     if let (x, y) = both(timeRank, a, b) { return x >= y ? a : b }
-    if a.isText, b.isText { return .text }
     return nil
+  }
+  /// 1 for name, 2 for the strings that cast to each other.
+  private static func stringRank(_ type: DataType) -> Int? {
+    if case .bpchar = type { return 2 }
+    return type.isText ? 2 : type == .name ? 1 : nil
   }
   /// The type that an operator between two types takes both as; like `of`, but a real beside another number is double precision, and a
   /// "char" beside a text is text.
@@ -54,9 +61,19 @@ enum UnifiedType {
     if a != b, a == .real || b == .real, a.isNumber, b.isNumber { return .double }
     if a == .char, b.isText || b == .name || b == .char { return b == .char ? .char : .text }
     if b == .char, a.isText || a == .name { return .text }
+    if let x = stringRank(a), let y = stringRank(b) {
+      let isPadded = (isBpchar(a), isBpchar(b))
+      if isPadded.0 && isPadded.1 || isPadded.0 && b.isText && b != .text || isPadded.1 && a.isText && a != .text { return .bpchar(0) }
+      return x == 1 && y == 1 ? .name : .text
+    }
+    if case .array = a, case .array = b { return a.withoutModifiers == b.withoutModifiers ? a.withoutModifiers : nil }
     if a == .time, b == .interval { return .interval }
     if a == .interval, b == .time { return .interval }
     return of([a, b])
+  }
+  private static func isBpchar(_ type: DataType) -> Bool {
+    if case .bpchar = type { return true }
+    return false
   }
   private static func both(_ rank: (DataType) -> Int?, _ a: DataType, _ b: DataType) -> (Int, Int)? {
     guard let x = rank(a), let y = rank(b) else { return nil }

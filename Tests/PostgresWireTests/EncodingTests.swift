@@ -59,6 +59,28 @@ private func failure(_ body: () throws -> Void) -> TallyError? {
   }
 }
 
+@Test func newTypesAreEncodedAndDecodedAsPostgreSQLDoes() throws {
+  let file = fixture.deletingLastPathComponent().appendingPathComponent("postgresql15-binary-types.tsv")
+  let scalars: [DataType] = [
+    .boolean, .smallint, .integer, .bigint, .real, .double, .plainNumeric, .text, .varchar(0), .bpchar(5), .char, .name, .bytea, .uuid,
+    .json, .jsonb, .oid, .date, .time, .timestamp, .timestamptz, .interval,
+  ]
+  let types = Dictionary(uniqueKeysWithValues: (scalars + scalars.compactMap(\.arrayType)).map { ($0.name, $0) })
+  let names = ["time": "time without time zone"]
+  for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
+    let fields = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    let type = try #require(types[names[fields[0]] ?? fields[0]], "\(line)")
+    let value = try decoded(Array(fields[1].utf8), type, isBinary: false)
+    #expect(hex(try encoded(value, type, isBinary: true)) == fields[2], "\(line)")
+    #expect(String(decoding: try encoded(value, type, isBinary: false), as: UTF8.self) == fields[1], "\(line)")
+    // A parameter's bytea and jsonb are taken by context; their arrays say what they are.
+    #expect(ValueText.print(try decoded(bytes(hex: fields[2]), type, isBinary: true), as: type) == fields[1], "\(line)")
+    for count in 0..<(fields[2].count / 2) where type.element != nil {
+      #expect(throws: TallyError.self) { try decoded(Array(bytes(hex: fields[2]).prefix(count)), type, isBinary: true) }
+    }
+  }
+}
+
 @Test func textEqualsValueTextAndNullsAreMarked() throws {
   let batch = typesBatch()
   var encoder = RowEncoder()
@@ -135,7 +157,8 @@ private func failure(_ body: () throws -> Void) -> TallyError? {
       _ = try ParameterDecoder.values(BoundValues(bytes: [], ranges: [0..<0]), formats: [7], types: types, statement: "")
     }?.message == "unsupported format code: 7"
   )
-  #expect(failure { _ = try ParameterType(oid: 1007) }?.sqlState == "0A000")
+  #expect(failure { _ = try ParameterType(oid: 869) }?.sqlState == "0A000")
+  #expect(try ParameterType(oid: 1007)?.type == .array(.integer))
 }
 
 @Test func clientsTypesAreRead() throws {

@@ -5,10 +5,14 @@ import Model
 
 enum FixedZone {
   /// Seconds east of UTC.
-  static func secondsEast(_ name: String) throws(TallyError) -> Int64 {
+  /// `isOffsetEast`: a bare `+02` counts east, as in a timestamp's text, not west as in POSIX.
+  static func secondsEast(_ name: String, isOffsetEast: Bool = false) throws(TallyError) -> Int64 {
     let key = ScalarFunctions.lowered(name)
     if let known = abbreviations[key] { return known * 60 }
-    if let posix = posix(key) { return posix }
+    if let posix = posix(key) {
+      let isBare = key.utf8.first.map { $0 == 0x2b || $0 == 0x2d || $0 &- 0x30 < 10 } ?? false
+      return isOffsetEast && isBare ? -posix : posix
+    }
     if name.contains("/") || rules.contains(key) {
       throw .sql(
         "0A000",

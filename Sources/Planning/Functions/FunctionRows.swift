@@ -75,6 +75,7 @@ extension FunctionTable {
     char_length(text) int4 length
     character_length(text) int4 length
     octet_length(text) int4 octetLength
+    octet_length(bpchar) int4 octetLength
     bit_length(text) int4 bitLength
     initcap(text) text initCap
     substring(text,int4) text substring

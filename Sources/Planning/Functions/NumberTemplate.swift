@@ -36,7 +36,6 @@ struct NumberTemplate {
   private var whole = 0
   private var places = 0
   private var hasPoint = false
-  private var blanksZero = false
 
   init(_ template: String) throws(TallyError) {
     let all = Array(template.unicodeScalars)
@@ -76,7 +75,6 @@ struct NumberTemplate {
         hasOwnSign = true
       } else if takes("PL") {
         parts.append(.plus)
-        hasOwnSign = true
       } else if takes("SG") {
         parts.append(.sign)
         hasOwnSign = true
@@ -91,7 +89,8 @@ struct NumberTemplate {
       } else if takes("L") {
         parts.append(.literal(" "))
       } else if takes("B") {
-        blanksZero = true
+        // Says nothing that PostgreSQL's output shows.
+        continue
       } else if all[at] == "\"" {
         at += 1
         while at < all.count, all[at] != "\"" {
@@ -111,28 +110,48 @@ struct NumberTemplate {
 
   func format(_ subject: Subject) throws(TallyError) -> String {
     let number: Numeric
+    var isNegative: Bool
+    var places = self.places
     switch subject {
-    case .number(let exact): number = try exact.rounded(toScale: min(places, 38 - 1))
-    case .float(let value, _): number = try Self.rounded(value, places)
-    case .special: return String(repeating: "#", count: whole)
+    case .number(let exact):
+      number = try exact.rounded(toScale: min(places, 38 - 1))
+      isNegative = number.coefficient < 0
+    case .float(let value, let isReal):
+      // No more digits than the type has; what is too long for the template is not looked at.
+      let digits = value.magnitude < 10 ? 1 : Int(value.magnitude.exponent) * 30103 / 100_000 + 1
+      places = max(0, min(places, (isReal ? 6 : 15) - digits))
+      isNegative = value.sign == .minus
+      if digits > whole + 1 { return layOut(Self.filled(whole), Self.filled(places), isNegative: isNegative, isZeroWhole: false) }
+      number = try Self.rounded(value, places)
+    case .special(let value):
+      isNegative = value < 0
+      let isShown = value.isNaN && whole >= 3
+      return layOut(
+        isShown ? Array("NaN".utf8) : Self.filled(whole),
+        isShown ? [] : Self.filled(places),
+        isNegative: isNegative,
+        isZeroWhole: false
+      )
     }
-    let isNegative = number.coefficient < 0
     var writer = ByteWriter()
-    NumericText.write(Numeric(coefficient: number.coefficient < 0 ? -number.coefficient : number.coefficient, scale: number.scale), into: &writer)
+    NumericText.write(
+      Numeric(coefficient: number.coefficient < 0 ? -number.coefficient : number.coefficient, scale: number.scale),
+      into: &writer
+    )
     let text = writer.finish()
     let point = text.firstIndex(of: 0x2e) ?? text.count
     var digits = Array(text[..<point])
     var fraction = Array(text[min(text.count, point + 1)...])
     while fraction.count < places { fraction.append(0x30) }
-    if blanksZero, number.coefficient == 0 { return String(repeating: " ", count: isFilled ? 0 : whole + places + 1) }
     let isZeroWhole = digits == [0x30]
-    if whole == 0, isZeroWhole { digits = [] }
     if digits.count > whole {
-      digits = [UInt8](repeating: 0x23, count: whole)
-      fraction = [UInt8](repeating: 0x23, count: places)
+      digits = Self.filled(whole)
+      fraction = Self.filled(places)
     }
     return layOut(digits, fraction, isNegative: isNegative, isZeroWhole: isZeroWhole)
   }
+  /// What stands for digits that do not fit.
+  private static func filled(_ count: Int) -> [UInt8] { [UInt8](repeating: 0x23, count: count) }
   /// A double rounded to places as printf does: by its exact value, ties to even.
   private static func rounded(_ value: Double, _ places: Int) throws(TallyError) -> Numeric {
     let power = (0..<min(places, 22)).reduce(1.0) { result, _ in result * 10 }
@@ -177,7 +196,7 @@ struct NumberTemplate {
     func close() {
       seen += 1
       guard seen == totals else { return }
-      if anchor == .after { out.append(isNegative ? "-" : "+") }
+      if anchor == .after, digits.first != UInt8(ascii: "N") { out.append(isNegative ? "-" : "+") }
       if anchor == .brackets, isSigned { if isNegative { out.append(">") } else if !isFilled || !isNegative { out.append(" ") } }
     }
     for part in parts {
@@ -201,13 +220,15 @@ struct NumberTemplate {
         index += 1
         close()
       case .digit:
-        if place < shownFraction || !isFilled {
+        if place < shownFraction {
           sign()
-          out.append(Unicode.Scalar(place < fraction.count ? fraction[place] : 0x30))
+          out.append(Unicode.Scalar(fraction[place]))
         }
         place += 1
         close()
       case .point:
+        // NaN has none.
+        if digits.first == UInt8(ascii: "N") { continue }
         sign()
         out.append(".")
       case .comma: if isStarted { out.append(",") } else if !isFilled { out.append(" ") }
@@ -215,7 +236,7 @@ struct NumberTemplate {
       case .plus: if !isNegative { out.append("+") } else if !isFilled { out.append(" ") }
       case .sign: out.append(isNegative ? "-" : "+")
       case .ordinal(let isUpper):
-        guard !isNegative, !hasPoint else { continue }
+        guard !isNegative, !hasPoint, digits.first.map({ $0 &- 0x30 < 10 }) ?? false else { continue }
         let suffix = TimeTemplate.suffix(String(decoding: digits, as: UTF8.self))
         out.append(contentsOf: (isUpper ? suffix.uppercased() : suffix).unicodeScalars)
       case .literal(let scalar): out.append(scalar)
@@ -248,25 +269,47 @@ struct NumberTemplate {
 
   // MARK: Parsing
 
-  /// Reads a number: digits and the point count, what the template has between them is skipped.
+  /// Reads a number as the template lays it out; a text that does not is refused (0A000), where PostgreSQL would read a part of it.
   func parse(_ text: String) throws(TallyError) -> Numeric {
+    let all = Array(text.unicodeScalars)
+    var at = 0
     var digits = ""
     var isNegative = false
-    var hasDigits = false
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "0"..."9":
-        digits.unicodeScalars.append(scalar)
-        hasDigits = true
-      case "." where !digits.contains(".") && hasPoint: digits += "."
-      case ".": if !hasPoint { break }
-      case "-", "<": isNegative = true
-      default: continue
-      }
-      if scalar == ".", !hasPoint { break }
+    while at < all.count, all[at].properties.isWhitespace { at += 1 }
+    func takeSign() {
+      guard at < all.count, all[at] == "-" || all[at] == "+" || all[at] == "<" else { return }
+      isNegative = isNegative || all[at] != "+"
+      at += 1
     }
-    guard hasDigits else { throw .sql("22P02", "invalid input syntax for type numeric: \"\(text.isEmpty ? " " : text)\"") }
-    guard case .numeric(let number) = try ValueText.parse((isNegative ? "-" : "") + digits, as: .plainNumeric) else { return Numeric(0) }
-    return number
+    takeSign()
+    for part in parts {
+      guard at < all.count else { break }
+      switch part {
+      case .digit:
+        if digits.isEmpty { takeSign() }
+        guard at < all.count, all[at].value &- 0x30 < 10 else { continue }
+        digits.unicodeScalars.append(all[at])
+        at += 1
+      case .point:
+        guard all[at] == "." else { continue }
+        digits += "."
+        at += 1
+      case .comma: if all[at] == "," { at += 1 }
+      case .minus, .plus, .sign: takeSign()
+      case .ordinal: at = min(all.count, at + 2)
+      case .literal: if !(all[at].value &- 0x30 < 10), all[at] != "-", all[at] != "." { at += 1 }
+      }
+    }
+    takeSign()
+    guard digits.utf8.contains(where: { $0 &- 0x30 < 10 }) || at < all.count else {
+      throw .sql("22P02", "invalid input syntax for type numeric: \"\(text.isEmpty ? " " : text)\"")
+    }
+    let shown = (isNegative ? "-" : "") + (digits.isEmpty ? "0" : digits)
+    guard case .numeric(let number) = try ValueText.parse(shown, as: .plainNumeric) else { return Numeric(0) }
+    while at < all.count, all[at].properties.isWhitespace || all[at] == ">" { at += 1 }
+    guard at == all.count else {
+      throw .sql("0A000", "a text that does not follow its template is not supported: \"\(text)\"")
+    }
+    return Int(number.scale) > places ? try number.rounded(toScale: places) : number
   }
 }

@@ -19,10 +19,14 @@ extension ScalarFunctions {
       return try array.value()
     case .arrayContains:
       let (own, other) = (try a.array(0), try a.array(1))
-      return .fixed(other.elements.allSatisfy { x in !x.isNull && own.elements.contains { !$0.isNull && equals($0, x, own.element) } } ? 1 : 0)
+      return .fixed(
+        other.elements.allSatisfy { x in !x.isNull && own.elements.contains { !$0.isNull && equals($0, x, own.element) } } ? 1 : 0
+      )
     case .arrayOverlaps:
       let (own, other) = (try a.array(0), try a.array(1))
-      return .fixed(other.elements.contains { x in !x.isNull && own.elements.contains { !$0.isNull && equals($0, x, own.element) } } ? 1 : 0)
+      return .fixed(
+        other.elements.contains { x in !x.isNull && own.elements.contains { !$0.isNull && equals($0, x, own.element) } } ? 1 : 0
+      )
     case .arrayConcatenate:
       if a.isNull(0) && a.isNull(1) { return .null }
       var array = try a.array(0)

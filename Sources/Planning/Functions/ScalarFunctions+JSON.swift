@@ -80,6 +80,8 @@ extension ScalarFunctions {
     }
   }
   private static func element(_ json: JSONValue, _ index: Int64) -> JSONValue? {
+    // A scalar is an array of itself, as jsonb keeps it.
+    if json.isScalar { return index == 0 || index == -1 ? json : nil }
     guard case .array(let items) = json else { return nil }
     let at = index < 0 ? index + Int64(items.count) : index
     return at >= 0 && at < Int64(items.count) ? items[Int(at)] : nil
@@ -183,6 +185,12 @@ extension ScalarFunctions {
       }
       return .object(fresh)
     case .array(let items):
+      // Of an empty array nothing can be deleted or replaced.
+      switch change {
+      case .delete where items.isEmpty: return json
+      case .set(_, creates: false) where items.isEmpty: return json
+      default: break
+      }
       guard let index = Int64(step) else {
         throw .sql("22P02", "path element at position \(length - path.count + 1) is not an integer: \"\(step)\"")
       }
@@ -291,7 +299,9 @@ extension ScalarFunctions {
   private static func texts(_ values: [Value], _ types: [DataType]) throws(TallyError) -> [String] {
     var result: [String] = []
     for (value, type) in zip(values, types) {
-      if case .text(let text) = value, type == .json { result.append(text) } else if case .bytes(let bytes) = value, let element = type.element {
+      if case .text(let text) = value, type == .json {
+        result.append(text)
+      } else if case .bytes(let bytes) = value, let element = type.element {
         let items = try ArrayValue.reading(bytes, element).elements
         result.append("[" + (try texts(items, items.map { _ in element })).joined(separator: ",") + "]")
       } else {
@@ -305,13 +315,18 @@ extension ScalarFunctions {
       throw .sql(
         "22023",
         "argument list must have even number of elements",
-        hint: "The arguments of \(result == .json ? "json_build_object" : "jsonb_build_object")() must consist of alternating keys and values."
+        hint:
+          "The arguments of \(result == .json ? "json_build_object" : "jsonb_build_object")() must consist of alternating keys and values."
       )
     }
     var members: [(key: String, value: JSONValue)] = []
     var shown: [String] = []
     for at in stride(from: 0, to: a.count, by: 2) {
-      guard let key = ValueText.print(a.values[at], as: a.types[at]) else {
+      if a.types[at].element != nil || a.types[at] == .jsonb || a.types[at] == .json, !a.isNull(at) {
+        throw .sql("22023", "key value must be scalar, not array, composite, or json")
+      }
+      let flag: String? = if case .fixed(let value) = a.values[at], a.types[at] == .boolean { value != 0 ? "true" : "false" } else { nil }
+      guard let key = flag ?? ValueText.print(a.values[at], as: a.types[at]) else {
         throw result == .json
           ? .sql("22023", "argument \(at + 1) cannot be null", hint: "Object keys should be text.")
           : .sql("22023", "argument \(at + 1): key must not be null")

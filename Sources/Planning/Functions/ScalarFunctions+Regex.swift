@@ -53,7 +53,7 @@ extension ScalarFunctions {
       guard number <= Int64(found.count) else { return function == .regexInstring ? .fixed(0) : .null }
       let match = found[Int(number - 1)]
       if function == .regexInstring { return .fixed(Int64(match.lowerBound + 1)) }
-      if group == 0 { return .text(text(ofScalars: all[match])) }
+      if group == 0 || group == 1 && regex.groupCount == 0 { return .text(text(ofScalars: all[match])) }
       guard group <= Int64(regex.groupCount), let part = regex.groups(all, match)[Int(group - 1)] else { return .null }
       return .text(text(ofScalars: all[part]))
     }
@@ -159,7 +159,7 @@ enum SimilarPattern {
   static func regex(_ pattern: String, escape: String) throws(TallyError) -> String {
     let mark = Array(escape.unicodeScalars)
     guard mark.count <= 1 else {
-      throw .sql("22019", "invalid escape string", hint: "Escape string must be empty or one character.")
+      throw .sql("22025", "invalid escape string", hint: "Escape string must be empty or one character.")
     }
     var out = "^(?:"
     var isAfterEscape = false

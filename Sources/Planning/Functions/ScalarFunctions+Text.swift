@@ -44,7 +44,7 @@ extension ScalarFunctions {
     case .character:
       let code = a.integer(0)
       guard code != 0 else { throw .sql("54000", "null character not permitted") }
-      guard code > 0 else { throw .sql("54000", "character number must be positive") }
+      guard code > 0 else { throw .sql("22023", "character number must be positive") }
       guard let narrow = UInt32(exactly: code), let scalar = Unicode.Scalar(narrow) else {
         throw .sql("54000", "requested character too large for encoding: \(code)")
       }
@@ -54,7 +54,9 @@ extension ScalarFunctions {
       return .text(MD5.hexadecimal(Array(a.text(0).utf8)))
     case .toHexadecimal:
       let value = a.integer(0)
-      return .text(a.types[0] == .bigint ? String(UInt64(bitPattern: value), radix: 16) : String(UInt32(truncatingIfNeeded: value), radix: 16))
+      return .text(
+        a.types[0] == .bigint ? String(UInt64(bitPattern: value), radix: 16) : String(UInt32(truncatingIfNeeded: value), radix: 16)
+      )
     case .overlay:
       let (all, new, from) = (a.scalars(0), a.scalars(1), a.integer(2))
       guard from > 0 else { throw .sql("22011", "negative substring length not allowed") }

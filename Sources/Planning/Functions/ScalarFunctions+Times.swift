@@ -18,7 +18,7 @@ extension ScalarFunctions {
         toTimestamp: try TimeArithmetic.timestamp(ofDate: day)
       )
       guard a.count > 6 else { return .fixed(local) }
-      return .fixed(try shifted(local, by: -(try FixedZone.secondsEast(a.text(6)))))
+      return .fixed(try shifted(local, by: -(try FixedZone.secondsEast(a.text(6), isOffsetEast: true))))
     case .makeInterval: return .interval(try makeInterval(a))
     case .formatTime:
       let template = try timeTemplate(a.text(1), &memory)
@@ -216,8 +216,8 @@ extension ScalarFunctions {
     return result
   }
   private static func bin(_ stride: Interval, _ time: Int64, _ origin: Int64) throws(TallyError) -> Int64 {
-    guard !TimeArithmetic.isInfinite(origin) else { throw .sql("22008", "origin out of range") }
     if TimeArithmetic.isInfinite(time) { return time }
+    guard !TimeArithmetic.isInfinite(origin) else { throw .sql("22008", "origin out of range") }
     guard stride.months == 0 else {
       throw .sql("0A000", "timestamps cannot be binned into intervals containing months or years")
     }

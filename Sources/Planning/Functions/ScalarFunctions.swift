@@ -69,7 +69,8 @@ public enum ScalarFunctions {
     case ..<304: value = try binary(function, arguments)
     case ..<400: value = try time(function, arguments, &memory)
     case ..<464: value = try document(function, arguments, result)
-    case ..<512: value = try function == .quantified ? QuantifiedComparison.evaluate(values, types, &memory) : array(function, arguments, result)
+    case ..<512:
+      value = try function == .quantified ? QuantifiedComparison.evaluate(values, types, &memory) : array(function, arguments, result)
     default: value = other(function, arguments)
     }
     switch value {

@@ -108,8 +108,17 @@ struct TimeTemplate {
   }
   func format(_ span: Interval) throws(TallyError) -> String {
     for part in parts {
-      if case .field(let name, _, _) = part, ["tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon"].contains(name.lowercased()) {
-        throw .sql("22007", "invalid format specification for an interval value", hint: "Intervals are not tied to specific calendar dates.")
+      if case .field(let name, _, _) = part,
+        [
+          "tz", "tzh", "tzm", "of", "day", "dy", "d", "id", "iyyy", "iyy", "iy", "i", "iw", "iddd", "month", "mon", "ad", "bc", "a.d.",
+          "b.c.",
+        ].contains(name.lowercased())
+      {
+        throw .sql(
+          "22007",
+          "invalid format specification for an interval value",
+          hint: "Intervals are not tied to specific calendar dates."
+        )
       }
     }
     let seconds = span.microseconds / 1_000_000
@@ -149,7 +158,7 @@ struct TimeTemplate {
   }
   private static func number(_ value: Int64, _ width: Int, _ isPlain: Bool) -> String {
     let digits = String(value.magnitude)
-    let zeros = isPlain ? 0 : max(0, width - digits.count)
+    let zeros = isPlain ? 0 : max(0, width - digits.count - (value < 0 ? 1 : 0))
     return (value < 0 ? "-" : "") + String(repeating: "0", count: zeros) + digits
   }
   private static func word(_ text: String, _ name: String, _ width: Int, _ isPlain: Bool) -> String {
@@ -189,7 +198,8 @@ struct TimeTemplate {
     case "mm": return number(Int64(m.month), m.month >= 0 ? 2 : 3, isPlain)
     case "day": return word(self.days[Calendar.dayOfWeek(date)], name, 9, isPlain)
     case "dy": return word(String(self.days[Calendar.dayOfWeek(date)].prefix(3)), name, 0, true)
-    case "ddd": return number(m.date == nil ? (m.year * 12 + Int64(m.month)) * 30 + Int64(m.day) : Int64(Calendar.dayOfYear(date)), 3, isPlain)
+    case "ddd":
+      return number(m.date == nil ? (m.year * 12 + Int64(m.month)) * 30 + Int64(m.day) : Int64(Calendar.dayOfYear(date)), 3, isPlain)
     case "dd": return number(Int64(m.day), 2, isPlain)
     case "d": return String(Calendar.dayOfWeek(date) + 1)
     case "id": return String(Calendar.isoDayOfWeek(date))
@@ -229,6 +239,7 @@ struct TimeTemplate {
   func parse(_ text: String) throws(TallyError) -> Int64 {
     var reader = TimeTextReader(text)
     for (index, part) in parts.enumerated() {
+      if reader.isAtEnd { break }
       switch part {
       case .literal(let scalar): reader.skip(scalar)
       case .field(let name, _, let ordinal):
@@ -236,7 +247,8 @@ struct TimeTemplate {
         if index + 1 < parts.count, case .field(let next, _, _) = parts[index + 1] {
           isTight = !["month", "mon", "day", "dy", "am", "pm", "a.m.", "p.m.", "tz", "rm", "of"].contains(next.lowercased())
         } else {
-          isTight = index + 1 < parts.count && { if case .literal(let scalar) = parts[index + 1] { scalar.value &- 0x30 < 10 } else { false } }()
+          isTight =
+            index + 1 < parts.count && { if case .literal(let scalar) = parts[index + 1] { scalar.value &- 0x30 < 10 } else { false } }()
         }
         try reader.read(name, isTight: isTight)
         if ordinal != nil { reader.skipTwo() }
@@ -259,6 +271,7 @@ private struct TimeTextReader {
     all = Array(text.unicodeScalars)
     skipBlanks()
   }
+  var isAtEnd: Bool { at >= all.count }
   private mutating func skipBlanks() { while at < all.count, all[at].properties.isWhitespace { at += 1 } }
   private static func isSeparator(_ scalar: Unicode.Scalar) -> Bool {
     scalar.isASCII && scalar.value > 0x20 && scalar.value < 0x7f && !(scalar.value &- 0x30 < 10) && !((scalar.value | 0x20) &- 0x61 < 26)
@@ -287,7 +300,8 @@ private struct TimeTextReader {
     }
     var value: Int64 = 0
     var count = 0
-    while at < all.count, all[at].value &- 0x30 < 10, !isTight || count < width {
+    // A sign is one of the field's characters.
+    while at < all.count, all[at].value &- 0x30 < 10, !isTight || at - start < width {
       value = min(value * 10 + Int64(all[at].value - 0x30), 1 << 40)
       count += 1
       at += 1
@@ -376,6 +390,7 @@ private struct TimeTextReader {
     return year
   }
 
+  private func given(_ field: String) -> Int64? { fields[field].flatMap { $0 == 0 ? nil : $0 } }
   func result() throws(TallyError) -> Int64 {
     let range = TallyError.sql("22008", "date/time field value out of range: \"\(text)\"")
     var year = fields["yyyy"] ?? 0
@@ -402,8 +417,9 @@ private struct TimeTextReader {
       } else if let week = fields["ww"], fields["mm"] == nil {
         day = Calendar.days(year: wanted, month: 1, day: 1) + (week - 1) * 7
       } else {
-        let month = fields["mm"] ?? fields["q"].map { ($0 - 1) * 3 + 1 } ?? 1
-        let ofMonth = fields["dd"] ?? fields["w"].map { ($0 - 1) * 7 + 1 } ?? 1
+        // 0 is no month and no day.
+        let month = given("mm") ?? fields["q"].map { ($0 - 1) * 3 + 1 } ?? 1
+        let ofMonth = given("dd") ?? fields["w"].map { ($0 - 1) * 7 + 1 } ?? 1
         guard (1...12).contains(month), wanted > 0, wanted < 294_277, ofMonth >= 1,
           ofMonth <= Int64(Calendar.daysInMonth(year: wanted, month: Int(month)))
         else { throw range }
@@ -413,10 +429,18 @@ private struct TimeTextReader {
     var hour = fields["hh24"] ?? 0
     if let half = fields["hh12"] {
       guard (1...12).contains(half) || isAfternoon == nil else {
-        throw .sql("22007", "hour \"\(half)\" is invalid for the 12-hour clock", hint: "Use the 24-hour clock, or give an hour between 1 and 12.")
+        throw .sql(
+          "22007",
+          "hour \"\(half)\" is invalid for the 12-hour clock",
+          hint: "Use the 24-hour clock, or give an hour between 1 and 12."
+        )
       }
       guard (1...12).contains(half) else {
-        throw .sql("22007", "hour \"\(half)\" is invalid for the 12-hour clock", hint: "Use the 24-hour clock, or give an hour between 1 and 12.")
+        throw .sql(
+          "22007",
+          "hour \"\(half)\" is invalid for the 12-hour clock",
+          hint: "Use the 24-hour clock, or give an hour between 1 and 12."
+        )
       }
       hour = half
       if isAfternoon == true, half < 12 { hour += 12 }

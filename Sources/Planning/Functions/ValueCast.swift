@@ -19,6 +19,8 @@ enum ValueCast {
     switch to {
     case .text, .varchar, .bpchar, .name, .char:
       if to == .char, from == .integer, case .fixed(let code) = value { return try character(code) }
+      // boolean has a cast function to text, and to the others its output.
+      if to == .name, from == .boolean, case .fixed(let flag) = value { return .text(flag != 0 ? "t" : "f") }
       return .text(shortened(text(value, from), to))
     default: break
     }
@@ -27,7 +29,7 @@ enum ValueCast {
       case .jsonb: return try document(text, to)
       case .json: return to == .json ? value : try ValueText.parse(text, as: to)
       case .char where to == .integer: return .fixed(Int64(text.utf8.first ?? 0))
-      case .bpchar: return try ValueText.parse(text.droppingTrailingBlanks, as: to)
+      case .bpchar where to != .bytea: return try ValueText.parse(text.droppingTrailingBlanks, as: to)
       default: return try ValueText.parse(text, as: to)
       }
     }
@@ -68,6 +70,7 @@ enum ValueCast {
   }
   private static func character(_ code: Int64) throws(TallyError) -> Value {
     guard (-128...127).contains(code) else { throw .sql("22003", "\"char\" out of range") }
+    guard code >= 0 else { throw .sql("0A000", "a \"char\" that is not ASCII is not supported") }
     guard code > 0, let scalar = Unicode.Scalar(UInt32(code)) else { return .text("") }
     return .text(String(scalar))
   }
@@ -105,7 +108,8 @@ enum ValueCast {
     case (.fixed(let number), .double): return .double(Double(number))
     case (.fixed(let number), .real): return .double(Double(Float(number)))
     case (.fixed(let number), .numeric): return .numeric(try Numeric(number).fitted(to: to))
-    case (.double(let number), .numeric): return .numeric(try (from == .real ? decimal(ofReal: number) : Numeric(double: number)).fitted(to: to))
+    case (.double(let number), .numeric):
+      return .numeric(try (from == .real ? decimal(ofReal: number) : Numeric(double: number)).fitted(to: to))
     case (.double(let number), .smallint), (.double(let number), .integer), (.double(let number), .bigint):
       return .fixed(try IntegerRange.integer(number, as: to))
     case (.double, .double): return value

@@ -163,6 +163,7 @@ struct RegexParser {
     guard at < text.count, try isQuantifier() else { return atom }
     if isConstraint { throw Self.failure("quantifier operand invalid") }
     var (min, max): (Int, Int?) = (0, nil)
+    var isFixed = false
     switch text[at] {
     case c("*"): at += 1
     case c("+"):
@@ -175,8 +176,10 @@ struct RegexParser {
       at += 1
       min = try count()
       max = min
+      isFixed = true
       if at < text.count, text[at] == c(",") {
         at += 1
+        isFixed = false
         max = at < text.count && isDigit(text[at]) ? try count() : nil
       }
       guard at < text.count, text[at] == c("}") else { throw Self.failure("invalid repetition count(s)") }
@@ -191,7 +194,7 @@ struct RegexParser {
     skipComments()
     if at < text.count, try isQuantifier() { throw Self.failure("quantifier operand invalid") }
     // {m} alone leaves the atom's preference.
-    let preference: RegexTree.Preference = max == min ? atom.preference : isShortest ? .shortest : .longest
+    let preference: RegexTree.Preference = isFixed ? atom.preference : isShortest ? .shortest : .longest
     return RegexTree(.repetition(atom, min: min, max: max), preference)
   }
   private func isQuantifier() throws(TallyError) -> Bool {

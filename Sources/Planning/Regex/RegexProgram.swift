@@ -172,7 +172,7 @@ final class RegexProgram {
     }
     var at = from
     while true {
-      if (at == from || !isAnchored), isWanted(at) { add(&current, 0, at, at) }
+      if at == from || !isAnchored, isWanted(at) { add(&current, 0, at, at) }
       if at >= end || current.states.isEmpty && (isAnchored || !isWanted(at + 1)) { return }
       let character = text[at]
       for (index, state) in current.states.enumerated() where isWanted(current.starts[index]) {
