@@ -1,6 +1,7 @@
 // OperatorFile.swift — a file outside of the data directory that an operator may change while the node runs: passwords, certificates.
 //
 // Read whole, seldom, and small; where it holds a secret nobody but its owner may read it.
+internal import CUV
 internal import Capabilities
 internal import Glibc
 public import Model
