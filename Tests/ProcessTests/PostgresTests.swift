@@ -137,7 +137,7 @@ extension RunningCluster {
     try cluster.execute("INSERT INTO ev VALUES ('a', 1), ('b', 2), ('c', 3), ('d', 4)")
     // Threads of Swift's pool block signals, and children inherit that: SIGINT would not reach psql.
     let unblock = "POSIX::sigprocmask(POSIX::SIG_UNBLOCK(), POSIX::SigSet->new(POSIX::SIGINT())); exec @ARGV"
-    let (psql, stdin, told) = cluster.psqlProcess(["perl", "-MPOSIX", "-e", unblock, "psql", "-X", "-A", "-t"], coordinator: 1)
+    var (psql, stdin, told) = cluster.psqlProcess(["perl", "-MPOSIX", "-e", unblock, "psql", "-X", "-A", "-t"], coordinator: 1)
     var seen = ""
     func say(_ text: String, until mark: String) {
       stdin.fileHandleForWriting.write(Data((text + "\n").utf8))
@@ -165,11 +165,15 @@ extension RunningCluster {
     pause(milliseconds: 200)
     let started = Date()
     kill(psql.processIdentifier, SIGINT)
-    say("", until: "ERROR")
+    // It ends by it, as scripts do.
+    seen += String(decoding: told.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     #expect(seen.contains("ERROR:  canceling statement due to user request"), "\(seen)")
     #expect(Date().timeIntervalSince(started) < 1)
     try cluster.processes.signal("worker-1", SIGCONT)
 
+    (psql, stdin, told) = cluster.psqlProcess(["psql", "-X", "-A", "-t"], coordinator: 1)
+    try psql.run()
+    say("SELECT 'idle';", until: "idle")
     try cluster.processes.stop("coordinator-1")
     stdin.fileHandleForWriting.write(Data("SELECT 'gone';\n".utf8))
     try stdin.fileHandleForWriting.close()
