@@ -17,8 +17,6 @@ enum RowSetAggregates {
   /// Refuses what cannot be evaluated.
   static func check(_ call: AggregateCall) throws {
     switch call.function {
-    case .arrayAgg, .jsonbAgg, .jsonbObjectAgg:
-      throw TallyError.sql("0A000", "aggregate function \(call.function.sqlName) is not supported")
     case .percentileCont, .percentileDisc, .mode:
       guard call.order.count == 1 else { throw TallyError(.protocolViolation, "\(call.function) without its one key") }
       try EqualityTypes.check(call.order[0].expression.type)
@@ -38,6 +36,9 @@ enum RowSetAggregates {
   ) throws -> ColumnVector {
     switch call.function {
     case .stringAgg: return try joined(arguments[0], arguments[1], sets, context).retyped(call.type)
+    case .arrayAgg: return try CollectingAggregates.arrays(arguments[0], sets, context).retyped(call.type)
+    case .jsonbAgg: return try CollectingAggregates.jsonArrays(arguments[0], sets, context).retyped(call.type)
+    case .jsonbObjectAgg: return try CollectingAggregates.jsonObjects(arguments[0], arguments[1], sets, context).retyped(call.type)
     case .percentileCont:
       guard let key else { fatalError("a percentile without its key") }
       return try interpolated(key, try fraction(call), sets).retyped(call.type)
@@ -192,18 +193,6 @@ enum RowSetAggregates {
         at = next
       }
       return best?.row
-    }
-  }
-}
-
-extension AggregateFunction {
-  /// Name of the SQL function, of those that may be refused.
-  var sqlName: String {
-    switch self {
-    case .arrayAgg: "array_agg"
-    case .jsonbAgg: "jsonb_agg"
-    case .jsonbObjectAgg: "jsonb_object_agg"
-    default: "\(self)"
     }
   }
 }

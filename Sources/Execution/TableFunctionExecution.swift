@@ -116,7 +116,7 @@ enum TableFunctions {
     case .stringToTable: return try FlatSeries(try TextSplitting.rows(operands[0], operands[1], count: count), context)
     case .unnest, .regexpSplit, .jsonbArrayElements, .jsonbArrayElementsText, .jsonbEach, .jsonbEachText, .jsonbObjectKeys,
       .regexpMatches, .generateSubscripts:
-      throw TallyError.sql("0A000", "function \(call.function) in FROM is not supported")
+      return try FlatSeries(try LiftedRows.rows(call, operands, count: count, context), context)
     }
   }
 }

@@ -277,8 +277,9 @@ extension ExpressionBinder {
     if call.name == "topn_add_agg" { return try topnAddAggregate(call, arguments, filter, sized, position) }
     if let pair = statisticOfPairs(call.name, arguments, filter) { return pair }
     if call.name == "string_agg" {
-      guard arguments.count == 2, arguments.allSatisfy({ $0.type.isText }) else { return nil }
-      let texts = arguments.map { $0.type == .text ? $0 : Expression(.text, .cast($0)) }
+      guard arguments.count == 2, arguments.allSatisfy({ ExpressionCheck.isTextLike($0.type) }) else { return nil }
+      var texts: [Expression] = []
+      for argument in arguments { texts.append(try coerce(argument, to: .text, at: position, .implicit)) }
       return register(AggregateCall(.stringAgg, texts, filter: filter, type: .text))
     }
     if let collected = try collectingAggregate(call, arguments, filter, position) { return collected }

@@ -308,6 +308,22 @@ extension ExpressionBinder {
       let text = try fold(Expression(.text, .hosted(function, [expression])), position)
       return type == .text ? text : try coerce(text, to: type, at: position, .explicit)
     }
+    if let element = from.element, element.isObjectNumber, element != .oid, let target = type.element, ExpressionCheck.isTextLike(target),
+      let system = context.system
+    {
+      let function = HostedFunction("\(from.name)out", [from], .array(.text)) { (values) throws(TallyError) in
+        guard case .bytes(let bytes) = values[0] else { return .null }
+        var array = ArrayValue(.text, [])
+        for value in try ArrayValue.reading(bytes, element).elements {
+          if case .fixed(let number) = value { array.elements.append(.text(system.text(of: number, as: element))) } else {
+            array.elements.append(.null)
+          }
+        }
+        return try array.value()
+      }
+      let texts = try fold(Expression(.array(.text), .hosted(function, [expression])), position)
+      return type == .array(.text) ? texts : try coerce(texts, to: type, at: position, .explicit)
+    }
     if type.isObjectNumber, type != .oid, ExpressionCheck.isTextLike(from), let system = context.system {
       let text = from.isText ? expression : try coerce(expression, to: .text, at: position, .implicit)
       let function = HostedFunction("\(type.name)in", [.text], type) { (values) throws(TallyError) in

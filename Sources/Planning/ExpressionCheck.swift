@@ -165,6 +165,11 @@ enum ExpressionCheck {
     if call.isDistinct, !families.allSatisfy(isComparable) { return false }
     switch call.function {
     case .stringAgg: return families == [.text, .text] && result == .text
+    case .arrayAgg:
+      guard call.arguments.count == 1, let element = call.type.element else { return false }
+      return families[0] == family(element) && call.arguments[0].type.layout == element.layout
+    case .jsonbAgg: return families == [.jsonb] && call.type == .jsonb
+    case .jsonbObjectAgg: return families == [.text, .jsonb] && call.type == .jsonb
     case .percentileCont, .percentileDisc:
       guard call.order.count == 1, families == [.double], call.arguments[0].constantValue != nil else { return false }
       let key = call.order[0].expression.type
@@ -240,7 +245,13 @@ enum ExpressionCheck {
   /// Whether a table function takes its arguments and gives its columns.
   static func isWellTyped(_ call: TableFunctionNode.Call) -> Bool {
     let families = call.arguments.map { family($0.type) }
-    guard let type = call.output.first?.type, call.output.count == 1 else { return false }
+    guard let type = call.output.first?.type else { return false }
+    let columns = call.output.map(\.type)
+    switch call.function {
+    case .jsonbEach: return families == [.jsonb] && columns == [.text, .jsonb]
+    case .jsonbEachText: return families == [.jsonb] && columns == [.text, .text]
+    default: if columns.count != 1 { return false }
+    }
     switch call.function {
     case .generateIntegers: return families == [.integer, .integer, .integer] && (type == .integer || type == .bigint)
     case .generateNumerics: return families == [.numeric, .numeric, .numeric] && family(type) == .numeric
@@ -248,9 +259,13 @@ enum ExpressionCheck {
       return (families == [.timestamp, .timestamp, .interval] && type == .timestamp)
         || (families == [.timestamptz, .timestamptz, .interval] && type == .timestamptz)
     case .stringToTable: return families == [.text, .text] && type == .text
-    case .unnest, .regexpSplit, .jsonbArrayElements, .jsonbArrayElementsText, .jsonbEach, .jsonbEachText, .jsonbObjectKeys,
-      .regexpMatches, .generateSubscripts:
-      return false
+    case .unnest: return families == [.array] && call.arguments[0].type.element == type
+    case .generateSubscripts: return families == [.array, .integer] && type == .integer
+    case .regexpSplit: return families == [.text, .text, .text] && type == .text
+    case .regexpMatches: return families == [.text, .text, .text] && type == .array(.text)
+    case .jsonbArrayElements: return families == [.jsonb] && type == .jsonb
+    case .jsonbArrayElementsText, .jsonbObjectKeys: return families == [.jsonb] && type == .text
+    case .jsonbEach, .jsonbEachText: return false
     }
   }
 }

@@ -105,7 +105,7 @@ extension SelectBinder {
     guard reference.count <= 1 else {
       throw .sql("42P19", "recursive reference to query \"\(name)\" must not appear more than once", position: reference.position)
     }
-    try checkStep(step, name, reference.position ?? position)
+    try checkStep(step, reference.id, name, reference.position ?? position)
     for (index, column) in columns.enumerated() {
       let all = [column.type, step.columns[index].type]
       guard let type = UnifiedType.of(all) else {
@@ -125,11 +125,12 @@ extension SelectBinder {
     return .recursive(RecursiveNode(id: reference.id, base: base, step: typedStep, isDistinct: !isAll))
   }
   /// What a recursive term must not do with its own rows: they are not all there yet.
-  private func checkStep(_ plan: PlanNode, _ name: String, _ position: Int) throws(TallyError) {
+  private func checkStep(_ plan: PlanNode, _ id: Int, _ name: String, _ position: Int) throws(TallyError) {
     func refused(_ what: String) -> TallyError {
       .sql("42P19", "recursive reference to query \"\(name)\" must not appear within \(what)", position: position)
     }
-    func reads(_ plan: PlanNode) -> Bool { plan.contains(Self.isWorkingRows) }
+    // Not those of a recursion that the term holds.
+    func reads(_ plan: PlanNode) -> Bool { plan.contains { if case .workingRows(let node) = $0 { node.id == id } else { false } } }
     switch plan {
     case .aggregate(let node) where reads(node.input) && !node.calls.isEmpty:
       throw .sql("42P19", "aggregate functions are not allowed in a recursive query's recursive term", position: position)
@@ -148,6 +149,6 @@ extension SelectBinder {
       if reads(plan), node.kind == .intersect { throw refused("INTERSECT") }
     default: break
     }
-    for input in plan.inputs { try checkStep(input, name, position) }
+    for input in plan.inputs { try checkStep(input, id, name, position) }
   }
 }

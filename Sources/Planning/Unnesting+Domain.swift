@@ -63,6 +63,8 @@ extension Unnesting {
     var columns: [OutputColumn]
     /// Which of its columns an outer reference is.
     var places: [Int: Int]
+    /// Recursions whose working rows carry its columns.
+    var carriers: Set<Int> = []
     var count: Int { columns.count }
 
     /// An expression with outer references as columns from `base` on.
@@ -72,7 +74,11 @@ extension Unnesting {
     func reads(_ plan: PlanNode) -> Bool {
       var set: Set<Int> = []
       plan.collectOuter(into: &set)
-      return set.contains { places[$0] != nil }
+      return set.contains { places[$0] != nil } || !carriers.isEmpty && plan.contains(isCarried)
+    }
+    private func isCarried(_ plan: PlanNode) -> Bool {
+      if case .workingRows(let node) = plan { return carriers.contains(node.id) }
+      return false
     }
     func reads(_ expression: Expression?) -> Bool { expression?.columnsRead.contains { places[$0] != nil } ?? false }
     /// The domain's columns from `base` on.
@@ -158,7 +164,19 @@ extension Unnesting {
       node.input = try withDomain(node.input, domain)
       return domainLast(.expandTopN(node), base, count)
     case .join(let node): return try join(node, domain)
-    case .scan, .values, .fragmentInput, .shared, .recursive, .workingRows, .systemScan:
+    // One round of all values' recursions is a round: working rows carry the value they are of.
+    case .recursive(var node):
+      node.base = try withDomain(node.base, domain)
+      var carried = domain
+      carried.carriers.insert(node.id)
+      node.step = try withDomain(node.step, carried)
+      return .recursive(node)
+    case .workingRows(var node) where domain.carriers.contains(node.id):
+      node.output += domain.columns
+      return .workingRows(node)
+    // Each place that reads it computes it: the plan is no longer the one that is shared.
+    case .shared(let node): return try withDomain(node.input, domain)
+    case .scan, .values, .fragmentInput, .workingRows, .systemScan:
       throw .sql(
         "0A000",
         "a WITH query that reads columns of an outer query in this way is not supported",

@@ -100,6 +100,15 @@ extension SystemRelations {
       return [
         HostedFunction(name, [.oid], .boolean) { _ in .truth(false) }, HostedFunction(name, [.text], .boolean) { _ in .truth(false) },
       ]
+    case "parse_ident":
+      return [
+        HostedFunction(name, [.text], .array(.text)) { (arguments) throws(TallyError) in
+          try SystemName.identifiers(arguments.text(0), isStrict: true).value()
+        },
+        HostedFunction(name, [.text, .boolean], .array(.text)) { (arguments) throws(TallyError) in
+          try SystemName.identifiers(arguments.text(0), isStrict: arguments.isTrue(1)).value()
+        },
+      ]
     case "to_regclass": return [lookUpFunction(name, .regclass)]
     case "to_regtype": return [lookUpFunction(name, .regtype)]
     case "to_regproc": return [lookUpFunction(name, .regproc)]

@@ -9,8 +9,8 @@ extension ScalarFunctions {
     switch function {
     case .jsonField: return wrap(try a.json(0)[a.text(1)])
     case .jsonFieldText: return plain(try a.json(0)[a.text(1)])
-    case .jsonElement: return wrap(element(try a.json(0), a.integer(1)))
-    case .jsonElementText: return plain(element(try a.json(0), a.integer(1)))
+    case .jsonElement: return wrap(subscripted(try a.json(0), a.integer(1)))
+    case .jsonElementText: return plain(subscripted(try a.json(0), a.integer(1)))
     case .jsonPath, .jsonPathText:
       let path = try path(a)
       guard let path else { return .null }
@@ -41,6 +41,7 @@ extension ScalarFunctions {
       guard let path = try path(a) else { return .null }
       let json = try a.json(0)
       if json.isScalar { throw .sql("22023", "cannot delete path in scalar") }
+      if json.isEmpty { return .text(json.text) }
       return .text(try changed(json, path[...], path.count, .delete).text)
     case .jsonSet, .jsonInsert: return try set(a, isInsert: function == .jsonInsert)
     case .jsonBuildObject: return try buildObject(a, result)
@@ -78,6 +79,10 @@ extension ScalarFunctions {
     case .string(let text): .text(text)
     case .some(let json): .text(json.text)
     }
+  }
+  /// An element; a jsonb scalar lies as an array of itself, which -> and ->> with a number let see.
+  private static func subscripted(_ json: JSONValue, _ index: Int64) -> JSONValue? {
+    json.isScalar ? element(.array([json]), index) : element(json, index)
   }
   private static func element(_ json: JSONValue, _ index: Int64) -> JSONValue? {
     // A scalar is an array of itself, as jsonb keeps it.
@@ -359,6 +364,14 @@ extension ScalarFunctions {
 }
 
 extension JSONValue {
+  /// An array or an object without parts.
+  var isEmpty: Bool {
+    switch self {
+    case .array(let items): items.isEmpty
+    case .object(let members): members.isEmpty
+    default: false
+    }
+  }
   var isScalar: Bool {
     switch self {
     case .array, .object: false
