@@ -47,7 +47,7 @@ extension Coordinator {
 
   /// Stages a DELETE of a transaction block; nil when the statement is none.
   public func openDeletion(_ request: StatementRequest) async throws -> OpenDeletion? {
-    guard case .delete(let plan) = try await bind(request) else { return nil }
+    guard case .delete(let plan) = try await bind(request).plan else { return nil }
     let deletion = OpenDeletion(plan)
     guard openDeletions.trySend(StagedDeletion(plan: plan, deletion.staged, deletion.decision, deletion.outcome)) else {
       throw TallyError(.overloaded, "too many statements of transaction blocks are open", hint: "Run DELETE by itself (autocommit).")

@@ -126,18 +126,29 @@ extension Coordinator {
       system: await systemRelations(request.facts, under: snapshot)
     )
   }
-  /// The plan of a statement: of a query that need not see the latest by the catalog at hand, if that will do.
-  func bind(_ request: StatementRequest) async throws -> BoundStatement {
+  /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
+  func bind(_ request: StatementRequest) async throws -> (plan: BoundStatement, catalog: CatalogVersion) {
     if request.read != .latest {
       // One that fails may name what is newer than the catalog at hand.
       do {
+<<<<<<< HEAD
         let bound = try await planned(request, await log.catalog.snapshot)
         if bound.isQuery { return bound }
+=======
+        let snapshot = await log.catalog.snapshot
+        let bound = try planned(request, snapshot)
+        if bound.isQuery { return (bound, snapshot.version) }
+>>>>>>> h-engine
       } catch {}
     }
     // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
     try await freshenToRead(until: request.deadline)
+<<<<<<< HEAD
     return try await planned(request, await log.catalog.snapshot)
+=======
+    let snapshot = await log.catalog.snapshot
+    return (try planned(request, snapshot), snapshot.version)
+>>>>>>> h-engine
   }
 
   /// Finds the types of a statement's parameters and its columns; `declared` are the types that its client named.
@@ -169,7 +180,7 @@ extension Coordinator {
     var request = asked
     nextRead += 1
     request.turn = nextRead
-    let bound = try await bind(request)
+    let (bound, version) = try await bind(request)
     let key = try clientKey(request, bound, await log.catalog.snapshot)
     if bound.isDefinition, await !decides { return try await passOn(request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
@@ -192,7 +203,8 @@ extension Coordinator {
     }
     let current = request
     let answer = try await untilServed(request.deadline) { snapshot in
-      try await self.evaluate(try await self.planned(current, snapshot), snapshot, current)
+      let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
+      return try await self.evaluate(plan, snapshot, current)
     }
     let rows = answer.batches.reduce(0) { $0 + $1.count }
     return StatementReply(
@@ -245,12 +257,12 @@ extension Coordinator {
 
   /// Checks a statement that will be carried out later; gives the table whose rows it will change.
   public func check(_ request: StatementRequest) async throws -> TableID? {
-    if case .delete(let plan) = try await bind(request) { plan.table.id } else { nil }
+    if case .delete(let plan) = try await bind(request).plan { plan.table.id } else { nil }
   }
 
   /// Checks an INSERT of a transaction block and gathers its rows; nil when the statement is no INSERT.
   public func gather(_ request: StatementRequest) async throws -> PendingWrite? {
-    let bound = try await bind(request)
+    let bound = try await bind(request).plan
     let (table, batches, seen): (TableSchema, [Batch], SessionToken)
     switch bound {
     case .insert(let plan): (table, batches, seen) = (plan.table, try Self.rows(of: plan), SessionToken())

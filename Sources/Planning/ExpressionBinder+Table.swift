@@ -315,7 +315,9 @@ extension ExpressionBinder {
         guard case .bytes(let bytes) = values[0] else { return .null }
         var array = ArrayValue(.text, [])
         for value in try ArrayValue.reading(bytes, element).elements {
-          if case .fixed(let number) = value { array.elements.append(.text(system.text(of: number, as: element))) } else {
+          if case .fixed(let number) = value {
+            array.elements.append(.text(system.text(of: number, as: element)))
+          } else {
             array.elements.append(.null)
           }
         }
