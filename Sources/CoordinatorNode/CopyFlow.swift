@@ -63,7 +63,7 @@ extension Coordinator {
   }
   /// Copies what a client sends, or to it, as the statement says.
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
-    guard case .copyIn(let plan) = try await bind(request) else { return try await copyOut(request, to: client, values: values) }
+    guard case .copyIn(let plan) = try await bind(request).plan else { return try await copyOut(request, to: client, values: values) }
     return try await copyIn(plan, client, values: values, deadline: request.deadline)
   }
   /// Takes what a client sends as rows of a transaction block; nil when the statement copies to the client. At most `limit` bytes.
@@ -73,7 +73,7 @@ extension Coordinator {
     values: any ExternalValues,
     limit: Int
   ) async throws -> PendingWrite? {
-    guard case .copyIn(let plan) = try await bind(request) else { return nil }
+    guard case .copyIn(let plan) = try await bind(request).plan else { return nil }
     let gathered = GatheredCopy(plan.table, limit: limit)
     _ = try await read(plan, client, values) { parsed in try await gathered.take(parsed) }
     return try await pending(plan.table, await gathered.batches, SessionToken())

@@ -131,24 +131,15 @@ extension Coordinator {
     if request.read != .latest {
       // One that fails may name what is newer than the catalog at hand.
       do {
-<<<<<<< HEAD
-        let bound = try await planned(request, await log.catalog.snapshot)
-        if bound.isQuery { return bound }
-=======
         let snapshot = await log.catalog.snapshot
-        let bound = try planned(request, snapshot)
+        let bound = try await planned(request, snapshot)
         if bound.isQuery { return (bound, snapshot.version) }
->>>>>>> h-engine
       } catch {}
     }
     // Whatever was answered anywhere before this statement came is in the catalog it is planned under (R13).
     try await freshenToRead(until: request.deadline)
-<<<<<<< HEAD
-    return try await planned(request, await log.catalog.snapshot)
-=======
     let snapshot = await log.catalog.snapshot
-    return (try planned(request, snapshot), snapshot.version)
->>>>>>> h-engine
+    return (try await planned(request, snapshot), snapshot.version)
   }
 
   /// Finds the types of a statement's parameters and its columns; `declared` are the types that its client named.
