@@ -271,7 +271,8 @@ struct CSVColumnReader {
     return (nulls, UnsafeBufferPointer(start: values, count: records.count))
   }
 
-  /// Texts, and other types of that layout (`isParsed`: not as they are written), get codes of the chunk first, then each part a dictionary of its own, in order of first appearance.
+  /// Texts, and other types of that layout (`isParsed`: not as they are written), get codes of the chunk
+  /// first, then each part a dictionary of its own, in order of first appearance.
   private func texts(
     _ column: Int,
     _ type: DataType,

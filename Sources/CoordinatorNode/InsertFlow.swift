@@ -109,7 +109,8 @@ extension Coordinator {
 
 /// Rows of a query on their way into a table.
 enum InsertedRows {
-  /// The rows with what the plan left to be done: texts cut to varchar(n) and character(n), whose columns come as text. Throws 22001 and 23502.
+  /// The rows with what the plan left to be done: texts cut to varchar(n) and character(n), whose columns come as text. Throws 22001 and
+  /// 23502.
   static func checked(_ rows: Batch, _ table: TableSchema) throws -> Batch {
     var columns = rows.columns
     for (at, column) in table.columns.enumerated() {

@@ -198,11 +198,14 @@ struct JSONParser {
     if at >= bytes.count { return ended }
     if bytes[at] == 0x22 {
       let start = at
-      if (try? string()) != nil {
+      do throws(TallyError) {
+        _ = try string()
         let shown = String(decoding: bytes[start..<at], as: UTF8.self)
         return invalid("Expected \(what), but found \"\(shown)\".")
+      } catch {
+        // A string that does not end is told by its beginning.
+        at = start
       }
-      at = start
     }
     return invalid("Expected \(what), but found \"\(token)\".")
   }

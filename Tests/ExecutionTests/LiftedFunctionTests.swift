@@ -7,6 +7,10 @@ import Testing
 @testable import Execution
 @testable import Planning
 
+/// What a body gives unless it fails.
+private func attempt<R>(_ body: () throws -> R) -> R? {
+  do { return try body() } catch { return nil }
+}
 private func value(_ text: String?, _ type: DataType) throws -> Value { try text.map { try ValueText.parse($0, as: type) } ?? .null }
 
 /// Values of each type, NULL among them.
@@ -27,7 +31,7 @@ private func pool(_ type: DataType) -> [Value] {
   default: texts = type.element == .integer ? ["{1,2,NULL}", "{}", nil] : [nil]
   }
   // What the type refuses is left out: character(n) takes short texts only.
-  return texts.compactMap { try? value($0, type) }
+  return texts.compactMap { text in attempt { try value(text, type) } }
 }
 private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
   switch parameter {
@@ -52,7 +56,7 @@ private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
       let call = Expression(result, .call(signature.function, types.enumerated().map { .column($0.offset, $0.element) }))
       for row in 0..<24 {
         let values = pools.enumerated().map { $0.element[(row / max(1, $0.offset * 3) + row * $0.offset) % $0.element.count] }
-        guard let value = try? ScalarEvaluator.evaluate(call, row: values) else { continue }
+        guard let value = attempt({ try ScalarEvaluator.evaluate(call, row: values) }) ?? nil else { continue }
         rows.append(values)
         expected.append(value)
       }
@@ -75,7 +79,7 @@ private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
         var operands = [Expression.column(0, types[0])]
         for at in 1..<count { operands.append(.constant(types[at], constants[at])) }
         let mixed = Expression(result, .call(signature.function, operands))
-        let own = pools[0].filter { (try? ScalarEvaluator.evaluate(mixed, row: [$0])) != nil }
+        let own = pools[0].filter { value in (attempt { try ScalarEvaluator.evaluate(mixed, row: [value]) } ?? nil) != nil }
         if own.isEmpty { continue }
         let made = try ExpressionEvaluation.column(
           mixed,
@@ -99,7 +103,7 @@ private func type(_ parameter: FunctionSignature.Parameter) -> DataType {
   for from in types {
     for to in types where Casts.exists(from: from, to: to) {
       let cast = Expression(to, .cast(.column(0, from)))
-      let values = pool(from).filter { (try? ScalarEvaluator.evaluate(cast, row: [$0])) != nil }
+      let values = pool(from).filter { value in (attempt { try ScalarEvaluator.evaluate(cast, row: [value]) } ?? nil) != nil }
       if values.isEmpty { continue }
       let made = try ExpressionEvaluation.column(cast, Batch(count: values.count, columns: [ColumnVector(from, values: values)]))
       for (row, value) in values.enumerated() {

@@ -34,8 +34,10 @@ final class PostgresTrial {
     )
   }
   deinit {
-    _ = try? asOwner("pg_ctl", ["-D", directory + "/data", "-w", "-m", "immediate", "stop"])
-    try? FileManager.default.removeItem(atPath: directory)
+    do {
+      try asOwner("pg_ctl", ["-D", directory + "/data", "-w", "-m", "immediate", "stop"])
+      try FileManager.default.removeItem(atPath: directory)
+    } catch { print("\(directory) is left behind: \(error)") }
   }
 
   /// What it makes of each expression.

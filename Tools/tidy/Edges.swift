@@ -10,7 +10,7 @@ let allowedImports: [String: Set<String>] = [
   "SQL": ["Model", "CPgQuery", "Glibc"],
   "Wire": ["Columns", "Model", "Bytes"],
   "RPC": ["Wire", "Capabilities", "Model", "Bytes"],
-  "Planning": ["SQL", "Aggregates", "Columns", "Model", "Bytes"],
+  "Planning": ["SQL", "Aggregates", "Columns", "Model", "Bytes", "Glibc"],
   "Storage": ["Aggregates", "Capabilities", "Columns", "Model", "Bytes"],
   "Execution": ["Planning", "Storage", "Aggregates", "Columns", "Model", "Bytes"],
   "Consensus": ["Wire", "Model", "Bytes"],

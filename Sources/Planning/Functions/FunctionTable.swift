@@ -1,4 +1,5 @@
-// FunctionTable.swift — SQL's functions and operators: names, argument types, results, as PostgreSQL 15's pg_proc and pg_operator have them.
+// FunctionTable.swift — SQL's functions and operators: names, argument types, results, as PostgreSQL 15's pg_proc and pg_operator
+// have them.
 //
 // A row is `name(types) result function`. Types are PostgreSQL's internal names; `variadic` stands before the last. Polymorphic types are
 // bound by the arguments: anyelement and anyarray exactly, anycompatible… to the common type; `any` takes everything as it is. A row also

@@ -38,7 +38,15 @@ struct FunctionArguments {
   func isNull(_ at: Int) -> Bool { values[at].isNull }
   func text(_ at: Int) -> String { if case .text(let text) = values[at] { text } else { "" } }
   func scalars(_ at: Int) -> [UInt32] { text(at).unicodeScalars.map(\.value) }
-  func integer(_ at: Int) -> Int64 { if case .fixed(let number) = values[at] { number } else { 0 } }
+  /// An integer or time; integers are kept in their type's range, whatever bytes said, so that sums of them do not trap.
+  func integer(_ at: Int) -> Int64 {
+    guard case .fixed(let number) = values[at] else { return 0 }
+    switch types[at] {
+    case .smallint, .integer: return Int64(Int32(clamping: number))
+    case .time: return max(0, min(TimeText.dayEnd, number))
+    default: return number
+    }
+  }
   func flag(_ at: Int) -> Bool { integer(at) != 0 }
   func double(_ at: Int) -> Double { if case .double(let number) = values[at] { number } else { 0 } }
   func numeric(_ at: Int) -> Numeric { if case .numeric(let number) = values[at] { number } else { Numeric(0) } }

@@ -39,13 +39,19 @@ final class Regex {
         return dissect(branch, text, range, &groups)
       }
       return false
-    case .pair(let first, let rest):
-      var borders = first.program(isLineAnchored).ends(text, at: range.lowerBound, limit: range.upperBound)
-      if first.preference != .shortest { borders.reverse() }
-      for border in borders where rest.program(isLineAnchored).matches(text, exactly: border..<range.upperBound) {
-        return dissect(first, text, range.lowerBound..<border, &groups) && dissect(rest, text, border..<range.upperBound, &groups)
+    case .sequence(let items):
+      var start = range.lowerBound
+      for (index, item) in items.enumerated() {
+        if !items[index...].contains(where: \.hasGroups) { return true }
+        if index == items.count - 1 { return dissect(item, text, start..<range.upperBound, &groups) }
+        var borders = item.program(isLineAnchored).ends(text, at: start, limit: range.upperBound)
+        if item.preference != .shortest { borders.reverse() }
+        let rest = tree.suffix(index + 1, isLineAnchored)
+        guard let border = borders.first(where: { rest.matches(text, exactly: $0..<range.upperBound) }) else { return false }
+        guard dissect(item, text, start..<border, &groups) else { return false }
+        start = border
       }
-      return false
+      return true
     case .repetition(let inner, let min, let max):
       if range.isEmpty, min == 0 { return true }
       var dead: Set<Int> = []

@@ -60,12 +60,12 @@ struct RegexParser {
     try prefix()
     let tree: RegexTree
     if flags.isLiteral {
-      var result: RegexTree?
+      var items: [RegexTree] = []
       while at < text.count {
-        append(RegexTree(.set(single(text[at]))), to: &result)
+        items.append(RegexTree(.set(single(text[at]))))
         at += 1
       }
-      tree = result ?? RegexTree(.empty)
+      tree = items.isEmpty ? RegexTree(.empty) : RegexTree(.sequence(items))
     } else {
       tree = try alternation()
       guard at == text.count else { throw Self.failure("parentheses () not balanced") }
@@ -139,9 +139,6 @@ struct RegexParser {
     }
     return branches.count == 1 ? branches[0] : RegexTree(.alternation(branches))
   }
-  private func append(_ item: RegexTree, to result: inout RegexTree?) {
-    result = result.map { RegexTree(.pair($0, item)) } ?? item
-  }
   private mutating func branch() throws(TallyError) -> RegexTree {
     var items: [RegexTree] = []
     while true {
@@ -150,10 +147,7 @@ struct RegexParser {
       if text[at] == c(")") { throw Self.failure("parentheses () not balanced") }
       items.append(try quantified())
     }
-    // To the right, so that each part is followed by all that comes after it.
-    guard var result = items.popLast() else { return RegexTree(.empty) }
-    while let item = items.popLast() { result = RegexTree(.pair(item, result)) }
-    return result
+    return items.isEmpty ? RegexTree(.empty) : items.count == 1 ? items[0] : RegexTree(.sequence(items))
   }
   private mutating func quantified() throws(TallyError) -> RegexTree {
     if try isQuantifier() { throw Self.failure("quantifier operand invalid") }

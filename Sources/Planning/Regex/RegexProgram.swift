@@ -13,7 +13,7 @@ final class RegexProgram {
     case accept
   }
   /// Instructions of one program at most; counted repetitions unroll.
-  static let instructionsMax = 100_000
+  static let instructionsMax = 20_000
 
   private var code: [Instruction] = []
   private var sets: [RegexSet] = []
@@ -32,7 +32,7 @@ final class RegexProgram {
     switch tree.kind {
     case .empty: 0
     case .set, .assertion, .look: 1
-    case .pair(let a, let b): min(instructionsMax * 2, size(a) + size(b))
+    case .sequence(let items): min(instructionsMax * 2, items.reduce(0) { min(instructionsMax * 2, $0 + size($1)) })
     case .alternation(let branches): min(instructionsMax * 2, branches.reduce(0) { $0 + size($1) + 2 })
     case .group(_, let inner): size(inner)
     case .repetition(let inner, let min, let max): Swift.min(instructionsMax * 2, (size(inner) + 1) * Swift.max(1, max ?? min + 1))
@@ -44,9 +44,7 @@ final class RegexProgram {
     case .set(let set):
       code.append(.set(sets.count))
       sets.append(set)
-    case .pair(let a, let b):
-      emit(a)
-      emit(b)
+    case .sequence(let items): for item in items { emit(item) }
     case .group(_, let inner): emit(inner)
     case .assertion(let assertion): code.append(.assertion(assertion))
     case .look(let inner, let isAhead, let isNegative):

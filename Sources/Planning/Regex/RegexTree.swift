@@ -99,7 +99,8 @@ final class RegexTree {
   enum Kind {
     case empty
     case set(RegexSet)
-    case pair(RegexTree, RegexTree)
+    /// One after the other; flat, so that a long expression does not nest.
+    case sequence([RegexTree])
     case alternation([RegexTree])
     case repetition(RegexTree, min: Int, max: Int?)
     case group(Int, RegexTree)
@@ -117,6 +118,8 @@ final class RegexTree {
   let hasGroups: Bool
   /// Made when first needed.
   private var made: RegexProgram?
+  /// Of a sequence: programs of what follows each item.
+  private var suffixes: [Int: RegexProgram] = [:]
 
   init(_ kind: Kind, _ preference: Preference = .none) {
     self.kind = kind
@@ -124,10 +127,10 @@ final class RegexTree {
     case .empty, .set, .assertion, .look:
       self.preference = .none
       hasGroups = false
-    case .pair(let a, let b):
+    case .sequence(let items):
       // The first part that has a preference gives the whole's.
-      self.preference = a.preference == .none ? b.preference : a.preference
-      hasGroups = a.hasGroups || b.hasGroups
+      self.preference = items.first { $0.preference != .none }?.preference ?? .none
+      hasGroups = items.contains(where: \.hasGroups)
     case .alternation(let branches):
       self.preference = branches.count == 1 ? branches[0].preference : .longest
       hasGroups = branches.contains(where: \.hasGroups)
@@ -138,6 +141,14 @@ final class RegexTree {
       self.preference = inner.preference
       hasGroups = true
     }
+  }
+  /// The program of a sequence's items from an index on.
+  func suffix(_ index: Int, _ isNewlineSensitive: Bool) -> RegexProgram {
+    guard case .sequence(let items) = kind, index > 0 else { return program(isNewlineSensitive) }
+    if let made = suffixes[index] { return made }
+    let program = RegexProgram(RegexTree(.sequence(Array(items[index...]))), isNewlineSensitive: isNewlineSensitive)
+    suffixes[index] = program
+    return program
   }
   func program(_ isNewlineSensitive: Bool) -> RegexProgram {
     if let made { return made }
