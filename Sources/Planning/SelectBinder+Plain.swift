@@ -65,6 +65,9 @@ extension SelectBinder {
     if isOn { try checkOrder(onTargets, &keys, targets, select, syntax) }
 
     var expressions = targets.map(\.expression)
+    if groups.contains(where: { $0.columnIndex.map(Placeholder.isSet) ?? false }) {
+      node = try withGroupedSets(node, binder, &groups, &expressions, syntax)
+    }
     let isGrouped =
       !groups.isEmpty || sets != nil || !binder.aggregates.isEmpty || !binder.distincts.isEmpty || having != nil
     var column: OuterColumn?
@@ -408,6 +411,36 @@ extension SelectBinder {
       binder.subqueries[i].kind = .mark(keys.map { $0.mapSides({ $0.replacing { places[$0] } }, { $0 }) })
     }
     return node
+  }
+  /// Functions that give rows and are groups: their rows are there before the aggregates.
+  private func withGroupedSets(
+    _ input: PlanNode,
+    _ binder: ExpressionBinder,
+    _ groups: inout [Expression],
+    _ expressions: inout [Expression],
+    _ syntax: PlainSelectSyntax
+  ) throws(TallyError) -> PlanNode {
+    let grouped = Set(groups.compactMap(\.columnIndex))
+    guard binder.expansions.isEmpty, binder.sets.indices.allSatisfy({ grouped.contains(Placeholder.sets + $0) }) else {
+      throw .sql(
+        "0A000",
+        "a set-returning function beside one in GROUP BY is not supported",
+        hint: "Call it in FROM.",
+        position: syntax.items.first?.expression.position
+      )
+    }
+    var node = input
+    for i in binder.sets.indices { node = try attach(node, binder, &binder.sets[i].call.arguments) }
+    let width = node.columns.count
+    let calls = binder.sets.map(\.call)
+    let place = { (index: Int) -> Expression? in
+      index >= Placeholder.sets && index - Placeholder.sets < calls.count
+        ? .column(width + index - Placeholder.sets, calls[index - Placeholder.sets].output[0].type) : nil
+    }
+    groups = groups.map { $0.replacing(place) }
+    expressions = expressions.map { $0.replacing(place) }
+    binder.sets = []
+    return .tableFunction(TableFunctionNode(input: node, calls: calls))
   }
   private func withSets(
     _ node: PlanNode,

@@ -296,7 +296,9 @@ extension ScalarFunctions {
   private static func texts(_ values: [Value], _ types: [DataType]) throws(TallyError) -> [String] {
     var result: [String] = []
     for (value, type) in zip(values, types) {
-      if case .text(let text) = value, type == .json { result.append(text) } else if case .bytes(let bytes) = value, let element = type.element {
+      if case .text(let text) = value, type == .json {
+        result.append(text)
+      } else if case .bytes(let bytes) = value, let element = type.element {
         let items = try ArrayValue.reading(bytes, element).elements
         result.append("[" + (try texts(items, items.map { _ in element })).joined(separator: ",") + "]")
       } else {
@@ -307,10 +309,11 @@ extension ScalarFunctions {
   }
   private static func buildObject(_ a: FunctionArguments, _ result: DataType) throws(TallyError) -> Value {
     guard a.count % 2 == 0 else {
+      let name = result == .json ? "json_build_object" : "jsonb_build_object"
       throw .sql(
         "22023",
         "argument list must have even number of elements",
-        hint: "The arguments of \(result == .json ? "json_build_object" : "jsonb_build_object")() must consist of alternating keys and values."
+        hint: "The arguments of \(name)() must consist of alternating keys and values."
       )
     }
     var members: [(key: String, value: JSONValue)] = []
