@@ -219,6 +219,7 @@ extension ScalarFunctions {
     if json.isScalar { throw .sql("22023", "cannot set path in scalar") }
     let value = try a.json(2)
     let flag = a.count > 3 ? a.flag(3) : !isInsert
+    if json.isEmpty, !isInsert, !flag { return .text(json.text) }
     let change: Change = isInsert ? .insert(value, isAfter: flag) : .set(value, creates: flag)
     return .text(try changed(json, path[...], path.count, change).text)
   }
@@ -319,7 +320,12 @@ extension ScalarFunctions {
     var members: [(key: String, value: JSONValue)] = []
     var shown: [String] = []
     for at in stride(from: 0, to: a.count, by: 2) {
-      guard let key = ValueText.print(a.values[at], as: a.types[at]) else {
+      let keyType = a.types[at]
+      guard a.values[at].isNull || keyType.element == nil && keyType != .json && keyType != .jsonb else {
+        throw .sql("22023", "key value must be scalar, not array, composite, or json")
+      }
+      let printed = ValueText.print(a.values[at], as: keyType)
+      guard let key = keyType == .boolean ? printed.map({ $0 == "t" ? "true" : "false" }) : printed else {
         throw result == .json
           ? .sql("22023", "argument \(at + 1) cannot be null", hint: "Object keys should be text.")
           : .sql("22023", "argument \(at + 1): key must not be null")
