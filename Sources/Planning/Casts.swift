@@ -45,8 +45,6 @@ enum Casts {
     _ source: ExpressionCheck.Family,
     _ target: ExpressionCheck.Family
   ) -> Context? {
-    // "char" is no string to these casts.
-    if from == .char || to == .char { return nil }
     func isPlain(_ family: ExpressionCheck.Family) -> Bool {
       family != .hll && family != .topn && family != .hash && family != .other
     }

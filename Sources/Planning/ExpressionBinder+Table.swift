@@ -268,12 +268,7 @@ extension ExpressionBinder {
       1 << 12: ("second", .microsecond),
     ]
     guard syntax.modifiers.count == 1, let field = fields[syntax.modifiers[0]] else {
-      throw .sql(
-        "0A000",
-        "ranges of interval fields and precisions are not supported",
-        hint: "Write interval '1 day 2 hours'.",
-        position: syntax.position
-      )
+      throw .sql("0A000", "ranges of interval fields and precisions are not supported", hint: "Write interval '1 day 2 hours'.", position: syntax.position)
     }
     var bound = try bind(inner)
     if case .constant(.text(let text)) = bound.node, bound.type == .unknown,
@@ -315,8 +310,9 @@ extension ExpressionBinder {
         guard case .bytes(let bytes) = values[0] else { return .null }
         var array = ArrayValue(.text, [])
         for value in try ArrayValue.reading(bytes, element).elements {
-          let name: Value = if case .fixed(let number) = value { .text(system.text(of: number, as: element)) } else { .null }
-          array.elements.append(name)
+          if case .fixed(let number) = value { array.elements.append(.text(system.text(of: number, as: element))) } else {
+            array.elements.append(.null)
+          }
         }
         return try array.value()
       }

@@ -219,7 +219,6 @@ extension ScalarFunctions {
     if json.isScalar { throw .sql("22023", "cannot set path in scalar") }
     let value = try a.json(2)
     let flag = a.count > 3 ? a.flag(3) : !isInsert
-    if json.isEmpty, !isInsert, !flag { return .text(json.text) }
     let change: Change = isInsert ? .insert(value, isAfter: flag) : .set(value, creates: flag)
     return .text(try changed(json, path[...], path.count, change).text)
   }
@@ -297,9 +296,7 @@ extension ScalarFunctions {
   private static func texts(_ values: [Value], _ types: [DataType]) throws(TallyError) -> [String] {
     var result: [String] = []
     for (value, type) in zip(values, types) {
-      if case .text(let text) = value, type == .json {
-        result.append(text)
-      } else if case .bytes(let bytes) = value, let element = type.element {
+      if case .text(let text) = value, type == .json { result.append(text) } else if case .bytes(let bytes) = value, let element = type.element {
         let items = try ArrayValue.reading(bytes, element).elements
         result.append("[" + (try texts(items, items.map { _ in element })).joined(separator: ",") + "]")
       } else {
@@ -310,22 +307,16 @@ extension ScalarFunctions {
   }
   private static func buildObject(_ a: FunctionArguments, _ result: DataType) throws(TallyError) -> Value {
     guard a.count % 2 == 0 else {
-      let name = result == .json ? "json_build_object" : "jsonb_build_object"
       throw .sql(
         "22023",
         "argument list must have even number of elements",
-        hint: "The arguments of \(name)() must consist of alternating keys and values."
+        hint: "The arguments of \(result == .json ? "json_build_object" : "jsonb_build_object")() must consist of alternating keys and values."
       )
     }
     var members: [(key: String, value: JSONValue)] = []
     var shown: [String] = []
     for at in stride(from: 0, to: a.count, by: 2) {
-      let keyType = a.types[at]
-      guard a.values[at].isNull || keyType.element == nil && keyType != .json && keyType != .jsonb else {
-        throw .sql("22023", "key value must be scalar, not array, composite, or json")
-      }
-      let printed = ValueText.print(a.values[at], as: keyType)
-      guard let key = keyType == .boolean ? printed.map({ $0 == "t" ? "true" : "false" }) : printed else {
+      guard let key = ValueText.print(a.values[at], as: a.types[at]) else {
         throw result == .json
           ? .sql("22023", "argument \(at + 1) cannot be null", hint: "Object keys should be text.")
           : .sql("22023", "argument \(at + 1): key must not be null")

@@ -143,7 +143,7 @@ extension ScalarFunctions {
       if x == 0 { throw .sql("2201E", "cannot take logarithm of zero") }
       if x < 0 { throw .sql("2201E", "cannot take logarithm of a negative number") }
       return function == .logarithm ? Glibc.log10(x) : Glibc.log(x)
-    case .sign: return x > 0 ? 1 : x < 0 ? -1 : 0
+    case .sign: return x > 0 ? 1 : x < 0 ? -1 : x == 0 ? 0 : x
     case .sine, .cosine, .tangent, .cotangent:
       if x.isNaN { return x }
       guard x.isFinite else { throw outOfRange }
@@ -210,7 +210,7 @@ extension ScalarFunctions {
     guard x.coefficient >= 0 else { throw .sql("2201F", "cannot take square root of a negative number") }
     // PostgreSQL counts by groups of four digits.
     let group = Int((Double(weight(x)) / 4).rounded(.up)) - 1
-    let sweight = x.coefficient == 0 ? 1 : group >= 0 ? group * 4 / 2 + 1 : 1 - (1 - group * 4) / 2
+    let sweight = x.coefficient == 0 ? 1 : group >= 0 ? (group + 1) * 4 / 2 : 1 - (1 - (group + 1) * 4 / 2)
     let places = min(37, max(16 - sweight, Int(x.scale), 0))
     if x.coefficient == 0 { return Numeric(coefficient: 0, scale: UInt8(places)) }
     // root(c · 10^-s) to `places` and one more: the whole root of c · 10^(2 · (places + 1) - s), by digits.
@@ -242,8 +242,8 @@ extension ScalarFunctions {
       if left > 0 { step = try Numeric.multiply(step, step) }
     }
     if count < 0 { result = try Numeric.divide(Numeric(1), result) }
-    // 16 places at least.
-    let places = max(Int(x.scale), 16)
+    // 16 significant digits at least.
+    let places = max(Int(x.scale), Int(y.scale), 16 - max(0, (weight(result) - 1)))
     return try result.rounded(toScale: min(max(places, 0), 37 - max(0, weight(result))))
   }
 }

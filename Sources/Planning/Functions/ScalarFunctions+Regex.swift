@@ -54,9 +54,8 @@ extension ScalarFunctions {
       let match = found[Int(number - 1)]
       if function == .regexInstring { return .fixed(Int64(match.lowerBound + 1)) }
       if group == 0 { return .text(text(ofScalars: all[match])) }
-      // Without groups the whole match is the first.
-      let parts = groups(regex, all, match)
-      return group <= Int64(parts.count) ? parts[Int(group - 1)] : .null
+      guard group <= Int64(regex.groupCount), let part = regex.groups(all, match)[Int(group - 1)] else { return .null }
+      return .text(text(ofScalars: all[part]))
     }
   }
   private static func flags(_ a: FunctionArguments, _ at: Int, _ name: String) throws(TallyError) -> RegexFlags {
@@ -160,7 +159,7 @@ enum SimilarPattern {
   static func regex(_ pattern: String, escape: String) throws(TallyError) -> String {
     let mark = Array(escape.unicodeScalars)
     guard mark.count <= 1 else {
-      throw .sql("22025", "invalid escape string", hint: "Escape string must be empty or one character.")
+      throw .sql("22019", "invalid escape string", hint: "Escape string must be empty or one character.")
     }
     var out = "^(?:"
     var isAfterEscape = false

@@ -44,7 +44,7 @@ extension ScalarFunctions {
     case .character:
       let code = a.integer(0)
       guard code != 0 else { throw .sql("54000", "null character not permitted") }
-      guard code > 0 else { throw .sql("22023", "character number must be positive") }
+      guard code > 0 else { throw .sql("54000", "character number must be positive") }
       guard let narrow = UInt32(exactly: code), let scalar = Unicode.Scalar(narrow) else {
         throw .sql("54000", "requested character too large for encoding: \(code)")
       }

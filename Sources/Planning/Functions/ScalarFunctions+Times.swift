@@ -18,7 +18,7 @@ extension ScalarFunctions {
         toTimestamp: try TimeArithmetic.timestamp(ofDate: day)
       )
       guard a.count > 6 else { return .fixed(local) }
-      return .fixed(try shifted(local, by: -(try secondsEast(a.text(6)))))
+      return .fixed(try shifted(local, by: -(try FixedZone.secondsEast(a.text(6)))))
     case .makeInterval: return .interval(try makeInterval(a))
     case .formatTime:
       let template = try timeTemplate(a.text(1), &memory)
@@ -61,19 +61,6 @@ extension ScalarFunctions {
     case .overlaps: return try overlaps(a)
     case .dateBin: return .fixed(try bin(a.interval(0), a.integer(1), a.integer(2)))
     default: return .null
-    }
-  }
-  /// Of a zone as make_timestamptz takes it: in numbers east is positive, unlike in names of zones.
-  private static func secondsEast(_ zone: String) throws(TallyError) -> Int64 {
-    switch zone.utf8.first ?? 0 {
-    case UInt8(ascii: "0")...UInt8(ascii: "9"):
-      throw .sql(
-        "22023",
-        "invalid input syntax for type numeric time zone: \"\(zone)\"",
-        hint: "Numeric time zones must have \"-\" or \"+\" as first character."
-      )
-    case UInt8(ascii: "+"), UInt8(ascii: "-"): return -(try FixedZone.secondsEast(zone))
-    default: return try FixedZone.secondsEast(zone)
     }
   }
   private static func two(_ value: Int64) -> String { value >= 0 && value < 10 ? "0\(value)" : String(value) }
@@ -229,8 +216,8 @@ extension ScalarFunctions {
     return result
   }
   private static func bin(_ stride: Interval, _ time: Int64, _ origin: Int64) throws(TallyError) -> Int64 {
-    if TimeArithmetic.isInfinite(time) { return time }
     guard !TimeArithmetic.isInfinite(origin) else { throw .sql("22008", "origin out of range") }
+    if TimeArithmetic.isInfinite(time) { return time }
     guard stride.months == 0 else {
       throw .sql("0A000", "timestamps cannot be binned into intervals containing months or years")
     }

@@ -19,8 +19,6 @@ enum ValueCast {
     switch to {
     case .text, .varchar, .bpchar, .name, .char:
       if to == .char, from == .integer, case .fixed(let code) = value { return try character(code) }
-      // Only the cast to text has words for booleans; names are what is printed.
-      if to == .name, from == .boolean { return ValueText.print(value, as: from).map { .text($0) } ?? .null }
       return .text(shortened(text(value, from), to))
     default: break
     }
