@@ -1,20 +1,8 @@
-// ExpressionBinder+Literals.swift — constants whose type their text decides: numbers, and hll states in hexadecimal.
+// ExpressionBinder+Literals.swift — hll states written in hexadecimal: their text decides their type.
 import Model
 import SQL
 
 extension ExpressionBinder {
-  /// A number that the grammar does not hold as an integer: an integer of the least type, or numeric.
-  func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
-    // The grammar folds signs into constants: -2147483648 is an integer.
-    if let whole = Int32(digits) { return .constant(.integer, .fixed(Int64(whole))) }
-    if let whole = Int64(digits) { return .constant(.bigint, .fixed(whole)) }
-    return .constant(
-      .plainNumeric,
-      try located(position) { () throws(TallyError) in
-        try ValueText.parse(digits, as: .plainNumeric)
-      }
-    )
-  }
   /// An hll written as hexadecimal text carries its parameters in its header.
   func hllLiteral(
     _ bound: Expression,

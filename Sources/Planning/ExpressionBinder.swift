@@ -280,6 +280,17 @@ final class ExpressionBinder {
     }
     return .sql("42P01", "missing FROM-clause entry for table \"\(name)\"", position: position)
   }
+  private func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
+    // The grammar folds signs into constants: -2147483648 is an integer.
+    if let whole = Int32(digits) { return .constant(.integer, .fixed(Int64(whole))) }
+    if let whole = Int64(digits) { return .constant(.bigint, .fixed(whole)) }
+    return .constant(
+      .plainNumeric,
+      try located(position) { () throws(TallyError) in
+        try ValueText.parse(digits, as: .plainNumeric)
+      }
+    )
+  }
   private func currentTime(_ kind: ExpressionSyntax.CurrentTime) -> Expression {
     usesStatementTime = true
     return switch kind {
