@@ -345,4 +345,23 @@ extension ExpressionBinder {
     }
     return Expression(left.type, .call(.hllUnion, [left, right]))
   }
+  func like(
+    _ subject: ExpressionSyntax,
+    _ pattern: ExpressionSyntax,
+    _ position: Int
+  ) throws(TallyError) -> Expression {
+    var (bound, shape) = (try typed(subject), try typed(pattern))
+    guard ExpressionCheck.isTextLike(bound.type), ExpressionCheck.isTextLike(shape.type) else {
+      throw noOperator("~~", bound.type, shape.type, position)
+    }
+    if !bound.type.isText { bound = try coerce(bound, to: .text, at: subject.position, .implicit) }
+    if !shape.type.isText { shape = try coerce(shape, to: .text, at: pattern.position, .implicit) }
+    switch shape.node {
+    case .constant(.text(let text)):
+      _ = try located(pattern.position) { () throws(TallyError) in try LikePattern(text) }
+      return try fold(Expression(.boolean, .like(bound, pattern: text)), position)
+    case .constant: return .constant(.boolean, .null)
+    default: return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
+    }
+  }
 }

@@ -20,6 +20,14 @@ extension ExpressionBinder {
 
   /// A call in a select list that gives rows: its column is a placeholder. Nil for other functions.
   func setFunction(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression? {
+    if call.name == "_pg_expandarray" {
+      throw .sql(
+        "0A000",
+        "function _pg_expandarray is not supported",
+        hint: "Use unnest(…) WITH ORDINALITY in FROM.",
+        position: position
+      )
+    }
     guard Self.isSetFunction(call.name), !call.isStar, call.over == nil else { return nil }
     switch clause {
     case .select, .orderBy, .distinctOn, .groupBy: break

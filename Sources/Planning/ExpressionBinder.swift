@@ -356,25 +356,6 @@ final class ExpressionBinder {
     }
     return tests.count == 1 ? tests[0] : try fold(Expression(.boolean, .or(tests)), position)
   }
-  private func like(
-    _ subject: ExpressionSyntax,
-    _ pattern: ExpressionSyntax,
-    _ position: Int
-  ) throws(TallyError) -> Expression {
-    var (bound, shape) = (try typed(subject), try typed(pattern))
-    guard ExpressionCheck.isTextLike(bound.type), ExpressionCheck.isTextLike(shape.type) else {
-      throw noOperator("~~", bound.type, shape.type, position)
-    }
-    if !bound.type.isText { bound = try coerce(bound, to: .text, at: subject.position, .implicit) }
-    if !shape.type.isText { shape = try coerce(shape, to: .text, at: pattern.position, .implicit) }
-    switch shape.node {
-    case .constant(.text(let text)):
-      _ = try located(pattern.position) { () throws(TallyError) in try LikePattern(text) }
-      return try fold(Expression(.boolean, .like(bound, pattern: text)), position)
-    case .constant: return .constant(.boolean, .null)
-    default: return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
-    }
-  }
   private func caseWhen(
     _ operand: ExpressionSyntax?,
     _ branches: [(condition: ExpressionSyntax, result: ExpressionSyntax)],
@@ -453,29 +434,6 @@ final class ExpressionBinder {
       return try coerce(try coerce(bound, to: .text, at: inner.position), to: type, at: inner.position, .explicit)
     default: return try coerce(bound, to: type, at: inner.position, .explicit)
     }
-  }
-  /// An hll written as hexadecimal text carries its parameters in its header.
-  private func hllLiteral(
-    _ bound: Expression,
-    _ syntax: TypeSyntax,
-    _ position: Int
-  ) throws(TallyError) -> Expression {
-    guard case .constant(.text(let text)) = bound.node else { return bound }
-    let value = try located(position) { () throws(TallyError) in try ValueText.parse(text, as: .hll(HLLParameters())) }
-    guard case .hll(let bytes) = value, bytes.count >= 3, bytes[0] >> 4 == 1 else {
-      throw .sql("22P02", "malformed hll literal", position: position)
-    }
-    let code = Int(bytes[2] & 0x3f)
-    let modifiers = [
-      Int(bytes[1] & 0x1f), Int(bytes[1] >> 5) + 1, code == 63 ? -1 : code == 0 ? 0 : 1 << (code - 1),
-      Int(bytes[2] >> 6 & 1),
-    ]
-    guard code == 63 || code <= 14 else { throw .sql("22P02", "malformed hll literal", position: position) }
-    let type = DataType.hll(try TypeBinding.hll(modifiers, position: position))
-    if !syntax.modifiers.isEmpty, try TypeBinding.type(syntax) != type {
-      throw .sql("22023", "hll parameters do not match", position: position)
-    }
-    return .constant(type, value)
   }
 
   /// Gives an expression a type, by the casts of that context.

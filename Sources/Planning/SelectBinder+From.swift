@@ -63,7 +63,7 @@ extension SelectBinder {
   ) throws(TallyError) -> (PlanNode, Scope) {
     let qualifier = alias ?? name.name
     let hidden = alias != nil && alias != name.name ? name.name : nil
-    if name.schema == nil, let table = commonTables.first(where: { $0.name == name.name }) {
+    if name.schema == nil, let table = withTables.first(where: { $0.name == name.name }) {
       let node: PlanNode
       switch table.rows {
       case .plan(let plan): node = plan

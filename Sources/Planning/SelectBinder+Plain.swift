@@ -65,6 +65,9 @@ extension SelectBinder {
     if isOn { try checkOrder(onTargets, &keys, targets, select, syntax) }
 
     var expressions = targets.map(\.expression)
+    if groups.contains(where: { $0.columnIndex.map(Placeholder.isSet) ?? false }) {
+      node = try withGroupedSets(node, binder, &groups, &expressions, syntax)
+    }
     let isGrouped =
       !groups.isEmpty || sets != nil || !binder.aggregates.isEmpty || !binder.distincts.isEmpty || having != nil
     var column: OuterColumn?
@@ -408,51 +411,6 @@ extension SelectBinder {
       binder.subqueries[i].kind = .mark(keys.map { $0.mapSides({ $0.replacing { places[$0] } }, { $0 }) })
     }
     return node
-  }
-  private func withSets(
-    _ node: PlanNode,
-    _ binder: ExpressionBinder,
-    _ expressions: inout [Expression],
-    _ syntax: PlainSelectSyntax
-  ) throws(TallyError) -> PlanNode {
-    guard binder.expansions.isEmpty else {
-      throw .sql(
-        "0A000",
-        "topn() beside another set-returning function is not supported",
-        position: syntax.items.first?.expression.position
-      )
-    }
-    let width = node.columns.count
-    expressions = expressions.map { expression in
-      expression.replacing { index in
-        guard Placeholder.isSet(index), index >= Placeholder.sets else { return nil }
-        let call = binder.sets[index - Placeholder.sets].call
-        return .column(width + index - Placeholder.sets, call.output[0].type)
-      }
-    }
-    return .tableFunction(TableFunctionNode(input: node, calls: binder.sets.map(\.call)))
-  }
-
-  /// Puts the state beside the stage's columns, expands it, and points placeholders at the new columns.
-  private func expanded(
-    _ node: PlanNode,
-    _ expansion: ExpressionBinder.Expansion,
-    _ expressions: inout [Expression]
-  ) -> PlanNode {
-    let width = node.columns.count
-    let withState = node.appending([expansion.state], names: ["topn"])
-    let kinds: [ExpandTopNNode.Field] = expansion.isExtended ? [.item, .frequency, .upper, .isExact] : [.item, .frequency]
-    let fieldNames = kinds.map { "\($0)" }
-    for i in expressions.indices {
-      expressions[i] = expressions[i].renumbered { index in
-        guard index >= Placeholder.expansions, index < Placeholder.sets else { return index }
-        let kind = ExpressionBinder.fieldKind(expansion.isExtended, (index - Placeholder.expansions) % 8)
-        return width + 1 + (kinds.firstIndex(of: kind) ?? 0)
-      }
-    }
-    return .expandTopN(
-      ExpandTopNNode(input: withState, column: width, count: expansion.count, fields: kinds, names: fieldNames)
-    )
   }
 }
 

@@ -158,8 +158,14 @@ extension SelectBinder {
     }
     let bound: Expression
     if let expression { bound = expression } else { bound = try binder.typed(item) }
-    if bound.columnsRead.contains(where: Placeholder.isSet) {
-      throw .sql("0A000", "set-returning functions are not allowed in GROUP BY", position: item.position)
+    let isSet = bound.columnIndex.map { $0 >= Placeholder.sets } ?? false
+    if !isSet, bound.columnsRead.contains(where: Placeholder.isSet) {
+      throw .sql(
+        "0A000",
+        "an expression of a set-returning function in GROUP BY is not supported",
+        hint: "Call the function in FROM.",
+        position: item.position
+      )
     }
     if bound.columnsRead.contains(where: Placeholder.isAggregate) {
       throw .sql("42803", "aggregate functions are not allowed in GROUP BY", position: item.position)

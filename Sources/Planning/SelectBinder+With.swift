@@ -5,7 +5,7 @@ import Model
 import SQL
 
 /// A query of WITH, as FROM items find it.
-struct CommonTable {
+struct WithTable {
   enum Rows {
     case plan(PlanNode)
     /// Inside its own recursive term.
@@ -39,7 +39,7 @@ extension SelectBinder {
             "a reference to WITH query \"\(later.name.name)\" before it is written is not supported",
             hint: "Put it first."
           )
-          inner.commonTables.insert(CommonTable(name: later.name.name, columns: [], rows: .forbidden(error)), at: 0)
+          inner.withTables.insert(WithTable(name: later.name.name, columns: [], rows: .forbidden(error)), at: 0)
         }
       }
       var plan = with.isRecursive ? try inner.recursive(item) : try query(item.query, depth: depth + 1)
@@ -58,7 +58,7 @@ extension SelectBinder {
       if !isInline {
         plan = .shared(SharedNode(id: statement.nextShared(), input: plan, isMaterialized: item.isMaterialized == true))
       }
-      commonTables.insert(CommonTable(name: item.name.name, columns: named, rows: .plan(plan)), at: 0)
+      withTables.insert(WithTable(name: item.name.name, columns: named, rows: .plan(plan)), at: 0)
     }
   }
   static func isWorkingRows(_ plan: PlanNode) -> Bool {
@@ -76,7 +76,7 @@ extension SelectBinder {
     )
     guard case .setOperation(.union, let isAll, let left, let right) = item.query.body else {
       var inner = self
-      inner.commonTables.insert(CommonTable(name: name, columns: [], rows: .forbidden(formless)), at: 0)
+      inner.withTables.insert(WithTable(name: name, columns: [], rows: .forbidden(formless)), at: 0)
       return try inner.query(item.query, depth: depth + 1)
     }
     var inner = self
@@ -85,12 +85,12 @@ extension SelectBinder {
       "42P19",
       "recursive reference to query \"\(name)\" must not appear within its non-recursive term"
     )
-    inner.commonTables.insert(CommonTable(name: name, columns: [], rows: .forbidden(early)), at: 0)
+    inner.withTables.insert(WithTable(name: name, columns: [], rows: .forbidden(early)), at: 0)
     let base = try inner.query(left, depth: depth + 1)
     var columns = base.columns
     for (index, alias) in item.columns.prefix(columns.count).enumerated() { columns[index].name = alias }
     let reference = WorkingReference(id: statement.nextShared())
-    inner.commonTables[0] = CommonTable(name: name, columns: columns, rows: .working(reference))
+    inner.withTables[0] = WithTable(name: name, columns: columns, rows: .working(reference))
     let step = try inner.query(right, depth: depth + 1, isBranch: true)
     guard reference.count > 0 else { return try query(item.query, depth: depth + 1) }
     if let key = item.query.orderBy.first {

@@ -12,7 +12,7 @@ struct SelectBinder {
   /// The query around this one; nil at the top.
   var outer: ExpressionBinder?
   /// WITH queries that can be named here, the innermost first.
-  var commonTables: [CommonTable] = []
+  var withTables: [WithTable] = []
   var depth = 0
   /// Subqueries nest at most so deep; keeps plans within Limits.depthMax.
   static let nestingMax = 24

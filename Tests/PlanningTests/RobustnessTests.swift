@@ -88,6 +88,12 @@ private func tryPlan(_ text: String, _ catalog: CatalogSnapshot) {
         for node in [query.coordinatorPlan] + query.fragments.map(\.plan) {
           #expect(!node.readsOuter && isWithinInputs(node), "\(text)")
         }
+        for fragment in query.fragments {
+          let bytes = FragmentFormat.encode(fragment.plan)
+          do throws(DecodingFailure) { #expect(FragmentFormat.encode(try FragmentFormat.decode(bytes)) == bytes, "\(text)") } catch {
+            Issue.record("\(text): \(error)")
+          }
+        }
       }
     } catch { #expect(error.status != .internalError, "\(text): \(error)") }
   }

@@ -84,7 +84,14 @@ enum SampleCatalog {
     for i in plan.fragments.indices where isSent {
       plan.fragments[i].plan = try FragmentFormat.decode(FragmentFormat.encode(plan.fragments[i].plan))
     }
-    if isSent { plan.coordinatorPlan = try FragmentFormat.decode(FragmentFormat.encode(plan.coordinatorPlan)) }
+    // What is shared or reads itself never travels.
+    let staysHere = plan.coordinatorPlan.contains {
+      switch $0 {
+      case .shared, .recursive, .workingRows, .systemScan: true
+      default: false
+      }
+    }
+    if isSent, !staysHere { plan.coordinatorPlan = try FragmentFormat.decode(FragmentFormat.encode(plan.coordinatorPlan)) }
     return Explain.lines(plan, catalog: catalog).joined(separator: "\n")
   }
   static func failure(_ text: String) throws -> TallyError? {

@@ -319,7 +319,6 @@ struct PostgresFunctions: Sendable {
     pg_typeof: 1619 regtype(any)sn
     pi: 1610 float8()
     position: 849 int4(text,text); 2014 int4(bytea,bytea)
-    parse_ident: 1268 text[](text,bool)
     pow: 1346 float8(float8,float8); 1738 numeric(numeric,numeric)
     power: 1368 float8(float8,float8); 2169 numeric(numeric,numeric)
     quote_ident: 1282 text(text)

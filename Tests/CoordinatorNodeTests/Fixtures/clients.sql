@@ -1,39 +1,62 @@
+-- clients.sql — statements that clients send of their own accord, over the cluster of SystemTrial; the form is that of psql15.sql.
+--
+-- Recorded with PostgreSQL 15: SQLAlchemy 2.0.36 (psycopg2; reflection of a table), psycopg 3.3.9 (TypeInfo and its kin), asyncpg 0.32
+-- (introspection of types), pgcli 4.7 (completion). Written by us after what they ask: pgjdbc, Grafana, Metabase, DBeaver, psql's Tab.
+
 --- SQLAlchemy (1)
 SELECT t.oid, typarray
 FROM pg_type t JOIN pg_namespace ns
     ON typnamespace = ns.oid
 WHERE typname = 'hstore';
+--> oid|typarray
+--> empty
 
 --- SQLAlchemy (2)
 select pg_catalog.version();
 
 --- SQLAlchemy (3)
 select current_schema();
+--> current_schema
+--> public
 
 --- SQLAlchemy (4)
 SELECT pg_catalog.pg_namespace.nspname
 FROM pg_catalog.pg_namespace
 WHERE pg_catalog.pg_namespace.nspname NOT LIKE 'pg_%' ORDER BY pg_catalog.pg_namespace.nspname;
+--> nspname
+--> information_schema
+--> public
 
 --- SQLAlchemy (5)
 SELECT pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p']) AND pg_catalog.pg_class.relpersistence != 't' AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+--> relname
+--> events
+--> Notes
 
 --- SQLAlchemy (6)
 SELECT pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['v']) AND pg_catalog.pg_class.relpersistence != 't' AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+--> relname
+--> empty
 
 --- SQLAlchemy (7)
 SELECT pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['m']) AND pg_catalog.pg_class.relpersistence != 't' AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+--> relname
+--> searches
+--> searches_5min
+--> searches_1day
 
 --- SQLAlchemy (8)
 SELECT pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relname = 'events' AND pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+--> relname
+--> events
 
 --- SQLAlchemy (9)
 SELECT pg_catalog.pg_attribute.attname AS name, pg_catalog.format_type(pg_catalog.pg_attribute.atttypid, pg_catalog.pg_attribute.atttypmod) AS format_type, (SELECT pg_catalog.pg_get_expr(pg_catalog.pg_attrdef.adbin, pg_catalog.pg_attrdef.adrelid) AS pg_get_expr_1
@@ -43,6 +66,13 @@ FROM pg_catalog.pg_sequence
 WHERE pg_catalog.pg_attribute.attidentity != '' AND pg_catalog.pg_sequence.seqrelid = CAST(CAST(pg_catalog.pg_get_serial_sequence(CAST(CAST(pg_catalog.pg_attribute.attrelid AS REGCLASS) AS TEXT), pg_catalog.pg_attribute.attname) AS REGCLASS) AS OID)) AS identity_options
 FROM pg_catalog.pg_class LEFT OUTER JOIN pg_catalog.pg_attribute ON pg_catalog.pg_class.oid = pg_catalog.pg_attribute.attrelid AND pg_catalog.pg_attribute.attnum > 0 AND NOT pg_catalog.pg_attribute.attisdropped LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_description.objoid = pg_catalog.pg_attribute.attrelid AND pg_catalog.pg_description.objsubid = pg_catalog.pg_attribute.attnum JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('events') ORDER BY pg_catalog.pg_class.relname, pg_catalog.pg_attribute.attnum;
+--> name|format_type|default|not_null|table_name|comment|generated|identity_options
+--> tenant|bigint||t|events|||
+--> ts|timestamp with time zone||f|events|||
+--> query|text|'x'|f|events|||
+--> code|character varying(10)||t|events|||
+--> price|numeric(10,2)||f|events|||
+--> flag|character(3)||f|events|||
 
 --- SQLAlchemy (10)
 SELECT pg_catalog.pg_type.typname AS name, pg_catalog.format_type(pg_catalog.pg_type.typbasetype, pg_catalog.pg_type.typtypmod) AS attype, NOT pg_catalog.pg_type.typnotnull AS nullable, pg_catalog.pg_type.typdefault AS "default", pg_catalog.pg_type_is_visible(pg_catalog.pg_type.oid) AS visible, pg_catalog.pg_namespace.nspname AS schema, domain_constraints.condefs, domain_constraints.connames, pg_catalog.pg_collation.collname
@@ -50,17 +80,27 @@ FROM pg_catalog.pg_type JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.
 FROM pg_catalog.pg_constraint
 WHERE pg_catalog.pg_constraint.contypid != 0 GROUP BY pg_catalog.pg_constraint.contypid) AS domain_constraints ON pg_catalog.pg_type.oid = domain_constraints.contypid
 WHERE pg_catalog.pg_type.typtype = 'd' ORDER BY pg_catalog.pg_namespace.nspname, pg_catalog.pg_type.typname;
+--> name|attype|nullable|default|visible|schema|condefs|connames|collname
+--> cardinal_number|integer|t||f|information_schema|||
+--> character_data|character varying|t||f|information_schema|||C
+--> sql_identifier|name|t||f|information_schema|||C
+--> time_stamp|timestamp(2) with time zone|t||f|information_schema|||
+--> yes_or_no|character varying(3)|t||f|information_schema|||C
 
 --- SQLAlchemy (11)
 SELECT pg_catalog.pg_type.typname AS name, pg_catalog.pg_type_is_visible(pg_catalog.pg_type.oid) AS visible, pg_catalog.pg_namespace.nspname AS schema, lbl_agg.labels AS labels
 FROM pg_catalog.pg_type JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_type.typnamespace LEFT OUTER JOIN (SELECT pg_catalog.pg_enum.enumtypid AS enumtypid, array_agg(CAST(pg_catalog.pg_enum.enumlabel AS TEXT) ORDER BY pg_catalog.pg_enum.enumsortorder) AS labels
 FROM pg_catalog.pg_enum GROUP BY pg_catalog.pg_enum.enumtypid) AS lbl_agg ON pg_catalog.pg_type.oid = lbl_agg.enumtypid
 WHERE pg_catalog.pg_type.typtype = 'e' ORDER BY pg_catalog.pg_namespace.nspname, pg_catalog.pg_type.typname;
+--> name|visible|schema|labels
+--> empty
 
 --- SQLAlchemy (12)
 SELECT pg_catalog.pg_class.oid, pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('events');
+--> oid|relname
+--> 65537|events
 
 --- SQLAlchemy (13)
 SELECT attr.conrelid, array_agg(CAST(attr.attname AS TEXT) ORDER BY attr.ord) AS cols, attr.conname, min(attr.description) AS description, NULL AS extra
@@ -69,11 +109,15 @@ FROM pg_catalog.pg_attribute JOIN (SELECT pg_catalog.pg_constraint.conrelid AS c
 FROM pg_catalog.pg_constraint LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_description.objoid = pg_catalog.pg_constraint.oid
 WHERE pg_catalog.pg_constraint.contype = 'p' AND pg_catalog.pg_constraint.conrelid IN (65537)) AS con ON pg_catalog.pg_attribute.attnum = con.attnum AND pg_catalog.pg_attribute.attrelid = con.conrelid
 WHERE con.conrelid IN (65537)) AS attr GROUP BY attr.conrelid, attr.conname ORDER BY attr.conrelid, attr.conname;
+--> conrelid|cols|conname|description|extra
+--> empty
 
 --- SQLAlchemy (14)
 SELECT pg_catalog.pg_class.relname, pg_catalog.pg_constraint.conname, CASE WHEN (pg_catalog.pg_constraint.oid IS NOT NULL) THEN pg_catalog.pg_get_constraintdef(pg_catalog.pg_constraint.oid, true) END AS anon_1, nsp_ref.nspname, pg_catalog.pg_description.description
 FROM pg_catalog.pg_class LEFT OUTER JOIN pg_catalog.pg_constraint ON pg_catalog.pg_class.oid = pg_catalog.pg_constraint.conrelid AND pg_catalog.pg_constraint.contype = 'f' LEFT OUTER JOIN pg_catalog.pg_class AS cls_ref ON cls_ref.oid = pg_catalog.pg_constraint.confrelid LEFT OUTER JOIN pg_catalog.pg_namespace AS nsp_ref ON cls_ref.relnamespace = nsp_ref.oid LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_description.objoid = pg_catalog.pg_constraint.oid JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('events') ORDER BY pg_catalog.pg_class.relname, pg_catalog.pg_constraint.conname;
+--> relname|conname|anon_1|nspname|description
+--> events||||
 
 --- SQLAlchemy (15)
 SELECT pg_catalog.pg_index.indrelid, cls_idx.relname AS relname_index, pg_catalog.pg_index.indisunique, pg_catalog.pg_constraint.conrelid IS NOT NULL AS has_constraint, pg_catalog.pg_index.indoption, cls_idx.reloptions, pg_catalog.pg_am.amname, CASE WHEN (pg_catalog.pg_index.indpred IS NOT NULL) THEN pg_catalog.pg_get_expr(pg_catalog.pg_index.indpred, pg_catalog.pg_index.indrelid) END AS filter_definition, pg_catalog.pg_index.indnkeyatts, pg_catalog.pg_index.indnullsnotdistinct, idx_cols.elements, idx_cols.elements_is_expr
@@ -84,6 +128,8 @@ FROM pg_catalog.pg_index
 WHERE NOT pg_catalog.pg_index.indisprimary AND pg_catalog.pg_index.indrelid IN (65537)) AS idx LEFT OUTER JOIN pg_catalog.pg_attribute ON pg_catalog.pg_attribute.attnum = idx.attnum AND pg_catalog.pg_attribute.attrelid = idx.indrelid
 WHERE idx.indrelid IN (65537)) AS idx_attr GROUP BY idx_attr.indexrelid) AS idx_cols ON pg_catalog.pg_index.indexrelid = idx_cols.indexrelid LEFT OUTER JOIN pg_catalog.pg_constraint ON pg_catalog.pg_index.indrelid = pg_catalog.pg_constraint.conrelid AND pg_catalog.pg_index.indexrelid = pg_catalog.pg_constraint.conindid AND pg_catalog.pg_constraint.contype = ANY (ARRAY['p', 'u', 'x'])
 WHERE pg_catalog.pg_index.indrelid IN (65537) AND NOT pg_catalog.pg_index.indisprimary ORDER BY pg_catalog.pg_index.indrelid, cls_idx.relname;
+--> indrelid|relname_index|indisunique|has_constraint|indoption|reloptions|amname|filter_definition|indnkeyatts|indnullsnotdistinct|elements|elements_is_expr
+--> empty
 
 --- SQLAlchemy (16)
 SELECT attr.conrelid, array_agg(CAST(attr.attname AS TEXT) ORDER BY attr.ord) AS cols, attr.conname, min(attr.description) AS description, bool_and(pg_catalog.pg_index.indnullsnotdistinct) AS indnullsnotdistinct
@@ -92,21 +138,29 @@ FROM pg_catalog.pg_attribute JOIN (SELECT pg_catalog.pg_constraint.conrelid AS c
 FROM pg_catalog.pg_constraint LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_description.objoid = pg_catalog.pg_constraint.oid
 WHERE pg_catalog.pg_constraint.contype = 'u' AND pg_catalog.pg_constraint.conrelid IN (65537)) AS con ON pg_catalog.pg_attribute.attnum = con.attnum AND pg_catalog.pg_attribute.attrelid = con.conrelid
 WHERE con.conrelid IN (65537)) AS attr JOIN pg_catalog.pg_index ON attr.conindid = pg_catalog.pg_index.indexrelid GROUP BY attr.conrelid, attr.conname ORDER BY attr.conrelid, attr.conname;
+--> conrelid|cols|conname|description|indnullsnotdistinct
+--> empty
 
 --- SQLAlchemy (17)
 SELECT pg_catalog.pg_class.relname, pg_catalog.pg_constraint.conname, CASE WHEN (pg_catalog.pg_constraint.oid IS NOT NULL) THEN pg_catalog.pg_get_constraintdef(pg_catalog.pg_constraint.oid, true) END AS anon_1, pg_catalog.pg_description.description
 FROM pg_catalog.pg_class LEFT OUTER JOIN pg_catalog.pg_constraint ON pg_catalog.pg_class.oid = pg_catalog.pg_constraint.conrelid AND pg_catalog.pg_constraint.contype = 'c' LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_description.objoid = pg_catalog.pg_constraint.oid JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('events') ORDER BY pg_catalog.pg_class.relname, pg_catalog.pg_constraint.conname;
+--> relname|conname|anon_1|description
+--> events|||
 
 --- SQLAlchemy (18)
 SELECT pg_catalog.pg_class.relname, pg_catalog.pg_description.description
 FROM pg_catalog.pg_class LEFT OUTER JOIN pg_catalog.pg_description ON pg_catalog.pg_class.oid = pg_catalog.pg_description.objoid AND pg_catalog.pg_description.objsubid = 0 AND pg_catalog.pg_description.classoid = CAST('pg_catalog.pg_class' AS REGCLASS) JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['r', 'p', 'f', 'v', 'm']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog' AND pg_catalog.pg_class.relname IN ('events');
+--> relname|description
+--> events|
 
 --- SQLAlchemy (19)
 SELECT pg_catalog.pg_class.relname
 FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
 WHERE pg_catalog.pg_class.relkind = ANY (ARRAY['S']) AND pg_catalog.pg_table_is_visible(pg_catalog.pg_class.oid) AND pg_catalog.pg_namespace.nspname != 'pg_catalog';
+--> relname
+--> empty
 
 --- psycopg3 (1)
 SELECT
@@ -115,6 +169,8 @@ SELECT
 FROM pg_type t
 WHERE t.oid = to_regtype('events')
 ORDER BY t.oid;
+--> name|oid|array_oid|regtype|delimiter
+--> empty
 
 --- psycopg3 (2)
 SELECT name, oid, array_oid, regtype, array_agg(label) AS labels
@@ -129,6 +185,8 @@ FROM (
     ORDER BY e.enumsortorder
 ) x
 GROUP BY name, oid, array_oid, regtype;
+--> name|oid|array_oid|regtype|labels
+--> empty
 
 --- psycopg3 (3)
 SELECT
@@ -154,6 +212,8 @@ LEFT JOIN (
     GROUP BY attrelid
 ) a ON a.attrelid = t.typrelid
 WHERE t.oid = to_regtype('events');
+--> name|oid|array_oid|regtype|field_names|field_types
+--> empty
 
 --- psycopg3 (4)
 SELECT t.typname AS name, t.oid AS oid, t.typarray AS array_oid,
@@ -162,6 +222,8 @@ SELECT t.typname AS name, t.oid AS oid, t.typarray AS array_oid,
 FROM pg_type t
 JOIN pg_range r ON t.oid = r.rngtypid
 WHERE t.oid = to_regtype('events');
+--> name|oid|array_oid|regtype|subtype_oid
+--> empty
 
 --- asyncpg (1)
 SELECT
@@ -363,17 +425,28 @@ FROM
     typeinfo_tree
 ORDER BY
     depth DESC;
+--> oid|ns|name|kind|basetype|elemtype|elemdelim|range_subtype|attrtypoids|attrnames|depth|basetype_name|elemtype_name|range_subtype_name
+--> 25|pg_catalog|text|b||0|||||1||-|
+--> 1009|pg_catalog|_text|b||25|,||||0||text|
+--> 16384|public|hll|b||0|||||0||-|
 
 --- asyncpg (6)
 SELECT pg_advisory_unlock_all();
 
 --- pgcli (2)
 SELECT * FROM unnest(current_schemas(true));
+--> unnest
+--> pg_catalog
+--> public
 
 --- pgcli (3)
 SELECT  nspname
 FROM    pg_catalog.pg_namespace
 ORDER BY 1;
+--> nspname
+--> information_schema
+--> pg_catalog
+--> public
 
 --- pgcli (4)
 SELECT  n.nspname schema_name,
@@ -437,6 +510,8 @@ ORDER BY 1, 2, att.attnum;
 SELECT d.datname
 FROM pg_catalog.pg_database d
 ORDER BY 1;
+--> datname
+--> tally
 
 --- pgcli (9)
 SELECT s_p.nspname AS parentschema,
@@ -465,6 +540,8 @@ JOIN pg_catalog.pg_namespace  s_p ON s_p.oid = t_p.relnamespace
 JOIN pg_catalog.pg_class      t_c ON t_c.oid = fk.conrelid
 JOIN pg_catalog.pg_namespace  s_c ON s_c.oid = t_c.relnamespace
 WHERE fk.contype = 'f';
+--> parentschema|parenttable|parentcolumn|childschema|childtable|childcolumn
+--> empty
 
 --- pgcli (10)
 SELECT n.nspname schema_name,
@@ -506,6 +583,10 @@ WHERE ( t.typrelid = 0  -- non-composite types
       AND n.nspname <> 'pg_catalog'
       AND n.nspname <> 'information_schema'
 ORDER BY 1, 2;
+--> schema_name|type_name
+--> public|hll
+--> public|hll_hashval
+--> public|topn
 
 --- pgcli (12)
 WITH Words AS (
@@ -547,6 +628,8 @@ SELECT Word
 FROM OrderWords
 WHERE LOWER(Word) IN (SELECT Name FROM Names)
 AND Row_Number = 1;
+--> word
+--> empty
 
 --- pgcli (13)
 SELECT d.datname as "Name",
@@ -558,12 +641,18 @@ SELECT d.datname as "Name",
 ') AS "Access privileges"
         FROM pg_catalog.pg_database d
         ORDER BY 1;
+--> Name|Owner|Encoding|Collate|Ctype|Access privileges
+--> tally|tally|UTF8|C|C|
 
 --- pgjdbc schemas
 SELECT nspname AS TABLE_SCHEM, NULL AS TABLE_CATALOG FROM pg_catalog.pg_namespace
  WHERE nspname <> 'pg_toast' AND (nspname !~ '^pg_temp_' OR nspname = (pg_catalog.current_schemas(true))[1])
  AND (nspname !~ '^pg_toast_temp_' OR nspname = replace((pg_catalog.current_schemas(true))[1], 'pg_temp_', 'pg_toast_temp_'))
  ORDER BY TABLE_SCHEM;
+--> table_schem|table_catalog
+--> information_schema|
+--> pg_catalog|
+--> public|
 
 --- pgjdbc tables
 SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME,
@@ -584,6 +673,12 @@ SELECT NULL AS TABLE_CAT, n.nspname AS TABLE_SCHEM, c.relname AS TABLE_NAME,
  AND (false OR ( c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' )
  OR ( c.relkind = 'm' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ))
  ORDER BY TABLE_TYPE, TABLE_SCHEM, TABLE_NAME;
+--> table_cat|table_schem|table_name|table_type|remarks|type_cat|type_schem|type_name|self_referencing_col_name|ref_generation
+--> |public|searches|MATERIALIZED VIEW||||||
+--> |public|searches_1day|MATERIALIZED VIEW||||||
+--> |public|searches_5min|MATERIALIZED VIEW||||||
+--> |public|Notes|TABLE||||||
+--> |public|events|TABLE||||||
 
 --- pgjdbc columns
 SELECT * FROM (SELECT n.nspname, c.relname, a.attname, a.atttypid, a.attnotnull OR (t.typtype = 'd' AND t.typnotnull) AS attnotnull,
@@ -600,6 +695,13 @@ SELECT * FROM (SELECT n.nspname, c.relname, a.attname, a.atttypid, a.attnotnull 
  LEFT JOIN pg_catalog.pg_namespace dn ON (dc.relnamespace = dn.oid AND dn.nspname = 'pg_catalog')
  WHERE c.relkind in ('r', 'p', 'v', 'f', 'm') and a.attnum > 0 AND NOT a.attisdropped AND n.nspname LIKE 'public' AND c.relname LIKE 'events') c
  WHERE true ORDER BY nspname, c.relname, attnum;
+--> nspname|relname|attname|atttypid|attnotnull|atttypmod|attlen|typtypmod|attnum|attidentity|attgenerated|adsrc|description|typbasetype|typtype
+--> public|events|tenant|20|t|-1|8|-1|1|||||0|b
+--> public|events|ts|1184|f|-1|8|-1|2|||||0|b
+--> public|events|query|25|f|-1|-1|-1|3|||'x'||0|b
+--> public|events|code|1043|t|14|-1|-1|4|||||0|b
+--> public|events|price|1700|f|655366|-1|-1|5|||||0|b
+--> public|events|flag|1042|f|7|-1|-1|6|||||0|b
 
 --- pgjdbc primary keys
 SELECT result.TABLE_CAT, result.TABLE_SCHEM, result.TABLE_NAME, result.COLUMN_NAME, result.KEY_SEQ, result.PK_NAME
@@ -621,6 +723,8 @@ SELECT t.typname, t.oid FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n
 --- pgjdbc a type by its number
 SELECT n.nspname = ANY(current_schemas(true)), n.nspname, t.typname
 FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON t.typnamespace = n.oid WHERE t.oid = 16384;
+--> ?column?|nspname|typname
+--> t|public|hll
 
 --- pgjdbc a type by its name
 SELECT typinput = 'array_in'::regproc as is_array, typtype, typname, pg_type.oid
@@ -629,12 +733,18 @@ SELECT typinput = 'array_in'::regproc as is_array, typtype, typname, pg_type.oid
  join ( select s.r, (current_schemas(false))[s.r] as nspname from generate_series(1, array_upper(current_schemas(false), 1)) as s(r) ) as r
  using ( nspname )) as sp ON sp.nspoid = typnamespace
  WHERE typname = 'hll' ORDER BY sp.r, pg_type.oid DESC LIMIT 1;
+--> is_array|typtype|typname|oid
+--> f|b|hll|16384
 
 --- Grafana version
 SELECT current_setting('server_version_num')::int/100 as version;
+--> version
+--> 1500
 
 --- Grafana timescaledb
 SELECT extversion FROM pg_extension WHERE extname = 'timescaledb';
+--> extversion
+--> empty
 
 --- Grafana tables
 SELECT
@@ -658,6 +768,12 @@ ORDER BY CASE WHEN quote_ident(table_schema) IN (
            array_upper(string_to_array(current_setting('search_path'), ','), 1)) AS i,
          string_to_array(current_setting('search_path'), ',') s)
   THEN 0 ELSE 1 END, 1;
+--> table
+--> "Notes"
+--> events
+--> searches
+--> searches_1day
+--> searches_5min
 
 --- Grafana columns
 SELECT quote_ident(column_name) AS "column", data_type AS "type"
@@ -673,6 +789,13 @@ WHERE
                array_upper(string_to_array(current_setting('search_path'), ','), 1)) AS i,
              string_to_array(current_setting('search_path'), ',') s)
     END;
+--> column|type
+--> tenant|bigint
+--> ts|timestamp with time zone
+--> query|text
+--> code|character varying
+--> price|numeric
+--> flag|character
 
 --- Metabase tables
 SELECT n.nspname AS schema, c.relname AS name,
@@ -686,9 +809,17 @@ LEFT JOIN pg_stat_user_tables AS stat ON (n.nspname = stat.schemaname AND c.reln
 WHERE (c.relnamespace = n.oid) AND (n.nspname !~ '^pg_') AND (n.nspname <> 'information_schema') AND c.relkind IN ('r', 'p', 'v', 'f', 'm')
   AND n.nspname IN ('public')
 ORDER BY type ASC, schema ASC, name ASC;
+--> schema|name|type|description|estimated_row_count
+--> public|searches|MATERIALIZED VIEW||
+--> public|searches_1day|MATERIALIZED VIEW||
+--> public|searches_5min|MATERIALIZED VIEW||
+--> public|Notes|TABLE||
+--> public|events|TABLE||200
 
 --- Metabase enums
 SELECT nspname, typname, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT DISTINCT e.enumtypid FROM pg_enum e);
+--> nspname|typname|oid
+--> empty
 
 --- DBeaver databases
 SELECT db.oid, db.* FROM pg_catalog.pg_database db WHERE datallowconn AND NOT datistemplate OR db.datname = 'tally' ORDER BY db.datname;
@@ -734,3 +865,5 @@ WHERE substring(pg_catalog.quote_ident(n.nspname) || '.', 1, 2) = 'ev'
   AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_namespace
        WHERE substring(pg_catalog.quote_ident(nspname) || '.', 1, 2) = substring('ev', 1, pg_catalog.length(pg_catalog.quote_ident(nspname)) + 1)) > 1
 LIMIT 1000;
+--> quote_ident
+--> events
