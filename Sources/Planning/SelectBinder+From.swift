@@ -109,6 +109,16 @@ extension SelectBinder {
     var node: PlanNode
     if syntax.calls.count == 1, case .call(let call) = syntax.calls[0].kind, call.name == "topn" || call.name == "topn_ex" {
       node = try topn(call, binder, syntax)
+    } else if syntax.calls.count == 1, case .call(let call) = syntax.calls[0].kind, call.arguments.isEmpty, call.namedArguments.isEmpty,
+      let relation = context.system?.tableFunction(schema: call.schema, name: call.name)
+    {
+      // A function of the coordinator that gives rows is one of its relations.
+      node = .systemScan(
+        SystemScanNode(relation: relation.name, storedColumns: Array(relation.columns.indices), output: relation.columns)
+      )
+      if syntax.hasOrdinality {
+        throw .sql("0A000", "WITH ORDINALITY of \(call.name) is not supported", position: syntax.calls[0].position)
+      }
     } else if syntax.calls.count == 1, !isSet(syntax.calls[0]) {
       // A function of one value is a relation of one row.
       var expressions = [try binder.typed(syntax.calls[0])]

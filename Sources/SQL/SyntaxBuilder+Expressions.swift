@@ -64,7 +64,7 @@ extension SyntaxBuilder {
       case "SVFOP_LOCALTIMESTAMP": return .currentTime(.localTimestamp)
       case "SVFOP_LOCALTIME": return .currentTime(.localTime)
       case "SVFOP_CURRENT_ROLE", "SVFOP_CURRENT_USER", "SVFOP_USER", "SVFOP_SESSION_USER", "SVFOP_CURRENT_CATALOG", "SVFOP_CURRENT_SCHEMA":
-        let name = (text(body, "op") ?? "").replacingPrefix("SVFOP_", with: "").lowercased()
+        let name = String((text(body, "op") ?? "").dropFirst("SVFOP_".count)).lowercased()
         return .call(CallSyntax(name: name, arguments: [], namedArguments: [], isStar: false, isDistinct: false))
       case let other: throw unsupported("\(other.replacingPrefix("SVFOP_", with: "")) is", body)
       }

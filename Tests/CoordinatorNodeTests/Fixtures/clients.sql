@@ -867,3 +867,9 @@ WHERE substring(pg_catalog.quote_ident(n.nspname) || '.', 1, 2) = 'ev'
 LIMIT 1000;
 --> quote_ident
 --> events
+
+--- bare words
+SELECT current_user, session_user, current_role, user, current_catalog, current_schema;
+
+--- Citus's workers
+SELECT * FROM citus_get_active_worker_nodes();
