@@ -96,8 +96,21 @@ extension Coordinator {
       throw .sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
     }
   }
-  /// Ordinals of a shard that one piece may take.
-  private static let copyStride = 1 << 16
+  /// Ordinals of a shard that one piece may take: 4 MiB of lines are 2 Mi rows at most, so 33 batches.
+  private static let copyStride = 64
+
+  /// The ordinal of a piece's batch, both counted from 0; 54000 where a stage has no more of them.
+  static func copyOrdinal(piece: Int, batch: Int) throws(TallyError) -> Int {
+    guard batch < copyStride else { throw TallyError(.internalError, "\(batch + 1) batches of one piece of COPY for one shard") }
+    guard piece < Limits.stageOrdinalMax / copyStride else {
+      throw .sql(
+        "54000",
+        "COPY of more than 64 GiB in one statement is not supported",
+        hint: "Split the data, or load files with tally ingest."
+      )
+    }
+    return piece * copyStride + batch + 1
+  }
 
   static func stage(_ parsed: CopyParsed, of table: TableID, _ run: StatementRun) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
@@ -105,7 +118,7 @@ extension Coordinator {
         group.addTask {
           for (at, batch) in part.batches.enumerated() {
             let rows = StageRows.Rows(table: table, key: nil, contentHash: Murmur3.hash(batch.bytes), batch: batch.bytes)
-            try await run.stage(part.shard, ordinal: parsed.number * copyStride + at + 1, .rows(rows))
+            try await run.stage(part.shard, ordinal: copyOrdinal(piece: parsed.number, batch: at), .rows(rows))
           }
         }
       }

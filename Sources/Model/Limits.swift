@@ -6,6 +6,8 @@ public enum Limits {
   public static let batchRowsMax = 65536
   /// Bytes of one encoded batch.
   public static let batchBytesMax = 64 << 20
+  /// Highest number of a batch that a statement stages on one shard.
+  public static let stageOrdinalMax = 1 << 20
   /// Payload bytes of one frame.
   public static let frameBytesMax = 16 << 20
   /// Payload bytes of a frame before the hello is accepted.

@@ -108,7 +108,7 @@ public struct StageRows: MessageContent {
       statement: try reader.statement(),
       doneBelow: try reader.varint(),
       decider: try reader.id(),
-      ordinal: try reader.count(max: 1 << 20, "ordinal of a stage"),
+      ordinal: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage"),
       content: .nothing
     )
     let form = try reader.u8()
@@ -195,7 +195,7 @@ public struct DeleteRows: MessageContent {
       statement: try reader.statement(),
       doneBelow: try reader.varint(),
       decider: try reader.id(),
-      ordinal: try reader.count(max: 1 << 20, "ordinal of a stage"),
+      ordinal: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage"),
       table: try reader.id(),
       fragment: body
     )

@@ -62,6 +62,13 @@ private final class PlayedShards: PrimaryCalls {
 
 @Suite struct CopyPipeline {
   /// What a slow shard holds up: nothing is read meanwhile beyond a few pieces.
+  @Test func pieceNumbersFitAStage() throws {
+    // A load of 64 MB was refused by the workers: its seventeenth piece had numbers that no stage has.
+    #expect(try Coordinator.copyOrdinal(piece: 0, batch: 0) == 1)
+    #expect(try Coordinator.copyOrdinal(piece: 16_383, batch: 63) == Limits.stageOrdinalMax)
+    #expect(throws: TallyError.self) { try Coordinator.copyOrdinal(piece: 16_384, batch: 0) }
+    #expect(throws: TallyError.self) { try Coordinator.copyOrdinal(piece: 1, batch: 64) }
+  }
   @Test func aSlowShardHoldsTheClientUp() async throws {
     let catalog = try CopySample.catalog(events, shards: 1)
     let copy = try CopySample.copyIn("copy e from stdin", catalog)
