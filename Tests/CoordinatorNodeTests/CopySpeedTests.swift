@@ -1,5 +1,5 @@
 // CopySpeedTests.swift — rows a second of COPY's own part (cut, parse, encode by shard) beside that of `tally ingest` on the same bytes,
-// and of COPY TO, when TALLY_BENCH names a CSV file of /work/shared/bench/gen_events.py; prints, and expects only correctness.
+// and of COPY TO, when TALLY_BENCH names a CSV file of search events; prints, and expects only correctness.
 import Bytes
 import ClientCore
 import Columns
