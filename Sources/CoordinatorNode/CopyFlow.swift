@@ -28,26 +28,17 @@ extension Coordinator {
   private static let copyPieceBytes = 4 << 20
 
   /// Copies what a client sends into a table; the rows are durable then. Throws `CopyFailure` for what is wrong with the data.
-  ///
-  /// `ready` is called with the number of rows once all of them are staged, before it is decided: what it waits for (the COMMIT of a
-  /// block, say) the rows wait for, and if it throws there are none.
   public func copyIn(
     _ plan: CopyInPlan,
     _ client: any CopyClient,
     values: any ExternalValues,
-    deadline: Instant,
-    ready: (@Sendable (Int) async throws -> Void)? = nil
+    deadline: Instant
   ) async throws -> CopyOutcome {
-    try Self.check(plan)
-    let snapshot = await log.catalog.snapshot
-    let parser = try CopyParser(plan, snapshot, values)
-    let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
-    let intake = CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes)
+    let (parser, intake) = try await beginCopy(plan, client, values)
     guard let first = try await intake.first(), !first.isAll || !first.parsed.parts.isEmpty else {
-      try await ready?(0)
       return CopyOutcome(rows: 0, seen: SessionToken())
     }
-    if first.isAll, ready == nil {
+    if first.isAll {
       let parts = first.parsed.parts
       if parts.count == 1, parts[0].batches.count == 1 {
         let written = try await insert(parts[0].batches[0].bytes, parts[0].shard, plan.table.id, nil, deadline: deadline)
@@ -56,8 +47,7 @@ extension Coordinator {
     }
     let table = plan.table.id
     let written = try await carryOut(on: parser.shards, deadline: deadline) { run in
-      let rows = try await intake.run(from: first.parsed) { parsed in try await Self.stage(parsed, of: table, run) }
-      try await ready?(rows)
+      _ = try await intake.run(from: first.parsed) { parsed in try await Self.stage(parsed, of: table, run) }
     }
     return CopyOutcome(rows: written.rows, seen: written.seen)
   }
@@ -75,26 +65,23 @@ extension Coordinator {
   ) async throws -> PendingWrite? {
     guard case .copyIn(let plan) = try await bind(request).plan else { return nil }
     let gathered = GatheredCopy(plan.table, limit: limit)
-    _ = try await read(plan, client, values) { parsed in try await gathered.take(parsed) }
+    let (_, intake) = try await beginCopy(plan, client, values)
+    if let first = try await intake.first() {
+      _ = try await intake.run(from: first.parsed) { parsed in try await gathered.take(parsed) }
+    }
     return try await pending(plan.table, await gathered.batches, SessionToken())
   }
-  private func read(
+  private func beginCopy(
     _ plan: CopyInPlan,
     _ client: any CopyClient,
-    _ values: any ExternalValues,
-    _ use: @escaping @Sendable (CopyParsed) async throws -> Void
-  ) async throws -> Int {
-    try Self.check(plan)
+    _ values: any ExternalValues
+  ) async throws -> (CopyParser, CopyIntake) {
+    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
+      throw TallyError.sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
+    }
     let parser = try CopyParser(plan, await log.catalog.snapshot, values)
     let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
-    let intake = CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes)
-    guard let first = try await intake.first() else { return 0 }
-    return try await intake.run(from: first.parsed, use)
-  }
-  private static func check(_ plan: CopyInPlan) throws(TallyError) {
-    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
-      throw .sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
-    }
+    return (parser, CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes))
   }
   /// Ordinals of a shard that one piece may take: 4 MiB of lines are 2 Mi rows at most, so 33 batches.
   private static let copyStride = 64

@@ -122,7 +122,7 @@ final class CoordinatorSession: SQLSession {
       defer { changes.end() }
       if case .copy(let syntax) = parsed.statement {
         if syntax.isFrom { try Self.checkWritable(parsed.statement, context) }
-        return try await copy(request, context, client)
+        return try await copy(request, isFrom: syntax.isFrom, context, client)
       }
       if parsed.statement.isQuery {
         let result = try await read(request, client)
@@ -175,13 +175,14 @@ final class CoordinatorSession: SQLSession {
 
   private func copy(
     _ request: StatementRequest,
+    isFrom: Bool,
     _ context: StatementContext,
     _ client: any StatementClient
   ) async throws -> StatementResult {
     let exchange = CopyExchange(client)
     let values = PostgresValues { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
     do {
-      if case .explicit = context.block {
+      if isFrom, case .explicit = context.block {
         guard state.withLock({ $0.transaction?.isTaken != true }) else { throw Self.mixed(request.statement.statement) }
         let limit = coordinator.statementMemory
         let left = limit - (state.withLock { $0.transaction?.bytes } ?? 0)
