@@ -196,7 +196,10 @@ public struct RowModification: Sendable {
   /// The change that puts `rows` in the place of those at `places`.
   private func finish(_ rows: Batch, removing places: [Int64], _ named: NamedRows) throws -> ModifiedRows {
     if let key = table.distribution.tenantKey, !TenantHashes.all(rows.columns[key], areWithin: range) {
-      throw TallyError(.notPrimary, "a change of rows makes rows of tenants that belong to other shards than \(view?.shard.description ?? "this")")
+      throw TallyError(
+        .notPrimary,
+        "a change of rows makes rows of tenants that belong to other shards than \(view?.shard.description ?? "this")"
+      )
     }
     try KeyCheck.check(rows, table, in: named.snapshot, removed: Set(places), cancel: limits.cancel)
     var change = named.change(places: places, through: through)

@@ -46,7 +46,9 @@ struct UnitScan {
     while start < range.upperBound {
       let end = min(start + morselRows, range.upperBound)
       var batch = chunk.batch(columns: columns.filter { $0 != TableSnapshot.placeColumn }, rows: start..<end, layout: layout)
-      for (at, column) in columns.enumerated() where column == TableSnapshot.placeColumn { batch.columns.insert(places(start..<end), at: at) }
+      for (at, column) in columns.enumerated() where column == TableSnapshot.placeColumn {
+        batch.columns.insert(places(start..<end), at: at)
+      }
       let rest = chunk.deleted?.part(start..<end)?.rest(of: 0..<end - start)
       start = end
       if let rest, rest.isEmpty { continue }

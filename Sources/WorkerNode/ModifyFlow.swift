@@ -83,7 +83,8 @@ extension Worker {
   ) async throws -> (appended: ShardHost.Appended?, outcome: ModifiedRows) {
     let cancel = CancelFlag()
     let limits = ExecutionLimits(memoryBytes: max(16 << 20, settings.memory / 8), cancel: cancel)
-    let done = try await host.store.naming(table.id, by: request.statement) { rows -> (appended: ShardHost.Appended?, outcome: ModifiedRows) in
+    let done = try await host.store.naming(table.id, by: request.statement) {
+      rows -> (appended: ShardHost.Appended?, outcome: ModifiedRows) in
       var through = host.store.applied.position
       if case .delete = program.action {
         guard let rolled = host.store.deletable(table.id) else {
@@ -137,7 +138,11 @@ extension Worker {
       throw TallyError(.staleCatalog, "table \(table.name) was changed meanwhile", node: settings.name)
     }
     if request.isAlone, request.decider != host.id {
-      throw TallyError(.protocolViolation, "a statement of shard \(host.id) alone that shard \(request.decider) decides", node: settings.name)
+      throw TallyError(
+        .protocolViolation,
+        "a statement of shard \(host.id) alone that shard \(request.decider) decides",
+        node: settings.name
+      )
     }
     if let rows = outcome.rows, let key = table.distribution.tenantKey { try refuseDeleted(rows.columns[key], host) }
     let staged = orderedHosts.reduce(0) { $0 + $1.store.head.statements.openBytes }
