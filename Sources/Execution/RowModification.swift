@@ -17,8 +17,8 @@ public struct ModifiedRows: Sendable {
   public var change: RowChange
   /// The rows that come, decoded; nil for none.
   public var rows: Batch?
-  /// What RETURNING is made of: the rows as they are now, of DELETE as they were; nil when nobody asked.
-  public var returned: Batch?
+  /// What RETURNING is made of: the rows as they are now, of DELETE as they were (BatchFormat); empty when nobody asked, or there are none.
+  public var returned: [UInt8]
 }
 
 /// A change and all that its evaluation reads.
@@ -109,7 +109,7 @@ public struct RowModification: Sendable {
     let (places, _) = Self.distinctPlaces(input)
     let change = named.change(places: places, through: through)
     let old = program.returnsRows ? try named.snapshot.rows(at: places, columns: Array(table.columns.indices)) : nil
-    return ModifiedRows(change: change, rows: nil, returned: old)
+    return ModifiedRows(change: change, rows: nil, returned: try returned(old))
   }
   private func update(_ input: Batch, _ named: NamedRows) throws -> ModifiedRows {
     let (places, kept) = Self.distinctPlaces(input)
@@ -205,8 +205,18 @@ public struct RowModification: Sendable {
     var change = named.change(places: places, through: through)
     change.rows = RowChange.Rows.batches(of: rows)
     change.affected = rows.count
-    return ModifiedRows(change: change, rows: rows.count > 0 ? rows : nil, returned: program.returnsRows ? rows : nil)
+    return ModifiedRows(change: change, rows: rows.count > 0 ? rows : nil, returned: try returned(rows))
   }
+  private func returned(_ rows: Batch?) throws -> [UInt8] {
+    guard program.returnsRows, let rows, rows.count > 0 else { return [] }
+    let bytes = rows.count > Limits.batchRowsMax ? [] : BatchFormat.encode(rows)
+    guard !bytes.isEmpty, bytes.count <= Self.returnedBytesMax else {
+      throw TallyError.sql("54000", "\(rows.count) rows of one shard are too many to return", hint: "Change them in parts, or leave out RETURNING.")
+    }
+    return bytes
+  }
+  /// Bytes of the rows that one change may return: they travel in one frame.
+  private static let returnedBytesMax = 12 << 20
   /// A row stays with its tenant: it would belong to another shard.
   private func requireSameTenants(_ rows: Batch, as places: [Int64], _ named: NamedRows) throws {
     guard let key = table.distribution.tenantKey, rows.count > 0 else { return }

@@ -81,7 +81,7 @@ extension ShardStore {
   public static let deletionBytesMax = 32 << 20
 
   /// Whether a deletion was appended or staged and is not applied: until then no file of the shard changes.
-  var isDeleting: Bool {
+  public var isDeleting: Bool {
     if isPlanted(.filesChangeUnderDeletion) { return false }
     return applied.statements.hasDeletions || head.statements.hasDeletions
       || pending.contains {

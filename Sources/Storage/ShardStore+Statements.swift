@@ -22,6 +22,9 @@ extension ShardStore {
   /// Bytes that all open statements may keep in memory on one shard.
   public static let stagedBytesMax = 64 << 20
 
+  /// Bytes of the rows that one change brings: its entry travels to other copies in one frame.
+  public static let changeBytesMax = 12 << 20
+
   /// Checks a Stage against the head of the log and appends it, in one step. Throws 40001 when the statement has ended, 53200 when it is
   /// too large to be held, KeyConflict and KeyExpired.
   public func appendStage(_ stage: Stage) throws(TallyError) -> StageAdmission {

@@ -56,7 +56,7 @@ extension Worker {
       host.modifyAnswers.keep(.failure(error), to: request)
       throw error
     }
-    let returned = try Self.encoded(staged.outcome.returned)
+    let returned = staged.outcome.returned
     if let appended = staged.appended {
       lastIngest = surroundings.clock.now
       if !returned.isEmpty {
@@ -147,7 +147,7 @@ extension Worker {
     if let rows = outcome.rows, let key = table.distribution.tenantKey { try refuseDeleted(rows.columns[key], host) }
     let staged = orderedHosts.reduce(0) { $0 + $1.store.head.statements.openBytes }
     let change = outcome.change
-    guard change.deletion.bytes <= ShardStore.deletionBytesMax, change.bytes <= Limits.batchBytesMax,
+    guard change.deletion.bytes <= ShardStore.deletionBytesMax, change.bytes - change.deletion.bytes <= ShardStore.changeBytesMax,
       staged + change.bytes <= settings.memory / 8
     else {
       throw TallyError.sql(
@@ -222,11 +222,6 @@ extension Worker {
       throw TallyError(.unknownOutcome, "the rows that a part of the statement returned are not known any more")
     }
     return change.rows[0].encoded
-  }
-  /// Returned rows as one batch.
-  private static func encoded(_ rows: Batch?) throws -> [UInt8] {
-    guard let rows, rows.count > 0 else { return [] }
-    return BatchFormat.encode(rows)
   }
 
   // MARK: Rows as they are

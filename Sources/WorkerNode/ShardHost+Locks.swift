@@ -10,6 +10,8 @@ import Storage
 struct TableWaits {
   /// Tables a change of which is being evaluated.
   fileprivate var evaluated: Set<TableID> = []
+  /// A flush waits for its turn: no change begins before it has had it.
+  fileprivate var isResting = false
   /// In the order in which they came.
   fileprivate var waiting: [(number: UInt64, turn: Promise<Void>)] = []
   fileprivate var next: UInt64 = 0
@@ -21,7 +23,7 @@ extension ShardHost {
   func hold(_ table: TableSchema, for use: TableUse, by statement: StatementID?, until limit: Instant, _ clock: any Clock) async throws {
     while true {
       try requirePrimary()
-      let isEvaluated = tableWaits.evaluated.contains(table.id)
+      let isEvaluated = tableWaits.isResting || tableWaits.evaluated.contains(table.id)
       guard let hold = isEvaluated ? TableHold.entries : store.hold(on: table.id, for: use, by: statement) else { break }
       // An evaluation ends by itself, however long it takes.
       guard isEvaluated || clock.now < limit else { throw Self.held(table, hold, use, self.id) }
@@ -42,6 +44,26 @@ extension ShardHost {
   /// Ends an evaluation: what was appended holds the table from here on.
   func release(_ table: TableSchema) {
     tableWaits.evaluated.remove(table.id)
+    wakeTableWaits()
+  }
+  /// Has new changes wait until `endRest`, and waits for those under way, at most until `limit`: files do not change while one is, and where
+  /// one follows the other a flush would never have its turn.
+  func rest(until limit: Instant, _ clock: any Clock) async throws {
+    tableWaits.isResting = true
+    while primary != nil, clock.now < limit, isChanging {
+      let turn = Promise<Void>()
+      tableWaits.next += 1
+      tableWaits.waiting.append((tableWaits.next, turn))
+      let alarm = clock.alarm(at: limit) { turn.fulfil(()) }
+      defer { alarm.cancel() }
+      try await turn.value
+    }
+  }
+  /// Whether a change is being evaluated, or was appended and is not applied.
+  var isChanging: Bool { !tableWaits.evaluated.isEmpty || store.isDeleting }
+  /// Lets changes go on.
+  func endRest() {
+    tableWaits.isResting = false
     wakeTableWaits()
   }
   /// Has those who wait look again.
