@@ -208,6 +208,7 @@ let package = Package(
       "WorkerNode",
       "Replication",
       "Storage",
+      "Planning",
       "RPC",
       "Wire",
       "Columns",

@@ -212,6 +212,9 @@ extension FragmentFormat {
       stored.append(try column(&reader))
       let name = try name(&reader)
       output.append(OutputColumn(name, try reader.type()))
+      if stored.last == ScanNode.placeColumn {
+        guard case .table = source, output.last?.type == .bigint else { throw malformed(reader, "place of a row") }
+      }
     }
     var conditions: [ZoneCondition] = []
     for _ in 0..<(try reader.countOfRest("zone conditions")) {

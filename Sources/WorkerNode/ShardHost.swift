@@ -60,6 +60,10 @@ final class ShardHost: ShardLog {
   private var unrolledSince: [TableID: Instant] = [:]
   /// When something was last heard of an open statement's runner.
   var statementWords: [StatementID: Instant] = [:]
+  /// Who waits for tables, and which are being changed (ShardHost+Locks).
+  var tableWaits = TableWaits()
+  /// Answers to changes of rows in the epoch it serves.
+  var modifyAnswers = ModifyAnswers()
   /// Tenants that are being deleted: until then nothing of them is taken in.
   var deletingTenants: [Tenant: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
@@ -119,6 +123,8 @@ final class ShardHost: ShardLog {
     primary = nil
     link()
     recent = []
+    modifyAnswers = ModifyAnswers()
+    wakeTableWaits()
     let waiting = waiting
     self.waiting = []
     for waiter in waiting { waiter.promise.fail(roleEnded) }
@@ -156,7 +162,7 @@ final class ShardHost: ShardLog {
     return hand(over: try store.append(body, rows: rows))
   }
   /// Nobody but the primary appends in an epoch (I5): who waited for something may have lost its role meanwhile.
-  private func requirePrimary() throws(TallyError) {
+  func requirePrimary() throws(TallyError) {
     if primary == nil { throw TallyError(.notPrimary, "shard \(id) is not led here any more") }
   }
   /// What offering a batch gave.
@@ -174,11 +180,13 @@ final class ShardHost: ShardLog {
       return .appended(hand(over: entry))
     }
   }
-  func hand(over entry: LogEntry) -> Appended {
+  func hand(over entry: LogEntry) -> Appended { hand(over: [entry], last: entry) }
+  /// Hands several entries over that were appended together; they become durable together.
+  func hand(over entries: [LogEntry], last: LogEntry) -> Appended {
     let appended = Appended(
-      position: entry.position,
-      epoch: entry.epoch,
-      durable: journal.enqueue([JournalRecord(shard: id, entry: entry)])
+      position: last.position,
+      epoch: last.epoch,
+      durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
     for link in orderedLinks { link.ring() }
@@ -274,6 +282,7 @@ final class ShardHost: ShardLog {
     if !store.head.schema.rollups.isEmpty { recent.append((position, rows)) }
   }
   private func tell() {
+    wakeTableWaits()
     let count = waiting.firstIndex { $0.position > store.applied.position } ?? waiting.count
     if count == 0 { return }
     let told = waiting[..<count]
