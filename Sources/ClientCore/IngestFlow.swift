@@ -83,16 +83,9 @@ public struct IngestFlow: Sendable {
     guard request.chunkBytes >= 1024, request.chunkBytes <= 64 << 20 else {
       throw TallyError.sql("22023", "a chunk has 1 KiB to 64 MiB, not \(request.chunkBytes) bytes")
     }
-    let routing = try await newestCatalog(clock.now + request.producer.patience)
-    guard let table = routing.catalog.table(named: request.table) else {
+    var routing = try await newestCatalog(clock.now + request.producer.patience)
+    guard var table = routing.catalog.table(named: request.table) else {
       throw TallyError.sql("42P01", "relation \"\(request.table)\" does not exist")
-    }
-    guard case .distributed(_, let group) = table.distribution else {
-      throw TallyError.sql(
-        "0A000",
-        "table \"\(table.name)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows."
-      )
     }
     guard request.rejectPath != request.path else {
       throw TallyError.sql("22023", "the reject file is the file itself")
@@ -110,6 +103,12 @@ public struct IngestFlow: Sendable {
       deadline: clock.now + request.producer.patience
     )
     report.firstLoad = session.isNew ? "" : session.firstLoad
+    if table.distribution.group == nil {
+      // Opening the session gave the table its place.
+      routing = try await newestCatalog(clock.now + request.producer.patience)
+      if let placed = routing.catalog.table(table.id) { table = placed }
+    }
+    guard let group = table.distribution.group else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
     guard session.chunkBytes >= 1024, session.chunkBytes <= 64 << 20 else {
       throw TallyError(.protocolViolation, "the session has chunks of \(session.chunkBytes) bytes")
     }

@@ -72,13 +72,15 @@ extension Coordinator {
     return try await pending(plan.table, await gathered.batches, SessionToken())
   }
   private func beginCopy(
-    _ plan: CopyInPlan,
+    _ bound: CopyInPlan,
     _ client: any CopyClient,
     _ values: any ExternalValues
   ) async throws -> (CopyParser, CopyIntake) {
-    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
+    for column in bound.table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
     }
+    var plan = bound
+    plan.table = try await placed(bound.table)
     let parser = try CopyParser(plan, await log.catalog.snapshot, values)
     let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
     return (parser, CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes))

@@ -85,6 +85,7 @@ extension Coordinator {
     return group.shards.compactMap { snapshot.shard($0) }.filter { shard in
       switch fragment.shards {
       case .all: true
+      case .coordinator: false
       case .one(let hash): hash >= shard.lower && hash <= shard.upper
       }
     }

@@ -22,11 +22,11 @@ struct ClientKey: Sendable {
   /// Throws 22023 when the text is no UUIDv7.
   static func given(_ text: String, _ content: [UInt8], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey {
     let id = try BatchID(text)
-    guard case .distributed(_, let group) = table.distribution, let shards = snapshot.group(group)?.shards,
+    guard let group = table.distribution.group, let shards = snapshot.group(group)?.shards,
       let home = shards.lazy.compactMap({ snapshot.shard($0) }).first(where: {
         $0.lower <= StableHash.hash(Int64(bitPattern: id.low)) && StableHash.hash(Int64(bitPattern: id.low)) <= $0.upper
       })
-    else { throw TallyError(.staleCatalog, "table \(table.name) is not distributed") }
+    else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
     return ClientKey(id: id, contentHash: Murmur3.hash(content), home: home.id)
   }
 }
@@ -71,6 +71,7 @@ extension Coordinator {
     }
   }
   func insert(_ batches: [Batch], _ table: TableSchema, _ key: ClientKey?, deadline: Instant) async throws -> Written {
+    let table = try await placed(table)
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
     if parts.isEmpty, key == nil { return Written() }

@@ -172,7 +172,7 @@ extension Coordinator {
     nextRead += 1
     request.turn = nextRead
     let (bound, version) = try await bind(request)
-    let key = try clientKey(request, bound, await log.catalog.snapshot)
+    let key = try await clientKey(request, bound)
     if bound.isDefinition, await !decides { return try await passOn(request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
@@ -220,15 +220,16 @@ extension Coordinator {
   /// The key that the client gave to its INSERT.
   private func clientKey(
     _ request: StatementRequest,
-    _ bound: BoundStatement,
-    _ snapshot: CatalogSnapshot
-  ) throws(TallyError) -> ClientKey? {
+    _ bound: BoundStatement
+  ) async throws -> ClientKey? {
     guard let (text, content) = request.batchKey else { return nil }
+    let table: TableSchema
     switch bound {
-    case .insert(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
-    case .insertSelect(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
-    default: throw .sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
+    case .insert(let plan): table = plan.table
+    case .insertSelect(let plan): table = plan.table
+    default: throw TallyError.sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
     }
+    return try ClientKey.given(text, content, try await placed(table), await log.catalog.snapshot)
   }
   /// Reads all rows of an INSERT … SELECT.
   private func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
@@ -268,6 +269,7 @@ extension Coordinator {
   /// Rows that wait for COMMIT.
   func pending(_ table: TableSchema, _ batches: [Batch], _ seen: SessionToken) async throws -> PendingWrite {
     // Tells now what COMMIT would be refused for: a NULL tenant key.
+    let table = try await placed(table)
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
     return PendingWrite(

@@ -9,8 +9,8 @@ import SQL
 public struct CopyInPlan: Sendable {
   /// The table.
   public var table: TableSchema
-  /// Number of the tenant key's column.
-  public var key: Int
+  /// Number of the tenant key's column; nil of a table that has none.
+  public var key: Int?
   /// The table's columns that the data's fields are, in the order of the fields.
   public var columns: [Int]
   /// For every column of the table the value where the data has none.
@@ -60,11 +60,11 @@ struct CopyBinder {
       let numbers = try Self.columns(columns, table)
       let names = numbers.map { table.columns[$0].name }
       let options = try given.resolved(names) { wanted throws(TallyError) in
-        try Self.checkNames(wanted, among: table.columns.map(\.name)) {
+        try Self.checkNames(wanted, among: table.liveColumns.map { table.columns[$0].name }) {
           "column \"\($0)\" of relation \"\(table.name)\" does not exist"
         }
       }
-      if syntax.isFrom { return .copyIn(try into(table, numbers, options, name.position, context)) }
+      if syntax.isFrom { return .copyIn(try into(table, numbers, options, context)) }
       return .copyOut(CopyOutPlan(select: try select(names, table, context), options: options))
     }
   }
@@ -72,15 +72,13 @@ struct CopyBinder {
     _ table: TableSchema,
     _ columns: [Int],
     _ options: CopyOptions,
-    _ position: Int,
     _ context: PlanningContext
   ) throws(TallyError) -> CopyInPlan {
-    guard case .distributed(let key, _) = table.distribution else { throw Relations.notDistributed(table, position) }
     var defaults: [Value] = []
     for (at, column) in table.columns.enumerated() {
       defaults.append(columns.contains(at) ? .null : try DefaultValue.value(of: column, context: context))
     }
-    return CopyInPlan(table: table, key: key, columns: columns, defaults: defaults, options: options)
+    return CopyInPlan(table: table, key: table.distribution.tenantKey, columns: columns, defaults: defaults, options: options)
   }
   /// `SELECT a, b FROM t`, through the parser, so that it is planned as any query is.
   private func select(_ names: [String], _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> DistributedPlan {
@@ -94,7 +92,7 @@ struct CopyBinder {
     return try planSelect(query, catalog: catalog, context: context)
   }
   private static func columns(_ names: [String]?, _ table: TableSchema) throws(TallyError) -> [Int] {
-    guard let names else { return Array(table.columns.indices) }
+    guard let names else { return table.liveColumns }
     var result: [Int] = []
     for name in names {
       guard let index = table.columnIndex(name) else {

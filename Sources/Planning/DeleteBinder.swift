@@ -31,7 +31,6 @@ struct DeleteBinder {
       }
       throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
     }
-    guard case .distributed = table.distribution else { throw Relations.notDistributed(table, name.position) }
     if let condition = syntax.condition { try refuseSubqueries(condition, table, syntax) }
     let one = ExpressionSyntax(kind: .integer(1), position: name.position)
     let select = SelectSyntax(
@@ -56,7 +55,10 @@ struct DeleteBinder {
   /// Rows of one scan are named in one step; what else a condition reads could change meanwhile.
   private func refuseSubqueries(_ condition: ExpressionSyntax, _ table: TableSchema, _ syntax: DeleteSyntax) throws(TallyError) {
     let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(
-      Scope(qualifier: syntax.alias ?? table.name, columns: table.columns.map { OutputColumn($0.name, $0.type) })
+      Scope(
+        qualifier: syntax.alias ?? table.name,
+        columns: table.liveColumns.map { OutputColumn(table.columns[$0].name, table.columns[$0].type) }
+      )
     )
     _ = try binder.condition(condition, .where)
     guard !binder.subqueries.isEmpty else { return }

@@ -11,7 +11,9 @@ public enum Explain {
       describe(plan.coordinatorPlan, 1, catalog, &lines)
     }
     for (index, fragment) in plan.fragments.enumerated() {
-      lines.append("Fragment \(index + 1): \(shards(fragment, catalog))")
+      let sent = fragment.plan.fragmentsRead.sorted().map { String($0 + 1) }
+      let rows = sent.isEmpty || fragment.shards == .coordinator ? "" : ", sent the rows of fragment \(sent.joined(separator: ", "))"
+      lines.append("Fragment \(index + 1): \(shards(fragment, catalog))\(rows)")
       describe(fragment.plan, 1, catalog, &lines)
     }
     lines.append(contentsOf: plan.notices.map { "Notice: \($0)" })
@@ -32,6 +34,7 @@ public enum Explain {
   private static func shards(_ fragment: Fragment, _ catalog: CatalogSnapshot) -> String {
     let all = catalog.shards.filter { $0.group == fragment.group }
     switch fragment.shards {
+    case .coordinator: return "on the coordinator"
     case .all: return "\(all.count) of \(all.count) shards"
     case .one(let hash):
       let shard = all.first { $0.lower <= hash && hash <= $0.upper }

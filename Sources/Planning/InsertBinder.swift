@@ -154,17 +154,14 @@ struct InsertBinder {
     return try binder.coerce(expression, to: type, at: position, .assignment)
   }
 
-  private func table(_ syntax: InsertSyntax) throws(TallyError) -> (TableSchema, key: Int) {
+  private func table(_ syntax: InsertSyntax) throws(TallyError) -> (TableSchema, key: Int?) {
     guard let table = catalog.table(named: syntax.table.name) else {
       if catalog.rollup(named: syntax.table.name) != nil {
         throw .sql("42809", "cannot insert into rollup \"\(syntax.table.name)\"", position: syntax.table.position)
       }
       throw .sql("42P01", "relation \"\(syntax.table.name)\" does not exist", position: syntax.table.position)
     }
-    guard case .distributed(let key, _) = table.distribution else {
-      throw Relations.notDistributed(table, syntax.table.position)
-    }
-    return (table, key)
+    return (table, table.distribution.tenantKey)
   }
   private func defaults(_ table: TableSchema) throws(TallyError) -> [Value] {
     var defaults: [Value] = []
@@ -179,7 +176,7 @@ struct InsertBinder {
   }
 
   private func targets(_ syntax: InsertSyntax, _ table: TableSchema) throws(TallyError) -> [Int] {
-    guard let columns = syntax.columns else { return Array(table.columns.indices) }
+    guard let columns = syntax.columns else { return table.liveColumns }
     var result: [Int] = []
     for column in columns {
       guard let index = table.columnIndex(column.name) else {
@@ -196,7 +193,7 @@ struct InsertBinder {
     }
     return result
   }
-  private func check(_ row: [Value], _ table: TableSchema, _ key: Int) throws(TallyError) {
+  private func check(_ row: [Value], _ table: TableSchema, _ key: Int?) throws(TallyError) {
     for (index, column) in table.columns.enumerated() where row[index].isNull && (column.isNotNull || index == key) {
       throw .sql(
         "23502",

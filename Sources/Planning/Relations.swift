@@ -9,9 +9,9 @@ enum Relations {
     catalog: CatalogSnapshot
   ) throws(TallyError) -> (node: ScanNode, defaultBucket: Interval?) {
     if let table = catalog.table(named: name.name) {
-      guard case .distributed = table.distribution else { throw notDistributed(table, name.position) }
-      let output = table.columns.map { OutputColumn($0.name, $0.type) }
-      return (ScanNode(source: .table(table.id), storedColumns: Array(table.columns.indices), output: output), nil)
+      let live = table.liveColumns
+      let output = live.map { OutputColumn(table.columns[$0].name, table.columns[$0].type) }
+      return (ScanNode(source: .table(table.id), storedColumns: live, output: output), nil)
     }
     for rollup in catalog.rollups {
       if rollup.name == name.name { return scan(rollup, .chain(first: 0)) }
@@ -57,15 +57,13 @@ enum Relations {
       case .table(let id): id
       case .rollup(let id, _): catalog.rollups.first { $0.id == id }?.source
       }
-    guard let table, case .distributed(_, let group)? = catalog.table(table)?.distribution else { return nil }
-    return group
+    return table.flatMap { catalog.table($0)?.distribution.group }
   }
   /// The stored column that holds the tenant key.
   static func tenantColumn(of source: ScanSource, catalog: CatalogSnapshot) -> Int? {
     switch source {
     case .table(let id):
-      guard case .distributed(let key, _)? = catalog.table(id)?.distribution else { return nil }
-      return key
+      return catalog.table(id)?.distribution.tenantKey
     case .rollup: return 0
     }
   }

@@ -46,17 +46,20 @@ extension TallyClient {
     }
     let deadline = surroundings.clock.now + patience
     try await awaitCoordinator(deadline)
-    let routing = try await map.refresh(after: map.known, deadline: deadline)
-    guard let schema = routing.catalog.table(named: table) else {
+    var routing = try await map.refresh(after: map.known, deadline: deadline)
+    guard var schema = routing.catalog.table(named: table) else {
       throw TallyError.sql("42P01", "relation \"\(table)\" does not exist")
     }
-    guard case .distributed(_, let group) = schema.distribution else {
-      throw TallyError.sql(
-        "0A000",
-        "table \"\(table)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows."
+    if schema.distribution.group == nil {
+      // A session gives the table its place, whoever uses it.
+      _ = try await open(
+        OpenProducer(table: table, name: "", chunkBytes: UInt64(batchRows), fingerprint: Self.fingerprint(columns), again: false),
+        deadline
       )
+      routing = try await map.refresh(after: map.known, deadline: deadline)
+      if let placed = routing.catalog.table(schema.id) { schema = placed }
     }
+    guard let group = schema.distribution.group else { throw TallyError(.staleCatalog, "table \(table) has no place") }
     let plan = try RowPlan(
       table: schema,
       shards: routing.shards(of: group),
