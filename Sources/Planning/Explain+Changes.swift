@@ -8,7 +8,8 @@ extension Explain {
     case .insert(let plan):
       return ["Insert into \(plan.table.name): \(rows(plan.rows.count)) through the coordinator, all or nothing"]
     case .insertSelect(let plan):
-      return ["Insert into \(plan.table.name): rows through the coordinator, within a query's memory, all or nothing"]
+      if let pushed = plan.pushed { return lines(pushed, catalog) }
+      return ["Insert into \(plan.table.name): pull: rows through the coordinator, within a query's memory, all or nothing"]
         + lines(plan.select, catalog: catalog).map { "  " + $0 }
     case .delete(let plan):
       let head = plan.isTruncate ? "Truncate \(plan.table.name)" : "Delete from \(plan.table.name): rows of one scan, named by their shards"

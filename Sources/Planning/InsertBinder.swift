@@ -30,19 +30,23 @@ struct InsertBinder {
     switch source {
     case .values(let values) where isPlain && values.late.isEmpty: return .insert(InsertPlan(table: table, rows: values.rows))
     case .query(let select) where isPlain: return .insertSelect(InsertSelectPlan(table: table, select: select))
-    default:
-      return .modify(
-        ModifyPlan(
-          command: .insert,
-          table: table,
-          source: source,
-          action: .insert(conflict),
-          checks: try TableChecks.bound(table),
-          returning: returning,
-          system: context.system
-        )
-      )
+    default: break
     }
+    let plan = ModifyPlan(
+      command: .insert,
+      table: table,
+      source: source,
+      action: .insert(conflict),
+      checks: try TableChecks.bound(table),
+      returning: returning,
+      system: context.system
+    )
+    if isPlain, let query = query(of: syntax), case .shards = source {
+      // With a client's key the rows have to come here: it counts all of them.
+      let pulled = try distribute(try projected(query, syntax, table, targets), catalog: catalog, context: context)
+      return .insertSelect(InsertSelectPlan(table: table, select: pulled, pushed: plan))
+    }
+    return .modify(plan)
   }
   /// The query that gives the rows; of VALUES only where they hold subqueries or stand behind WITH.
   private func query(of syntax: InsertSyntax) -> SelectSyntax? {
@@ -109,13 +113,24 @@ struct InsertBinder {
     }
     return result
   }
-  /// INSERT … SELECT: the query under a projection that gives every column of the table; on the shards where its rows stay on theirs.
+  /// The rows of INSERT … SELECT; on the shards where they stay on theirs.
   private func rows(
     of query: SelectSyntax,
     _ syntax: InsertSyntax,
     _ table: TableSchema,
     _ targets: [Int]
   ) throws(TallyError) -> ModifyPlan.Source {
+    let projected = try projected(query, syntax, table, targets)
+    if let shards = try onShards(projected, table) { return shards }
+    return .query(try distribute(projected, catalog: catalog, context: context))
+  }
+  /// The query under a projection that gives every column of the table.
+  private func projected(
+    _ query: SelectSyntax,
+    _ syntax: InsertSyntax,
+    _ table: TableSchema,
+    _ targets: [Int]
+  ) throws(TallyError) -> PlanNode {
     let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true)
     try checkCount(bound.columns.count, targets, syntax, position: syntax.table.position)
     var expressions = try defaults(table)
@@ -128,12 +143,9 @@ struct InsertBinder {
       }
       expressions[target] = try assigned(source, of: bound, to: column, syntax.table.position)
     }
-    let projected = PlanNode.project(ProjectNode(input: bound, expressions: expressions, names: table.columns.map(\.name)))
-    if let shards = try onShards(projected, table) { return shards }
-    return .query(try distribute(projected, catalog: catalog, context: context))
+    return .project(ProjectNode(input: bound, expressions: expressions, names: table.columns.map(\.name)))
   }
-  /// The plan as the shards run it, each storing its own rows; nil where rows would have to move, or where the table is so plain that they
-  /// are simply gathered and staged.
+  /// The plan as the shards run it, each storing its own rows; nil where rows would have to move.
   private func onShards(_ plan: PlanNode, _ table: TableSchema) throws(TallyError) -> ModifyPlan.Source? {
     let rewritten = PlanRewriting.rewritten(plan, catalog: catalog, context: context)
     guard let (inputs, fragment) = try Distribution.storing(rewritten, in: table, catalog: catalog) else { return nil }

@@ -87,6 +87,8 @@ public struct InsertSelectPlan: Sendable {
   public var table: TableSchema
   /// Gives a column for every column of the table, cast to its type.
   public var select: DistributedPlan
+  /// The same on the shards, where each can store its own rows.
+  public var pushed: ModifyPlan?
 }
 
 /// A statement, planned.
