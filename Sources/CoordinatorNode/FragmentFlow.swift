@@ -78,7 +78,7 @@ extension Coordinator {
     }
     return answer
   }
-  private static func shards(of fragment: Fragment, _ snapshot: CatalogSnapshot) throws(TallyError) -> [ShardRecord] {
+  static func shards(of fragment: Fragment, _ snapshot: CatalogSnapshot) throws(TallyError) -> [ShardRecord] {
     guard let group = snapshot.group(fragment.group) else {
       throw TallyError(.staleCatalog, "colocation group \(fragment.group) is gone")
     }

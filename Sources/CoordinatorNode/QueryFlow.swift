@@ -96,7 +96,7 @@ extension Coordinator {
       var lines = Explain.lines(plan, catalog: snapshot)
       if let answer { lines += runtimeLines(answer, request.read, surroundings.clock.now - started) }
       return explanation(lines, answer)
-    case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), nil)
+    case .explainChange(let change): return explanation(Explain.lines(change, catalog: snapshot), nil)
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
     }
   }

@@ -169,6 +169,18 @@ extension Coordinator {
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
     var request = asked
+    request.facts.numbers = StatementNumbers()
+    do {
+      let reply = try await perform(request)
+      try await settleNumbers(request, failed: false)
+      return reply
+    } catch {
+      try? await settleNumbers(request, failed: true)
+      throw error
+    }
+  }
+  private func perform(_ asked: StatementRequest) async throws -> StatementReply {
+    var request = asked
     nextRead += 1
     request.turn = nextRead
     let (bound, version) = try await bind(request)
@@ -181,7 +193,9 @@ extension Coordinator {
       let deleted = try await self.delete(delete, deadline: request.deadline)
       let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
       return StatementReply(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
-    case .insertSelect:
+    case .modify(let plan): return try await modify(plan, planned: version, request)
+    case .insertSelect(let plan):
+      if key == nil, let pushed = plan.pushed { return try await modify(pushed, planned: version, request) }
       let (insert, answer) = try await selectToInsert(request)
       return Self.reply(try await self.insert(insert, answer.batches, key, deadline: request.deadline), key)
     case .copyIn, .copyOut:
@@ -193,9 +207,11 @@ extension Coordinator {
     default: break
     }
     let current = request
-    let answer = try await untilServed(request.deadline) { snapshot in
-      let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
-      return try await self.evaluate(plan, snapshot, current)
+    let answer = try await withNumbers(request) {
+      try await self.untilServed(current.deadline) { snapshot in
+        let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
+        return try await self.evaluate(plan, snapshot, current)
+      }
     }
     let rows = answer.batches.reduce(0) { $0 + $1.count }
     return StatementReply(
@@ -241,7 +257,7 @@ extension Coordinator {
       guard case .insertSelect(let insert) = try await self.planned(asked, snapshot) else {
         throw TallyError(.internalError, "a statement changed its kind while it was planned again")
       }
-      return (insert, try await self.select(insert.select, snapshot, asked))
+      return (insert, try await self.withNumbers(asked) { try await self.select(insert.select, snapshot, asked) })
     }
   }
 
@@ -351,7 +367,7 @@ extension BoundStatement {
   /// Whether it changes the catalog.
   var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup: true
+    case .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence: true
     default: false
     }
   }
@@ -359,7 +375,8 @@ extension BoundStatement {
   fileprivate var columns: [ResultColumn]? {
     switch self {
     case .select(let plan): plan.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    case .explain, .explainInsert: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    case .explain, .explainChange: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    case .modify(let plan): plan.returning?.output.map { ResultColumn(name: $0.name, type: $0.type) }
     default: nil
     }
   }

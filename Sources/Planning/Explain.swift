@@ -19,11 +19,6 @@ public enum Explain {
     lines.append(contentsOf: plan.notices.map { "Notice: \($0)" })
     return lines
   }
-  /// The lines of INSERT … SELECT.
-  public static func lines(_ plan: InsertSelectPlan, catalog: CatalogSnapshot) -> [String] {
-    ["Insert into \(plan.table.name): rows through the coordinator, within a query's memory, all or nothing"]
-      + lines(plan.select, catalog: catalog).map { "  " + $0 }
-  }
   /// The lines of one plan, for tests and logs.
   public static func lines(_ plan: PlanNode, catalog: CatalogSnapshot) -> [String] {
     var lines: [String] = []
@@ -31,7 +26,7 @@ public enum Explain {
     return lines
   }
 
-  private static func shards(_ fragment: Fragment, _ catalog: CatalogSnapshot) -> String {
+  static func shards(_ fragment: Fragment, _ catalog: CatalogSnapshot) -> String {
     let all = catalog.shards.filter { $0.group == fragment.group }
     switch fragment.shards {
     case .coordinator: return "on the coordinator"
@@ -42,7 +37,7 @@ public enum Explain {
     }
   }
 
-  private static func describe(_ plan: PlanNode, _ depth: Int, _ catalog: CatalogSnapshot, _ lines: inout [String]) {
+  static func describe(_ plan: PlanNode, _ depth: Int, _ catalog: CatalogSnapshot, _ lines: inout [String]) {
     let input = plan.inputs.first?.columns ?? []
     let text: String
     var children = plan.inputs

@@ -18,19 +18,21 @@ public func plan(
   case .createRollup(let syntax):
     return .createRollup(try RollupBinder(catalog: catalog, context: lasting).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
-  case .insert(let syntax):
-    let binder = InsertBinder(catalog: catalog, context: context)
-    if let query = syntax.query { return .insertSelect(try binder.bind(syntax, query)) }
-    return .insert(try binder.bind(syntax))
-  case .delete(let syntax): return .delete(try DeleteBinder(catalog: catalog, context: context).bind(syntax))
+  case .insert(let syntax): return try InsertBinder(catalog: catalog, context: context).bind(syntax)
+  case .update(let syntax): return .modify(try UpdateBinder(catalog: catalog, context: context).update(syntax))
+  case .delete(let syntax): return try DeleteBinder(catalog: catalog, context: context).bind(syntax)
+  case .createSequence(let syntax):
+    return .createSequence(try SequenceBinder(catalog: catalog, context: lasting).create(syntax))
+  case .alterSequence(let syntax): return .alterSequence(try SequenceBinder(catalog: catalog, context: lasting).alter(syntax))
+  case .dropSequence(let syntax): return try SequenceBinder(catalog: catalog, context: lasting).drop(syntax)
   case .select(let select):
     if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
     return .select(try planSelect(select, catalog: catalog, context: context))
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
-  case .explainInsert(let syntax):
-    guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
-    return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
+  case .explainChange(let change):
+    let inner = ParsedStatement(statement: change, text: statement.text)
+    return .explainChange(try plan(inner, catalog: catalog, context: context))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
   }
 }

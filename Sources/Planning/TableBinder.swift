@@ -17,22 +17,47 @@ struct TableBinder {
       throw .sql("54011", "tables can have at most \(Limits.columnsMax) columns", position: syntax.table.position)
     }
     var columns: [Column] = []
+    var serials: [(column: Int, options: [SequenceOption])] = []
     for column in syntax.columns {
       guard !columns.contains(where: { $0.name == column.name.name }) else {
         throw .sql("42701", "column \"\(column.name.name)\" specified more than once", position: column.name.position)
       }
-      let type = try TypeBinding.type(column.type)
+      let serial = SequenceBinder.serialType(column.type.name)
+      if serial != nil, column.type.isArray {
+        throw .sql("0A000", "array of serial is not implemented", position: column.type.position)
+      }
+      let type = try serial ?? TypeBinding.type(column.type)
       if type == .hllHashval {
         throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.", position: column.type.position)
       }
       if let value = column.defaultValue {
         _ = try DefaultValue.bind(value, name: column.name.name, type: type, context: context)
       }
+      if serial != nil || column.identity != nil {
+        try checkGenerated(column, type, isSerial: serial != nil, syntax)
+        serials.append((columns.count, column.identity?.options ?? []))
+      }
       columns.append(
-        Column(name: column.name.name, type: type, isNotNull: column.isNotNull, defaultSQL: column.defaultText)
+        Column(
+          name: column.name.name,
+          type: type,
+          isNotNull: column.isNotNull || serial != nil || column.identity != nil,
+          defaultSQL: column.defaultText,
+          identity: column.identity?.kind ?? .none
+        )
       )
     }
     var table = TableSchema(id: TableID(0), name: syntax.table.name, columns: columns)
+    var sequences: [SequenceRecord] = []
+    let sequenceBinder = SequenceBinder(catalog: catalog, context: context)
+    for serial in serials {
+      let made = try sequenceBinder.owned(by: columns[serial.column], number: serial.column, of: table, options: serial.options) { name in
+        name == table.name || sequences.contains { $0.name == name } || catalog.isRelation(name, in: table.schemaName)
+      }
+      sequences.append(made.sequence)
+      table.columns[serial.column].defaultSQL = made.defaultSQL
+    }
+    try ConstraintBinder(catalog: catalog, context: context).add(syntax.constraints, to: &table)
     for option in syntax.options {
       switch option.name.name {
       case "time":
@@ -64,12 +89,30 @@ struct TableBinder {
         position: syntax.table.position
       )
     }
-    return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists)
+    return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists, sequences: sequences)
+  }
+  private func checkGenerated(
+    _ column: CreateTableSyntax.Column,
+    _ type: DataType,
+    isSerial: Bool,
+    _ syntax: CreateTableSyntax
+  ) throws(TallyError) {
+    let (name, table) = (column.name.name, syntax.table.name)
+    if column.defaultValue != nil {
+      let what = isSerial ? "multiple default values" : "both default and identity"
+      throw .sql("42601", "\(what) specified for column \"\(name)\" of table \"\(table)\"", position: column.identity?.position)
+    }
+    if isSerial, column.identity != nil {
+      throw .sql("42601", "both default and identity specified for column \"\(name)\" of table \"\(table)\"")
+    }
+    guard type.isInteger else {
+      throw .sql("22023", "identity column type must be smallint, integer, or bigint", position: column.identity?.position)
+    }
   }
 
   /// Refuses a name that a table, a rollup or a rollup's level has.
   static func checkFree(_ name: String, _ position: Int, _ catalog: CatalogSnapshot) throws(TallyError) {
-    if catalog.table(named: name) != nil || Relations.isRollup(name, catalog: catalog) {
+    if catalog.isRelation(name) {
       throw .sql("42P07", "relation \"\(name)\" already exists", position: position)
     }
   }
@@ -180,6 +223,7 @@ struct TableBinder {
         position: given["distribution_column"]?.position
       )
     }
+    try ConstraintBinder.checkTenantKey(table, key, position: given["distribution_column"]?.position)
     if let kind = try text(given["distribution_type"]), kind != "hash" {
       throw .sql("0A000", "distribution type \"\(kind)\" is not supported", position: given["distribution_type"]?.position)
     }

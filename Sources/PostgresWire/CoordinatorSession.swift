@@ -52,6 +52,8 @@ final class CoordinatorSession: SQLSession {
   private let engine: CoordinatorEngine
   private let identity: ClientIdentity
   private let state = Mutex(State())
+  /// For currval and lastval.
+  private let numbers = SessionNumbers()
   private var coordinator: Coordinator { engine.coordinator }
 
   init(_ engine: CoordinatorEngine, _ client: ClientIdentity) {
@@ -168,6 +170,7 @@ final class CoordinatorSession: SQLSession {
       facts.clientAddress = address.host
       facts.clientPort = Int32(address.port)
     }
+    facts.sessionNumbers = numbers
     facts.setting = { settings[$0] }
     facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
     return facts
@@ -210,7 +213,14 @@ final class CoordinatorSession: SQLSession {
   private func carryOut(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
+    if let rows = Self.returned(reply, request.statement.statement) { return rows }
     return Self.result(of: request.statement.statement, tag: reply.tag)
+  }
+  /// The rows of RETURNING.
+  private static func returned(_ reply: StatementReply, _ statement: Statement) -> StatementResult? {
+    guard let columns = reply.columns else { return nil }
+    let tag: RowTag = if case .insert = statement { .insert } else { .counted(statement.verb) }
+    return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), tag)
   }
   /// A command that stands in a SELECT gives one row, with nothing in it.
   private static func result(of statement: Statement, tag: String) -> StatementResult {
@@ -354,7 +364,12 @@ final class CoordinatorSession: SQLSession {
     default: throw TallyError(.internalError, "a column of another layout than a sketch's")
     }
   }
-  func discard(_ target: DiscardTarget) async throws {}
+  func discard(_ target: DiscardTarget) async throws {
+    switch target {
+    case .all, .sequences: numbers.forget()
+    case .plans, .temporary: break
+    }
+  }
   func close() async { state.withLock { $0.transaction = nil } }
 }
 
@@ -397,19 +412,23 @@ extension Statement {
     case .createRollup: "CREATE MATERIALIZED VIEW"
     case .dropRollup: "DROP MATERIALIZED VIEW"
     case .insert: "INSERT"
+    case .update: "UPDATE"
+    case .createSequence: "CREATE SEQUENCE"
+    case .alterSequence: "ALTER SEQUENCE"
+    case .dropSequence: "DROP SEQUENCE"
     case .delete(let syntax): syntax.isTruncate ? "TRUNCATE TABLE" : "DELETE"
     case .select: "SELECT"
-    case .explain, .explainInsert: "EXPLAIN"
+    case .explain, .explainChange: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
     }
   }
   /// The tag of one that may wait until COMMIT.
   fileprivate var deferredTag: String? {
     switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup: verb
+    case .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence: verb
     case .delete(let syntax): syntax.isTruncate ? verb : nil
     case .select: commandName == nil ? nil : "SELECT 1"
-    case .insert, .explain, .explainInsert, .copy: nil
+    case .insert, .update, .explain, .explainChange, .copy: nil
     }
   }
 }

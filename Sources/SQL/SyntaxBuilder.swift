@@ -128,6 +128,9 @@ struct SyntaxBuilder {
     case "CreateTableAsStmt": return .createRollup(try createRollup(body))
     case "DropStmt": return try drop(body, start: start)
     case "InsertStmt": return .insert(try insert(body))
+    case "UpdateStmt": return .update(try update(body))
+    case "CreateSeqStmt": return .createSequence(try createSequence(body))
+    case "AlterSeqStmt": return .alterSequence(try alterSequence(body))
     case "DeleteStmt": return .delete(try delete(body))
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
@@ -141,8 +144,6 @@ struct SyntaxBuilder {
   /// What people call a statement of PostgreSQL's grammar.
   private static func statementName(_ tag: String) -> (String, String?) {
     switch tag {
-    case "UpdateStmt":
-      return ("UPDATE", "Tables are append-only; rollups of corrected events come from new rows.")
     case "AlterTableStmt": return ("ALTER TABLE", nil)
     case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
     case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")
@@ -164,7 +165,6 @@ struct SyntaxBuilder {
     case "DoStmt": return ("DO", nil)
     case "CallStmt": return ("CALL", nil)
     case "CreateTrigStmt": return ("CREATE TRIGGER", nil)
-    case "CreateSeqStmt": return ("CREATE SEQUENCE", nil)
     default:
       let name = tag.hasSuffix("Stmt") ? String(tag.dropLast(4)) : tag
       return ("this statement (\(name))", nil)
@@ -195,7 +195,7 @@ struct SyntaxBuilder {
     let here = position(atByte: firstToken(start))
     var names: [NameSyntax] = []
     let kind = text(body, "removeType") ?? ""
-    guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" else {
+    guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" || kind == "OBJECT_SEQUENCE" else {
       let what = kind.replacingPrefix("OBJECT_", with: "DROP ")
       throw .sql("0A000", "\(what) is not supported", position: here)
     }
@@ -211,6 +211,7 @@ struct SyntaxBuilder {
       names.append(NameSyntax(name: last, position: here))
     }
     let syntax = DropSyntax(names: names, ifExists: flag(body, "missing_ok"))
+    if kind == "OBJECT_SEQUENCE" { return .dropSequence(syntax) }
     return kind == "OBJECT_TABLE" ? .dropTable(syntax) : .dropRollup(syntax)
   }
 
@@ -236,12 +237,19 @@ struct SyntaxBuilder {
       }
     }
     guard let query = child(body, "query"), let (tag, inner) = tape.tagged(query) else { throw damaged(body) }
-    if tape.matches(tag, "InsertStmt"), !analyze {
-      let insert = try insert(inner)
-      if insert.query != nil { return .explainInsert(insert) }
+    if ["InsertStmt", "UpdateStmt", "DeleteStmt"].contains(tape.string(tag)) {
+      guard !analyze else {
+        throw .sql(
+          "0A000",
+          "EXPLAIN ANALYZE of a statement that changes rows is not supported",
+          hint: "EXPLAIN alone tells its plan.",
+          position: position(inner)
+        )
+      }
+      return .explainChange(try statement(tag, inner, start: start))
     }
     guard tape.matches(tag, "SelectStmt") else {
-      throw .sql("0A000", "EXPLAIN of anything but SELECT and INSERT … SELECT is not supported", position: position(inner))
+      throw .sql("0A000", "EXPLAIN of anything but SELECT, INSERT, UPDATE and DELETE is not supported", position: position(inner))
     }
     return .explain(try select(inner, depth: 0), analyze: analyze)
   }
