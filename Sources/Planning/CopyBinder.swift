@@ -46,14 +46,14 @@ struct CopyBinder {
       }
       return .copyOut(CopyOutPlan(select: plan, options: options))
     case .table(let name, let columns):
-      if catalog.table(named: name.name) == nil, Relations.isRollup(name.name, catalog: catalog) {
+      if catalog.table(name) == nil, Relations.isRollup(name.name, catalog: catalog) {
         throw .sql(
           "42809",
           "cannot copy \(syntax.isFrom ? "to" : "from") materialized view \"\(name.name)\"",
           hint: syntax.isFrom ? nil : "Try the COPY (SELECT ...) TO variant."
         )
       }
-      guard let table = catalog.table(named: name.name) else {
+      guard let table = catalog.table(name) else {
         throw .sql("42P01", "relation \"\(name.name)\" does not exist")
       }
       let given = try GivenCopyOptions(syntax.options, isFrom: syntax.isFrom)

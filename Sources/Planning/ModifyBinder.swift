@@ -10,7 +10,7 @@ struct ModifyBinder {
 
   /// The table of a statement that changes rows; `verb` as in "cannot insert into".
   func table(_ name: NameSyntax, _ verb: String) throws(TallyError) -> TableSchema {
-    guard let table = catalog.table(named: name.name) else {
+    guard let table = catalog.table(name) else {
       if Relations.isRollup(name.name, catalog: catalog) {
         throw .sql(
           "42809",
@@ -21,6 +21,14 @@ struct ModifyBinder {
       }
       if catalog.views.contains(where: { $0.name == name.name }) {
         throw .sql("55000", "cannot \(verb) view \"\(name.name)\"", hint: "Change the rows of its tables.")
+      }
+      if catalog.view(name) != nil {
+        throw .sql(
+          "55000",
+          "cannot \(verb) view \"\(name.name)\"",
+          hint: "Change the tables that it reads.",
+          position: name.position
+        )
       }
       if catalog.sequence(named: name.name) != nil {
         throw .sql("42809", "cannot \(verb) sequence \"\(name.name)\"", position: name.position)

@@ -26,13 +26,14 @@ public func plan(
   case .alterSequence(let syntax): return .alterSequence(try SequenceBinder(catalog: catalog, context: lasting).alter(syntax))
   case .dropSequence(let syntax): return try SequenceBinder(catalog: catalog, context: lasting).drop(syntax)
   case .select(let select):
-    if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
+    if let call = try CatalogCall.find(select) { return try tables.bind(call) }
     return .select(try planSelect(select, catalog: catalog, context: context))
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
   case .explainChange(let change):
     let inner = ParsedStatement(statement: change, text: statement.text)
     return .explainChange(try plan(inner, catalog: catalog, context: context))
+  case .define(let syntax): return .define(try ObjectBinder(catalog: catalog, context: lasting).bind(syntax))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
   }
 }
@@ -69,13 +70,6 @@ struct CatalogCall {
     guard plain.items.count == 1, case .call(let call) = plain.items[0].expression.kind,
       ExpressionBinder.utilities.contains(call.name), plain.from == nil, plain.condition == nil
     else { return nil }
-    guard call.name == "create_distributed_table" else {
-      throw .sql(
-        "0A000",
-        "\(call.name) is not supported",
-        position: plain.items[0].expression.position
-      )
-    }
     return CatalogCall(call: call, position: plain.items[0].expression.position)
   }
 }

@@ -162,7 +162,7 @@ struct SequenceBinder {
       case .restart(let value): restart = .some(value)
       case .ownedByNone: sequence.owner = nil
       case .ownedBy(let name, let column):
-        guard let table = catalog.table(named: name.name) else {
+        guard let table = catalog.table(name) else {
           throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: option.position)
         }
         guard let number = table.columnIndex(column) else {
