@@ -22,14 +22,6 @@ struct ModifyBinder {
       if catalog.views.contains(where: { $0.name == name.name }) {
         throw .sql("55000", "cannot \(verb) view \"\(name.name)\"", hint: "Change the rows of its tables.")
       }
-      if catalog.view(name) != nil {
-        throw .sql(
-          "55000",
-          "cannot \(verb) view \"\(name.name)\"",
-          hint: "Change the tables that it reads.",
-          position: name.position
-        )
-      }
       if catalog.sequence(named: name.name) != nil {
         throw .sql("42809", "cannot \(verb) sequence \"\(name.name)\"", position: name.position)
       }

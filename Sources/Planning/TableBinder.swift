@@ -152,6 +152,7 @@ struct TableBinder {
       }
       ids.append(table.id)
     }
+    try refuseBroken("table", syntax) { $0.tables.removeAll { ids.contains($0.id) } }
     return .dropTable(ids, notices: notices)
   }
   func dropRollup(_ syntax: DropSyntax) throws(TallyError) -> BoundStatement {
@@ -175,7 +176,16 @@ struct TableBinder {
       }
       ids.append(rollup.id)
     }
+    try refuseBroken("materialized view", syntax) { $0.rollups.removeAll { ids.contains($0.id) } }
     return .dropRollup(ids, notices: notices)
+  }
+  /// Refuses to drop what views need.
+  private func refuseBroken(_ kind: String, _ syntax: DropSyntax, _ drop: (inout CatalogSnapshot) -> Void) throws(TallyError) {
+    guard !catalog.views.isEmpty else { return }
+    var next = catalog
+    drop(&next)
+    let what = "\(kind) \(syntax.names.map(\.name).joined(separator: ", "))"
+    try ObjectBinder.refuseBroken(what, "drop", catalog, under: next, context, syntax.names.first?.position)
   }
 
   // MARK: create_distributed_table
