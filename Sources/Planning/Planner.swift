@@ -27,7 +27,8 @@ public func plan(
   case .dropSequence(let syntax): return try SequenceBinder(catalog: catalog, context: lasting).drop(syntax)
   case .select(let select):
     if let call = try CatalogCall.find(select) { return try tables.bind(call) }
-    return .select(try planSelect(select, catalog: catalog, context: context))
+    let bound = try SelectBinder(catalog: catalog, context: context).query(select)
+    return .select(try distribute(try withNames(bound, context), catalog: catalog, context: context))
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
   case .explainChange(let change):
@@ -44,6 +45,25 @@ func planSelect(
   context: PlanningContext
 ) throws(TallyError) -> DistributedPlan {
   try distribute(try SelectBinder(catalog: catalog, context: context).query(select), catalog: catalog, context: context)
+}
+
+/// A client's query with names in place of the numbers of objects (`reg…` types): only here is known what they are called.
+private func withNames(_ bound: PlanNode, _ context: PlanningContext) throws(TallyError) -> PlanNode {
+  func isNamed(_ type: DataType) -> Bool {
+    switch type {
+    case .regclass, .regtype, .regproc, .regnamespace, .regrole: true
+    default: false
+    }
+  }
+  let columns = bound.columns
+  guard context.system != nil, columns.contains(where: { isNamed($0.type) }) else { return bound }
+  let binder = ExpressionBinder(scope: .empty, context: context)
+  var expressions: [Expression] = []
+  for (at, column) in columns.enumerated() {
+    let own = Expression.column(at, column.type)
+    expressions.append(isNamed(column.type) ? try binder.coerce(own, to: .text, at: 1, .explicit) : own)
+  }
+  return .project(ProjectNode(input: bound, expressions: expressions, names: columns.map(\.name)))
 }
 
 /// Spreads a bound query.
