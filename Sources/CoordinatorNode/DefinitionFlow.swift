@@ -3,6 +3,7 @@
 // A change that stored rows might not meet (NOT NULL, CHECK, keys) is asked about before, made, and asked about again: writers that began
 // before may have added rows meanwhile, and from then on every shard refuses what the change forbids. When such rows are found the table is
 // changed back.
+import Columns
 import Execution
 import Model
 import Planning

@@ -85,7 +85,7 @@ struct CopyBinder {
     func quoted(_ name: String) -> String {
       "\"" + name.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
     }
-    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM public.\(quoted(table.name))"
+    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM \(quoted(table.schemaName)).\(quoted(table.name))"
     guard case .select(let query)? = try parse(text).first?.statement else {
       throw TallyError(.internalError, "the query of a COPY is none: \(text)")
     }

@@ -225,7 +225,7 @@ struct TableAlteration {
     try refuseMentions(name.name, of: table, "drop column \(name.name) of table \(table.name)", isDrop: true)
     let checks = try TableChecks.bound(table)
     // As in PostgreSQL, constraints and indexes of the column go with it.
-    table.checks = zip(table.checks, checks).filter { !$1.condition.columnsRead.contains(at) }.map(\.0)
+    table.checks = zip(table.checks, checks).filter { !$1.condition.columnsRead.contains(at) }.map { $0.0 }
     table.keys.removeAll { $0.columns.contains(at) }
     table.indexes.removeAll { $0.columns.contains(at) || Self.mentions(name.name, $0.sql) }
     if table.timeColumn == at { table.timeColumn = nil }
