@@ -102,17 +102,42 @@ extension Coordinator {
       return (try await parts(plan, rows), SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) }))
     case .shards(let inputs, let fragment):
       let sent = try await gatherInputs(inputs, plan.system, snapshot, request)
-      guard let supplied = fragment.supplied(sent) else {
-        throw TallyError.sql(
-          "54000",
-          "more than \(SentRows.bytesMax >> 20) MiB of rows would have to be sent to the shards",
-          hint: "Add conditions that leave fewer rows of the joined relations."
-        )
-      }
+      guard let supplied = fragment.supplied(sent) else { throw Self.tooManySent }
       let program = ModifyFormat.encode(plan.program(supplied))
       let parts = try Self.shards(of: fragment, snapshot).map { ChangePart(shard: $0.id, program: program, pieces: [[]]) }
       return (parts, SessionToken())
     }
+  }
+  /// The rows of fragments that are sent along with a later one.
+  private func gatherInputs(
+    _ inputs: [Fragment],
+    _ system: (any SystemCatalog)?,
+    _ snapshot: CatalogSnapshot,
+    _ request: StatementRequest
+  ) async throws -> [[Batch]] {
+    let limits = ExecutionLimits(memoryBytes: settings.queryMemory)
+    var rows: [[Batch]] = []
+    for input in inputs {
+      if input.shards == .coordinator {
+        let known = rows.map { FragmentResult(batches: $0) }
+        let made = try await surroundings.compute.attempt {
+          try MergeExecution.executeCoordinator(input.plan, fragments: known, system: system, limits: limits)
+        }
+        rows.append(made.batches)
+      } else if let fragment = input.supplied(rows) {
+        rows.append(try await run(fragment, snapshot, ReadContext(level: .latest, seen: SessionToken()), deadline: request.deadline).batches)
+      } else {
+        throw Self.tooManySent
+      }
+    }
+    return rows
+  }
+  private static var tooManySent: TallyError {
+    .sql(
+      "54000",
+      "more than \(SentRows.bytesMax >> 20) MiB of rows would have to be sent to the shards",
+      hint: "Add conditions that leave fewer rows of the joined relations."
+    )
   }
   /// Parts of rows: each shard gets its own.
   private func parts(_ plan: ModifyPlan, _ rows: [Batch]) async throws -> [ChangePart] {
