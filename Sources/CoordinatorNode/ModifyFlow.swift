@@ -90,6 +90,7 @@ extension Coordinator {
     switch plan.source {
     case .none: return ([], SessionToken())
     case .values(let values):
+      try Self.checkInsertable(plan.table)
       let rows = try await withNumbers(request) { try Self.rows(values, plan.table) }
       return (try await parts(plan, [rows]), SessionToken())
     case .query(let select):

@@ -40,7 +40,9 @@ struct NumberBlocks {
   mutating func add(_ numbers: [Int64], of id: TableID) { blocks[id, default: Block()].numbers.append(contentsOf: numbers) }
   /// Numbers that a statement did not use: the next gets them first.
   mutating func giveBack(_ numbers: [Int64], of id: TableID) {
-    blocks[id, default: Block()].numbers.insert(contentsOf: numbers, at: blocks[id]?.numbers.startIndex ?? 0)
+    var block = blocks[id] ?? Block()
+    block.numbers = ArraySlice(numbers + block.numbers)
+    blocks[id] = block
   }
   mutating func void(_ id: TableID) { blocks[id] = nil }
 }

@@ -3,7 +3,7 @@
 // Functions of the coordinator are evaluated at once, and numbers come from the catalog's log: so a statement that finds none left fails with
 // what it lacks, is given more, and evaluates again from where it was begun, with the same numbers first (`Coordinator.withNumbers`).
 import Model
-public import Synchronization
+import Synchronization
 
 /// What currval and lastval tell a session.
 public final class SessionNumbers: Sendable {
