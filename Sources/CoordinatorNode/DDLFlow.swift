@@ -60,7 +60,11 @@ extension Coordinator {
       for sequence in sequences { _ = try await log.propose(.dropSequence(sequence)) }
       voidNumbers(of: sequences)
       return ("DROP SEQUENCE", notices.map { Notice(message: $0) })
-    case .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut: return nil
+    case .referenceTable(let table):
+      try await place(table, isReference: true)
+      return ("SELECT 1", [])
+    case .accepted: return ("SELECT 1", [])
+    case .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut: return nil
     }
   }
 

@@ -38,7 +38,8 @@ extension Coordinator {
     try await untilFleetKnown()
     let now = surroundings.clock.now
     let copies = isReference ? 0 : settings.copies
-    let nodes = try Placement.spread(1, copies: copies, await log.catalog.snapshot) { fleet.isStaying($0, at: now) }
+    let snapshot = await log.catalog.snapshot
+    let nodes = try Placement.spread(1, copies: copies, snapshot) { fleet.isStaying($0, at: now) }
     do {
       _ = try await log.propose(.placeTable(table, isReference: isReference, placement: nodes[0], copies: copies))
     } catch let error as TallyError where error.sqlState == "55000" && !isReference {

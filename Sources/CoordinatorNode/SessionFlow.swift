@@ -110,9 +110,15 @@ extension Coordinator {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
     return try plan(
       request.statement,
-      catalog: snapshot,
+      catalog: Self.seen(snapshot, request),
       context: await context(request, snapshot, parameters)
     )
+  }
+  /// The catalog as the session's names see it.
+  private static func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) -> CatalogSnapshot {
+    var snapshot = snapshot
+    snapshot.searchPath = request.facts.searchPath
+    return snapshot
   }
   private func context(
     _ request: StatementRequest,
@@ -149,7 +155,7 @@ extension Coordinator {
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
-      let bound = try plan(request.statement, catalog: snapshot, context: await context(request, snapshot, parameters))
+      let bound = try plan(request.statement, catalog: Self.seen(snapshot, request), context: await context(request, snapshot, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
@@ -186,6 +192,7 @@ extension Coordinator {
     let (bound, version) = try await bind(request)
     let key = try await clientKey(request, bound)
     if bound.isDefinition, await !decides { return try await passOn(request) }
+    if case .define(let plan) = bound { return try await define(plan, request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
     case .insert(let insert): return Self.reply(try await self.insert(insert, key, deadline: request.deadline), key)
@@ -322,6 +329,14 @@ extension Coordinator {
 
   /// Has the leader carry a definition out.
   private func passOn(_ request: StatementRequest) async throws -> StatementReply {
+    guard request.facts.searchPath == ["public"] else {
+      // The text alone goes to the leader, whose session has a search path of its own.
+      throw TallyError.sql(
+        "0A000",
+        "a definition under another search_path is not supported by this coordinator, which does not lead",
+        hint: "RESET search_path and write schemas before names, or connect to the coordinator that leads."
+      )
+    }
     let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
     var reply = StatementReply(tag: "")
     let answer: [Message]
@@ -367,7 +382,9 @@ extension BoundStatement {
   /// Whether it changes the catalog.
   var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence: true
+    case .define, .referenceTable, .accepted, .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup, .createSequence,
+      .alterSequence, .dropSequence:
+      true
     default: false
     }
   }

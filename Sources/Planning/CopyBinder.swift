@@ -46,14 +46,14 @@ struct CopyBinder {
       }
       return .copyOut(CopyOutPlan(select: plan, options: options))
     case .table(let name, let columns):
-      if catalog.table(named: name.name) == nil, Relations.isRollup(name.name, catalog: catalog) {
+      if catalog.table(name) == nil, Relations.isRollup(name.name, catalog: catalog) {
         throw .sql(
           "42809",
           "cannot copy \(syntax.isFrom ? "to" : "from") materialized view \"\(name.name)\"",
           hint: syntax.isFrom ? nil : "Try the COPY (SELECT ...) TO variant."
         )
       }
-      guard let table = catalog.table(named: name.name) else {
+      guard let table = catalog.table(name) else {
         throw .sql("42P01", "relation \"\(name.name)\" does not exist")
       }
       let given = try GivenCopyOptions(syntax.options, isFrom: syntax.isFrom)
@@ -85,7 +85,7 @@ struct CopyBinder {
     func quoted(_ name: String) -> String {
       "\"" + name.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
     }
-    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM public.\(quoted(table.name))"
+    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM \(quoted(table.schemaName)).\(quoted(table.name))"
     guard case .select(let query)? = try parse(text).first?.statement else {
       throw TallyError(.internalError, "the query of a COPY is none: \(text)")
     }

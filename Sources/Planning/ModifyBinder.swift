@@ -10,7 +10,7 @@ struct ModifyBinder {
 
   /// The table of a statement that changes rows; `verb` as in "cannot insert into".
   func table(_ name: NameSyntax, _ verb: String) throws(TallyError) -> TableSchema {
-    guard let table = catalog.table(named: name.name) else {
+    guard let table = catalog.table(name) else {
       if Relations.isRollup(name.name, catalog: catalog) {
         throw .sql(
           "42809",

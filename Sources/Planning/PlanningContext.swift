@@ -110,6 +110,10 @@ public enum BoundStatement: Sendable {
   case explain(DistributedPlan, analyze: Bool)
   /// EXPLAIN of a statement that changes rows.
   indirect case explainChange(BoundStatement)
+  case define(DefinitionPlan)
+  case referenceTable(TableID)
+  /// A call for Citus's sake that has nothing to do.
+  case accepted
   case copyIn(CopyInPlan)
   case copyOut(CopyOutPlan)
 }

@@ -49,7 +49,7 @@ struct SequenceBinder {
     for name in syntax.names {
       guard let sequence = catalog.sequence(named: name.name) else {
         if catalog.isRelation(name.name) {
-          let hint = catalog.table(named: name.name) != nil ? "Use DROP TABLE to remove a table." : nil
+          let hint = catalog.table(name) != nil ? "Use DROP TABLE to remove a table." : nil
           throw .sql("42809", "\"\(name.name)\" is not a sequence", hint: hint)
         }
         guard syntax.ifExists else { throw .sql("42P01", "sequence \"\(name.name)\" does not exist") }
@@ -165,7 +165,7 @@ struct SequenceBinder {
       case .restart(let value): restart = .some(value)
       case .ownedByNone: sequence.owner = nil
       case .ownedBy(let name, let column):
-        guard let table = catalog.table(named: name.name) else {
+        guard let table = catalog.table(name) else {
           throw .sql("42P01", "relation \"\(name.name)\" does not exist")
         }
         guard let number = table.columnIndex(column) else {

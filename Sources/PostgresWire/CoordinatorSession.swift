@@ -407,6 +407,7 @@ extension Statement {
   /// What messages call it.
   fileprivate var verb: String {
     switch self {
+    case .define(let definition): definition.tag
     case .createTable: "CREATE TABLE"
     case .dropTable: "DROP TABLE"
     case .createRollup: "CREATE MATERIALIZED VIEW"
@@ -425,7 +426,7 @@ extension Statement {
   /// The tag of one that may wait until COMMIT.
   fileprivate var deferredTag: String? {
     switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence: verb
+    case .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence, .define: verb
     case .delete(let syntax): syntax.isTruncate ? verb : nil
     case .select: commandName == nil ? nil : "SELECT 1"
     case .insert, .update, .explain, .explainChange, .copy: nil

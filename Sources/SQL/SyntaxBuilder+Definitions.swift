@@ -6,12 +6,19 @@ extension SyntaxBuilder {
     try refuse(
       body,
       [
-        ("inhRelations", "inheritance is"), ("partspec", "PARTITION BY is"), ("partbound", "PARTITION OF is"),
+        ("inhRelations", "inheritance is"), ("partbound", "PARTITION OF is"),
         ("ofTypename", "CREATE TABLE OF is"), ("accessMethod", "USING is"), ("tablespacename", "TABLESPACE is"),
         ("constraints", "table constraints are"),
       ]
     )
     guard let relation = child(body, "relation") else { throw damaged(body) }
+    if child(body, "partspec") != nil {
+      throw unsupported(
+        "PARTITION BY is",
+        relation,
+        hint: "Tables are sliced by day by themselves: WITH (time = column, keep = '30 days') drops old rows."
+      )
+    }
     var columns: [CreateTableSyntax.Column] = []
     var constraints: [ConstraintSyntax] = []
     for element in tape.elements(child(body, "tableElts")) {

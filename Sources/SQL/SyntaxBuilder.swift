@@ -122,6 +122,7 @@ struct SyntaxBuilder {
   }
 
   func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
+    if let definition = try definition(tag, body, start: start) { return .define(definition) }
     switch tape.string(tag) {
     case "SelectStmt": return .select(try select(body, depth: 0))
     case "CreateStmt": return .createTable(try createTable(body))
@@ -144,15 +145,10 @@ struct SyntaxBuilder {
   /// What people call a statement of PostgreSQL's grammar.
   private static func statementName(_ tag: String) -> (String, String?) {
     switch tag {
-    case "AlterTableStmt": return ("ALTER TABLE", nil)
-    case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
-    case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")
     case "CreateFunctionStmt": return ("CREATE FUNCTION", nil)
-    case "CreateExtensionStmt": return ("CREATE EXTENSION", "The hll and topn functions are built in.")
     case "TransactionStmt": return ("a transaction block", "Each statement is a transaction of its own.")
     case "VariableSetStmt": return ("SET", nil)
     case "VariableShowStmt": return ("SHOW", nil)
-    case "CreateSchemaStmt": return ("CREATE SCHEMA", "Everything is in schema public.")
     case "RefreshMatViewStmt":
       return ("REFRESH MATERIALIZED VIEW", "Rollups are always fresh; tally rollup refresh NAME waits for one.")
     case "PrepareStmt": return ("PREPARE", nil)
@@ -161,6 +157,8 @@ struct SyntaxBuilder {
     case "VacuumStmt": return ("VACUUM or ANALYZE", "Storage is compacted by itself.")
     case "GrantStmt", "GrantRoleStmt": return ("GRANT or REVOKE", nil)
     case "CreateRoleStmt": return ("CREATE ROLE", nil)
+    case "AlterDefaultPrivilegesStmt": return ("ALTER DEFAULT PRIVILEGES", nil)
+    case "AlterOwnerStmt": return ("ALTER … OWNER TO", nil)
     case "LockStmt": return ("LOCK", nil)
     case "DoStmt": return ("DO", nil)
     case "CallStmt": return ("CALL", nil)
@@ -175,20 +173,15 @@ struct SyntaxBuilder {
   func readName(_ range: Int) throws(TallyError) -> NameSyntax {
     if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
     guard let name = text(range, "relname") else { throw damaged(range) }
-    let schema = text(range, "schemaname")
-    return NameSyntax(name: name, schema: schema == "public" ? nil : schema, position: position(range))
+    return NameSyntax(name: name, schema: text(range, "schemaname"), position: position(range))
   }
-  /// `schema.name`; only schema public.
+  /// `schema.name` of a relation that is made or changed.
   func relationName(_ range: Int) throws(TallyError) -> NameSyntax {
-    if let schema = text(range, "schemaname"), schema != "public" {
-      throw .sql("3F000", "schema \"\(schema)\" does not exist", position: position(range))
-    }
     if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
     if let kind = text(range, "relpersistence"), kind != "p" {
       throw unsupported(kind == "t" ? "temporary tables are" : "unlogged tables are", range)
     }
-    guard let name = text(range, "relname") else { throw damaged(range) }
-    return NameSyntax(name: name, position: position(range))
+    return try readName(range)
   }
 
   private func drop(_ body: Int, start: Int) throws(TallyError) -> Statement {

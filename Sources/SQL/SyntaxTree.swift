@@ -29,16 +29,19 @@ public enum Statement: Sendable {
   /// EXPLAIN of INSERT, UPDATE or DELETE.
   indirect case explainChange(Statement)
   case copy(CopySyntax)
+  case define(DefinitionSyntax)
 }
 
 /// A name with its place.
 public struct NameSyntax: Sendable {
   /// The name, folded to lower case unless it was quoted.
   public var name: String
-  /// The schema before it; nil for none, and for `public`.
+  /// The schema before it.
   public var schema: String? = nil
   /// In characters from 1.
   public var position: Int
+  /// As messages show it.
+  public var text: String { schema.map { "\($0).\(name)" } ?? name }
 }
 
 /// A type name with its modifiers.

@@ -49,7 +49,6 @@ private func fixture(_ name: String) throws -> String {
 }
 
 @Test(arguments: [
-  ("select * from loose", "55000", "table \"loose\" is not distributed"),
   ("select topn(top_queries, 3) from searches", "0A000", "a row of topn as one value is not supported"),
   (
     "select (topn(top_queries, 3)).item, (topn(top_queries, 4)).item from searches", "0A000",

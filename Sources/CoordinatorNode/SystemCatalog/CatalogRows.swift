@@ -7,7 +7,7 @@ import Model
 extension SystemRelations {
   func catalogRows(_ name: String) -> SystemRows? {
     switch name {
-    case "pg_namespace": return SystemRows(SchemaEntry.all, Self.namespace)
+    case "pg_namespace": return SystemRows(schemas, Self.namespace)
     case "pg_class": return SystemRows(index.entries, relationCells)
     case "pg_attribute":
       return SystemRows(
@@ -120,7 +120,7 @@ extension SystemRelations {
       if let level { return rollup.levels[level].keep.map { ["keep=" + text($0)] } }
       let keeps = rollup.levels.map { $0.keep.map(text) ?? "forever" }
       return ["rollup=true", "levels=" + rollup.levels.map(\.suffix).joined(separator: ", "), "keep=" + keeps.joined(separator: ", ")]
-    case .sequence, .index, .system: return nil
+    case .sequence, .index, .view, .system: return nil
     }
   }
   private static func table(_ entry: RelationRecord) -> TableSchema? {
@@ -148,7 +148,8 @@ extension SystemRelations {
     case "attcompression", "attgenerated": return { _ in .text("") }
     case "attnotnull": return { .flag($0.column.isNotNull) }
     case "atthasdef": return { .flag($0.column.defaultSQL != nil) }
-    case "atthasmissing", "attisdropped": return { _ in .flag(false) }
+    case "atthasmissing": return { _ in .flag(false) }
+    case "attisdropped": return { .flag($0.column.isDropped) }
     case "attislocal": return { _ in .flag(true) }
     case "attinhcount": return { _ in .number(0) }
     case "attcollation": return type { .number($0.collation) }

@@ -47,7 +47,7 @@ extension SystemRelations {
     switch name {
     case "oid": return { .number($0.oid) }
     case "conname": return { .text($0.name) }
-    case "connamespace": return { record in .number(SchemaEntry.all.first { $0.name == record.table.schemaName }?.oid ?? 0) }
+    case "connamespace": return { record in .number(ObjectNumbers.schema(record.table.schemaName)) }
     case "contype": return { .text($0.kind) }
     case "convalidated", "conislocal": return { _ in .flag(true) }
     case "connoinherit": return { .flag($0.kind != "c") }

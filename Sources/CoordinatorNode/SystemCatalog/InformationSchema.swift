@@ -9,7 +9,7 @@ extension SystemRelations {
   func informationSchema(_ name: String) -> SystemRows? {
     switch name {
     case "information_schema_catalog_name": return SystemRows([facts.database]) { _ in { .text($0) } }
-    case "schemata": return SystemRows(SchemaEntry.all, schemaCells)
+    case "schemata": return SystemRows(schemas, schemaCells)
     case "tables": return SystemRows(shown, tableCells)
     case "views": return SystemRows(shown.filter { $0.kind != "r" }, viewCells)
     case "columns": return SystemRows(placed { _ in true }, columnCells)
@@ -18,7 +18,7 @@ extension SystemRelations {
     case "table_privileges", "role_table_grants": return SystemRows(grants, grantCells)
     case "column_privileges", "role_column_grants":
       let granted = grants.filter { ["SELECT", "INSERT"].contains($0.privilege) }
-        .flatMap { grant in grant.entry.columns.map { ColumnGrant(grant: grant, column: $0.name) } }
+        .flatMap { grant in grant.entry.columns.filter { !$0.isDropped }.map { ColumnGrant(grant: grant, column: $0.name) } }
       return SystemRows(granted) { name in
         if name == "column_name" { return { .text($0.column) } }
         let cell = self.grantCells(name)
@@ -55,7 +55,7 @@ extension SystemRelations {
   private var shown: [RelationRecord] { index.entries.filter { $0.kind != "S" && $0.kind != "i" } }
   private func placed(_ isWanted: (ColumnEntry) -> Bool) -> [PlacedColumn] {
     shown.flatMap { entry in
-      entry.columns.enumerated().filter { isWanted($1) }.map { PlacedColumn(entry: entry, number: $0 + 1, column: $1) }
+      entry.columns.enumerated().filter { !$1.isDropped && isWanted($1) }.map { PlacedColumn(entry: entry, number: $0 + 1, column: $1) }
     }
   }
   static func isArray(_ type: PostgresTypeRecord) -> Bool { type.element != 0 && type.length == -1 }

@@ -4,6 +4,7 @@
 //   16384 … 16399          types of sketches and their arrays
 //   16400 … 17399          our functions, in the order of PostgresFunctions: sketches, then (from 16900) the cluster's
 //   17400 … 17999          our relations and extensions, as ClusterColumns and `extensions` number them
+//   20000 … 59999          schemas that were created: a hash of the name, so that of two one may have the other's number
 //   65536 … 2^30 - 1       tables, rollups and levels of rollups: 65536 + their number in the catalog, which is one number space
 //                          for all three (`RollupDefinition.levelTable`) and never reused
 //   2^30 … 3 × 2^29 - 1    defaults of columns: table number × 2048 + number of the column
@@ -46,6 +47,12 @@ enum ObjectNumbers {
   private static let parts: Int64 = 3 << 29
   private static let users: Int64 = 7 << 28
 
+  /// The number of a schema.
+  static func schema(_ name: String) -> Int64 {
+    if let known = SchemaEntry.all.first(where: { $0.name == name }) { return known.oid }
+    let hash = Array(name.utf8).withUnsafeBytes { StableHash.hash($0) }
+    return 20_000 + Int64(hash % 40_000)
+  }
   /// What a table has beside columns.
   enum Part: Int64 {
     case index = 0

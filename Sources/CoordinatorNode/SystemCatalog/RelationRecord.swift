@@ -14,6 +14,8 @@ struct ColumnEntry: Sendable {
   var defaultSQL: String?
   /// a or d.
   var identity: String?
+  /// Its number alone is left.
+  var isDropped = false
 }
 
 /// A relation as pg_class shows it.
@@ -25,6 +27,7 @@ struct RelationRecord: Sendable {
     case rollup(RollupDefinition, level: Int?)
     case sequence(SequenceRecord)
     case index(IndexRecord)
+    case view(ViewRecord)
     case system(RelationDefinition)
   }
   var oid: Int64
@@ -43,13 +46,19 @@ struct RelationRecord: Sendable {
     case .table(let table): table.id
     case .rollup(let rollup, let level): level.map { rollup.levelTable($0) } ?? rollup.id
     case .sequence(let sequence): sequence.id
+    case .view(let view): view.id
     case .index, .system: nil
     }
   }
-  /// A rollup's SELECT, as it was written.
+  /// The SELECT of a rollup or view, as it was written.
   var definition: String? {
-    guard case .rollup(let rollup, _) = origin else { return nil }
-    let text = rollup.sql.reversed().drop { $0 == " " || $0 == ";" || $0.isNewline }.reversed()
+    let written: String
+    switch origin {
+    case .rollup(let rollup, _): written = rollup.sql
+    case .view(let view): written = view.sql
+    default: return nil
+    }
+    let text = written.reversed().drop { $0 == " " || $0 == ";" || $0.isNewline }.reversed()
     return String(text) + ";"
   }
   var isSystem: Bool { if case .system = origin { true } else { false } }
@@ -75,6 +84,9 @@ struct RelationRecord: Sendable {
       rollup.outputOrder.map { Self.column(Column(name: stored[$0].name, type: stored[$0].type)) },
       .rollup(rollup, level: level)
     )
+  }
+  init(_ view: ViewRecord) {
+    self.init(ObjectNumbers.relation(view.id), view.name, view.schemaName, "v", view.columns.map { Self.column($0) }, .view(view))
   }
   init(_ sequence: SequenceRecord) {
     self.init(
@@ -114,7 +126,7 @@ struct RelationRecord: Sendable {
     self.oid = oid
     self.name = name
     self.schema = schema
-    namespace = SchemaEntry.all.first { $0.name == schema }?.oid ?? 0
+    namespace = ObjectNumbers.schema(schema)
     self.kind = kind
     self.columns = columns
     self.origin = origin
@@ -128,7 +140,8 @@ struct RelationRecord: Sendable {
       isNotNull: column.isNotNull,
       // An identity column's numbers are no default.
       defaultSQL: column.identity == .none ? column.defaultSQL : nil,
-      identity: column.identity == .none ? nil : column.identity == .always ? "a" : "d"
+      identity: column.identity == .none ? nil : column.identity == .always ? "a" : "d",
+      isDropped: column.isDropped
     )
   }
   /// System relations, made once.
@@ -139,7 +152,7 @@ struct RelationRecord: Sendable {
 struct SchemaEntry: Sendable {
   var oid: Int64
   var name: String
-  /// Those that exist: CREATE SCHEMA does not yet.
+  /// Those that every database has; `SystemRelations.schemas` has all.
   static let all = [
     SchemaEntry(oid: ObjectNumbers.catalogSchema, name: "pg_catalog"),
     SchemaEntry(oid: ObjectNumbers.publicSchema, name: "public"),
@@ -160,6 +173,7 @@ struct RelationIndex: Sendable {
       all += IndexRecord.all(of: table).map { RelationRecord($0) }
     }
     all += catalog.sequences.map { RelationRecord($0) }
+    all += catalog.views.map { RelationRecord($0) }
     for rollup in catalog.rollups {
       all.append(RelationRecord(rollup))
       for level in rollup.levels.indices { all.append(RelationRecord(rollup, level: level)) }
