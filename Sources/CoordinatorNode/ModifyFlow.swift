@@ -12,12 +12,6 @@ import Planning
 import RPC
 import Wire
 
-/// What takes a statement's parts: a transaction that goes on behind it.
-protocol OpenChanges: Sendable {
-  /// Has a shard's primary evaluate a change and stage it.
-  func modify(_ shard: ShardID, table: TableID, program: [UInt8], rows: [UInt8]) async throws -> Modified
-}
-
 /// What a change did.
 struct Changed: Sendable {
   /// Rows inserted, updated or deleted.
@@ -41,7 +35,7 @@ extension Coordinator {
     _ plan: ModifyPlan,
     planned version: CatalogVersion,
     _ request: StatementRequest,
-    in open: (any OpenChanges)? = nil
+    in open: OpenTransaction? = nil
   ) async throws -> StatementReply {
     guard request.batchKey == nil else {
       throw TallyError.sql(
@@ -117,6 +111,9 @@ extension Coordinator {
     _ request: StatementRequest
   ) async throws -> [[Batch]] {
     let limits = ExecutionLimits(memoryBytes: settings.queryMemory)
+    var read = ReadContext(level: .latest, seen: SessionToken())
+    read.statement = request.transaction?.statement
+    let context = read
     var rows: [[Batch]] = []
     for input in inputs {
       if input.shards == .coordinator {
@@ -126,7 +123,7 @@ extension Coordinator {
         }
         rows.append(made.batches)
       } else if let fragment = input.supplied(rows) {
-        rows.append(try await run(fragment, snapshot, ReadContext(level: .latest, seen: SessionToken()), deadline: request.deadline).batches)
+        rows.append(try await run(fragment, snapshot, context, deadline: request.deadline).batches)
       } else {
         throw Self.tooManySent
       }
@@ -169,7 +166,7 @@ extension Coordinator {
     _ parts: [ChangePart],
     _ table: TableSchema,
     _ request: StatementRequest,
-    in open: (any OpenChanges)?
+    in open: OpenTransaction?
   ) async throws -> Changed {
     if parts.isEmpty { return Changed() }
     let types = table.columns.map(\.type)
