@@ -85,7 +85,7 @@ extension Coordinator {
     case .none: return ([], SessionToken())
     case .values(let values):
       try Self.checkInsertable(plan.table)
-      let rows = try await withNumbers(request) { try Self.rows(values, plan.table) }
+      let rows = try await withNumbers(request, hint: values.late.count) { try Self.rows(values, plan.table) }
       return (try await parts(plan, [rows]), SessionToken())
     case .query(let select):
       let answer = try await withNumbers(request) { try await self.select(select, snapshot, request) }

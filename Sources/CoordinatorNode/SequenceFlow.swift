@@ -48,9 +48,11 @@ struct NumberBlocks {
 }
 
 extension Coordinator {
-  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result.
+  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result; `hint`:
+  /// how many it may need.
   func withNumbers<R: Sendable>(
     _ request: StatementRequest,
+    hint: Int = 1,
     _ body: @Sendable () async throws -> R
   ) async throws -> R {
     let numbers = request.facts.numbers
@@ -59,7 +61,7 @@ extension Coordinator {
       do { return try await body() } catch {
         guard let (id, had) = numbers.takeLack() else { throw error }
         // As many again as it had: an evaluation of n rows is repeated log n times at most.
-        let more = try await takeNumbers(max(1, had), of: id, deadline: request.deadline)
+        let more = try await takeNumbers(max(hint, had, 1), of: id, deadline: request.deadline)
         numbers.add(more, of: id)
         numbers.reset(to: mark)
       }

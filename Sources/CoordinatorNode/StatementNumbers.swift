@@ -53,7 +53,7 @@ final class StatementNumbers: Sendable {
       state.latest = sequence
       return numbers[at]
     }
-    guard let number else { throw TallyError(.internalError, "a statement has no number of sequence \(sequence) left") }
+    guard let number else { throw .sql("0A000", "nextval is not supported here") }
     return number
   }
   /// setval.
