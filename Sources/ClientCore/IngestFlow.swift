@@ -378,15 +378,27 @@ public struct IngestFlow: Sendable {
       "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
     }
     let call = try await QueryCall.open(
-      QueryRequest(sql: "SELECT " + list.joined(separator: ", ")),
+      // Twice: a default that differs from row to row shows itself.
+      QueryRequest(sql: "SELECT " + list.joined(separator: ", ") + " FROM generate_series(1, 2) AS n"),
       map: map,
       deadline: clock.now + .seconds(30)
     )
     var values: [Int: Value] = [:]
     while let event = try await call.next() {
-      guard case .batch(let batch) = event, batch.count > 0, batch.columns.count == missing.count
-      else { continue }
-      for (at, vector) in zip(missing, batch.columns) { values[at] = vector.firstValue }
+      guard case .batch(let batch) = event, batch.columns.count == missing.count else { continue }
+      for row in 0..<batch.count {
+        for (at, vector) in zip(missing, batch.slice(row..<(row + 1)).columns) {
+          let isSame = values[at].map { ValueText.print($0, as: vector.type) == ValueText.print(vector.firstValue, as: vector.type) }
+          guard isSame ?? true else {
+            throw TallyError.sql(
+              "0A000",
+              "the default of column \"\(table.columns[at].name)\" differs from row to row",
+              hint: "Give the column in the data, or load it with COPY or INSERT."
+            )
+          }
+          values[at] = vector.firstValue
+        }
+      }
     }
     guard values.count == missing.count else {
       throw TallyError(

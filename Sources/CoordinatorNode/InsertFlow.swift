@@ -65,7 +65,7 @@ extension Coordinator {
     let table = plan.table
     return try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
   }
-  private static func checkInsertable(_ table: TableSchema) throws {
+  static func checkInsertable(_ table: TableSchema) throws {
     for column in table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
     }

@@ -12,12 +12,6 @@ import Planning
 import RPC
 import Wire
 
-/// What takes a statement's parts: a transaction that goes on behind it.
-protocol OpenChanges: Sendable {
-  /// Has a shard's primary evaluate a change and stage it.
-  func modify(_ shard: ShardID, table: TableID, program: [UInt8], rows: [UInt8]) async throws -> Modified
-}
-
 /// What a change did.
 struct Changed: Sendable {
   /// Rows inserted, updated or deleted.
@@ -41,7 +35,7 @@ extension Coordinator {
     _ plan: ModifyPlan,
     planned version: CatalogVersion,
     _ request: StatementRequest,
-    in open: (any OpenChanges)? = nil
+    in open: OpenTransaction? = nil
   ) async throws -> StatementReply {
     guard request.batchKey == nil else {
       throw TallyError.sql(
@@ -90,7 +84,8 @@ extension Coordinator {
     switch plan.source {
     case .none: return ([], SessionToken())
     case .values(let values):
-      let rows = try await withNumbers(request) { try Self.rows(values, plan.table) }
+      try Self.checkInsertable(plan.table)
+      let rows = try await withNumbers(request, hint: values.late.count) { try Self.rows(values, plan.table) }
       return (try await parts(plan, [rows]), SessionToken())
     case .query(let select):
       let answer = try await withNumbers(request) { try await self.select(select, snapshot, request) }
@@ -102,17 +97,45 @@ extension Coordinator {
       return (try await parts(plan, rows), SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) }))
     case .shards(let inputs, let fragment):
       let sent = try await gatherInputs(inputs, plan.system, snapshot, request)
-      guard let supplied = fragment.supplied(sent) else {
-        throw TallyError.sql(
-          "54000",
-          "more than \(SentRows.bytesMax >> 20) MiB of rows would have to be sent to the shards",
-          hint: "Add conditions that leave fewer rows of the joined relations."
-        )
-      }
+      guard let supplied = fragment.supplied(sent) else { throw Self.tooManySent }
       let program = ModifyFormat.encode(plan.program(supplied))
       let parts = try Self.shards(of: fragment, snapshot).map { ChangePart(shard: $0.id, program: program, pieces: [[]]) }
       return (parts, SessionToken())
     }
+  }
+  /// The rows of fragments that are sent along with a later one.
+  private func gatherInputs(
+    _ inputs: [Fragment],
+    _ system: (any SystemCatalog)?,
+    _ snapshot: CatalogSnapshot,
+    _ request: StatementRequest
+  ) async throws -> [[Batch]] {
+    let limits = ExecutionLimits(memoryBytes: settings.queryMemory)
+    var read = ReadContext(level: .latest, seen: SessionToken())
+    read.statement = request.transaction?.statement
+    let context = read
+    var rows: [[Batch]] = []
+    for input in inputs {
+      if input.shards == .coordinator {
+        let known = rows.map { FragmentResult(batches: $0) }
+        let made = try await surroundings.compute.attempt {
+          try MergeExecution.executeCoordinator(input.plan, fragments: known, system: system, limits: limits)
+        }
+        rows.append(made.batches)
+      } else if let fragment = input.supplied(rows) {
+        rows.append(try await run(fragment, snapshot, context, deadline: request.deadline).batches)
+      } else {
+        throw Self.tooManySent
+      }
+    }
+    return rows
+  }
+  private static var tooManySent: TallyError {
+    .sql(
+      "54000",
+      "more than \(SentRows.bytesMax >> 20) MiB of rows would have to be sent to the shards",
+      hint: "Add conditions that leave fewer rows of the joined relations."
+    )
   }
   /// Parts of rows: each shard gets its own.
   private func parts(_ plan: ModifyPlan, _ rows: [Batch]) async throws -> [ChangePart] {
@@ -143,7 +166,7 @@ extension Coordinator {
     _ parts: [ChangePart],
     _ table: TableSchema,
     _ request: StatementRequest,
-    in open: (any OpenChanges)?
+    in open: OpenTransaction?
   ) async throws -> Changed {
     if parts.isEmpty { return Changed() }
     let types = table.columns.map(\.type)

@@ -40,15 +40,19 @@ struct NumberBlocks {
   mutating func add(_ numbers: [Int64], of id: TableID) { blocks[id, default: Block()].numbers.append(contentsOf: numbers) }
   /// Numbers that a statement did not use: the next gets them first.
   mutating func giveBack(_ numbers: [Int64], of id: TableID) {
-    blocks[id, default: Block()].numbers.insert(contentsOf: numbers, at: blocks[id]?.numbers.startIndex ?? 0)
+    var block = blocks[id] ?? Block()
+    block.numbers = ArraySlice(numbers + block.numbers)
+    blocks[id] = block
   }
   mutating func void(_ id: TableID) { blocks[id] = nil }
 }
 
 extension Coordinator {
-  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result.
+  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result; `hint`:
+  /// how many it may need.
   func withNumbers<R: Sendable>(
     _ request: StatementRequest,
+    hint: Int = 1,
     _ body: @Sendable () async throws -> R
   ) async throws -> R {
     let numbers = request.facts.numbers
@@ -57,7 +61,7 @@ extension Coordinator {
       do { return try await body() } catch {
         guard let (id, had) = numbers.takeLack() else { throw error }
         // As many again as it had: an evaluation of n rows is repeated log n times at most.
-        let more = try await takeNumbers(max(1, had), of: id, deadline: request.deadline)
+        let more = try await takeNumbers(max(hint, had, 1), of: id, deadline: request.deadline)
         numbers.add(more, of: id)
         numbers.reset(to: mark)
       }

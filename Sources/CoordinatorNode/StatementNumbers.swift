@@ -3,7 +3,7 @@
 // Functions of the coordinator are evaluated at once, and numbers come from the catalog's log: so a statement that finds none left fails with
 // what it lacks, is given more, and evaluates again from where it was begun, with the same numbers first (`Coordinator.withNumbers`).
 import Model
-public import Synchronization
+import Synchronization
 
 /// What currval and lastval tell a session.
 public final class SessionNumbers: Sendable {
@@ -53,7 +53,7 @@ final class StatementNumbers: Sendable {
       state.latest = sequence
       return numbers[at]
     }
-    guard let number else { throw TallyError(.internalError, "a statement has no number of sequence \(sequence) left") }
+    guard let number else { throw .sql("0A000", "nextval is not supported here") }
     return number
   }
   /// setval.

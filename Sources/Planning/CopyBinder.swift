@@ -17,6 +17,15 @@ public struct CopyInPlan: Sendable {
   public var defaults: [Value]
   /// What the data looks like.
   public var options: CopyOptions
+  /// A column that is computed for every row.
+  public struct Late: Sendable {
+    /// Number of the column.
+    public var column: Int
+    /// Of the column's type.
+    public var expression: Expression
+  }
+  /// Columns that the data lacks and whose default differs from row to row; `defaults` has something for them that is not NULL.
+  public var late: [Late] = []
 }
 
 /// COPY … TO STDOUT.
@@ -25,6 +34,20 @@ public struct CopyOutPlan: Sendable {
   public var select: DistributedPlan
   /// What the data looks like.
   public var options: CopyOptions
+}
+
+extension DataType {
+  /// A value that is not NULL, for a place that is filled later.
+  fileprivate var emptyValue: Value {
+    switch layout {
+    case .fixed: .fixed(0)
+    case .double: .double(0)
+    case .numeric: .numeric(Numeric(0))
+    case .interval: .interval(Interval())
+    case .text: isBinary ? .bytes([UInt8](repeating: 0, count: 16)) : .text("")
+    case .hll, .topn: .null
+    }
+  }
 }
 
 struct CopyBinder {
@@ -75,10 +98,27 @@ struct CopyBinder {
     _ context: PlanningContext
   ) throws(TallyError) -> CopyInPlan {
     var defaults: [Value] = []
+    var late: [CopyInPlan.Late] = []
     for (at, column) in table.columns.enumerated() {
-      defaults.append(columns.contains(at) ? .null : try DefaultValue.value(of: column, context: context))
+      let expression = columns.contains(at) ? .constant(column.type, .null) : try DefaultValue.expression(of: column, context: context)
+      if let value = expression.constantValue {
+        defaults.append(value)
+      } else {
+        guard at != table.distribution.tenantKey else {
+          throw .sql("0A000", "COPY without column \"\(column.name)\", the distribution column, is not supported")
+        }
+        late.append(CopyInPlan.Late(column: at, expression: expression))
+        defaults.append(column.type.emptyValue)
+      }
     }
-    return CopyInPlan(table: table, key: table.distribution.tenantKey, columns: columns, defaults: defaults, options: options)
+    return CopyInPlan(
+      table: table,
+      key: table.distribution.tenantKey,
+      columns: columns,
+      defaults: defaults,
+      options: options,
+      late: late
+    )
   }
   /// `SELECT a, b FROM t`, through the parser, so that it is planned as any query is.
   private func select(_ names: [String], _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> DistributedPlan {

@@ -19,7 +19,7 @@ struct InsertBinder {
     let table = try common.table(syntax.table, "insert into")
     let targets = try self.targets(syntax, table)
     let source: ModifyPlan.Source
-    if let query = query(of: syntax) {
+    if let query = query(of: syntax, table) {
       source = try rows(of: query, syntax, table, targets)
     } else {
       source = .values(try values(syntax, table, targets))
@@ -41,18 +41,18 @@ struct InsertBinder {
       returning: returning,
       system: context.system
     )
-    if isPlain, let query = query(of: syntax), case .shards = source {
+    if isPlain, let query = query(of: syntax, table), case .shards = source {
       // With a client's key the rows have to come here: it counts all of them.
       let pulled = try distribute(try projected(query, syntax, table, targets), catalog: catalog, context: context)
       return .insertSelect(InsertSelectPlan(table: table, select: pulled, pushed: plan))
     }
     return .modify(plan)
   }
-  /// The query that gives the rows; of VALUES only where they hold subqueries or stand behind WITH.
-  private func query(of syntax: InsertSyntax) -> SelectSyntax? {
+  /// The query that gives the rows; of VALUES only where they hold subqueries or sketches, or stand behind WITH.
+  private func query(of syntax: InsertSyntax, _ table: TableSchema) -> SelectSyntax? {
     var query = syntax.query
     if query == nil, syntax.rows.allSatisfy({ $0.allSatisfy { $0 != nil } }), syntax.rows.first?.isEmpty == false,
-      syntax.with != nil || syntax.rows.contains(where: { $0.contains { $0?.holdsSubquery ?? false } })
+      syntax.with != nil || table.columns.contains(where: \.type.isSketch) || syntax.rows.contains(where: { $0.contains { $0?.holdsSubquery ?? false } })
     {
       let rows = syntax.rows.map { $0.compactMap { $0 } }
       query = SelectSyntax(body: .values(rows, position: rows.first?.first?.position ?? syntax.table.position), orderBy: [])
@@ -285,6 +285,11 @@ public enum InsertedRow {
       )
     }
   }
+}
+
+extension DataType {
+  /// hll or topn: kept exploded, and made by operators over columns only.
+  var isSketch: Bool { layout == .hll || layout == .topn }
 }
 
 extension ExpressionSyntax {

@@ -58,11 +58,11 @@ struct ModifyBinder {
     func set(_ name: NameSyntax, _ value: (Int, Column) throws(TallyError) -> Expression) throws(TallyError) {
       let index = try column(name, of: table)
       guard result[index] == nil else {
-        throw .sql("42601", "multiple assignments to same column \"\(name.name)\"", position: name.position)
+        throw .sql("42601", "multiple assignments to same column \"\(name.name)\"")
       }
       result[index] = try value(index, table.columns[index])
     }
-    func checkIdentity(_ column: Column, _ position: Int) throws(TallyError) {
+    func checkIdentity(_ column: Column) throws(TallyError) {
       guard column.identity == .always else { return }
       throw .sql(
         "428C9",
@@ -88,7 +88,7 @@ struct ModifyBinder {
         }
       case .value(let syntax?):
         try set(item.columns[0]) { (_, column) throws(TallyError) in
-          try checkIdentity(column, syntax.position)
+          try checkIdentity(column)
           let bound = try binder.bind(syntax)
           return try Assignment.expression(bound, binder, name: column.name, type: column.type, position: syntax.start)
         }
@@ -96,7 +96,7 @@ struct ModifyBinder {
         let values = try binder.rowSubquery(select, item.columns.count, position)
         for (name, value) in zip(item.columns, values) {
           try set(name) { (_, column) throws(TallyError) in
-            try checkIdentity(column, position)
+            try checkIdentity(column)
             return try Assignment.expression(value, binder, name: column.name, type: column.type, position: position)
           }
         }

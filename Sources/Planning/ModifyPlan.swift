@@ -42,7 +42,7 @@ public struct ModifyPlan: Sendable {
   public func program(_ fragment: Fragment?) -> ModifyProgram {
     ModifyProgram(
       table: table.id,
-      source: fragment.map { .plan($0.plan) } ?? .rows,
+      source: fragment.map { ModifyProgram.Source.plan($0.plan) } ?? .rows,
       action: action,
       checks: checks,
       returnsRows: returning != nil
@@ -54,8 +54,9 @@ public struct ModifyPlan: Sendable {
 public struct InsertedValues: Sendable {
   /// A value that is computed when the statement runs: it calls nextval, random or their kin.
   public struct Late: Sendable {
-    /// Row and column.
+    /// Place in `rows`.
     public var row: Int
+    /// Number of the column.
     public var column: Int
     /// Of the column's type.
     public var expression: Expression

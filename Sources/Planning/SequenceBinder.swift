@@ -48,7 +48,10 @@ struct SequenceBinder {
     var notices: [String] = []
     for name in syntax.names {
       guard let sequence = catalog.sequence(named: name.name) else {
-        if catalog.isRelation(name.name) { throw .sql("42809", "\"\(name.name)\" is not a sequence") }
+        if catalog.isRelation(name.name) {
+          let hint = catalog.table(name) != nil ? "Use DROP TABLE to remove a table." : nil
+          throw .sql("42809", "\"\(name.name)\" is not a sequence", hint: hint)
+        }
         guard syntax.ifExists else { throw .sql("42P01", "sequence \"\(name.name)\" does not exist") }
         notices.append("sequence \"\(name.name)\" does not exist, skipping")
         continue
@@ -147,26 +150,26 @@ struct SequenceBinder {
       case .type(let syntax):
         let type = try TypeBinding.type(syntax)
         guard type.isInteger else {
-          throw .sql("22023", "sequence type must be smallint, integer, or bigint", position: option.position)
+          throw .sql("22023", "sequence type must be smallint, integer, or bigint")
         }
         sequence.type = type
       case .start(let value): start = value
       case .increment(let value):
-        guard value != 0 else { throw .sql("22023", "INCREMENT must not be zero", position: option.position) }
+        guard value != 0 else { throw .sql("22023", "INCREMENT must not be zero") }
         sequence.increment = value
       case .least(let value): least = .some(value)
       case .greatest(let value): greatest = .some(value)
       case .cycle(let isCycling): sequence.isCycling = isCycling
       case .cache(let count):
-        guard count > 0 else { throw .sql("22023", "CACHE (\(count)) must be greater than zero", position: option.position) }
+        guard count > 0 else { throw .sql("22023", "CACHE (\(count)) must be greater than zero") }
       case .restart(let value): restart = .some(value)
       case .ownedByNone: sequence.owner = nil
       case .ownedBy(let name, let column):
         guard let table = catalog.table(name) else {
-          throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: option.position)
+          throw .sql("42P01", "relation \"\(name.name)\" does not exist")
         }
         guard let number = table.columnIndex(column) else {
-          throw .sql("42703", "column \"\(column)\" of relation \"\(table.name)\" does not exist", position: option.position)
+          throw .sql("42703", "column \"\(column)\" of relation \"\(table.name)\" does not exist")
         }
         sequence.owner = (table: table.id, column: number)
       }

@@ -111,7 +111,7 @@ struct TableBinder {
       throw .sql("42601", "both default and identity specified for column \"\(name)\" of table \"\(table)\"")
     }
     guard type.isInteger else {
-      throw .sql("22023", "identity column type must be smallint, integer, or bigint", position: column.identity?.position)
+      throw .sql("22023", "identity column type must be smallint, integer, or bigint")
     }
   }
 

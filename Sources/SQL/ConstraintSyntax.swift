@@ -1,5 +1,5 @@
 // ConstraintSyntax.swift — constraints of tables, identity columns and sequences, as written.
-import Model
+public import Model
 
 /// A constraint of CREATE TABLE or ALTER TABLE … ADD.
 public struct ConstraintSyntax: Sendable {

@@ -1,5 +1,4 @@
 // ModifySyntax.swift — statements that change rows, as written: INSERT with ON CONFLICT, UPDATE, DELETE, and their RETURNING.
-import Model
 
 /// INSERT … VALUES, INSERT … SELECT or INSERT … DEFAULT VALUES.
 public struct InsertSyntax: Sendable {

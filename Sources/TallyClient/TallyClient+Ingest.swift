@@ -176,7 +176,23 @@ extension TallyClient {
     let list = missing.map {
       "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
     }
-    let rows = try await run("SELECT " + list.joined(separator: ", "), deadline: .seconds(30))
+    // Twice: a default that differs from row to row shows itself.
+    let text = "SELECT " + list.joined(separator: ", ") + " FROM generate_series(1, 2) AS n"
+    let rows = try await run(text, deadline: .seconds(30))
+    var seen: [String?]?
+    for result in rows {
+      for row in result {
+        let values = missing.indices.map { row[$0].text }
+        if let at = seen.flatMap({ first in values.indices.first { first[$0] != values[$0] } }) {
+          throw TallyError.sql(
+            "0A000",
+            "the default of column \"\(table.columns[missing[at]].name)\" differs from row to row",
+            hint: "Give the column in the rows, or use INSERT."
+          )
+        }
+        seen = values
+      }
+    }
     guard let row = rows.first?.makeIterator().firstRow, row.count == missing.count else {
       throw TallyError(
         .protocolViolation,

@@ -195,7 +195,7 @@ func refusalsAreNamed(_ text: String, _ state: String, _ message: String) throws
   }
   #expect(plan.select.coordinatorPlan.columns.map(\.type) == plan.table.columns.map(\.type))
   #expect(plan.select.planClass == .router && plan.select.fragments.count == 1)
-  guard case .explainInsert = try SampleCatalog.statement("explain insert into queries select * from queries", catalog) else {
+  guard case .explainChange = try SampleCatalog.statement("explain insert into queries select * from queries", catalog) else {
     Issue.record("not an explanation")
     return
   }

@@ -168,7 +168,7 @@ extension SystemRelations {
       // PostgreSQL lists NOT NULL as well, under names made of numbers.
       return SystemRows(constraints) { name in
         switch name {
-        case "constraint_type": return { ["p": .text("PRIMARY KEY"), "u": .text("UNIQUE")][$0.kind] ?? .text("CHECK") }
+        case "constraint_type": return { .text($0.kind == "p" ? "PRIMARY KEY" : $0.kind == "u" ? "UNIQUE" : "CHECK") }
         case "is_deferrable", "initially_deferred": return { _ in .text("NO") }
         case "enforced": return { _ in .text("YES") }
         case "nulls_distinct": return { $0.kind == "u" ? .text("YES") : .null }
