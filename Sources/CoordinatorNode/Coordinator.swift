@@ -96,14 +96,18 @@ public actor Coordinator: RPCResponder {
   var isOpeningSession = false
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
+  /// Numbers of sequences at hand.
+  var numberBlocks = NumberBlocks()
   /// Shards that are being told of a tenant's deletion.
   var erasingShards: Set<ShardID> = []
   /// Rung when a deletion is asked for, and when a shard may be told of its next one.
   let erasingBell = Signal()
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
-  /// DELETEs of transaction blocks that are to be run.
-  let openDeletions = BoundedQueue<StagedDeletion>(capacity: 1024)
+  /// Statements of transactions that are to be held open.
+  let heldStatements = BoundedQueue<HeldStatement>(capacity: heldMax)
+  /// Those that are.
+  var heldCount = 0
 
   init(
     _ surroundings: Surroundings,
@@ -247,7 +251,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepPublishing() }
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
-      group.addTask { try await self.keepOpenDeletions() }
+      group.addTask { try await self.keepTransactions() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }
