@@ -141,7 +141,14 @@ actor CopyIntake {
   /// The data has ended before its bytes.
   private var hasEnded = false
 
-  init(_ plan: CopyInPlan, _ parser: CopyParser, _ source: any CopySource, _ compute: any Compute, _ late: CopyLateValues? = nil, pieceBytes: Int) {
+  init(
+    _ plan: CopyInPlan,
+    _ parser: CopyParser,
+    _ source: any CopySource,
+    _ compute: any Compute,
+    _ late: CopyLateValues? = nil,
+    pieceBytes: Int
+  ) {
     self.plan = plan
     self.late = late
     self.parser = parser

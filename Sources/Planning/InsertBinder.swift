@@ -52,7 +52,8 @@ struct InsertBinder {
   private func query(of syntax: InsertSyntax, _ table: TableSchema) -> SelectSyntax? {
     var query = syntax.query
     if query == nil, syntax.rows.allSatisfy({ $0.allSatisfy { $0 != nil } }), syntax.rows.first?.isEmpty == false,
-      syntax.with != nil || table.columns.contains(where: \.type.isSketch) || syntax.rows.contains(where: { $0.contains { $0?.holdsSubquery ?? false } })
+      syntax.with != nil || table.columns.contains(where: \.type.isSketch)
+        || syntax.rows.contains(where: { $0.contains { $0?.holdsSubquery ?? false } })
     {
       let rows = syntax.rows.map { $0.compactMap { $0 } }
       query = SelectSyntax(body: .values(rows, position: rows.first?.first?.position ?? syntax.table.position), orderBy: [])

@@ -100,7 +100,9 @@ extension SystemRelations {
   private static func uuid(_ high: UInt64, _ low: UInt64) -> Value {
     let (a, b) = (high & ~0xf000 | 0x4000, low & ~(3 << 62) | 2 << 62)
     var bytes: [UInt8] = []
-    for word in [a, b] { for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) } }
+    for word in [a, b] {
+      for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
+    }
     return .bytes(bytes)
   }
 }
