@@ -40,7 +40,7 @@ extension Coordinator {
       for rollup in rollups { _ = try await log.propose(.dropRollup(rollup)) }
       try await broadcast()
       return ("DROP MATERIALIZED VIEW", notices.map { Notice(message: $0) })
-    case .insert, .insertSelect, .delete, .select, .explain, .explainInsert, .copyIn, .copyOut: return nil
+    case .insert, .insertSelect, .delete, .select, .explain, .explainInsert, .copyIn, .copyOut, .lock: return nil
     }
   }
 

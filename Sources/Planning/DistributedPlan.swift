@@ -52,6 +52,8 @@ public struct DistributedPlan: Sendable {
   public var notices: [String]
   /// What gives the rows of the coordinator's own relations.
   public var system: (any SystemCatalog)?
+  /// What it holds until the end of its transaction (FOR UPDATE).
+  public var lock: TableLock?
   /// Makes a plan.
   public init(
     planClass: PlanClass,

@@ -25,12 +25,15 @@ public func plan(
   case .delete(let syntax): return .delete(try DeleteBinder(catalog: catalog, context: context).bind(syntax))
   case .select(let select):
     if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
-    return .select(try planSelect(select, catalog: catalog, context: context))
+    var query = try planSelect(select, catalog: catalog, context: context)
+    if let clause = select.locking { query.lock = try LockBinder(catalog: catalog).bind(clause, select, query) }
+    return .select(query)
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
   case .explainInsert(let syntax):
     guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
     return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
+  case .lock(let syntax): return .lock(try LockBinder(catalog: catalog).bind(syntax))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
   }
 }

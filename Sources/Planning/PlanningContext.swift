@@ -103,4 +103,6 @@ public enum BoundStatement: Sendable {
   case explainInsert(InsertSelectPlan)
   case copyIn(CopyInPlan)
   case copyOut(CopyOutPlan)
+  /// LOCK TABLE.
+  case lock([TableLock])
 }

@@ -123,7 +123,7 @@ struct SyntaxBuilder {
 
   func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
     switch tape.string(tag) {
-    case "SelectStmt": return .select(try select(body, depth: 0))
+    case "SelectStmt": return .select(try statementSelect(body))
     case "CreateStmt": return .createTable(try createTable(body))
     case "CreateTableAsStmt": return .createRollup(try createRollup(body))
     case "DropStmt": return try drop(body, start: start)
@@ -131,6 +131,7 @@ struct SyntaxBuilder {
     case "DeleteStmt": return .delete(try delete(body))
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
+    case "LockStmt": return .lock(try lock(body))
     case "CopyStmt": return .copy(try copy(body, start: start))
     case let other:
       let (name, hint) = Self.statementName(other)
@@ -160,7 +161,6 @@ struct SyntaxBuilder {
     case "VacuumStmt": return ("VACUUM or ANALYZE", "Storage is compacted by itself.")
     case "GrantStmt", "GrantRoleStmt": return ("GRANT or REVOKE", nil)
     case "CreateRoleStmt": return ("CREATE ROLE", nil)
-    case "LockStmt": return ("LOCK", nil)
     case "DoStmt": return ("DO", nil)
     case "CallStmt": return ("CALL", nil)
     case "CreateTrigStmt": return ("CREATE TRIGGER", nil)

@@ -25,6 +25,7 @@ public enum Statement: Sendable {
   /// EXPLAIN of INSERT … SELECT.
   case explainInsert(InsertSyntax)
   case copy(CopySyntax)
+  case lock(LockSyntax)
 }
 
 /// A name with its place.
