@@ -96,6 +96,8 @@ public actor Coordinator: RPCResponder {
   var isOpeningSession = false
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
+  /// Numbers of sequences at hand.
+  var numberBlocks = NumberBlocks()
   /// Shards that are being told of a tenant's deletion.
   var erasingShards: Set<ShardID> = []
   /// Rung when a deletion is asked for, and when a shard may be told of its next one.

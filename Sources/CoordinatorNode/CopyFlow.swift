@@ -28,14 +28,15 @@ extension Coordinator {
   private static let copyPieceBytes = 4 << 20
 
   /// Copies what a client sends into a table; the rows are durable then. Throws `CopyFailure` for what is wrong with the data.
-  public func copyIn(
+  func copyIn(
     _ plan: CopyInPlan,
     _ client: any CopyClient,
     values: any ExternalValues,
     deadline: Instant,
-    transaction: OpenTransaction? = nil
+    transaction: OpenTransaction? = nil,
+    late: CopyLateValues? = nil
   ) async throws -> CopyOutcome {
-    let (parser, intake) = try await beginCopy(plan, client, values)
+    let (parser, intake) = try await beginCopy(plan, client, values, late)
     if let transaction { return try await copyIn(plan, intake, in: transaction) }
     guard let first = try await intake.first(), !first.isAll || !first.parsed.parts.isEmpty else {
       return CopyOutcome(rows: 0, seen: SessionToken())
@@ -60,19 +61,40 @@ extension Coordinator {
     let bound = try await bind(request).plan
     writers.know(ticket, bound.rowsAdded)
     guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
-    return try await copyIn(plan, client, values: values, deadline: request.deadline, transaction: request.transaction)
+    var request = request
+    request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
+    let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)
+    do {
+      let outcome = try await copyIn(
+        plan,
+        client,
+        values: values,
+        deadline: request.deadline,
+        transaction: request.transaction,
+        late: late
+      )
+      try await settleNumbers(request, failed: false)
+      return outcome
+    } catch {
+      try? await settleNumbers(request, failed: true)
+      throw error
+    }
   }
   private func beginCopy(
-    _ plan: CopyInPlan,
+    _ bound: CopyInPlan,
     _ client: any CopyClient,
-    _ values: any ExternalValues
+    _ values: any ExternalValues,
+    _ late: CopyLateValues?
   ) async throws -> (CopyParser, CopyIntake) {
-    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
+    for column in bound.table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
     }
+    var plan = bound
+    plan.table = try await placed(bound.table)
     let parser = try CopyParser(plan, await log.catalog.snapshot, values)
     let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
-    return (parser, CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes))
+    return (parser, CopyIntake(plan, parser, source, surroundings.compute, late, pieceBytes: Self.copyPieceBytes))
   }
   /// Ordinals of a shard that one piece may take: 4 MiB of lines are 2 Mi rows at most, so 33 batches.
   private static let copyStride = 64
@@ -111,6 +133,7 @@ actor CopyIntake {
   private let parser: CopyParser
   private let source: any CopySource
   private let compute: any Compute
+  private let late: CopyLateValues?
   private var cutter: CopyCutter
   private var isRead = false
   /// Why there is no more data, when it did not end.
@@ -123,8 +146,9 @@ actor CopyIntake {
   /// The data has ended before its bytes.
   private var hasEnded = false
 
-  init(_ plan: CopyInPlan, _ parser: CopyParser, _ source: any CopySource, _ compute: any Compute, pieceBytes: Int) {
+  init(_ plan: CopyInPlan, _ parser: CopyParser, _ source: any CopySource, _ compute: any Compute, _ late: CopyLateValues? = nil, pieceBytes: Int) {
     self.plan = plan
+    self.late = late
     self.parser = parser
     self.source = source
     self.compute = compute
@@ -141,9 +165,10 @@ actor CopyIntake {
       return nil
     }
     let (parser, compute) = (parser, compute)
-    let parsed = try await compute.attempt { try parser.parse(piece) }
+    var parsed = try await compute.attempt { try parser.parse(piece) }
     note(parsed)
     try throwFault()
+    if let late { parsed = try await late.filled(parsed) }
     if hasEnded { try await drain() }
     try await checkSource()
     return (parsed, hasEnded || isRead && cutter.waiting == 0)
@@ -152,7 +177,7 @@ actor CopyIntake {
   func run(from first: CopyParsed, _ use: @escaping @Sendable (CopyParsed) async throws -> Void) async throws -> Int {
     // Each piece takes a compute thread or waits for shards; one more is being read.
     let width = compute.width + 2
-    let (parser, compute) = (parser, compute)
+    let (parser, compute, late) = (parser, compute, late)
     try await withThrowingTaskGroup(of: CopyParsed.self) { group in
       group.addTask {
         try await use(first)
@@ -161,7 +186,8 @@ actor CopyIntake {
       var underWay = 1
       while fault == nil, !hasEnded, let piece = try await piece() {
         group.addTask {
-          let parsed = try await compute.attempt { try parser.parse(piece) }
+          var parsed = try await compute.attempt { try parser.parse(piece) }
+          if let late { parsed = try await late.filled(parsed) }
           if parsed.fault == nil { try await use(parsed) }
           return parsed
         }

@@ -79,13 +79,14 @@ extension Coordinator {
     }
     return answer
   }
-  private static func shards(of fragment: Fragment, _ snapshot: CatalogSnapshot) throws(TallyError) -> [ShardRecord] {
+  static func shards(of fragment: Fragment, _ snapshot: CatalogSnapshot) throws(TallyError) -> [ShardRecord] {
     guard let group = snapshot.group(fragment.group) else {
       throw TallyError(.staleCatalog, "colocation group \(fragment.group) is gone")
     }
     return group.shards.compactMap { snapshot.shard($0) }.filter { shard in
       switch fragment.shards {
       case .all: true
+      case .coordinator: false
       case .one(let hash): hash >= shard.lower && hash <= shard.upper
       }
     }

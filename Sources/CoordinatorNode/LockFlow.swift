@@ -83,6 +83,8 @@ extension Coordinator {
     late: @escaping @Sendable () -> TallyError
   ) async throws {
     let clock = surroundings.clock
+    // All of them: which sequences a table's rows are numbered by is not told by its definition alone.
+    numberBlocks.voidAll()
     try await writers.untilGone(of: tables, but: own, until: limit, clock, late: late)
   }
   /// Answers another coordinator that asks for it.

@@ -96,7 +96,7 @@ extension Coordinator {
       var lines = Explain.lines(plan, catalog: snapshot)
       if let answer { lines += runtimeLines(answer, request.read, surroundings.clock.now - started) }
       return explanation(lines, answer)
-    case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), nil)
+    case .explainChange(let change): return explanation(Explain.lines(change, catalog: snapshot), nil)
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
     }
   }
@@ -139,7 +139,20 @@ extension Coordinator {
     var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
     var workers: Set<NodeID> = []
-    for fragment in plan.fragments {
+    for part in plan.fragments {
+      if part.shards == .coordinator {
+        inputs.append(try await compute { [inputs] in try self.merged(part.plan, inputs, plan.system, $0) })
+        continue
+      }
+      guard let fragment = part.supplied(inputs.map(\.batches)) else {
+        // Nothing was sent to the client: without sent rows the coordinator joins them itself.
+        if let gathered = plan.gathered.first { return try await select(gathered, snapshot, request) }
+        throw TallyError.sql(
+          "54000",
+          "more than \(SentRows.bytesMax >> 20) MiB of rows would have to be sent to the shards",
+          hint: "Add conditions that leave fewer rows of the joined relations."
+        )
+      }
       let answer = try await run(fragment, snapshot, read, deadline: request.deadline)
       inputs.append(FragmentResult(batches: answer.batches))
       outcomes += answer.shards
@@ -148,17 +161,11 @@ extension Coordinator {
       for outcome in answer.shards { read.seen.note(ShardPoint(shard: outcome.shard, point: outcome.point)) }
     }
     let started = surroundings.clock.now
-    let (merged, memory) = (inputs, settings.queryMemory)
-    let merge = { @Sendable (cancel: CancelFlag) throws in
-      try MergeExecution.executeCoordinator(
-        plan.coordinatorPlan,
-        fragments: merged,
-        system: plan.system,
-        limits: ExecutionLimits(memoryBytes: memory, cancel: cancel)
-      )
-    }
     // Handing a few rows to another thread takes longer than merging them.
-    let result = plan.isQuick(over: merged) ? try merge(CancelFlag()) : try await compute(merge)
+    let result =
+      plan.isQuick(over: inputs)
+      ? try merged(plan.coordinatorPlan, inputs, plan.system, CancelFlag())
+      : try await compute { [inputs] in try self.merged(plan.coordinatorPlan, inputs, plan.system, $0) }
     var statistics = QueryStatistics()
     statistics.mergeMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
     statistics.shards = UInt64(outcomes.count)
@@ -179,6 +186,20 @@ extension Coordinator {
     )
   }
 
+  /// Runs a plan of the coordinator's over the rows of fragments.
+  private nonisolated func merged(
+    _ plan: PlanNode,
+    _ inputs: [FragmentResult],
+    _ system: (any SystemCatalog)?,
+    _ cancel: CancelFlag
+  ) throws -> FragmentResult {
+    try MergeExecution.executeCoordinator(
+      plan,
+      fragments: inputs,
+      system: system,
+      limits: ExecutionLimits(memoryBytes: settings.queryMemory, cancel: cancel)
+    )
+  }
   /// Refuses rollups of tables that the transaction around the statement changed: they hold what is committed.
   private func refuseRollups(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ changed: Set<TableID>) throws(TallyError) {
     guard !changed.isEmpty else { return }

@@ -39,6 +39,8 @@ public struct StatementRequest: Sendable {
   var turn = 0
   /// Its place among the writers in flight, when it is no query.
   var ticket: UInt64?
+  /// How often numbers of sequences had been forgotten when it was begun: those it has from before are not kept for others.
+  var voidsBefore: UInt64 = 0
   /// Makes a request.
   public init(_ statement: ParsedStatement, now: Int64, read: ReadLevel = .latest) {
     self.statement = statement
@@ -107,9 +109,15 @@ extension Coordinator {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
     return try plan(
       request.statement,
-      catalog: snapshot,
+      catalog: Self.seen(snapshot, request),
       context: await context(request, snapshot, parameters)
     )
+  }
+  /// The catalog as the session's names see it.
+  private static func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) -> CatalogSnapshot {
+    var snapshot = snapshot
+    snapshot.searchPath = request.facts.searchPath
+    return snapshot
   }
   private func context(
     _ request: StatementRequest,
@@ -146,7 +154,7 @@ extension Coordinator {
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
-      let bound = try plan(request.statement, catalog: snapshot, context: await context(request, snapshot, parameters))
+      let bound = try plan(request.statement, catalog: Self.seen(snapshot, request), context: await context(request, snapshot, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
@@ -166,15 +174,37 @@ extension Coordinator {
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
     var request = asked
+    request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
+    do {
+      let reply = try await perform(request)
+      try await settleNumbers(request, failed: false)
+      return reply
+    } catch {
+      try? await settleNumbers(request, failed: true)
+      throw error
+    }
+  }
+  private func perform(_ asked: StatementRequest) async throws -> StatementReply {
+    var request = asked
     nextRead += 1
     request.turn = nextRead
     if !request.statement.statement.isQuery { request.ticket = writers.begin() }
     defer { if let ticket = request.ticket { writers.end(ticket) } }
     let (bound, version) = try await bind(request)
     if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
-    if let transaction = request.transaction, let reply = try await carryOut(bound, request, in: transaction) { return reply }
-    let key = try clientKey(request, bound, await log.catalog.snapshot)
+    if let transaction = request.transaction {
+      switch bound {
+      case .modify(let plan): return try await modify(plan, planned: version, request, in: transaction)
+      case .insertSelect(let plan):
+        if let pushed = plan.pushed { return try await modify(pushed, planned: version, request, in: transaction) }
+      default: break
+      }
+      if let reply = try await carryOut(bound, request, in: transaction) { return reply }
+    }
+    let key = try await clientKey(request, bound)
     if bound.isDefinition, await !decides { return try await passOn(request) }
+    if case .define(let plan) = bound { return try await define(plan, request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
     case .insert(let insert): return Self.reply(try await self.insert(insert, key, deadline: request.deadline), key)
@@ -182,7 +212,9 @@ extension Coordinator {
       let deleted = try await self.delete(delete, deadline: request.deadline)
       let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
       return StatementReply(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
-    case .insertSelect:
+    case .modify(let plan): return try await modify(plan, planned: version, request)
+    case .insertSelect(let plan):
+      if key == nil, let pushed = plan.pushed { return try await modify(pushed, planned: version, request) }
       let (insert, answer) = try await selectToInsert(request)
       return Self.reply(try await self.insert(insert, answer.batches, key, deadline: request.deadline), key)
     case .lock: throw TallyError.sql("25P01", "LOCK TABLE can only be used in transaction blocks")
@@ -195,9 +227,11 @@ extension Coordinator {
     default: break
     }
     let current = request
-    let answer = try await untilServed(request.deadline) { snapshot in
-      let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
-      return try await self.evaluate(plan, snapshot, current)
+    let answer = try await withNumbers(request) {
+      try await self.untilServed(current.deadline) { snapshot in
+        let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
+        return try await self.evaluate(plan, snapshot, current)
+      }
     }
     let rows = answer.batches.reduce(0) { $0 + $1.count }
     return StatementReply(
@@ -222,15 +256,16 @@ extension Coordinator {
   /// The key that the client gave to its INSERT.
   private func clientKey(
     _ request: StatementRequest,
-    _ bound: BoundStatement,
-    _ snapshot: CatalogSnapshot
-  ) throws(TallyError) -> ClientKey? {
+    _ bound: BoundStatement
+  ) async throws -> ClientKey? {
     guard let (text, content) = request.batchKey else { return nil }
+    let table: TableSchema
     switch bound {
-    case .insert(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
-    case .insertSelect(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
-    default: throw .sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
+    case .insert(let plan): table = plan.table
+    case .insertSelect(let plan): table = plan.table
+    default: throw TallyError.sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
     }
+    return try ClientKey.given(text, content, try await placed(table), await log.catalog.snapshot)
   }
   /// Reads all rows of an INSERT … SELECT.
   func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
@@ -242,7 +277,7 @@ extension Coordinator {
       guard case .insertSelect(let insert) = try await self.planned(asked, snapshot) else {
         throw TallyError(.internalError, "a statement changed its kind while it was planned again")
       }
-      return (insert, try await self.select(insert.select, snapshot, asked))
+      return (insert, try await self.withNumbers(asked) { try await self.select(insert.select, snapshot, asked) })
     }
   }
 
@@ -250,6 +285,14 @@ extension Coordinator {
 
   /// Has the leader carry a definition out.
   private func passOn(_ request: StatementRequest) async throws -> StatementReply {
+    guard request.facts.searchPath == ["public"] else {
+      // The text alone goes to the leader, whose session has a search path of its own.
+      throw TallyError.sql(
+        "0A000",
+        "a definition under another search_path is not supported by this coordinator, which does not lead",
+        hint: "RESET search_path and write schemas before names, or connect to the coordinator that leads."
+      )
+    }
     let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
     var reply = StatementReply(tag: "")
     let answer: [Message]
@@ -295,7 +338,9 @@ extension BoundStatement {
   /// Whether it changes the catalog.
   var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup: true
+    case .define, .referenceTable, .accepted, .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup, .createSequence,
+      .alterSequence, .dropSequence:
+      true
     default: false
     }
   }
@@ -305,6 +350,7 @@ extension BoundStatement {
     case .insert(let plan): [plan.table.id]
     case .insertSelect(let plan): [plan.table.id]
     case .copyIn(let plan): [plan.table.id]
+    case .modify(let plan): [plan.table.id]
     default: []
     }
   }
@@ -312,7 +358,8 @@ extension BoundStatement {
   fileprivate var columns: [ResultColumn]? {
     switch self {
     case .select(let plan): plan.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    case .explain, .explainInsert: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    case .explain, .explainChange: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    case .modify(let plan): plan.returning?.output.map { ResultColumn(name: $0.name, type: $0.type) }
     default: nil
     }
   }

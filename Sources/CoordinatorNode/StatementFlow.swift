@@ -102,7 +102,7 @@ extension Coordinator {
   }
   /// The shards that may have rows of a DELETE, and the scan that names them there.
   func named(by plan: DeletePlan) async -> (shards: [ShardID], fragment: [UInt8]) {
-    guard let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution else { return ([], []) }
+    guard let scan = plan.scan, let group = plan.table.distribution.group else { return ([], []) }
     let snapshot = await log.catalog.snapshot
     let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
     let shards = all.filter { shard in
@@ -181,10 +181,16 @@ extension Coordinator {
     }
   }
 
-  /// Cuts rows by the shards that hold their tenants. Throws 23502 for a NULL tenant key.
+  /// Cuts rows by the shards that hold their tenants; a table without tenants has one. Throws 23502 for a NULL tenant key.
   static func split(_ batches: [Batch], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws -> [ShardRows] {
-    guard case .distributed(let key, let group) = table.distribution, let ids = snapshot.group(group)?.shards else {
-      throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
+    guard let group = table.distribution.group, let ids = snapshot.group(group)?.shards else {
+      throw TallyError(.staleCatalog, "table \(table.name) has no place")
+    }
+    guard let key = table.distribution.tenantKey else {
+      guard let only = ids.first else { throw TallyError(.staleCatalog, "group \(group) has no shard") }
+      var part = ShardRows(shard: only, batches: [])
+      for batch in batches where batch.count > 0 { cut(batch, into: &part.batches) }
+      return part.batches.isEmpty ? [] : [part]
     }
     let shards = ids.compactMap { snapshot.shard($0) }.sorted { $0.lower < $1.lower }
     var parts = shards.map { ShardRows(shard: $0.id, batches: []) }

@@ -75,6 +75,7 @@ extension Coordinator {
     _ seen: SessionToken,
     in transaction: OpenTransaction
   ) async throws -> StatementReply {
+    let table = try await placed(table)
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
     let rows = try await transaction.stage([TableRows(table: table.id, parts: parts)])

@@ -32,7 +32,7 @@ struct LockBinder {
   func bind(_ syntax: LockSyntax) throws(TallyError) -> [TableLock] {
     var locks: [TableLock] = []
     for name in syntax.tables {
-      guard let table = catalog.table(named: name.name) else {
+      guard let table = catalog.table(named: name.name, in: name.schema) else {
         if Relations.isRollup(name.name, catalog: catalog) {
           throw .sql("42809", "\"\(name.name)\" is not a table", position: name.position)
         }
@@ -71,7 +71,7 @@ struct LockBinder {
         position: wanted.position
       )
     }
-    guard select.with?.items.contains(where: { $0.name.name == name.name }) != true, let table = catalog.table(named: name.name) else {
+    guard select.with?.items.contains(where: { $0.name.name == name.name }) != true, let table = catalog.table(named: name.name, in: name.schema) else {
       throw .sql("0A000", "\(clause.strength) of \"\(name.name)\" is not supported", hint: "It is no table.", position: name.position)
     }
     guard let group = table.distribution.group else { return nil }

@@ -45,7 +45,7 @@ extension Statement {
   public var isQuery: Bool {
     switch self {
     case .select: commandName == nil
-    case .explain, .explainInsert: true
+    case .explain, .explainChange: true
     case .copy(let syntax): !syntax.isFrom
     default: false
     }
@@ -60,7 +60,7 @@ extension Statement {
   /// Whether its meaning to a client is known without a plan: it gives no rows and takes no parameters.
   public var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup: true
+    case .define, .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence: true
     case .delete(let syntax): syntax.isTruncate
     default: false
     }

@@ -27,6 +27,8 @@ final class CoordinatorSession: SQLSession {
   private let engine: CoordinatorEngine
   private let identity: ClientIdentity
   private let state = Mutex(State())
+  /// For currval and lastval.
+  private let numbers = SessionNumbers()
   private var coordinator: Coordinator { engine.coordinator }
 
   init(_ engine: CoordinatorEngine, _ client: ClientIdentity) {
@@ -145,6 +147,7 @@ final class CoordinatorSession: SQLSession {
       facts.clientAddress = address.host
       facts.clientPort = Int32(address.port)
     }
+    facts.sessionNumbers = numbers
     facts.setting = { settings[$0] }
     facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
     return facts
@@ -177,8 +180,15 @@ final class CoordinatorSession: SQLSession {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
     let statement = request.statement.statement
+    if let rows = Self.returned(reply, statement) { return rows }
     // A definition that waits for COMMIT has no tag of its own yet.
     return Self.result(of: statement, tag: reply.tag.isEmpty ? statement.verb : reply.tag)
+  }
+  /// The rows of RETURNING.
+  private static func returned(_ reply: StatementReply, _ statement: Statement) -> StatementResult? {
+    guard let columns = reply.columns else { return nil }
+    let tag: RowTag = if case .insert = statement { .insert } else { .counted(statement.verb) }
+    return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), tag)
   }
   /// A command that stands in a SELECT gives one row, with nothing in it.
   private static func result(of statement: Statement, tag: String) -> StatementResult {
@@ -245,7 +255,12 @@ final class CoordinatorSession: SQLSession {
     default: throw TallyError(.internalError, "a column of another layout than a sketch's")
     }
   }
-  func discard(_ target: DiscardTarget) async throws {}
+  func discard(_ target: DiscardTarget) async throws {
+    switch target {
+    case .all, .sequences: numbers.forget()
+    case .plans, .temporary: break
+    }
+  }
   func close() async {
     let open = state.withLock { state in
       defer { state.transaction = nil }
@@ -289,14 +304,19 @@ extension Statement {
   /// What messages call it.
   fileprivate var verb: String {
     switch self {
+    case .define(let definition): definition.tag
     case .createTable: "CREATE TABLE"
     case .dropTable: "DROP TABLE"
     case .createRollup: "CREATE MATERIALIZED VIEW"
     case .dropRollup: "DROP MATERIALIZED VIEW"
     case .insert: "INSERT"
+    case .update: "UPDATE"
+    case .createSequence: "CREATE SEQUENCE"
+    case .alterSequence: "ALTER SEQUENCE"
+    case .dropSequence: "DROP SEQUENCE"
     case .delete(let syntax): syntax.isTruncate ? "TRUNCATE TABLE" : "DELETE"
     case .select: "SELECT"
-    case .explain, .explainInsert: "EXPLAIN"
+    case .explain, .explainChange: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
     case .lock: "LOCK TABLE"
     }

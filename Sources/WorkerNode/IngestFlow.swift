@@ -66,8 +66,10 @@ extension Worker {
         "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
       )
     }
-    guard case .distributed(let key, _) = table.distribution else {
-      throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
+    // A table on one shard has no tenants: every row belongs there.
+    guard let key = table.distribution.tenantKey else {
+      guard table.distribution.group != nil else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
+      return batch
     }
     guard TenantHashes.all(batch.columns[key], areWithin: host.shardRange) else {
       throw TallyError(
