@@ -34,7 +34,7 @@ struct LockBinder {
     for name in syntax.tables {
       guard let table = catalog.table(named: name.name, in: name.schema) else {
         if Relations.isRollup(name.name, catalog: catalog) {
-          throw .sql("42809", "\"\(name.name)\" is not a table", position: name.position)
+          throw .sql("42809", "\"\(name.name)\" is not a table or view", position: name.position)
         }
         throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
       }
@@ -83,7 +83,7 @@ struct LockBinder {
         position: name.position
       )
     }
-    if aggregates(plan) { throw not(with: "aggregate functions") }
+    if let what = grouping(plan) { throw not(with: what) }
     let reading = plan.fragments.filter { $0.group == group && scans($0.plan, table.id) }
     // No row can match.
     guard let first = reading.first else { return nil }
@@ -93,12 +93,16 @@ struct LockBinder {
     if case .scan(let scan) = plan, case .table(table) = scan.source { return true }
     return plan.inputs.contains { scans($0, table) }
   }
-  private func aggregates(_ plan: DistributedPlan) -> Bool {
-    var open = [plan.coordinatorPlan]
+  /// What makes other rows of the table's than it has.
+  private func grouping(_ plan: DistributedPlan) -> String? {
+    var open = [plan.coordinatorPlan] + plan.fragments.map(\.plan)
     while let node = open.popLast() {
-      if case .aggregate = node { return true }
-      open += node.inputs
+      switch node {
+      case .aggregate: return "aggregate functions"
+      case .window: return "window functions"
+      default: open += node.inputs
+      }
     }
-    return false
+    return nil
   }
 }

@@ -1,6 +1,5 @@
 // CancelMessages.swift — a client's cancel request that reached another coordinator than the one that runs its statement.
 public import Bytes
-public import Model
 
 /// 45: from coordinator to coordinator: end the statement of the connection with that process number and secret. Answered by `done`, also when
 /// no connection has it: who guesses learns nothing.
