@@ -8,11 +8,11 @@
 // Pieces may finish in any order; what is wrong in the first that is wrong is the error, and its line counts those of the pieces before.
 // After an error, a cancellation or a client that went nothing is left (StatementRun.abandon, or the shards by themselves).
 import Bytes
-public import Capabilities
+import Capabilities
 import ClientCore
 public import Columns
 public import Model
-public import Planning
+import Planning
 import Wire
 
 /// What a COPY wrote.

@@ -5,6 +5,7 @@
 // on all coordinators, so that of the numbers given so far every row is there that will ever be, and later rows have greater ones.
 import Capabilities
 import ClientCore
+import Consensus
 import Model
 import Planning
 import RPC

@@ -112,7 +112,7 @@ extension Coordinator {
   ) async throws -> [[Batch]] {
     let limits = ExecutionLimits(memoryBytes: settings.queryMemory)
     var read = ReadContext(level: .latest, seen: SessionToken())
-    read.statement = request.transaction?.statement
+    read.statement = try request.transaction?.readStatement()
     let context = read
     var rows: [[Batch]] = []
     for input in inputs {

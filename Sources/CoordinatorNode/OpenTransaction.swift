@@ -190,7 +190,7 @@ public final class OpenTransaction: Sendable {
     }
   }
   /// Does what may meet rows that others hold, again while waiting for them is safe.
-  private func patiently<R: Sendable>(waits: Bool, _ body: () async throws -> R) async throws -> R {
+  @discardableResult private func patiently<R: Sendable>(waits: Bool, _ body: () async throws -> R) async throws -> R {
     let clock = coordinator.surroundings.clock
     let (patience, isChosen) = self.patience
     let limit = clock.now + patience

@@ -2,6 +2,7 @@
 //
 // Until then it is in the catalog only: it has no rows anywhere and reading it asks nobody. Whoever wants to write calls `placed` before
 // it splits rows by shard. Only the leader can change the catalog; others have it do so by opening a session for the table there.
+import Bytes
 import Capabilities
 import Model
 import Planning

@@ -6,6 +6,7 @@
 import Bytes
 public import Capabilities
 public import Columns
+import Consensus
 public import Model
 import Planning
 import RPC

@@ -9,7 +9,7 @@ public import Model
 
 struct Distribution {
   let catalog: CatalogSnapshot
-  private var fragments: [Fragment] = []
+  private(set) var fragments: [Fragment] = []
   private var hasPartials = false
   /// Shared plans that are placed already: their fragments are sent once.
   private var sharedPlans: [Int: PlanNode] = [:]
@@ -44,7 +44,7 @@ struct Distribution {
     }
   }
 
-  private init(_ plan: PlanNode, catalog: CatalogSnapshot, sendsRows: Bool = true) {
+  init(_ plan: PlanNode, catalog: CatalogSnapshot, sendsRows: Bool = true) {
     self.catalog = catalog
     self.sendsRows = sendsRows
     nextShared = (SharedPlans.inputs(of: plan).keys.max() ?? 0) + 1

@@ -276,7 +276,7 @@ struct InsertBinder {
 public enum InsertedRow {
   /// Throws 23502 for a NULL where none may be; columns in `late` are not known yet.
   public static func check(_ row: [Value], _ table: TableSchema, late: Set<Int> = []) throws(TallyError) {
-    let key = table.tenantKey
+    let key = table.distribution.tenantKey
     for (index, column) in table.columns.enumerated()
     where row[index].isNull && (column.isNotNull || index == key) && !late.contains(index) && !column.isDropped {
       throw .sql(

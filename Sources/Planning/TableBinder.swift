@@ -27,7 +27,7 @@ struct TableBinder {
       if serial != nil, column.type.isArray {
         throw .sql("0A000", "array of serial is not implemented", position: column.type.position)
       }
-      let type = try serial ?? TypeBinding.type(column.type)
+      let type = if let serial { serial } else { try TypeBinding.type(column.type) }
       if type == .hllHashval {
         throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.", position: column.type.position)
       }

@@ -10,6 +10,11 @@ public struct ParsedStatement: Sendable {
   public var statement: Statement
   /// Its text, without the semicolon.
   public var text: String
+  /// Makes a statement.
+  public init(statement: Statement, text: String) {
+    self.statement = statement
+    self.text = text
+  }
 }
 
 /// A statement.
@@ -41,6 +46,12 @@ public struct NameSyntax: Sendable {
   public var schema: String? = nil
   /// In characters from 1.
   public var position: Int
+  /// Makes a name.
+  public init(name: String, schema: String? = nil, position: Int) {
+    self.name = name
+    self.schema = schema
+    self.position = position
+  }
   /// As messages show it.
   public var text: String { schema.map { "\($0).\(name)" } ?? name }
 }

@@ -4,6 +4,7 @@
 import Bytes
 import Model
 import Planning
+import Synchronization
 
 extension SystemRelations {
   func sequence(of object: Int64) -> TableID? {
