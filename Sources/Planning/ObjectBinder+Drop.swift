@@ -38,9 +38,9 @@ extension ObjectBinder {
   }
   private func missing(_ kind: ObjectKind, _ name: NameSyntax) -> TallyError {
     switch kind {
-    case .schema: .sql("3F000", "schema \"\(name.name)\" does not exist", position: name.position)
-    case .index: .sql("42704", "index \"\(name.name)\" does not exist", position: name.position)
-    default: .sql("42P01", "\(kind.word) \"\(name.text)\" does not exist", position: name.position)
+    case .schema: .sql("3F000", "schema \"\(name.name)\" does not exist")
+    case .index: .sql("42704", "index \"\(name.name)\" does not exist")
+    default: .sql("42P01", "\(kind.word) \"\(name.text)\" does not exist")
     }
   }
   /// Drops one object; false when there is none.
@@ -59,7 +59,7 @@ extension ObjectBinder {
     case .view:
       guard let view = catalog.view(name) else {
         if catalog.table(name) != nil {
-          throw .sql("42809", "\"\(name.name)\" is not a view", hint: "Use DROP TABLE to remove a table.", position: name.position)
+          throw .sql("42809", "\"\(name.name)\" is not a view", hint: "Use DROP TABLE to remove a table.")
         }
         return false
       }
@@ -72,7 +72,7 @@ extension ObjectBinder {
     case .index: return try dropIndex(name, &plan)
     case .schema:
       guard catalog.schemas.contains(name.name) else {
-        if name.name == "public" { throw .sql("0A000", "schema public cannot be dropped", position: name.position) }
+        if name.name == "public" { throw .sql("0A000", "schema public cannot be dropped") }
         return false
       }
       let tables = catalog.tables.filter { $0.schemaName == name.name }
@@ -168,16 +168,15 @@ extension ObjectBinder {
       throw .sql(
         "0A000",
         "renaming a view is not supported",
-        hint: "CREATE VIEW \(syntax.newName) AS \(view.sql); DROP VIEW \(view.name)",
-        position: syntax.name.position
+        hint: "CREATE VIEW \(syntax.newName) AS \(view.sql); DROP VIEW \(view.name)"
       )
     }
     guard let table = catalog.table(syntax.name) else {
       if Relations.isRollup(syntax.name.name, catalog: catalog) {
-        throw .sql("0A000", "renaming a rollup or its columns is not supported", position: syntax.name.position)
+        throw .sql("0A000", "renaming a rollup or its columns is not supported")
       }
       guard syntax.ifExists else {
-        throw .sql("42P01", "relation \"\(syntax.name.text)\" does not exist", position: syntax.name.position)
+        throw .sql("42P01", "relation \"\(syntax.name.text)\" does not exist")
       }
       plan.notices.append(("00000", "relation \"\(syntax.name.name)\" does not exist, skipping"))
       return plan
@@ -224,25 +223,25 @@ extension ObjectBinder {
         return plan
       }
     }
-    guard syntax.ifExists else { throw .sql("42P01", "relation \"\(syntax.name.text)\" does not exist", position: syntax.name.position) }
+    guard syntax.ifExists else { throw .sql("42P01", "relation \"\(syntax.name.text)\" does not exist") }
     plan.notices.append(("00000", "relation \"\(syntax.name.name)\" does not exist, skipping"))
     return plan
   }
   func move(_ kind: ObjectKind, _ name: NameSyntax, to schema: NameSyntax, _ ifExists: Bool) throws(TallyError) -> DefinitionPlan {
     var plan = DefinitionPlan(tag: "ALTER TABLE")
-    guard kind == .table else { throw .sql("0A000", "SET SCHEMA of a \(kind.word) is not supported", position: name.position) }
+    guard kind == .table else { throw .sql("0A000", "SET SCHEMA of a \(kind.word) is not supported") }
     guard let table = catalog.table(name) else {
-      guard ifExists else { throw .sql("42P01", "relation \"\(name.text)\" does not exist", position: name.position) }
+      guard ifExists else { throw .sql("42P01", "relation \"\(name.text)\" does not exist") }
       plan.notices.append(("00000", "relation \"\(name.name)\" does not exist, skipping"))
       return plan
     }
     guard catalog.hasSchema(schema.name) else { throw .sql("3F000", "schema \"\(schema.name)\" does not exist") }
     if table.schemaName == schema.name { return plan }
     guard !catalog.rollups.contains(where: { $0.source == table.id }) else {
-      throw .sql("0A000", "SET SCHEMA of a table with rollups is not supported", position: name.position)
+      throw .sql("0A000", "SET SCHEMA of a table with rollups is not supported")
     }
     guard !catalog.sequences.contains(where: { $0.owner?.table == table.id }) else {
-      throw .sql("0A000", "SET SCHEMA of a table with serial or identity columns is not supported", position: name.position)
+      throw .sql("0A000", "SET SCHEMA of a table with serial or identity columns is not supported")
     }
     try TableBinder.checkFree(table.name, name.position, catalog, in: schema.name)
     var next = table

@@ -104,7 +104,7 @@ struct ObjectBinder {
     let known = catalog.views.first { $0.name == syntax.name.name && $0.schemaName == schema }
     if known == nil || !syntax.replaces {
       if syntax.replaces, catalog.isRelation(syntax.name.name, in: schema) {
-        throw .sql("42809", "\"\(syntax.name.name)\" is not a view", position: syntax.name.position)
+        throw .sql("42809", "\"\(syntax.name.name)\" is not a view")
       }
       try TableBinder.checkFree(syntax.name.name, syntax.name.position, catalog, in: schema)
     }
@@ -113,12 +113,12 @@ struct ObjectBinder {
     seen.searchPath = view.searchPath
     let output = try SelectBinder(catalog: seen, context: context).query(syntax.select).columns
     guard syntax.columns.count <= output.count else {
-      throw .sql("42601", "CREATE VIEW specifies more column names than columns", position: syntax.name.position)
+      throw .sql("42601", "CREATE VIEW specifies more column names than columns")
     }
     for (at, column) in output.enumerated() {
       let name = at < syntax.columns.count ? syntax.columns[at] : column.name
       guard !view.columns.contains(where: { $0.name == name }) else {
-        throw .sql("42701", "column \"\(name)\" specified more than once", position: syntax.name.position)
+        throw .sql("42701", "column \"\(name)\" specified more than once")
       }
       view.columns.append(Column(name: name, type: column.type))
     }
@@ -140,7 +140,7 @@ struct ObjectBinder {
       var next = catalog
       if let at = next.views.firstIndex(where: { $0.id == known.id }) { next.views[at] = view }
       guard Self.isSound(view, next, context) else {
-        throw .sql("42P17", "infinite recursion detected in rules for relation \"\(view.name)\"", position: syntax.name.position)
+        throw .sql("42P17", "infinite recursion detected in rules for relation \"\(view.name)\"")
       }
     }
     var plan = DefinitionPlan(tag: "CREATE VIEW")
@@ -155,7 +155,7 @@ struct ObjectBinder {
     let schema = try catalog.schema(for: syntax.name)
     if catalog.isRelation(syntax.name.name, in: schema) {
       guard syntax.ifNotExists else {
-        throw .sql("42P07", "relation \"\(syntax.name.name)\" already exists", position: syntax.name.position)
+        throw .sql("42P07", "relation \"\(syntax.name.name)\" already exists")
       }
       plan.tag = "CREATE TABLE AS"
       plan.notices.append(("42P07", "relation \"\(syntax.name.name)\" already exists, skipping"))
@@ -163,22 +163,22 @@ struct ObjectBinder {
     }
     let output = try SelectBinder(catalog: catalog, context: context).query(syntax.select).columns
     guard syntax.columns.count <= output.count else {
-      throw .sql("42601", "too many column names were specified", position: syntax.name.position)
+      throw .sql("42601", "too many column names were specified")
     }
     var table = TableSchema(id: TableID(0), schemaName: schema, name: syntax.name.name, columns: [])
     for (at, column) in output.enumerated() {
       let name = at < syntax.columns.count ? syntax.columns[at] : column.name
       guard table.columnIndex(name) == nil else {
-        throw .sql("42701", "column \"\(name)\" specified more than once", position: syntax.name.position)
+        throw .sql("42701", "column \"\(name)\" specified more than once")
       }
       switch column.type {
       case .unknown: table.columns.append(Column(name: name, type: .text))
       case .void, .topnRecord, .hllHashval:
-        throw .sql("42P16", "column \"\(name)\" has pseudo-type \(column.type.name)", position: syntax.name.position)
+        throw .sql("42P16", "column \"\(name)\" has pseudo-type \(column.type.name)")
       default: table.columns.append(Column(name: name, type: column.type))
       }
     }
-    guard !table.columns.isEmpty else { throw .sql("0A000", "a table without columns is not supported", position: syntax.name.position) }
+    guard !table.columns.isEmpty else { throw .sql("0A000", "a table without columns is not supported") }
     try TableBinder(catalog: catalog, context: context).apply(syntax.options, to: &table)
     if table.timeColumn == nil { table.timeColumn = table.columns.firstIndex { $0.type.isTime } }
     plan.steps.append(.createTable(table))
@@ -192,19 +192,19 @@ struct ObjectBinder {
     var plan = DefinitionPlan(tag: "CREATE INDEX")
     guard let table = catalog.table(syntax.table) else {
       if catalog.view(syntax.table) != nil || Relations.isRollup(syntax.table.name, catalog: catalog) {
-        throw .sql("42809", "cannot create index on relation \"\(syntax.table.name)\"", position: syntax.table.position)
+        throw .sql("42809", "cannot create index on relation \"\(syntax.table.name)\"")
       }
-      throw .sql("42P01", "relation \"\(syntax.table.text)\" does not exist", position: syntax.table.position)
+      throw .sql("42P01", "relation \"\(syntax.table.text)\" does not exist")
     }
     var columns: [Int] = []
     for case let name? in syntax.columns {
       guard let column = table.columnIndex(name.name) else {
-        throw .sql("42703", "column \"\(name.name)\" does not exist", position: name.position)
+        throw .sql("42703", "column \"\(name.name)\" does not exist")
       }
       columns.append(column)
     }
     guard ["btree", "brin", "gin", "hash", "gist", "spgist"].contains(syntax.method) else {
-      throw .sql("42704", "access method \"\(syntax.method)\" does not exist", position: syntax.position)
+      throw .sql("42704", "access method \"\(syntax.method)\" does not exist")
     }
     let shown = syntax.columns.map { $0?.name ?? "expr" }.joined(separator: "_")
     let name = syntax.name?.name ?? ObjectNames.free(table.name, shown, "idx") { catalog.isRelation($0, in: table.schemaName) }
@@ -224,12 +224,11 @@ struct ObjectBinder {
       throw .sql(
         "0A000",
         "a unique index with \(syntax.isPartial ? "WHERE" : "expressions") is not supported",
-        hint: "Unique are plain columns of all rows.",
-        position: syntax.position
+        hint: "Unique are plain columns of all rows."
       )
     }
     guard syntax.method == "btree" else {
-      throw .sql("0A000", "access method \"\(syntax.method)\" does not support unique indexes", position: syntax.position)
+      throw .sql("0A000", "access method \"\(syntax.method)\" does not support unique indexes")
     }
     next.keys.append(TableKey(name: name, columns: columns, isPrimary: false, isIndex: true))
     try TableAlteration(catalog: catalog, context: context).change(table, to: next, newKeys: [next.keys[next.keys.count - 1]], &plan)

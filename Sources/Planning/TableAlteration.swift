@@ -13,10 +13,10 @@ struct TableAlteration {
     var plan = DefinitionPlan(tag: "ALTER TABLE")
     guard let table = catalog.table(syntax.table) else {
       if Relations.isRollup(syntax.table.name, catalog: catalog) || catalog.view(syntax.table) != nil {
-        throw .sql("42809", "\"\(syntax.table.name)\" is not a table", position: syntax.table.position)
+        throw .sql("42809", "\"\(syntax.table.name)\" is not a table")
       }
       guard syntax.ifExists else {
-        throw .sql("42P01", "relation \"\(syntax.table.text)\" does not exist", position: syntax.table.position)
+        throw .sql("42P01", "relation \"\(syntax.table.text)\" does not exist")
       }
       plan.notices.append(("00000", "relation \"\(syntax.table.name)\" does not exist, skipping"))
       return plan
@@ -67,7 +67,7 @@ struct TableAlteration {
     case .setDefault(let name, let value, let text):
       let at = try column(name, next)
       guard next.columns[at].identity == .none else {
-        throw .sql("42601", "column \"\(name.name)\" of relation \"\(next.name)\" is an identity column", position: name.position)
+        throw .sql("42601", "column \"\(name.name)\" of relation \"\(next.name)\" is an identity column")
       }
       if let value { _ = try DefaultValue.bind(value, name: name.name, type: next.columns[at].type, context: context) }
       next.columns[at].defaultSQL = text
@@ -75,13 +75,13 @@ struct TableAlteration {
       let at = try column(name, next)
       if !isNotNull {
         if next.primaryKey?.columns.contains(at) == true {
-          throw .sql("42P16", "column \"\(name.name)\" is in a primary key", position: name.position)
+          throw .sql("42P16", "column \"\(name.name)\" is in a primary key")
         }
         if next.distribution.tenantKey == at {
-          throw .sql("0A000", "the tenant key \"\(name.name)\" cannot be NULL", position: name.position)
+          throw .sql("0A000", "the tenant key \"\(name.name)\" cannot be NULL")
         }
         if next.columns[at].identity != .none {
-          throw .sql("42601", "column \"\(name.name)\" of relation \"\(next.name)\" is an identity column", position: name.position)
+          throw .sql("42601", "column \"\(name.name)\" of relation \"\(next.name)\" is an identity column")
         }
       }
       next.columns[at].isNotNull = isNotNull
@@ -92,12 +92,11 @@ struct TableAlteration {
       throw .sql(
         "0A000",
         "changing the type of column \"\(name.name)\" from \(next.columns[at].type.name) to \(wanted.name) is not supported",
-        hint: "ADD a column of the new type, UPDATE it, DROP the old one, RENAME the new one.",
-        position: name.position
+        hint: "ADD a column of the new type, UPDATE it, DROP the old one, RENAME the new one."
       )
     case .addConstraint(let constraint):
       try ConstraintBinder(catalog: catalog, context: context).add([constraint], to: &next)
-      if let tenant = next.distribution.tenantKey { try ConstraintBinder.checkTenantKey(next, tenant, position: constraint.position) }
+      if let tenant = next.distribution.tenantKey { try ConstraintBinder.checkTenantKey(next, tenant) }
     case .dropConstraint(let name, let ifExists):
       if let at = next.keys.firstIndex(where: { $0.name == name.name && !$0.isIndex }) {
         next.keys.remove(at: at)
@@ -105,7 +104,7 @@ struct TableAlteration {
         next.checks.remove(at: at)
       } else {
         guard ifExists else {
-          throw .sql("42704", "constraint \"\(name.name)\" of relation \"\(next.name)\" does not exist", position: name.position)
+          throw .sql("42704", "constraint \"\(name.name)\" of relation \"\(next.name)\" does not exist")
         }
         plan.notices.append(("00000", "constraint \"\(name.name)\" of relation \"\(next.name)\" does not exist, skipping"))
       }
@@ -113,7 +112,7 @@ struct TableAlteration {
       guard !isReset else {
         for option in options {
           guard option.name.name == "keep" else {
-            throw .sql("22023", "unrecognized parameter \"\(option.name.name)\"", position: option.name.position)
+            throw .sql("22023", "unrecognized parameter \"\(option.name.name)\"")
           }
           next.keep = nil
         }
@@ -123,8 +122,7 @@ struct TableAlteration {
         throw .sql(
           "0A000",
           "changing the time column of a table is not supported",
-          hint: "Stored rows are sliced by it.",
-          position: time.name.position
+          hint: "Stored rows are sliced by it."
         )
       }
       try TableBinder(catalog: catalog, context: context).apply(options, to: &next)
@@ -135,7 +133,7 @@ struct TableAlteration {
   }
   private func column(_ name: NameSyntax, _ table: TableSchema) throws(TallyError) -> Int {
     guard let at = table.columnIndex(name.name) else {
-      throw .sql("42703", "column \"\(name.name)\" of relation \"\(table.name)\" does not exist", position: name.position)
+      throw .sql("42703", "column \"\(name.name)\" of relation \"\(table.name)\" does not exist")
     }
     return at
   }
@@ -152,24 +150,23 @@ struct TableAlteration {
     let name = syntax.name.name
     if table.columnIndex(name) != nil {
       let message = "column \"\(name)\" of relation \"\(table.name)\" already exists"
-      guard ifNotExists else { throw .sql("42701", message, position: syntax.name.position) }
+      guard ifNotExists else { throw .sql("42701", message) }
       plan.notices.append(("42701", message + ", skipping"))
       return
     }
     guard table.columns.count < Limits.columnsMax else {
-      throw .sql("54011", "tables can have at most \(Limits.columnsMax) columns", position: syntax.name.position)
+      throw .sql("54011", "tables can have at most \(Limits.columnsMax) columns")
     }
     guard SequenceBinder.serialType(syntax.type.name) == nil, syntax.identity == nil else {
       throw .sql(
         "0A000",
         "adding a column that gives numbers by itself is not supported",
-        hint: "CREATE SEQUENCE, then ADD COLUMN, then ALTER COLUMN … SET DEFAULT nextval('…').",
-        position: syntax.type.position
+        hint: "CREATE SEQUENCE, then ADD COLUMN, then ALTER COLUMN … SET DEFAULT nextval('…')."
       )
     }
     let type = try TypeBinding.type(syntax.type)
     if type == .hllHashval {
-      throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.", position: syntax.type.position)
+      throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.")
     }
     var column = Column(name: name, type: type, isNotNull: syntax.isNotNull, defaultSQL: syntax.defaultText)
     if let value = syntax.defaultValue {
@@ -185,8 +182,7 @@ struct TableAlteration {
               error: .sql(
                 "0A000",
                 "a default that differs from row to row is not supported for a column that is added to rows",
-                hint: "ADD the column, then ALTER COLUMN … SET DEFAULT, then UPDATE.",
-                position: value.position
+                hint: "ADD the column, then ALTER COLUMN … SET DEFAULT, then UPDATE."
               )
             )
           )
@@ -195,7 +191,7 @@ struct TableAlteration {
     }
     table.columns.append(column)
     try ConstraintBinder(catalog: catalog, context: context).add(constraints, to: &table)
-    if let tenant = table.distribution.tenantKey { try ConstraintBinder.checkTenantKey(table, tenant, position: syntax.name.position) }
+    if let tenant = table.distribution.tenantKey { try ConstraintBinder.checkTenantKey(table, tenant) }
   }
   private func drop(
     _ name: NameSyntax,
@@ -205,22 +201,21 @@ struct TableAlteration {
   ) throws(TallyError) {
     guard let at = table.columnIndex(name.name) else {
       let message = "column \"\(name.name)\" of relation \"\(table.name)\" does not exist"
-      guard ifExists else { throw .sql("42703", message, position: name.position) }
+      guard ifExists else { throw .sql("42703", message) }
       plan.notices.append(("00000", message + ", skipping"))
       return
     }
     if table.distribution.tenantKey == at {
-      throw .sql("0A000", "cannot drop the tenant key \"\(name.name)\" of a distributed table", position: name.position)
+      throw .sql("0A000", "cannot drop the tenant key \"\(name.name)\" of a distributed table")
     }
     if table.timeColumn == at, table.distribution.group != nil {
       throw .sql(
         "0A000",
-        "cannot drop the time column \"\(name.name)\": stored rows are sliced by it",
-        position: name.position
+        "cannot drop the time column \"\(name.name)\": stored rows are sliced by it"
       )
     }
     guard table.liveColumns.count > 1 else {
-      throw .sql("0A000", "a table without columns is not supported", position: name.position)
+      throw .sql("0A000", "a table without columns is not supported")
     }
     try refuseMentions(name.name, of: table, "drop column \(name.name) of table \(table.name)", isDrop: true)
     let checks = try TableChecks.bound(table)
@@ -239,7 +234,7 @@ struct TableAlteration {
   func rename(_ name: NameSyntax, to newName: String, _ table: inout TableSchema) throws(TallyError) {
     let at = try column(name, table)
     if table.columnIndex(newName) != nil {
-      throw .sql("42701", "column \"\(newName)\" of relation \"\(table.name)\" already exists", position: name.position)
+      throw .sql("42701", "column \"\(newName)\" of relation \"\(table.name)\" already exists")
     }
     try refuseMentions(name.name, of: table, "rename column \(name.name) of table \(table.name)")
     let checks = try TableChecks.bound(table)
@@ -247,16 +242,14 @@ struct TableAlteration {
       throw .sql(
         "0A000",
         "renaming column \"\(name.name)\", which constraint \"\(check.0.name)\" names, is not supported",
-        hint: "DROP CONSTRAINT first, and add it again afterwards.",
-        position: name.position
+        hint: "DROP CONSTRAINT first, and add it again afterwards."
       )
     }
     for index in table.indexes where Self.mentions(name.name, index.sql) {
       throw .sql(
         "0A000",
         "renaming column \"\(name.name)\", which index \"\(index.name)\" names, is not supported",
-        hint: "DROP INDEX first, and create it again afterwards.",
-        position: name.position
+        hint: "DROP INDEX first, and create it again afterwards."
       )
     }
     table.columns[at].name = newName

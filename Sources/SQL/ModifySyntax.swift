@@ -99,12 +99,9 @@ public struct DeleteSyntax: Sendable {
   public var returning: [PlainSelectSyntax.Item]? = nil
   /// TRUNCATE.
   public var isTruncate: Bool
-  init(table: NameSyntax, alias: String?, condition: ExpressionSyntax?, isTruncate: Bool) {
-    self.table = table
-    self.alias = alias
-    self.condition = condition
-    self.isTruncate = isTruncate
-  }
+}
+
+extension DeleteSyntax {
   /// TRUNCATE of a table.
-  public init(truncating table: NameSyntax) { self.init(table: table, alias: nil, condition: nil, isTruncate: true) }
+  public init(truncating table: NameSyntax) { self.init(table: table, isTruncate: true) }
 }

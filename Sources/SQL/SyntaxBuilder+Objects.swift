@@ -24,7 +24,9 @@ extension SyntaxBuilder {
       if let elements = child(body, "schemaElts"), !tape.elements(elements).isEmpty {
         throw unsupportedHere("a definition inside of CREATE SCHEMA", here)
       }
-      guard let name = text(body, "schemaname") else { throw unsupportedHere("CREATE SCHEMA AUTHORIZATION", here) }
+      guard let name = text(body, "schemaname"), child(body, "authrole") == nil else {
+        throw unsupportedHere("CREATE SCHEMA AUTHORIZATION", here, hint: "Every user owns what any user makes.")
+      }
       return .createSchema(name: name, ifNotExists: flag(body, "if_not_exists"), position: here)
     case "CreateExtensionStmt":
       return .createExtension(name: text(body, "extname") ?? "", ifNotExists: flag(body, "if_not_exists"), position: here)
