@@ -108,6 +108,10 @@ public actor Coordinator: RPCResponder {
   let heldStatements = BoundedQueue<HeldStatement>(capacity: heldMax)
   /// Those that are.
   var heldCount = 0
+  /// Statements and transactions that may bring rows with numbers of sequences.
+  let writers = WritersInFlight()
+  /// The listeners for other clients than the RPC's.
+  private var fronts: [any CoordinatorFront] = []
 
   init(
     _ surroundings: Surroundings,
@@ -125,6 +129,7 @@ public actor Coordinator: RPCResponder {
     self.address = address
     catalogTime = CatalogTime(now: surroundings.clock.now)
   }
+  private func take(_ fronts: [any CoordinatorFront]) { self.fronts = fronts }
   /// The time of a command that is proposed now.
   func stamp() async -> Int64 {
     let latest = await log.catalog.latestProducerTime
@@ -183,6 +188,7 @@ public actor Coordinator: RPCResponder {
       defer { life.fail(CancellationError()) }
       group.addTask {
         let coordinator = try await open(surroundings, settings, found, marks, identity, pool, listener.address)
+        await coordinator.take(fronts)
         life.fulfil(coordinator)
         door.open(coordinator)
         for front in fronts { front.open(coordinator) }
@@ -271,7 +277,7 @@ public actor Coordinator: RPCResponder {
   /// Answers what only coordinators ask each other; false when it is something else.
   private func answerMember(_ request: Message, _ call: ServerCall) async throws -> Bool {
     switch request {
-    case .raft, .readIndex, .joinGroup:
+    case .raft, .readIndex, .joinGroup, .cancelStatement, .awaitWriters:
       guard call.peer.role == .coordinator else {
         throw TallyError(.protocolViolation, "\(request.name) requests are between coordinators")
       }
@@ -282,6 +288,13 @@ public actor Coordinator: RPCResponder {
       let answer = try await log.answer(envelope)
       try await call.reply(answer.map { .raft($0) } ?? .done(Done(version: CatalogVersion(0))))
     case .readIndex: try await call.reply(.readIndexReply(ReadIndexReply(index: try await log.readIndex())))
+    case .cancelStatement(let cancel):
+      let found = fronts.contains { $0.cancel(process: cancel.process, secret: cancel.secret) }
+      if !found { surroundings.log.warning("cancel-wrong-key", ("peer", call.peer.name)) }
+      try await call.reply(.done(Done(version: CatalogVersion(0))))
+    case .awaitWriters(let question):
+      try await answer(question, deadline: call.deadline)
+      try await call.reply(.done(Done(version: CatalogVersion(0))))
     default: return false
     }
     return true

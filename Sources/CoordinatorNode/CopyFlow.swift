@@ -56,9 +56,14 @@ extension Coordinator {
   }
   /// Copies what a client sends, or to it, as the statement says.
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
-    guard case .copyIn(let plan) = try await bind(request).plan else { return try await copyOut(request, to: client, values: values) }
+    let ticket = writers.begin()
+    defer { writers.end(ticket) }
+    let bound = try await bind(request).plan
+    writers.know(ticket, bound.rowsAdded)
+    guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
     var request = request
     request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
     let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)
     do {
       let outcome = try await copyIn(

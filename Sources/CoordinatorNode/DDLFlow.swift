@@ -64,7 +64,7 @@ extension Coordinator {
       try await place(table, isReference: true)
       return ("SELECT 1", [])
     case .accepted: return ("SELECT 1", [])
-    case .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut: return nil
+    case .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut, .lock: return nil
     }
   }
 

@@ -29,6 +29,8 @@ public struct TransactionMark: Sendable {
 /// transaction alive, whose end is a ROLLBACK.
 struct HeldStatement: Sendable {
   let run: StatementRun
+  /// Among the writers in flight.
+  let ticket: UInt64
   /// How it shall end: true commits.
   let ending = Promise<Bool>()
   /// Where the shards' logs hold it, or why it has no effect.
@@ -44,6 +46,12 @@ public final class OpenTransaction: Sendable {
     /// Set while the first write opens the statement.
     var opening: Promise<HeldStatement>?
     var changed: Set<TableID> = []
+    /// Those it ever did, also where that was taken back.
+    var touched: Set<TableID> = []
+    /// Whether it may hold what others wait for.
+    var holds = false
+    var lockPatience = OpenTransaction.defaultPatience
+    var isPatienceChosen = false
     var deferred: StatementRequest?
     var savepoints: [(name: String, mark: TransactionMark)] = []
     var isImplicit: Bool
@@ -65,8 +73,12 @@ public final class OpenTransaction: Sendable {
   public var isImplicit: Bool { state.withLock { $0.isImplicit } }
   /// BEGIN came: what was done before belongs to it.
   public func becomeExplicit() { state.withLock { $0.isImplicit = false } }
-  /// The statement that its reads see as well.
-  var statement: StatementID? { state.withLock { $0.held?.run.id } }
+  /// The statement that its reads see as well. Throws why it was ended, when its client did not end it.
+  func readStatement() throws -> StatementID? {
+    guard let held = state.withLock({ $0.held }) else { return nil }
+    if case .failure(let error)? = held.outcome.settled { throw error }
+    return held.run.id
+  }
   /// Tables whose rows it changed.
   var changed: Set<TableID> { state.withLock { $0.changed } }
   /// Whether it holds what its end must carry out.
@@ -99,7 +111,11 @@ public final class OpenTransaction: Sendable {
     case .opens(let opening):
       do {
         let held = try await coordinator.hold(decider: shard)
-        state.withLock { ($0.held, $0.opening) = (held, nil) }
+        let touched = state.withLock { state in
+          (state.held, state.opening) = (held, nil)
+          return state.touched
+        }
+        coordinator.writers.know(held.ticket, touched)
         opening.fulfil(held)
         return held.run
       } catch {
@@ -109,8 +125,17 @@ public final class OpenTransaction: Sendable {
       }
     }
   }
+  /// Its ticket among the writers in flight.
+  var ticket: UInt64? { state.withLock { $0.held?.ticket } }
   /// Notes that a table's rows change.
-  func touch(_ table: TableID) { state.withLock { _ = $0.changed.insert(table) } }
+  private func touch(_ table: TableID) {
+    let (held, touched) = state.withLock { state in
+      state.changed.insert(table)
+      state.touched.insert(table)
+      return (state.held, state.touched)
+    }
+    if let held { coordinator.writers.know(held.ticket, touched) }
+  }
   /// Stages rows, split by shard already; gives their number.
   func stage(_ tables: [TableRows]) async throws -> Int {
     var pieces: [ShardID: [(table: TableID, rows: Int, bytes: [UInt8])]] = [:]
@@ -126,7 +151,7 @@ public final class OpenTransaction: Sendable {
           var rows = 0
           for piece in own {
             let content = StageRows.Rows(table: piece.table, key: nil, contentHash: Murmur3.hash(piece.bytes), batch: piece.bytes)
-            try await run.stage(shard, ordinal: Self.ordinal(run, shard), .rows(content))
+            try await self.patiently(waits: true) { try await run.stage(shard, ordinal: Self.ordinal(run, shard), .rows(content)) }
             rows += piece.rows
           }
           return rows
@@ -135,18 +160,63 @@ public final class OpenTransaction: Sendable {
       return try await group.reduce(0, +)
     }
   }
-  /// Has a shard's primary evaluate a change of a table's rows and stage it. Throws 40001 when another transaction holds them.
+  /// Has a shard's primary evaluate a change of a table's rows and stage it.
+  ///
+  /// What another transaction holds is waited for: by one that holds nothing itself as long as `lockPatience` says, as nobody can be waiting
+  /// for it in turn; by others a moment. Then it is 40001, or 55P03 when the client set the limit.
   func modify(
     _ shard: ShardID,
     table: TableID,
     program: [UInt8],
-    rows: [UInt8] = [],
-    waits: Bool = true
+    rows: [UInt8]
   ) async throws -> Modified {
     let run = try await run(decider: shard)
     touch(table)
-    return try await run.modify(shard, ordinal: Self.ordinal(run, shard), program: program, rows: rows, waits: waits)
+    return try await evaluated(run, shard, program, rows, waits: true)
   }
+  /// Holds a table on a shard by a change of it that changes nothing.
+  func hold(_ shard: ShardID, program: [UInt8], waits: Bool) async throws {
+    _ = try await evaluated(try await run(decider: shard), shard, program, [], waits: waits)
+  }
+  private func evaluated(
+    _ run: StatementRun,
+    _ shard: ShardID,
+    _ program: [UInt8],
+    _ rows: [UInt8],
+    waits: Bool
+  ) async throws -> Modified {
+    try await patiently(waits: waits) {
+      try await run.modify(shard, ordinal: Self.ordinal(run, shard), program: program, rows: rows, waits: waits)
+    }
+  }
+  /// Does what may meet rows that others hold, again while waiting for them is safe.
+  private func patiently<R: Sendable>(waits: Bool, _ body: () async throws -> R) async throws -> R {
+    let clock = coordinator.surroundings.clock
+    let (patience, isChosen) = self.patience
+    let limit = clock.now + patience
+    while true {
+      do {
+        let result = try await body()
+        state.withLock { $0.holds = true }
+        return result
+      } catch let error as TallyError where error.sqlState == "40001" && waits {
+        guard !state.withLock({ $0.holds }), clock.now < limit else {
+          guard isChosen, clock.now >= limit else { throw error }
+          throw Self.lockTimeout
+        }
+        try await clock.sleep(for: Self.lockPause)
+      }
+    }
+  }
+  static let lockTimeout = TallyError(.invalid, "canceling statement due to lock timeout", sqlState: "55P03")
+  /// How long its statements wait for what others hold, and whether the client said so.
+  var patience: (Duration, isChosen: Bool) { state.withLock { ($0.lockPatience, $0.isPatienceChosen) } }
+  /// How long its statements wait for what others hold; nil is the default.
+  public func setLockPatience(_ patience: Duration?) {
+    state.withLock { ($0.lockPatience, $0.isPatienceChosen) = (patience ?? Self.defaultPatience, patience != nil) }
+  }
+  private static let defaultPatience = Duration.seconds(10)
+  private static let lockPause = Duration.milliseconds(5)
   /// Has the primaries of some shards name the rows that a scan delivers and stage their deletion; gives their number.
   func delete(_ shards: [ShardID], table: TableID, fragment: [UInt8]) async throws -> Int {
     guard let decider = shards.min() else { return 0 }
@@ -154,7 +224,11 @@ public final class OpenTransaction: Sendable {
     touch(table)
     return try await withThrowingTaskGroup(of: UInt64.self) { group in
       for shard in shards.sorted() {
-        group.addTask { try await run.delete(shard, ordinal: Self.ordinal(run, shard), table: table, fragment: fragment) }
+        group.addTask {
+          try await self.patiently(waits: true) {
+            try await run.delete(shard, ordinal: Self.ordinal(run, shard), table: table, fragment: fragment)
+          }
+        }
       }
       return Int(try await group.reduce(0, +))
     }
@@ -221,7 +295,7 @@ public final class OpenTransaction: Sendable {
     } else if let held {
       // All of it is younger than the mark.
       held.ending.fulfil(false)
-      state.withLock { $0.held = nil }
+      state.withLock { ($0.held, $0.holds) = (nil, false) }
       await released(held)
     }
     state.withLock { state in

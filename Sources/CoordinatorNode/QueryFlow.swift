@@ -131,7 +131,7 @@ extension Coordinator {
 
   func select(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) async throws -> QueryAnswer {
     var read = ReadContext(level: request.read, seen: request.seen, turn: request.turn)
-    if let statement = request.transaction?.statement {
+    if let statement = try request.transaction?.readStatement() {
       try refuseRollups(plan, snapshot, request.transaction?.changed ?? [])
       // Only primaries have what the transaction staged.
       (read.level, read.statement) = (.latest, statement)

@@ -20,6 +20,10 @@ struct NumberBlocks {
   static let firstSize = 32
   private static let sizeMax = 8192
   private var blocks: [TableID: Block] = [:]
+  /// How often numbers were forgotten; then when those of a sequence, and all, were last.
+  private(set) var voids: UInt64 = 0
+  private var voided: [TableID: UInt64] = [:]
+  private var allVoided: UInt64 = 0
 
   /// Up to `count` numbers.
   mutating func take(_ count: Int, of id: TableID) -> [Int64] {
@@ -44,7 +48,19 @@ struct NumberBlocks {
     block.numbers = ArraySlice(numbers + block.numbers)
     blocks[id] = block
   }
-  mutating func void(_ id: TableID) { blocks[id] = nil }
+  mutating func void(_ id: TableID) {
+    voids += 1
+    voided[id] = voids
+    blocks[id] = nil
+  }
+  /// Forgets all of them, and those that are on their way.
+  mutating func voidAll() {
+    voids += 1
+    allVoided = voids
+    blocks = [:]
+  }
+  /// Whether numbers that somebody has since `voids` was that are not to be kept for others.
+  func isVoid(_ id: TableID, since: UInt64) -> Bool { max(allVoided, voided[id] ?? 0) > since }
 }
 
 extension Coordinator {
@@ -70,7 +86,7 @@ extension Coordinator {
   /// What a statement's end does to sequences: setval takes effect, unused numbers stay at hand.
   func settleNumbers(_ request: StatementRequest, failed: Bool) async throws {
     let (unused, settings) = request.facts.numbers.settle(into: request.facts.sessionNumbers)
-    for (id, numbers) in unused { numberBlocks.giveBack(numbers, of: id) }
+    for (id, numbers) in unused where !numberBlocks.isVoid(id, since: request.voidsBefore) { numberBlocks.giveBack(numbers, of: id) }
     guard !failed else { return }
     for setting in settings {
       numberBlocks.void(setting.sequence)
@@ -84,12 +100,13 @@ extension Coordinator {
   private func takeNumbers(_ count: Int, of id: TableID, deadline: Instant) async throws -> [Int64] {
     var numbers = numberBlocks.take(count, of: id)
     while numbers.count < count {
+      let before = numberBlocks.voids
       let asked = numberBlocks.ask(count - numbers.count, of: id)
       let fresh = try await freshNumbers(asked, of: id, deadline: deadline)
       // Others may have added some meanwhile; the rest is for later.
       let wanted = min(count - numbers.count, fresh.count)
       numbers += fresh.prefix(wanted)
-      numberBlocks.add(Array(fresh.dropFirst(wanted)), of: id)
+      if !numberBlocks.isVoid(id, since: before) { numberBlocks.add(Array(fresh.dropFirst(wanted)), of: id) }
     }
     return numbers
   }

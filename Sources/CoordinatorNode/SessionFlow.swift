@@ -37,6 +37,10 @@ public struct StatementRequest: Sendable {
   /// When its client gives up.
   public var deadline = Instant.distantFuture
   var turn = 0
+  /// Its place among the writers in flight, when it is no query.
+  var ticket: UInt64?
+  /// How often numbers of sequences had been forgotten when it was begun: those it has from before are not kept for others.
+  var voidsBefore: UInt64 = 0
   /// Makes a request.
   public init(_ statement: ParsedStatement, now: Int64, read: ReadLevel = .latest) {
     self.statement = statement
@@ -75,8 +79,21 @@ extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
 
-  /// This coordinator's number among the others.
-  public var memberNumber: UInt32 { get async { UInt32(truncatingIfNeeded: await log.standing.member.rawValue) } }
+  /// This coordinator's number among the others, from 1 on; two may have the same, seldom.
+  public var memberNumber: UInt32 { get async { Self.number(of: await log.standing.member) } }
+  /// Process numbers of clients have room for 11 bits.
+  private static func number(of member: MemberID) -> UInt32 { UInt32(member.rawValue % 2047) + 1 }
+  /// Passes a client's cancel request on to the coordinators with that number.
+  public func passOnCancel(process: UInt32, secret: [UInt8], to number: UInt32) async {
+    let standing = await log.standing
+    for member in standing.members.all where member.id != standing.member && Self.number(of: member.id) == number {
+      guard let address = NetworkAddress(member.address) else { continue }
+      do {
+        let deadline = surroundings.clock.now + .seconds(3)
+        _ = try await pool.call(.cancelStatement(CancelStatement(process: process, secret: secret)), to: address, deadline: deadline)
+      } catch { surroundings.log.warning("cancel-not-passed-on", ("coordinator", member.name), ("reason", "\(error)")) }
+    }
+  }
   /// Bytes that are the cluster's own, the same on all coordinators.
   public var clusterBytes: [UInt8] { Array(cluster.description.utf8) }
 
@@ -116,7 +133,7 @@ extension Coordinator {
   }
   /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
   func bind(_ request: StatementRequest) async throws -> (plan: BoundStatement, catalog: CatalogVersion) {
-    if request.read != .latest, request.transaction?.statement == nil {
+    if request.read != .latest, request.transaction?.hasWrites != true {
       // One that fails may name what is newer than the catalog at hand.
       do {
         let snapshot = await log.catalog.snapshot
@@ -158,6 +175,7 @@ extension Coordinator {
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
     var request = asked
     request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
     do {
       let reply = try await perform(request)
       try await settleNumbers(request, failed: false)
@@ -171,7 +189,10 @@ extension Coordinator {
     var request = asked
     nextRead += 1
     request.turn = nextRead
+    if !request.statement.statement.isQuery { request.ticket = writers.begin() }
+    defer { if let ticket = request.ticket { writers.end(ticket) } }
     let (bound, version) = try await bind(request)
+    if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
     if let transaction = request.transaction {
       switch bound {
       case .modify(let plan): return try await modify(plan, planned: version, request, in: transaction)
@@ -196,6 +217,7 @@ extension Coordinator {
       if key == nil, let pushed = plan.pushed { return try await modify(pushed, planned: version, request) }
       let (insert, answer) = try await selectToInsert(request)
       return Self.reply(try await self.insert(insert, answer.batches, key, deadline: request.deadline), key)
+    case .lock: throw TallyError.sql("25P01", "LOCK TABLE can only be used in transaction blocks")
     case .copyIn, .copyOut:
       throw TallyError.sql(
         "0A000",
@@ -320,6 +342,16 @@ extension BoundStatement {
       .alterSequence, .dropSequence:
       true
     default: false
+    }
+  }
+  /// Tables that it may bring new rows of.
+  var rowsAdded: Set<TableID> {
+    switch self {
+    case .insert(let plan): [plan.table.id]
+    case .insertSelect(let plan): [plan.table.id]
+    case .copyIn(let plan): [plan.table.id]
+    case .modify(let plan): [plan.table.id]
+    default: []
     }
   }
   /// Columns of its rows; nil when it gives none.

@@ -51,6 +51,13 @@ extension Coordinator {
     case .delete(let plan):
       let rows = try await delete(plan, in: transaction)
       return StatementReply(tag: plan.isTruncate ? "TRUNCATE TABLE" : "DELETE \(rows)", rows: UInt64(rows))
+    case .lock(let locks):
+      try await lock(locks, request.ticket, in: transaction)
+      return StatementReply(tag: "LOCK TABLE")
+    case .select(let plan):
+      // What is read then is what was held before.
+      if let lock = plan.lock { try await hold(lock, in: transaction) }
+      return nil
     case _ where bound.isDefinition:
       if transaction.isImplicit {
         try transaction.checkAlone()
@@ -76,12 +83,12 @@ extension Coordinator {
   }
   private func delete(_ plan: DeletePlan, in transaction: OpenTransaction) async throws -> Int {
     // Its primaries name rows that are committed: neither the transaction's own rows, nor that some are deleted by it already.
-    guard !transaction.changed.contains(plan.table.id) || !plan.table.keys.isEmpty else {
+    guard !transaction.changed.contains(plan.table.id) else {
       throw TallyError.sql(
         "0A000",
         "\(plan.isTruncate ? "TRUNCATE" : "DELETE") of rows of table \"\(plan.table.name)\" after writing it in the same transaction"
           + " is not supported",
-        hint: "COMMIT first, or give the table a primary key."
+        hint: "COMMIT first."
       )
     }
     let (shards, fragment) = await named(by: plan)
@@ -116,11 +123,12 @@ extension Coordinator {
       calls: CoordinatorCalls(coordinator: self),
       clock: surroundings.clock
     )
-    let held = HeldStatement(run: run)
+    let held = HeldStatement(run: run, ticket: writers.begin())
     do {
       try await run.open()
       guard heldStatements.trySend(held) else { throw Self.tooMany }
     } catch {
+      writers.end(held.ticket)
       endApart(run)
       throw error
     }
@@ -137,7 +145,10 @@ extension Coordinator {
   }
   private struct RolledBack: Error {}
   private func keep(_ held: HeldStatement) async {
-    defer { heldCount -= 1 }
+    defer {
+      heldCount -= 1
+      writers.end(held.ticket)
+    }
     let run = held.run
     // Waiting for a promise is not ended by time or by the coordinator's end.
     let alarm = surroundings.clock.alarm(at: surroundings.clock.now + Self.transactionPatience) { held.ending.fail(Self.tooLate) }

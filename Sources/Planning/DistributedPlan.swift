@@ -56,6 +56,8 @@ public struct DistributedPlan: Sendable {
   public var gathered: [DistributedPlan] = []
   /// What gives the rows of the coordinator's own relations.
   public var system: (any SystemCatalog)?
+  /// What it holds until the end of its transaction (FOR UPDATE).
+  public var lock: TableLock?
   /// Makes a plan.
   public init(
     planClass: PlanClass,

@@ -28,12 +28,15 @@ public func plan(
   case .select(let select):
     if let call = try CatalogCall.find(select) { return try tables.bind(call) }
     let bound = try SelectBinder(catalog: catalog, context: context).query(select)
-    return .select(try distribute(try withNames(bound, context), catalog: catalog, context: context))
+    var query = try distribute(try withNames(bound, context), catalog: catalog, context: context)
+    if let clause = select.locking { query.lock = try LockBinder(catalog: catalog).bind(clause, select, query) }
+    return .select(query)
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
   case .explainChange(let change):
     let inner = ParsedStatement(statement: change, text: statement.text)
     return .explainChange(try plan(inner, catalog: catalog, context: context))
+  case .lock(let syntax): return .lock(try LockBinder(catalog: catalog).bind(syntax))
   case .define(let syntax): return .define(try ObjectBinder(catalog: catalog, context: lasting).bind(syntax))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
   }

@@ -116,4 +116,6 @@ public enum BoundStatement: Sendable {
   case accepted
   case copyIn(CopyInPlan)
   case copyOut(CopyOutPlan)
+  /// LOCK TABLE.
+  case lock([TableLock])
 }

@@ -76,6 +76,8 @@ final class CoordinatorSession: SQLSession {
     if let level = context.settings["tally.read"], !level.isEmpty { request.read = try ReadLevel(level) }
     if request.read == .session { request.seen = seen }
     if let word = context.settings["tally.level_choice"] { request.choosesLevels = word != "off" }
+    let patience = context.settings.milliseconds("lock_timeout")
+    transaction?.setLockPatience(patience > 0 ? .milliseconds(patience) : nil)
     request.transaction = transaction
     request.facts = facts(context.settings)
     request.deadline = context.deadline
@@ -98,15 +100,16 @@ final class CoordinatorSession: SQLSession {
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
       if case .copy(let syntax) = parsed.statement {
-        if syntax.isFrom { try Self.checkWritable(parsed.statement, context) }
+        if syntax.isFrom { try Self.checkWritable(parsed.statement.verb, context) }
         return try await copy(request, client)
       }
       if parsed.statement.isQuery {
+        if case .select(let select) = parsed.statement, let clause = select.locking { try Self.checkWritable("SELECT \(clause.strength)", context) }
         let result = try await read(request, client)
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }
-      try Self.checkWritable(parsed.statement, context)
+      if case .lock = parsed.statement {} else { try Self.checkWritable(parsed.statement.verb, context) }
       if case .insert = parsed.statement, let key = context.settings["tally.batch_key"], !key.isEmpty {
         request.batchKey = (key, Self.content(parsed.text, arguments))
       }
@@ -120,9 +123,9 @@ final class CoordinatorSession: SQLSession {
     for argument in arguments { bytes += [0] + Array((ValueText.print(argument.value, as: argument.type) ?? "\u{1}").utf8) }
     return bytes
   }
-  private static func checkWritable(_ statement: Statement, _ context: StatementContext) throws(TallyError) {
+  private static func checkWritable(_ verb: String, _ context: StatementContext) throws(TallyError) {
     guard context.settings["transaction_read_only"] == "on" else { return }
-    throw .sql("25006", "cannot execute \(statement.verb) in a read-only transaction")
+    throw .sql("25006", "cannot execute \(verb) in a read-only transaction")
   }
   private func maintain(_ isVacuum: Bool, _ context: StatementContext, _ client: any StatementClient) async throws -> StatementResult {
     let word = isVacuum ? "VACUUM" : "ANALYZE"
@@ -315,6 +318,7 @@ extension Statement {
     case .select: "SELECT"
     case .explain, .explainChange: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
+    case .lock: "LOCK TABLE"
     }
   }
 }

@@ -13,9 +13,10 @@ extension Session {
     if parsed.isEmpty { return out.message("I") }
     hasCompany = parsed.count > 1
     defer { hasCompany = false }
+    let isTransaction = parsed.count { Self.isTransactional($0) } > 1
     for (at, statement) in parsed.enumerated() {
       try checkNotFailed(statement)
-      if hasCompany, Self.isTransactional(statement) { try await beginImplicit() }
+      if isTransaction, Self.isTransactional(statement) { try await beginImplicit() }
       let isLast = at + 1 == parsed.count
       try await asStatement(readsOnly: Self.readsOnly(statement)) { session, context in
         try await session.runSimply(statement, isLast: isLast, context)

@@ -5,9 +5,10 @@ extension SyntaxBuilder {
   /// FROM items of one SELECT: bounds the depth of plans.
   private static let fromItemsMax = 100
 
-  func select(_ body: Int, depth: Int) throws(TallyError) -> SelectSyntax {
+  func select(_ body: Int, depth: Int, mayLock: Bool = false) throws(TallyError) -> SelectSyntax {
     guard depth < Limits.depthMax else { throw SyntaxFailure.tooDeep }
-    try refuse(body, [("intoClause", "SELECT INTO is"), ("lockingClause", "FOR UPDATE and FOR SHARE are")])
+    try refuse(body, [("intoClause", "SELECT INTO is")])
+    if !mayLock { try refuse(body, [("lockingClause", "FOR UPDATE and FOR SHARE inside of a statement are")]) }
     if text(body, "limitOption") == "LIMIT_OPTION_WITH_TIES" { throw unsupported("FETCH FIRST … WITH TIES is", body) }
     var limit: ExpressionSyntax?
     var offset: ExpressionSyntax?

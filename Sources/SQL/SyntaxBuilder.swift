@@ -124,7 +124,7 @@ struct SyntaxBuilder {
   func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
     if let definition = try definition(tag, body, start: start) { return .define(definition) }
     switch tape.string(tag) {
-    case "SelectStmt": return .select(try select(body, depth: 0))
+    case "SelectStmt": return .select(try statementSelect(body))
     case "CreateStmt": return .createTable(try createTable(body))
     case "CreateTableAsStmt": return .createRollup(try createRollup(body))
     case "DropStmt": return try drop(body, start: start)
@@ -135,6 +135,7 @@ struct SyntaxBuilder {
     case "DeleteStmt": return .delete(try delete(body))
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
+    case "LockStmt": return .lock(try lock(body))
     case "CopyStmt": return .copy(try copy(body, start: start))
     case let other:
       let (name, hint) = Self.statementName(other)
@@ -159,7 +160,6 @@ struct SyntaxBuilder {
     case "CreateRoleStmt": return ("CREATE ROLE", nil)
     case "AlterDefaultPrivilegesStmt": return ("ALTER DEFAULT PRIVILEGES", nil)
     case "AlterOwnerStmt": return ("ALTER … OWNER TO", nil)
-    case "LockStmt": return ("LOCK", nil)
     case "DoStmt": return ("DO", nil)
     case "CallStmt": return ("CALL", nil)
     case "CreateTrigStmt": return ("CREATE TRIGGER", nil)

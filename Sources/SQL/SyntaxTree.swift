@@ -29,6 +29,7 @@ public enum Statement: Sendable {
   /// EXPLAIN of INSERT, UPDATE or DELETE.
   indirect case explainChange(Statement)
   case copy(CopySyntax)
+  case lock(LockSyntax)
   case define(DefinitionSyntax)
 }
 
