@@ -6,6 +6,7 @@
 import Bytes
 import Capabilities
 import Columns
+import Execution
 import Model
 import Planning
 import RPC
