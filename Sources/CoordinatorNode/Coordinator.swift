@@ -100,6 +100,14 @@ public actor Coordinator: RPCResponder {
   var erasingShards: Set<ShardID> = []
   /// Rung when a deletion is asked for, and when a shard may be told of its next one.
   let erasingBell = Signal()
+  /// Functions and procedures of users, compiled.
+  nonisolated let routines = CompiledRoutines()
+  /// Rung when jobs were scheduled or changed.
+  let jobBell = Signal()
+  /// Runs of jobs, for the list of them.
+  var jobRuns = JobRuns()
+  /// When jobs are due, while this coordinator leads.
+  var agenda = JobAgenda()
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
   /// DELETEs of transaction blocks that are to be run.
@@ -248,6 +256,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
       group.addTask { try await self.keepOpenDeletions() }
+      group.addTask { try await self.keepJobs() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }

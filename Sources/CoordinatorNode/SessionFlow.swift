@@ -36,6 +36,20 @@ public struct StatementRequest: Sendable {
   public var offset = 0
   /// When its client gives up.
   public var deadline = Instant.distantFuture
+  /// The transaction of procedures' statements; nil: each is one of its own.
+  public var runner: (any StatementRunner)?
+  /// Takes messages of procedures as they are raised; nil: they are told at the end.
+  public var notify: (@Sendable (RaisedNotice) async -> Void)?
+  /// Whether the transaction around it is its client's, so that procedures may not end it.
+  public var isAtomic = false
+  /// Names that stand for values: variables of the procedure that it stands in.
+  var variables = NamedValues()
+  /// Results of the routines that it calls.
+  var calls = StatementCalls()
+  /// Its calls were carried out.
+  var isResolved = false
+  /// Routines around it.
+  var callDepth = 0
   var turn = 0
   /// Makes a request.
   public init(_ statement: ParsedStatement, now: Int64, read: ReadLevel = .latest) {
@@ -114,17 +128,17 @@ extension Coordinator {
       context: await context(request, snapshot, parameters)
     )
   }
-  private func context(
+  func context(
     _ request: StatementRequest,
     _ snapshot: CatalogSnapshot,
     _ parameters: StatementParameters?
   ) async -> PlanningContext {
-    PlanningContext(
-      now: request.now,
-      choosesLevels: request.choosesLevels,
-      parameters: parameters,
-      system: await systemRelations(request.facts, under: snapshot)
-    )
+    var system: any SystemCatalog = await systemRelations(request.facts, under: snapshot)
+    if !request.calls.results.isEmpty { system = CalledFunctions(system: system, results: request.calls.results) }
+    var context = PlanningContext(now: request.now, choosesLevels: request.choosesLevels, parameters: parameters, system: system)
+    context.variables = request.variables
+    if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
+    return context
   }
   /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
   func bind(_ request: StatementRequest) async throws -> (plan: BoundStatement, catalog: CatalogVersion) {
@@ -146,10 +160,15 @@ extension Coordinator {
   public func describe(_ request: StatementRequest, declared: [DataType?]) async throws -> StatementDescription {
     let statement = request.statement.statement
     if statement.isDefinition { return StatementDescription() }
+    if case .doBlock = statement { return StatementDescription() }
+    if case .call(let call, let position) = statement {
+      return try await describeCall(call, position, request, StatementParameters(declared: declared))
+    }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
-      let bound = try plan(request.statement, catalog: snapshot, context: await context(request, snapshot, parameters))
+      let called = try await resolvingCalls(request, describing: parameters)
+      let bound = try plan(called.statement, catalog: snapshot, context: await context(called, snapshot, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
@@ -162,13 +181,23 @@ extension Coordinator {
   /// The values of an EXECUTE's arguments.
   public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
     let snapshot = await log.catalog.snapshot
-    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    var context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    context.routines = routines.known(snapshot).inline
     return try Planning.evaluate(arguments, as: types, context: context)
   }
 
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
-    var request = asked
+    if let reply = try await carryOutProcedure(asked) { return reply }
+    let gathered = NoticeList()
+    var hearing = asked
+    if hearing.notify == nil { hearing.notify = { await gathered.add($0.notice) } }
+    var request = try await resolvingCalls(hearing)
+    var reply = try await carryOut(resolved: &request)
+    if request.calls.taken > 0 { reply.notices = await gathered.notices + reply.notices }
+    return reply
+  }
+  private func carryOut(resolved request: inout StatementRequest) async throws -> StatementReply {
     nextRead += 1
     request.turn = nextRead
     let (bound, version) = try await bind(request)
@@ -248,11 +277,19 @@ extension Coordinator {
 
   /// Checks a statement that will be carried out later; gives the table whose rows it will change.
   public func check(_ request: StatementRequest) async throws -> TableID? {
+    switch request.statement.statement {
+    case .createFunction(let syntax):
+      _ = try Self.bind(syntax, await log.catalog.snapshot)
+      return nil
+    case .dropFunction: return nil
+    default: break
+    }
     if case .delete(let plan) = try await bind(request).plan { plan.table.id } else { nil }
   }
 
   /// Checks an INSERT of a transaction block and gathers its rows; nil when the statement is no INSERT.
-  public func gather(_ request: StatementRequest) async throws -> PendingWrite? {
+  public func gather(_ asked: StatementRequest) async throws -> PendingWrite? {
+    let request = try await resolvingCalls(asked)
     let bound = try await bind(request).plan
     let (table, batches, seen): (TableSchema, [Batch], SessionToken)
     switch bound {
@@ -303,7 +340,7 @@ extension Coordinator {
   // MARK: Followers
 
   /// Has the leader carry a definition out.
-  private func passOn(_ request: StatementRequest) async throws -> StatementReply {
+  func passOn(_ request: StatementRequest) async throws -> StatementReply {
     let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
     var reply = StatementReply(tag: "")
     let answer: [Message]

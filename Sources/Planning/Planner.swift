@@ -11,6 +11,7 @@ public func plan(
   // Definitions outlive the statement: they cannot have parameters.
   var lasting = context
   lasting.parameters = nil
+  lasting.variables = NamedValues()
   let tables = TableBinder(catalog: catalog, context: lasting)
   switch statement.statement {
   case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
@@ -32,6 +33,8 @@ public func plan(
     guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
     return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
+  case .createFunction, .dropFunction, .doBlock, .call:
+    throw TallyError(.internalError, "procedures are not planned: the coordinator carries them out")
   }
 }
 

@@ -60,7 +60,7 @@ extension Statement {
   /// Whether its meaning to a client is known without a plan: it gives no rows and takes no parameters.
   public var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup: true
+    case .createTable, .dropTable, .createRollup, .dropRollup, .createFunction, .dropFunction: true
     case .delete(let syntax): syntax.isTruncate
     default: false
     }

@@ -117,6 +117,10 @@ final class CoordinatorSession: SQLSession {
     case .planned(let parsed, let offset):
       var request = try request(parsed, arguments, context)
       request.offset = offset
+      request.notify = { [level = context.settings["client_min_messages"]] notice in
+        if let report = ServerReport(notice, least: level ?? "notice") { await client.notice(report) }
+      }
+      if case .none = context.block {} else { request.isAtomic = true }
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
@@ -128,6 +132,16 @@ final class CoordinatorSession: SQLSession {
         let result = try await read(request, client)
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
+      }
+      if parsed.statement.isProcedural {
+        if case .explicit = context.block {
+          throw TallyError.sql(
+            "0A000",
+            "\(parsed.statement.verb) in a transaction block is not supported",
+            hint: "Run it by itself (autocommit)."
+          )
+        }
+        return try await carryOut(request, client)
       }
       try Self.checkWritable(parsed.statement, context)
       if case .insert = parsed.statement, let key = context.settings["tally.batch_key"], !key.isEmpty {
@@ -210,6 +224,9 @@ final class CoordinatorSession: SQLSession {
   private func carryOut(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
+    if let columns = reply.columns, case .call = request.statement.statement {
+      return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), .plain("CALL"))
+    }
     return Self.result(of: request.statement.statement, tag: reply.tag)
   }
   /// A command that stands in a SELECT gives one row, with nothing in it.
@@ -358,6 +375,30 @@ final class CoordinatorSession: SQLSession {
   func close() async { state.withLock { $0.transaction = nil } }
 }
 
+extension ServerReport {
+  /// A procedure's message; nil when the client does not want to hear of such.
+  fileprivate init?(_ notice: RaisedNotice, least: String) {
+    let level: RaisedNotice.Severity =
+      switch least.lowercased() {
+      case "error", "fatal", "panic": .info
+      case "warning": .warning
+      case "log": .log
+      case "notice": .notice
+      default: .debug
+      }
+    guard notice.severity >= level else { return nil }
+    let severity: ReportSeverity =
+      switch notice.severity {
+      case .debug: .debug
+      case .log: .log
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      }
+    self.init(notice.report, severity)
+  }
+}
+
 /// What set_config changed while a statement was carried out; a statement that is planned again changes the same.
 private final class SettingChanges: Sendable {
   struct Change {
@@ -401,15 +442,26 @@ extension Statement {
     case .select: "SELECT"
     case .explain, .explainInsert: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
+    case .createFunction(let syntax): syntax.isProcedure ? "CREATE PROCEDURE" : "CREATE FUNCTION"
+    case .dropFunction(let syntax): "DROP \(syntax.kind.rawValue.uppercased())"
+    case .doBlock: "DO"
+    case .call: "CALL"
     }
   }
   /// The tag of one that may wait until COMMIT.
   fileprivate var deferredTag: String? {
     switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup: verb
+    case .createTable, .dropTable, .createRollup, .dropRollup, .createFunction, .dropFunction: verb
     case .delete(let syntax): syntax.isTruncate ? verb : nil
     case .select: commandName == nil ? nil : "SELECT 1"
-    case .insert, .explain, .explainInsert, .copy: nil
+    case .insert, .explain, .explainInsert, .copy, .doBlock, .call: nil
+    }
+  }
+  /// Whether it is carried out by procedures, which end what they begin.
+  fileprivate var isProcedural: Bool {
+    switch self {
+    case .doBlock, .call: true
+    default: false
     }
   }
 }

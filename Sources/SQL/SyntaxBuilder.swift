@@ -132,6 +132,11 @@ struct SyntaxBuilder {
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
     case "CopyStmt": return .copy(try copy(body, start: start))
+    case "CreateFunctionStmt": return .createFunction(try createFunction(body, start: start))
+    case "DoStmt": return .doBlock(try doBlock(body))
+    case "CallStmt":
+      let (call, position) = try callStatement(body)
+      return .call(call, position: position)
     case let other:
       let (name, hint) = Self.statementName(other)
       throw .sql("0A000", "\(name) is not supported", hint: hint, position: position(atByte: firstToken(start)))
@@ -146,7 +151,6 @@ struct SyntaxBuilder {
     case "AlterTableStmt": return ("ALTER TABLE", nil)
     case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
     case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")
-    case "CreateFunctionStmt": return ("CREATE FUNCTION", nil)
     case "CreateExtensionStmt": return ("CREATE EXTENSION", "The hll and topn functions are built in.")
     case "TransactionStmt": return ("a transaction block", "Each statement is a transaction of its own.")
     case "VariableSetStmt": return ("SET", nil)
@@ -161,8 +165,6 @@ struct SyntaxBuilder {
     case "GrantStmt", "GrantRoleStmt": return ("GRANT or REVOKE", nil)
     case "CreateRoleStmt": return ("CREATE ROLE", nil)
     case "LockStmt": return ("LOCK", nil)
-    case "DoStmt": return ("DO", nil)
-    case "CallStmt": return ("CALL", nil)
     case "CreateTrigStmt": return ("CREATE TRIGGER", nil)
     case "CreateSeqStmt": return ("CREATE SEQUENCE", nil)
     default:
@@ -195,6 +197,9 @@ struct SyntaxBuilder {
     let here = position(atByte: firstToken(start))
     var names: [NameSyntax] = []
     let kind = text(body, "removeType") ?? ""
+    if kind == "OBJECT_FUNCTION" { return .dropFunction(try dropFunction(body, .function)) }
+    if kind == "OBJECT_PROCEDURE" { return .dropFunction(try dropFunction(body, .procedure)) }
+    if kind == "OBJECT_ROUTINE" { return .dropFunction(try dropFunction(body, .routine)) }
     guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" else {
       let what = kind.replacingPrefix("OBJECT_", with: "DROP ")
       throw .sql("0A000", "\(what) is not supported", position: here)

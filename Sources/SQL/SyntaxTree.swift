@@ -10,6 +10,11 @@ public struct ParsedStatement: Sendable {
   public var statement: Statement
   /// Its text, without the semicolon.
   public var text: String
+  /// A statement.
+  public init(statement: Statement, text: String) {
+    self.statement = statement
+    self.text = text
+  }
 }
 
 /// A statement.
@@ -25,6 +30,11 @@ public enum Statement: Sendable {
   /// EXPLAIN of INSERT … SELECT.
   case explainInsert(InsertSyntax)
   case copy(CopySyntax)
+  case createFunction(CreateFunctionSyntax)
+  case dropFunction(DropFunctionSyntax)
+  case doBlock(DoSyntax)
+  /// CALL, and where the call stands.
+  case call(CallSyntax, position: Int)
 }
 
 /// A name with its place.
