@@ -110,8 +110,10 @@ public actor Coordinator: RPCResponder {
   var agenda = JobAgenda()
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
-  /// DELETEs of transaction blocks that are to be run.
-  let openDeletions = BoundedQueue<StagedDeletion>(capacity: 1024)
+  /// Statements of transactions that are to be held open.
+  let heldStatements = BoundedQueue<HeldStatement>(capacity: heldMax)
+  /// Those that are.
+  var heldCount = 0
 
   init(
     _ surroundings: Surroundings,
@@ -255,8 +257,8 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepPublishing() }
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
-      group.addTask { try await self.keepOpenDeletions() }
       group.addTask { try await self.keepJobs() }
+      group.addTask { try await self.keepTransactions() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }

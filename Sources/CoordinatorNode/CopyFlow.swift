@@ -32,9 +32,11 @@ extension Coordinator {
     _ plan: CopyInPlan,
     _ client: any CopyClient,
     values: any ExternalValues,
-    deadline: Instant
+    deadline: Instant,
+    transaction: OpenTransaction? = nil
   ) async throws -> CopyOutcome {
     let (parser, intake) = try await beginCopy(plan, client, values)
+    if let transaction { return try await copyIn(plan, intake, in: transaction) }
     guard let first = try await intake.first(), !first.isAll || !first.parsed.parts.isEmpty else {
       return CopyOutcome(rows: 0, seen: SessionToken())
     }
@@ -54,22 +56,7 @@ extension Coordinator {
   /// Copies what a client sends, or to it, as the statement says.
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
     guard case .copyIn(let plan) = try await bind(request).plan else { return try await copyOut(request, to: client, values: values) }
-    return try await copyIn(plan, client, values: values, deadline: request.deadline)
-  }
-  /// Takes what a client sends as rows of a transaction block; nil when the statement copies to the client. At most `limit` bytes.
-  public func gatherCopy(
-    _ request: StatementRequest,
-    from client: any CopyClient,
-    values: any ExternalValues,
-    limit: Int
-  ) async throws -> PendingWrite? {
-    guard case .copyIn(let plan) = try await bind(request).plan else { return nil }
-    let gathered = GatheredCopy(plan.table, limit: limit)
-    let (_, intake) = try await beginCopy(plan, client, values)
-    if let first = try await intake.first() {
-      _ = try await intake.run(from: first.parsed) { parsed in try await gathered.take(parsed) }
-    }
-    return try await pending(plan.table, await gathered.batches, SessionToken())
+    return try await copyIn(plan, client, values: values, deadline: request.deadline, transaction: request.transaction)
   }
   private func beginCopy(
     _ plan: CopyInPlan,
@@ -110,33 +97,6 @@ extension Coordinator {
         }
       }
       try await group.waitForAll()
-    }
-  }
-}
-
-/// Rows of a COPY that wait for the end of a transaction block, in the order of the data.
-private actor GatheredCopy {
-  private let table: TableSchema
-  private let limit: Int
-  private var bytes = 0
-  private var pieces: [Int: [Batch]] = [:]
-  init(_ table: TableSchema, limit: Int) {
-    self.table = table
-    self.limit = limit
-  }
-  var batches: [Batch] { pieces.sorted { $0.key < $1.key }.flatMap(\.value) }
-
-  func take(_ parsed: CopyParsed) throws {
-    for batch in parsed.parts.flatMap(\.batches) {
-      bytes += batch.bytes.count
-      guard bytes <= limit else {
-        throw TallyError(
-          .overloaded,
-          "a transaction block holds at most \(limit) bytes of new rows",
-          hint: "Run the COPY by itself (autocommit): it is all or nothing then as well, and of any size."
-        )
-      }
-      pieces[parsed.number, default: []].append(try BatchFormat.decode(batch.bytes, types: table.columns.map(\.type)))
     }
   }
 }

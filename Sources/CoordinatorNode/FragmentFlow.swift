@@ -32,6 +32,7 @@ extension Coordinator {
       version: snapshot.version,
       memory: UInt64(settings.queryMemory),
       read: read.level,
+      statement: read.statement,
       types: fragment.plan.columns.map(\.type),
       bytes: FragmentFormat.encode(fragment.plan),
       deadline: deadline
@@ -154,10 +155,11 @@ private struct FragmentRequest: Sendable {
   var version: CatalogVersion
   var memory: UInt64
   var read: ReadLevel
+  var statement: StatementID?
   var types: [DataType]
   var bytes: [UInt8]
   var deadline: Instant
   func message(_ shards: [ShardPoint]) -> Execute {
-    Execute(shards: shards, version: version, memoryLimit: memory, read: read, fragment: bytes)
+    Execute(shards: shards, version: version, memoryLimit: memory, read: read, statement: statement, fragment: bytes)
   }
 }

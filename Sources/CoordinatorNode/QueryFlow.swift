@@ -130,8 +130,12 @@ extension Coordinator {
   }
 
   func select(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) async throws -> QueryAnswer {
-    try refuseHidden(plan, snapshot, request)
     var read = ReadContext(level: request.read, seen: request.seen, turn: request.turn)
+    if let statement = request.transaction?.statement {
+      try refuseRollups(plan, snapshot, request.transaction?.changed ?? [])
+      // Only primaries have what the transaction staged.
+      (read.level, read.statement) = (.latest, statement)
+    }
     var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
     var workers: Set<NodeID> = []
@@ -175,15 +179,15 @@ extension Coordinator {
     )
   }
 
-  /// Refuses to read what the transaction around the statement has written: those rows are stored at COMMIT.
-  private func refuseHidden(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) throws(TallyError) {
-    guard !request.hidden.isEmpty else { return }
-    let table = snapshot.tables.first { request.hidden.contains($0.id) && plan.tablesRead(snapshot).contains($0.id) }
-    guard let table else { return }
+  /// Refuses rollups of tables that the transaction around the statement changed: they hold what is committed.
+  private func refuseRollups(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ changed: Set<TableID>) throws(TallyError) {
+    guard !changed.isEmpty else { return }
+    let read = plan.rollupsRead
+    guard let rollup = snapshot.rollups.first(where: { read.contains($0.id) && changed.contains($0.source) }) else { return }
     throw .sql(
       "0A000",
-      "reading table \"\(table.name)\" after writing it in the same transaction is not supported",
-      hint: "COMMIT first: the rows that a transaction inserts are stored at its end."
+      "reading rollup \"\(rollup.name)\" after its table was changed in the same transaction is not supported",
+      hint: "COMMIT first, or ask the table itself."
     )
   }
   /// Runs synchronous work on a compute thread, stopping it when the request is cancelled, as its deadline does.

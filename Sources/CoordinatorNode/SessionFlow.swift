@@ -1,7 +1,7 @@
 // SessionFlow.swift — statements one by one, whoever asks: a request of the RPC (QueryFlow) or a client's session (PostgresWire).
 //
 // Any coordinator reads and writes rows, in a session of its own (StatementFlow); definitions are the leader's and are passed on to it as
-// text. A session's transaction block keeps its INSERTs as `PendingWrite` until COMMIT, which stores all of them or none as one statement.
+// text. What a statement inside of a transaction does otherwise: TransactionFlow.
 // Every statement is planned under one version of the catalog; `planned` is the one place where a planning context is made.
 import Bytes
 public import Capabilities
@@ -30,18 +30,18 @@ public struct StatementRequest: Sendable {
   public var choosesLevels = true
   /// What system relations and functions tell of its session.
   public var facts = SessionFacts()
-  /// Tables that the transaction around it has written and that its reads would not show.
-  public var hidden: Set<TableID> = []
+  /// The transaction it is part of; nil when it is one of its own.
+  public var transaction: OpenTransaction?
   /// Characters before its text in the text that positions count from.
   public var offset = 0
   /// When its client gives up.
   public var deadline = Instant.distantFuture
   /// The transaction of procedures' statements; nil: each is one of its own.
-  public var runner: (any StatementRunner)?
+  var runner: (any StatementRunner)?
   /// Takes messages of procedures as they are raised; nil: they are told at the end.
   public var notify: (@Sendable (RaisedNotice) async -> Void)?
   /// Whether the transaction around it is its client's, so that procedures may not end it.
-  public var isAtomic = false
+  var isAtomic = true
   /// Names that stand for values: variables of the procedure that it stands in.
   var variables = NamedValues()
   /// Results of the routines that it calls.
@@ -85,27 +85,9 @@ public struct StatementDescription: Sendable {
   public var columns: [ResultColumn]?
 }
 
-/// Rows of an INSERT inside of a transaction block: checked, complete, and stored by nobody yet.
-public struct PendingWrite: Sendable {
-  let schema: TableSchema
-  let batches: [Batch]
-  /// The table.
-  public var table: TableID { schema.id }
-  /// Its name.
-  public var tableName: String { schema.name }
-  /// Number of rows.
-  public let rows: Int
-  /// Bytes that they take, about.
-  public let bytes: Int
-  /// What an INSERT … SELECT has read.
-  public let seen: SessionToken
-}
-
 extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
-  /// Bytes that one statement may hold here.
-  public nonisolated var statementMemory: Int { settings.queryMemory }
 
   /// This coordinator's number among the others.
   public var memberNumber: UInt32 { get async { UInt32(truncatingIfNeeded: await log.standing.member.rawValue) } }
@@ -142,7 +124,7 @@ extension Coordinator {
   }
   /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
   func bind(_ request: StatementRequest) async throws -> (plan: BoundStatement, catalog: CatalogVersion) {
-    if request.read != .latest {
+    if request.read != .latest, request.transaction?.statement == nil {
       // One that fails may name what is newer than the catalog at hand.
       do {
         let snapshot = await log.catalog.snapshot
@@ -189,18 +171,23 @@ extension Coordinator {
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
     if let reply = try await carryOutProcedure(asked) { return reply }
+    guard let calls = try await extractingCalls(asked) else { return try await carryOutResolved(asked) }
     let gathered = NoticeList()
     var hearing = asked
     if hearing.notify == nil { hearing.notify = { await gathered.add($0.notice) } }
-    var request = try await resolvingCalls(hearing)
-    var reply = try await carryOut(resolved: &request)
-    if request.calls.taken > 0 { reply.notices = await gathered.notices + reply.notices }
+    guard calls.hasStatements else { return try await carryOutResolved(try await resolving(calls, hearing)) }
+    var reply = try await inTransaction(hearing) { inner in
+      try await self.carryOutResolved(try await self.resolving(calls, inner))
+    }
+    reply.notices = await gathered.notices + reply.notices
     return reply
   }
-  private func carryOut(resolved request: inout StatementRequest) async throws -> StatementReply {
+  private func carryOutResolved(_ asked: StatementRequest) async throws -> StatementReply {
+    var request = asked
     nextRead += 1
     request.turn = nextRead
     let (bound, version) = try await bind(request)
+    if let transaction = request.transaction, let reply = try await carryOut(bound, request, in: transaction) { return reply }
     let key = try clientKey(request, bound, await log.catalog.snapshot)
     if bound.isDefinition, await !decides { return try await passOn(request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
@@ -260,7 +247,7 @@ extension Coordinator {
     }
   }
   /// Reads all rows of an INSERT … SELECT.
-  private func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
+  func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
     var request = request
     request.read = .latest
     request.seen = SessionToken()
@@ -271,70 +258,6 @@ extension Coordinator {
       }
       return (insert, try await self.select(insert.select, snapshot, asked))
     }
-  }
-
-  // MARK: Transaction blocks
-
-  /// Checks a statement that will be carried out later; gives the table whose rows it will change.
-  public func check(_ request: StatementRequest) async throws -> TableID? {
-    switch request.statement.statement {
-    case .createFunction(let syntax):
-      _ = try Self.bind(syntax, await log.catalog.snapshot)
-      return nil
-    case .dropFunction: return nil
-    default: break
-    }
-    if case .delete(let plan) = try await bind(request).plan { plan.table.id } else { nil }
-  }
-
-  /// Checks an INSERT of a transaction block and gathers its rows; nil when the statement is no INSERT.
-  public func gather(_ asked: StatementRequest) async throws -> PendingWrite? {
-    let request = try await resolvingCalls(asked)
-    let bound = try await bind(request).plan
-    let (table, batches, seen): (TableSchema, [Batch], SessionToken)
-    switch bound {
-    case .insert(let plan): (table, batches, seen) = (plan.table, try Self.rows(of: plan), SessionToken())
-    case .insertSelect:
-      let (plan, answer) = try await selectToInsert(request)
-      (table, batches) = (plan.table, try await checked(plan, answer.batches))
-      seen = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
-    default: return nil
-    }
-    return try await pending(table, batches, seen)
-  }
-  /// Rows that wait for COMMIT.
-  func pending(_ table: TableSchema, _ batches: [Batch], _ seen: SessionToken) async throws -> PendingWrite {
-    // Tells now what COMMIT would be refused for: a NULL tenant key.
-    let snapshot = await log.catalog.snapshot
-    let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
-    return PendingWrite(
-      schema: table,
-      batches: batches,
-      rows: batches.reduce(0) { $0 + $1.count },
-      bytes: parts.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.bytes.count } },
-      seen: seen
-    )
-  }
-  /// Stores what a transaction block has gathered, all or nothing; returns where the shards' logs hold it.
-  public func commit(_ writes: [PendingWrite], deadline: Instant) async throws -> SessionToken {
-    let snapshot = await log.catalog.snapshot
-    var tables: [TableSchema] = []
-    var batches: [TableID: [Batch]] = [:]
-    for write in writes {
-      if batches[write.table] == nil { tables.append(write.schema) }
-      batches[write.table, default: []] += write.batches
-    }
-    for table in tables where snapshot.table(table.id) == nil {
-      throw TallyError.sql("42P01", "relation \"\(table.name)\" does not exist")
-    }
-    guard let first = tables.first else { return SessionToken() }
-    if tables.count == 1 { return try await insert(batches[first.id] ?? [], first, nil, deadline: deadline).seen }
-    var parts: [TableRows] = []
-    for table in tables {
-      let rows = batches[table.id] ?? []
-      parts.append(TableRows(table: table.id, parts: try await surroundings.compute.attempt { try Self.split(rows, table, snapshot) }))
-    }
-    return try await write(parts, nil, deadline: deadline).seen
   }
 
   // MARK: Followers

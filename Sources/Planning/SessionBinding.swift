@@ -68,17 +68,12 @@ extension Statement {
 }
 
 extension DistributedPlan {
-  /// Tables whose rows it reads, those behind rollups among them.
-  public func tablesRead(_ catalog: CatalogSnapshot) -> Set<TableID> {
+  /// Rollups that it reads.
+  public var rollupsRead: Set<TableID> {
     var found: Set<TableID> = []
     var open = fragments.map(\.plan) + [coordinatorPlan]
     while let node = open.popLast() {
-      if case .scan(let scan) = node {
-        switch scan.source {
-        case .table(let table): found.insert(table)
-        case .rollup(let rollup, _): if let source = catalog.rollups.first(where: { $0.id == rollup })?.source { found.insert(source) }
-        }
-      }
+      if case .scan(let scan) = node, case .rollup(let rollup, _) = scan.source { found.insert(rollup) }
       open += node.inputs
     }
     return found

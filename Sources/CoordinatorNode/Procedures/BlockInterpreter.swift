@@ -41,12 +41,14 @@ final class BlockInterpreter {
   init(
     _ coordinator: Coordinator,
     _ request: StatementRequest,
+    _ runner: any StatementRunner,
     _ function: FunctionRecord,
     _ body: ProcedureBody,
     _ arguments: [TypedValue]
   ) {
     self.coordinator = coordinator
     self.request = request
+    self.runner = runner
     self.function = function
     self.body = body
     let frame = BlockFrame(function.name.isEmpty ? nil : function.name)
@@ -69,7 +71,7 @@ final class BlockInterpreter {
   }
   /// Variables that the result is made of.
   private(set) var outputs: [BlockVariable] = []
-  var runner: any StatementRunner { request.runner ?? AutocommitRunner(coordinator) }
+  var runner: any StatementRunner
   private var shownName: String { function.name.isEmpty ? "inline_code_block" : function.signature }
 
   /// Runs the body and gives what the routine gives.

@@ -17,18 +17,31 @@ extension Coordinator {
 
   /// The statement with its calls carried out and their results in their places.
   func resolvingCalls(_ request: StatementRequest, describing: StatementParameters? = nil) async throws -> StatementRequest {
-    guard !request.isResolved else { return request }
-    var result = request
-    result.isResolved = true
+    guard let calls = try await extractingCalls(request) else { return request }
+    return try await resolving(calls, request, describing)
+  }
+  /// The calls of a statement, and the statement without them; nil when it calls nothing.
+  func extractingCalls(_ request: StatementRequest) async throws -> ExtractedCalls? {
+    guard !request.isResolved else { return nil }
     let snapshot = await log.catalog.snapshot
     let (_, inlined, words) = routines.known(snapshot)
     let text = request.statement.text
-    guard text.isEmpty || words.occur(in: text) else { return result }
+    guard text.isEmpty || words.occur(in: text) else { return nil }
     let extraction = CallExtraction(snapshot, inlined: inlined, offset: request.calls.taken)
-    result.statement.statement = try request.statement.statement.mapping(extraction)
-    guard !extraction.pending.isEmpty else { return result }
-    result.calls.taken += extraction.pending.count
-    for pending in extraction.pending { try await resolve(pending, &result, snapshot, describing) }
+    let statement = try request.statement.statement.mapping(extraction)
+    return extraction.pending.isEmpty ? nil : ExtractedCalls(statement: statement, pending: extraction.pending, catalog: snapshot)
+  }
+  /// Carries the calls of a statement out, in order.
+  func resolving(
+    _ calls: ExtractedCalls,
+    _ request: StatementRequest,
+    _ describing: StatementParameters? = nil
+  ) async throws -> StatementRequest {
+    var result = request
+    result.isResolved = true
+    result.statement.statement = calls.statement
+    result.calls.taken += calls.pending.count
+    for pending in calls.pending { try await resolve(pending, &result, calls.catalog, describing) }
     return result
   }
 
@@ -215,11 +228,11 @@ extension Coordinator {
     inner.variables = NamedValues()
     inner.isResolved = false
     inner.batchKey = nil
-    inner.runner = inner.runner ?? AutocommitRunner(self)
     if !function.isProcedure { inner.isAtomic = true }
     switch try routines.body(of: function) {
     case .block(let body):
-      let interpreter = BlockInterpreter(self, inner, function, body, arguments)
+      guard let runner = inner.runner else { throw TallyError(.internalError, "a routine without a transaction") }
+      let interpreter = BlockInterpreter(self, inner, runner, function, body, arguments)
       return try await interpreter.run()
     case .statements(let statements): return try await run(statements, of: function, arguments, inner)
     }
@@ -290,35 +303,55 @@ extension Coordinator {
   /// Carries out CALL, DO and definitions of routines; nil when the statement is something else.
   func carryOutProcedure(_ request: StatementRequest) async throws -> StatementReply? {
     switch request.statement.statement {
-    case .createFunction(let syntax): return try await createFunction(syntax, request)
-    case .dropFunction(let syntax): return try await dropFunction(syntax, request)
-    case .doBlock(let syntax):
-      let function = FunctionRecord(
-        id: TableID(0),
-        schemaName: "public",
-        name: "",
-        arguments: [],
-        result: nil,
-        isProcedure: true,
-        language: "plpgsql",
-        body: syntax.body
-      )
-      guard case .block(let body) = try CompiledRoutines.compile(function) else { return nil }
-      var inner = request
-      inner.calls = StatementCalls()
-      inner.callDepth += 1
-      inner.variables = NamedValues()
-      inner.arguments = nil
-      let gathered = NoticeList()
-      if inner.notify == nil { inner.notify = { await gathered.add($0.notice) } }
-      inner.runner = inner.runner ?? AutocommitRunner(self)
-      _ = try await BlockInterpreter(self, inner, function, body, []).run()
-      var reply = StatementReply(tag: "DO")
-      reply.notices = await gathered.notices
-      return reply
-    case .call(let syntax, let position): return try await call(syntax, position, request)
+    case .createFunction(let syntax):
+      if try deferred(request) {
+        _ = try Self.bind(syntax, await log.catalog.snapshot)
+        return StatementReply(tag: "")
+      }
+      return try await createFunction(syntax, request)
+    case .dropFunction(let syntax):
+      if try deferred(request) { return StatementReply(tag: "") }
+      return try await dropFunction(syntax, request)
+    case .doBlock(let syntax): return try await inTransaction(request) { try await self.run(syntax, $0) }
+    case .call(let syntax, let position): return try await inTransaction(request) { try await self.call(syntax, position, $0) }
     default: return nil
     }
+  }
+  /// Whether a definition waits for the COMMIT of its block.
+  private func deferred(_ request: StatementRequest) throws -> Bool {
+    guard let transaction = request.transaction else { return false }
+    if transaction.isImplicit {
+      try transaction.checkAlone()
+      return false
+    }
+    try transaction.keep(request)
+    return true
+  }
+  private func run(_ syntax: DoSyntax, _ request: StatementRequest) async throws -> StatementReply {
+    let function = FunctionRecord(
+      id: TableID(0),
+      schemaName: "public",
+      name: "",
+      arguments: [],
+      result: nil,
+      isProcedure: true,
+      language: "plpgsql",
+      body: syntax.body
+    )
+    guard case .block(let body) = try CompiledRoutines.compile(function), let runner = request.runner else {
+      throw TallyError(.internalError, "a DO without a body")
+    }
+    var inner = request
+    inner.calls = StatementCalls()
+    inner.callDepth += 1
+    inner.variables = NamedValues()
+    inner.arguments = nil
+    let gathered = NoticeList()
+    if inner.notify == nil { inner.notify = { await gathered.add($0.notice) } }
+    _ = try await BlockInterpreter(self, inner, runner, function, body, []).run()
+    var reply = StatementReply(tag: "DO")
+    reply.notices = await gathered.notices
+    return reply
   }
   /// The procedures that a CALL may mean.
   private func procedures(_ call: CallSyntax, _ snapshot: CatalogSnapshot, _ position: Int) throws(TallyError) -> [Callable] {
@@ -379,6 +412,19 @@ extension Coordinator {
       parameters: try parameters.found(),
       columns: function.columns().map { ResultColumn(name: $0.name, type: $0.type) }
     )
+  }
+}
+
+/// The calls of a statement, taken out of it.
+struct ExtractedCalls: Sendable {
+  var statement: Statement
+  var pending: [CallExtraction.Pending]
+  var catalog: CatalogSnapshot
+  /// Whether statements of users are carried out by them.
+  var hasStatements: Bool {
+    pending.contains { call in
+      call.candidates.contains { callable in if case .user = callable { true } else { false } }
+    }
   }
 }
 

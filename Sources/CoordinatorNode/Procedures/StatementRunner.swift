@@ -1,11 +1,11 @@
 // StatementRunner.swift — what procedures ask of the transaction that they run in: statements, places to undo to, its end.
 //
-// Who begins a procedure says which transaction it is: `AutocommitRunner`, where each statement is one of its own, or a session's block.
+// A procedure called in a block is part of it; else it is a transaction of its own (OpenTransaction), which a procedure may end and begin anew.
 public import Model
 public import Wire
 
 /// The transaction that a procedure's statements belong to.
-public protocol StatementRunner: Sendable {
+protocol StatementRunner: Sendable {
   /// Carries a statement out.
   func carryOut(_ request: StatementRequest) async throws -> StatementReply
   /// A place to undo to; marks are nested.
@@ -40,38 +40,78 @@ public struct RaisedNotice: Sendable {
   public var notice: Notice { Notice(sqlState: report.sqlState, message: report.message, hint: report.hint) }
 }
 
-/// Statements of a procedure that take effect one by one.
-actor AutocommitRunner: StatementRunner {
+/// The transaction of a statement that calls procedures: its client's, or one of its own, which ends with it.
+actor ProcedureTransaction: StatementRunner {
   private let coordinator: Coordinator
-  private var writes = 0
-  private var marks: [Int] = []
+  private let isOwn: Bool
+  private var current: OpenTransaction
+  private var marks: [TransactionMark] = []
+  private var seen = SessionToken()
 
-  init(_ coordinator: Coordinator) { self.coordinator = coordinator }
-
+  init(_ coordinator: Coordinator, _ transaction: OpenTransaction, isOwn: Bool) {
+    self.coordinator = coordinator
+    self.isOwn = isOwn
+    current = transaction
+  }
   func carryOut(_ request: StatementRequest) async throws -> StatementReply {
-    let reply = try await coordinator.carryOut(request)
-    if reply.columns == nil { writes += 1 }
+    var inner = request
+    inner.transaction = current
+    let reply = try await coordinator.carryOut(inner)
+    seen.merge(reply.seen)
     return reply
   }
   func mark() -> Int {
-    marks.append(writes)
+    marks.append(current.mark())
     return marks.count - 1
   }
-  func undo(to mark: Int) throws {
-    let before = marks[mark]
+  func undo(to mark: Int) async throws {
+    let place = marks[mark]
     marks.removeSubrange(mark...)
-    guard before == writes else {
-      throw TallyError.sql(
-        "0A000",
-        "undoing what an EXCEPTION block has written is not supported outside of a transaction",
-        hint: "Check before you write, instead of handling the error afterwards."
-      )
-    }
+    try await current.rollBack(to: place)
   }
   func forget(_ mark: Int) { marks.removeSubrange(mark...) }
-  func commit() {}
-  func rollback() {
-    // Nothing waits here for a COMMIT.
-    writes = 0
+  func commit() async throws {
+    guard marks.isEmpty else { throw TallyError.sql("2D000", "cannot commit while a subtransaction is active") }
+    seen.merge(try await current.commit())
+    begin()
+  }
+  func rollback() async throws {
+    guard marks.isEmpty else { throw TallyError.sql("2D000", "cannot roll back while a subtransaction is active") }
+    await current.rollBack()
+    begin()
+  }
+  private func begin() { current = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: true) }
+
+  /// The statement is done: what is its own takes effect. Gives where the shards' logs hold what it did and saw.
+  func finish() async throws -> SessionToken {
+    if isOwn { seen.merge(try await current.commit()) }
+    return seen
+  }
+  /// The statement failed.
+  func abandon() async { if isOwn { await current.rollBack() } }
+}
+
+extension Coordinator {
+  /// Runs what calls procedures in the transaction around it, or in one of its own.
+  func inTransaction(
+    _ request: StatementRequest,
+    _ body: (StatementRequest) async throws -> StatementReply
+  ) async throws -> StatementReply {
+    if request.runner != nil { return try await body(request) }
+    let open = request.transaction
+    let transaction = open ?? beginTransaction(now: request.now, isImplicit: true)
+    let runner = ProcedureTransaction(self, transaction, isOwn: open == nil)
+    var inner = request
+    (inner.runner, inner.transaction) = (runner, transaction)
+    // Only one that began it may end it.
+    inner.isAtomic = open != nil
+    do {
+      var reply = try await body(inner)
+      reply.seen.merge(try await runner.finish())
+      return reply
+    } catch {
+      await runner.abandon()
+      throw error
+    }
   }
 }
