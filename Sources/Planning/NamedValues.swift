@@ -55,7 +55,7 @@ public struct NamedValues: Sendable {
         "record \"\(path[0])\" is not assigned yet",
         detail: "The tuple structure of a not-yet-assigned record is indeterminate."
       )
-    case .record?: throw .sql("42703", "record \"\(path[0])\" has no field \"\(path[1])\"", position: position)
+    case .record?: throw .sql("42703", "record \"\(path[0])\" has no field \"\(path[1])\"")
     default: return nil
     }
   }

@@ -55,7 +55,8 @@ import Testing
     #expect(block.statements.count == 2)
   }
   @Test(arguments: [
-    ("BEGIN RETURN 1 END", "42601", "missing \";\" at end of SQL expression"),
+    ("BEGIN RETURN 1 END", "42601", "syntax error at end of input"),
+    ("BEGIN IF a > 1; END IF; END", "42601", "missing \"THEN\" at end of SQL expression"),
     ("BEGIN x := 1; END", "42601", "\"x\" is not a known variable"),
     ("BEGIN a := (1; END", "42601", "mismatched parentheses"),
     ("BEGIN a := 1 +; END", "42601", "syntax error at end of input"),

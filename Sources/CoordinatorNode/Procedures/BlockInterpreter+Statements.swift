@@ -45,7 +45,9 @@ extension BlockInterpreter {
     case .block(let block): return try await execute(block)
     case .assign(let target, let expression): try await assign(target, expression)
     case .ifThen(let branches, let otherwise):
-      for branch in branches where try await isTrue(branch.condition) { return try await execute(branch.statements) }
+      for branch in branches {
+        if try await isTrue(branch.condition) { return try await execute(branch.statements) }
+      }
       return try await execute(otherwise ?? [])
     case .select(let subject, let branches, let otherwise): return try await select(subject, branches, otherwise)
     case .loop(let label, let body): return try await loop(label) { .next } body: { try await self.execute(body) }
@@ -77,7 +79,7 @@ extension BlockInterpreter {
     case .sql(let statement, let into): try await sql(statement, into)
     case .dynamic(let dynamic, let into): try await run(dynamic, into)
     case .perform(let expression):
-      let rows = try await rows(of: expression)
+      let rows = try await rows(of: expression, isStatement: true)
       noteFound(rows.rows.count)
     case .call(let statement): try await call(statement)
     case .diagnostics(let isStacked, let items): try await tell(isStacked, items)
@@ -113,7 +115,14 @@ extension BlockInterpreter {
         return changed()
       }
     }
-    try await assign(try await value(expression), to: target)
+    let given = try await value(expression)
+    do { try await assign(given, to: target) } catch var error as TallyError {
+      if error.sqlState == "22001" {
+        error.context = "PL/pgSQL assignment \"\(target.path.joined(separator: ".")) := \(expression.text)\""
+      }
+      error.position = nil
+      throw error
+    }
   }
   private func select(
     _ subject: BlockExpression?,
@@ -155,11 +164,16 @@ extension BlockInterpreter {
   private func carryOut(_ statement: ParsedStatement, _ request: StatementRequest) async throws -> StatementReply {
     var inner = request
     inner.statement = statement
-    do { return try await runner.carryOut(inner) } catch var error as TallyError {
-      error.position = nil
-      error.context = error.context ?? "SQL statement \"\(statement.text)\""
-      throw error
-    }
+    do { return try await runner.carryOut(inner) } catch let error as TallyError { throw Self.placed(error, statement.text) }
+  }
+  /// The error of a statement: what has no place in its text says which statement it was.
+  static func placed(_ error: TallyError, _ text: String) -> TallyError {
+    var failure = error
+    // Data that do not go together fail when the statement runs; a literal that is none, before.
+    let isOfData = error.sqlState.hasPrefix("22") && !["22P02", "22007"].contains(error.sqlState)
+    if error.position == nil || isOfData { failure.context = (error.context.map { $0 + "\n" } ?? "") + "SQL statement \"\(text)\"" }
+    failure.position = nil
+    return failure
   }
   func rows(of query: ParsedStatement) async throws -> RoutineRows {
     let reply = try await carryOut(query, asking())
@@ -218,7 +232,6 @@ extension BlockInterpreter {
       if text.lowercased().hasPrefix("commit") || text.lowercased().hasPrefix("rollback") || text.lowercased().hasPrefix("begin") {
         failure = .sql("0A000", "EXECUTE of transaction commands is not implemented")
       }
-      failure.context = "SQL statement \"\(text)\""
       throw failure
     }
   }

@@ -164,7 +164,13 @@ final class BlockInterpreter {
     do {
       let variable: BlockVariable
       switch declaration.kind {
-      case .variable(let type): variable = BlockVariable(declaration.name, try boundType(type))
+      case .variable(let type):
+        let catalog = await coordinator.log.catalog.snapshot
+        if let columns = try? Coordinator.relationColumns(type.name, catalog), !type.isArray, (try? boundType(type)) == nil {
+          variable = BlockVariable(record: declaration.name, columns: columns)
+        } else {
+          variable = BlockVariable(declaration.name, try boundType(type))
+        }
       case .record: variable = BlockVariable(record: declaration.name, columns: nil)
       case .rowOf(let path):
         let catalog = await coordinator.log.catalog.snapshot
@@ -219,7 +225,7 @@ final class BlockInterpreter {
     steps += 1
     if steps % 256 == 0 { await Task.yield() }
     try Task.checkCancellation()
-    if request.deadline != .distantFuture, coordinator.now >= request.deadline {
+    if request.deadline != .distantFuture, coordinator.surroundings.clock.now >= request.deadline {
       throw TallyError(.timedOut, "canceling statement due to statement timeout")
     }
     do { return try await perform(statement) } catch let error as TallyError {
@@ -259,17 +265,24 @@ final class BlockInterpreter {
       guard result.columns.count == 1 else {
         throw TallyError.sql("42601", "query \"\(expression.text)\" returned \(result.columns.count) columns")
       }
-      guard result.rows.count <= 1 else { throw TallyError.sql("21000", "query \"\(expression.text)\" returned more than one row") }
+      guard result.rows.count <= 1 else {
+        throw TallyError(.invalid, "query returned more than one row", sqlState: "21000", context: "query: \(expression.text)")
+      }
       return TypedValue(result.columns[0].type, result.rows.first?[0] ?? .null)
     } catch var error as TallyError {
+      // Records are looked at when the expression is made ready.
+      let isOfRecord = error.position == nil && error.context == nil && (error.sqlState == "55000" || error.sqlState == "42703")
+      if isOfRecord { error.context = "SQL expression \"\(expression.text)\"" }
       error.position = nil
       throw error
     }
   }
-  func rows(of expression: BlockExpression) async throws -> RoutineRows {
+  func rows(of expression: BlockExpression, isStatement: Bool = false) async throws -> RoutineRows {
     var inner = asking()
     inner.statement = ParsedStatement(statement: .select(expression.select), text: expression.text)
-    return try RoutineRows(try await runner.carryOut(inner))
+    do { return try RoutineRows(try await runner.carryOut(inner)) } catch let error as TallyError {
+      throw isStatement ? Self.placed(error, "SELECT " + expression.text) : error
+    }
   }
   /// Whether a condition is true.
   func isTrue(_ expression: BlockExpression) async throws -> Bool {

@@ -88,7 +88,20 @@ final class CallExtraction: SyntaxRewriter {
     if case .field(let record, let name) = syntax.kind { (inner, use) = (record, .field(name)) }
     guard case .call(let call) = inner.kind else { return try syntax.mappingOperands(self, guards: guards) }
     let candidates = candidates(call)
-    guard !candidates.isEmpty else { return try syntax.mappingOperands(self, guards: guards) }
+    guard !candidates.isEmpty else {
+      if call.schema == nil, let procedure = catalog.functions.first(where: { $0.name == call.name && $0.isProcedure }),
+        !catalog.functions.contains(where: { $0.name == call.name && !$0.isProcedure })
+      {
+        let shown = procedure.inputs.prefix(call.arguments.count).map(\.type.name).joined(separator: ", ")
+        throw .sql(
+          "42809",
+          "\(call.name)(\(shown)) is a procedure",
+          hint: "To call a procedure, use CALL.",
+          position: inner.position
+        )
+      }
+      return try syntax.mappingOperands(self, guards: guards)
+    }
     if case .value = use, candidates.contains(where: \.returnsSet) {
       throw .sql(
         "0A000",

@@ -134,7 +134,7 @@ extension Coordinator {
   }
   /// Columns of a table or view by name.
   static func relationColumns(_ name: String, _ catalog: CatalogSnapshot) throws(TallyError) -> [OutputColumn] {
-    if let table = catalog.table(named: name) { return table.liveColumns.map { OutputColumn($0.name, $0.type) } }
+    if let table = catalog.table(named: name) { return table.liveColumns.map { OutputColumn(table.columns[$0].name, table.columns[$0].type) } }
     if let view = catalog.views.first(where: { $0.name == name }) { return view.columns.map { OutputColumn($0.name, $0.type) } }
     throw .sql("42P01", "relation \"\(name)\" does not exist")
   }
@@ -187,12 +187,16 @@ extension Coordinator {
           let described = try await describe(inner, declared: function.inputs.map(\.type))
           last = (described.columns ?? []).map { OutputColumn($0.name, $0.type) }
         } catch var error as TallyError {
+          if error.position == nil { error.context = error.context ?? "SQL function \"\(function.name)\"" }
           error.position = nil
-          error.context = error.context ?? "SQL function \"\(function.name)\""
           throw error
         }
       }
-      if !function.isVoid { try Self.check(last, function) }
+      do throws(TallyError) { if !function.isVoid { try Self.check(last, function) } } catch {
+        var failure = error
+        failure.context = "SQL function \"\(function.name)\""
+        throw failure
+      }
     }
   }
 
@@ -226,7 +230,7 @@ extension Coordinator {
     _ catalog: CatalogSnapshot
   ) throws(TallyError) -> FunctionRecord? {
     let named = item.name.schema == nil ? catalog.functions.filter { $0.name == item.name.name } : []
-    var found = named
+    var found = named.filter { kind == .routine || $0.isProcedure == (kind == .procedure) }
     if let arguments = item.arguments {
       var types: [DataType] = []
       for argument in arguments { types.append(try type(argument, catalog)) }

@@ -111,7 +111,8 @@ final class CompiledRoutines: Sendable {
     else { return nil }
     var arguments: [InlineRoutine.Argument] = []
     for argument in function.inputs {
-      guard let initial = try? Self.initial(argument) else { return nil }
+      let initial: ExpressionSyntax?
+      do throws(TallyError) { initial = try Self.initial(argument) } catch { return nil }
       arguments.append(InlineRoutine.Argument(name: argument.name, type: argument.type, initial: initial))
     }
     return InlineRoutine(name: function.name, arguments: arguments, result: result, isStrict: function.isStrict, body: body)

@@ -193,7 +193,10 @@ extension SystemRelations {
     case "proname": return { .text($0.name) }
     case "prosrc": return { .text($0.user?.body ?? $0.name) }
     case "proargnames":
-      return { $0.user.map { $0.arguments.contains { !$0.name.isEmpty } ? .texts($0.arguments.map(\.name)) : .null } ?? .null }
+      return { record in
+        let names = record.user?.arguments.map(\.name) ?? []
+        return names.contains { !$0.isEmpty } ? .texts(names) : .null
+      }
     case "pronamespace": return { .number($0.namespace) }
     case "proowner": return { _ in .number(ObjectNumbers.owner) }
     case "prolang": return { .number($0.user.map { $0.language == "sql" ? 14 : ObjectNumbers.blockLanguage } ?? 12) }

@@ -372,8 +372,8 @@ extension BlockParser {
       raise.format = format
       while takesSymbol(",") { raise.arguments.append(try expression(until: ["using"], symbols: [";", ","])) }
       let places = Self.places(format)
-      guard raise.arguments.count <= places else { throw .sql("42601", "too many parameters specified for RAISE") }
-      guard raise.arguments.count >= places else { throw .sql("42601", "too few parameters specified for RAISE") }
+      guard raise.arguments.count <= places else { throw near(.sql("42601", "too many parameters specified for RAISE")) }
+      guard raise.arguments.count >= places else { throw near(.sql("42601", "too few parameters specified for RAISE")) }
     } else if token.isName, !token.isWord("using") {
       let name = take().text
       if name == "sqlstate" {
@@ -382,7 +382,7 @@ extension BlockParser {
         raise.condition = (state, state)
       } else {
         guard let state = ConditionNames.states(of: name).first else {
-          throw .sql("42704", "unrecognized exception condition \"\(name)\"")
+          throw near(.sql("42704", "unrecognized exception condition \"\(name)\""))
         }
         raise.condition = (name, state)
       }

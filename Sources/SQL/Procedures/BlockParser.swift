@@ -18,15 +18,12 @@ public func parseBlock(_ text: String, name: String, parameters: [String]) throw
   guard text.utf8.count <= Limits.sqlBytesMax else {
     throw .sql("54000", "a body of \(text.utf8.count) bytes is longer than the limit of \(Limits.sqlBytesMax)")
   }
-  var parser = BlockParser(text: text, tokens: try BlockTokens.cut(text))
+  var parser = BlockParser(text: text, tokens: try BlockTokens.cut(text), name: name)
   parser.scopes = [BlockParser.Scope(label: name, names: Set(parameters + ["found"]))]
   do throws(TallyError) { return try parser.body() } catch {
     var failure = error
+    // Places count in the text that was given to the grammar.
     failure.position = nil
-    if failure.context == nil {
-      let shown = name.isEmpty ? "inline_code_block" : name
-      failure.context = "compilation of PL/pgSQL function \"\(shown)\" near line \(parser.line)"
-    }
     throw failure
   }
 }
@@ -46,9 +43,19 @@ struct BlockParser {
   /// Line of the last token that was looked at.
   var line: Int { tokens[min(at, tokens.count - 1)].line }
 
-  init(text: String, tokens: [BlockToken]) {
+  /// The function's; empty for DO.
+  let name: String
+
+  init(text: String, tokens: [BlockToken], name: String) {
     bytes = Array(text.utf8)
     self.tokens = tokens
+    self.name = name
+  }
+  /// An error that says where it was met.
+  func near(_ error: TallyError) -> TallyError {
+    var failure = error
+    failure.context = "compilation of PL/pgSQL function \"\(name.isEmpty ? "inline_code_block" : name)\" near line \(line)"
+    return failure
   }
 
   // MARK: Tokens
@@ -113,7 +120,7 @@ struct BlockParser {
     var cases = 0
     while true {
       let here = token
-      if here.kind == .end { throw nest > 0 ? .sql("42601", "mismatched parentheses") : missing(words, symbols) }
+      if here.kind == .end { throw wrong() }
       if nest == 0, cases == 0 {
         if here.kind == .word, words.contains(here.text) { break }
         if here.kind == .symbol, symbols.contains(here.text) { break }
@@ -237,7 +244,7 @@ struct BlockParser {
       return [take().text]
     }
     let states = ConditionNames.states(of: name)
-    guard !states.isEmpty else { throw .sql("42704", "unrecognized exception condition \"\(name)\"") }
+    guard !states.isEmpty else { throw near(.sql("42704", "unrecognized exception condition \"\(name)\"")) }
     return states
   }
 

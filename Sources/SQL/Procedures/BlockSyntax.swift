@@ -2,7 +2,7 @@
 //
 // Expressions and statements of SQL are parsed already, so that a body whose SQL is wrong is refused when it is created; their names are
 // looked up when they run, as PostgreSQL does. Lines count from 1 at the body's first line, a leading line break counted.
-public import Model
+import Model
 
 /// The body of a function, procedure or DO.
 public struct BlockSyntax: Sendable {
@@ -66,6 +66,8 @@ public struct TargetSyntax: Sendable {
   public var path: [String]
   /// Subscripts of an array.
   public var subscripts: [BlockExpression] = []
+  /// A variable or field.
+  public init(path: [String]) { self.path = path }
 }
 
 /// Where a row goes.

@@ -217,6 +217,22 @@ SELECT deep(0);
 CREATE FUNCTION noreturn() RETURNS int LANGUAGE plpgsql AS $$ BEGIN NULL; END $$;
 SELECT noreturn();
 DROP FUNCTION deep; DROP FUNCTION noreturn;
+DO $$ DECLARE x int; y int := 0; BEGIN x := 1/y; END $$;
+DO $$ DECLARE y int := 0; BEGIN IF 1/y = 1 THEN NULL; END IF; END $$;
+DO $$ DECLARE y int := 0; BEGIN PERFORM 1/y; END $$;
+DO $$ DECLARE y int := 0; x int; BEGIN SELECT 1/y INTO x; END $$;
+DO $$ DECLARE y text := 'a'; x int; BEGIN x := y; END $$;
+DO $$ DECLARE x int; BEGIN EXECUTE 'SELECT 1/0' INTO x; END $$;
+DO $$ DECLARE x int; BEGIN EXECUTE 'SELECT nope' INTO x; END $$;
+CREATE FUNCTION e() RETURNS int LANGUAGE plpgsql AS $$ DECLARE y int := 0; BEGIN RETURN 1/y; END $$;
+DO $$ DECLARE v int; BEGIN v := e(); END $$;
+DO $$ BEGIN PERFORM e(); END $$;
+DO $$ DECLARE v int; BEGIN v := nothing; END $$;
+CREATE FUNCTION s2(a int) RETURNS int LANGUAGE sql AS $$ SELECT 1; SELECT 1/a $$;
+SELECT s2(0);
+DO $$ BEGIN FOR i IN 1..e() LOOP NULL; END LOOP; END $$;
+DO $$ DECLARE x int; BEGIN x := g FROM generate_series(3,3) g; RAISE NOTICE '%', x; x := g FROM generate_series(3,2) g; RAISE NOTICE '%', x; END $$;
+DROP FUNCTION e; DROP FUNCTION s2;
 --- bodies that are wrong
 CREATE FUNCTION bad() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1 END $$;
 CREATE FUNCTION bad() RETURNS int LANGUAGE plpgsql AS $$ BEGIN x := 1; END $$;
@@ -285,7 +301,6 @@ CREATE FUNCTION len(t text) RETURNS int LANGUAGE plpgsql STRICT AS $$ BEGIN RAIS
 SELECT len('abc') + len('de'), len(NULL);
 SELECT CASE WHEN false THEN len('zzz') ELSE 0 END;
 SELECT coalesce(1, len('abc'));
-SELECT 1 WHERE len('ab') = 2 AND false;
 DO $$ BEGIN IF len('abcd') = 4 AND len('x') = 1 THEN RAISE NOTICE 'yes'; END IF; END $$;
 DROP FUNCTION shout; DROP FUNCTION len;
 --- transaction control
