@@ -72,7 +72,7 @@ extension SyntaxBuilder {
   }
 
   /// Source text of a DEFAULT expression: from its first token to the comma, parenthesis or next clause that ends it.
-  func sourceText(_ node: Int) -> String {
+  private func sourceText(_ node: Int) -> String {
     var first = Int.max
     var inner = node
     while inner < Int(tape.nodes[node].next) {

@@ -99,9 +99,35 @@ extension SyntaxBuilder {
       name: text(parameter, "name") ?? "",
       type: try referringType(type),
       mode: mode,
-      defaultText: child(parameter, "defexpr").map { sourceText($0) },
+      defaultText: child(parameter, "defexpr").map { _ in initialText(behind: location(type) ?? 0) },
       position: position(type)
     )
+  }
+  /// What stands behind DEFAULT or = of the argument whose type begins at a byte, up to the comma or parenthesis that ends it.
+  private func initialText(behind type: Int) -> String {
+    var at = type
+    var start: Int?
+    var depth = 0
+    while at < bytes.count {
+      let byte = bytes[at]
+      switch byte {
+      case UInt8(ascii: "'"), UInt8(ascii: "\""):
+        at += 1
+        while at < bytes.count, bytes[at] != byte { at += 1 }
+      case UInt8(ascii: "("), UInt8(ascii: "["): depth += 1
+      case UInt8(ascii: ")"), UInt8(ascii: "]"), UInt8(ascii: ","):
+        if depth == 0, byte != UInt8(ascii: "]") { return trimmed(start ?? at, at) }
+        if byte != UInt8(ascii: ",") { depth -= 1 }
+      case UInt8(ascii: "=") where depth == 0 && start == nil: start = at + 1
+      default:
+        if depth == 0, start == nil, isWord("default", at) {
+          start = at + 7
+          at += 6
+        }
+      }
+      at += 1
+    }
+    return trimmed(start ?? at, at)
   }
   private func referringType(_ node: Int) throws(TallyError) -> ReferringTypeSyntax {
     guard let names = strings(child(node, "names")), let name = names.last else { throw damaged(node) }
