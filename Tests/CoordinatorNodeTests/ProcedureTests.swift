@@ -3,11 +3,13 @@
 // Fixtures/procedures.sql holds sessions; each runs here and, where PostgreSQL is installed, there: rows, notices, errors with their
 // details, hints and contexts must be the same.
 import Capabilities
+import Columns
 import Foundation
 import Model
 import SQL
 import Synchronization
 import Testing
+import Wire
 
 @testable import CoordinatorNode
 @testable import Execution
@@ -143,7 +145,7 @@ func withProcedures(_ body: @escaping @Sendable (ProcedureSession) async throws 
 
   @Test func aLoopEndsWhenItsStatementIsCancelled() throws {
     try withProcedures { here in
-      try await withThrowingTaskGroup(of: Void.self) { group in
+      await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { _ = try await here.run("DO $$ BEGIN LOOP NULL; END LOOP; END $$") }
         // Virtual time stands still while the loop runs.
         for _ in 0..<100 { await Task.yield() }
