@@ -17,7 +17,8 @@ extension Coordinator {
       fleet: fleet,
       standing: await log.standing,
       now: surroundings.clock.now,
-      hearsWorkers: await decides
+      hearsWorkers: await decides,
+      jobRuns: jobRuns
     )
   }
 }

@@ -26,6 +26,12 @@ extension ExpressionBinder {
       )
     }
     if call.name == "make_interval" { return try makeInterval(call, position) }
+    if !call.namedArguments.isEmpty, context.routines[call.name] != nil {
+      var arguments: [Expression] = []
+      for argument in call.arguments { arguments.append(try bind(argument)) }
+      if let result = try inlineCall(call, arguments, position) { return result }
+      throw noFunction(call, arguments, position)
+    }
     guard call.namedArguments.isEmpty else {
       throw .sql("0A000", "named arguments of \(call.name) are not supported", position: call.namedArguments[0].name.position)
     }
@@ -46,6 +52,7 @@ extension ExpressionBinder {
     for argument in call.arguments { arguments.append(try bind(argument)) }
     if let result = try scalar(call, arguments, position) { return try fold(result, position) }
     if let result = try hostedCall(call, arguments, position) { return try fold(result, position) }
+    if let result = try inlineCall(call, arguments, position) { return result }
     throw noFunction(call, arguments, position)
   }
   /// A function over arguments that are bound already; nil where there is none for them.

@@ -72,6 +72,10 @@ final class ExpressionBinder {
   var groupings: [(arguments: [Expression], position: Int)] = []
   /// Whether now() or its kin was folded: the result depends on the statement.
   var usesStatementTime = false
+  /// Of the routine whose body is bound.
+  var routineArguments: RoutineArguments?
+  /// Routines around this expression.
+  var routineDepth = 0
   /// Inside CASE or COALESCE: an error of a constant part may never be reached.
   var conditionalDepth = 0
 
@@ -128,6 +132,7 @@ final class ExpressionBinder {
     case .boolean(let value): return .boolean(value)
     case .null: return .constant(.unknown, .null)
     case .parameter(let number):
+      if let argument = routineArguments?.parameter(number) { return argument }
       guard let parameters = context.parameters else { throw StatementParameters.missing(number, position) }
       return try parameters.use(number, position)
     case .prefix(let name, let operand): return try prefix(name, operand, position)
@@ -199,9 +204,20 @@ final class ExpressionBinder {
     if clause == .default {
       throw .sql("0A000", "cannot use column reference in DEFAULT expression", position: position)
     }
+    if let argument = routineArguments?.find(names) { return argument }
+    let variable = context.variables.isEmpty ? nil : try context.variables.find(names, position)
+    if let variable, context.variables.conflict == .useVariable { return variable }
     var level: ExpressionBinder? = self
     while let binder = level {
       if let found = try binder.scope.find(qualifier, name, position) {
+        if variable != nil, context.variables.conflict == .error {
+          throw .sql(
+            "42702",
+            "column reference \"\(names.joined(separator: "."))\" is ambiguous",
+            detail: "It could refer to either a PL/pgSQL variable or a table column.",
+            position: position
+          )
+        }
         if binder === self {
           if !isInsideAggregate {
             for column in found.columnsRead where positions[column] == nil { positions[column] = position }
@@ -214,6 +230,7 @@ final class ExpressionBinder {
       }
       level = binder.outer
     }
+    if let variable { return variable }
     throw unknownColumn(qualifier, name, position)
   }
   /// All scopes from the innermost out.

@@ -11,6 +11,7 @@ public func plan(
   // Definitions outlive the statement: they cannot have parameters.
   var lasting = context
   lasting.parameters = nil
+  lasting.variables = NamedValues()
   let tables = TableBinder(catalog: catalog, context: lasting)
   switch statement.statement {
   case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
@@ -39,6 +40,8 @@ public func plan(
   case .lock(let syntax): return .lock(try LockBinder(catalog: catalog).bind(syntax))
   case .define(let syntax): return .define(try ObjectBinder(catalog: catalog, context: lasting).bind(syntax))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
+  case .createFunction, .dropFunction, .doBlock, .call:
+    throw TallyError(.internalError, "procedures are not planned: the coordinator carries them out")
   }
 }
 

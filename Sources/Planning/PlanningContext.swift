@@ -13,6 +13,10 @@ public struct PlanningContext: Sendable {
   public var defaultShardCount: Int
   /// The statement's parameters; nil: it may have none.
   public var parameters: StatementParameters?
+  /// Names that stand for values: a procedure's variables.
+  public var variables = NamedValues()
+  /// Functions of users that are one expression, by name.
+  public var routines: [String: [InlineRoutine]] = [:]
   /// Relations and functions of the coordinator itself; nil where there are none.
   public var system: (any SystemCatalog)?
   /// Makes a context.

@@ -96,6 +96,9 @@ final class CoordinatorSession: SQLSession {
     case .planned(let parsed, let offset):
       var request = try request(parsed, arguments, context)
       request.offset = offset
+      request.notify = { [level = context.settings["client_min_messages"]] notice in
+        if let report = ServerReport(notice, least: level ?? "notice") { await client.notice(report) }
+      }
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
@@ -179,6 +182,9 @@ final class CoordinatorSession: SQLSession {
   private func carryOut(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
+    if let columns = reply.columns, case .call = request.statement.statement {
+      return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), .plain("CALL"))
+    }
     let statement = request.statement.statement
     if let rows = Self.returned(reply, statement) { return rows }
     // A definition that waits for COMMIT has no tag of its own yet.
@@ -270,6 +276,30 @@ final class CoordinatorSession: SQLSession {
   }
 }
 
+extension ServerReport {
+  /// A procedure's message; nil when the client does not want to hear of such.
+  fileprivate init?(_ notice: RaisedNotice, least: String) {
+    let level: RaisedNotice.Severity =
+      switch least.lowercased() {
+      case "error", "fatal", "panic": .info
+      case "warning": .warning
+      case "log": .log
+      case "notice": .notice
+      default: .debug
+      }
+    guard notice.severity >= level else { return nil }
+    let severity: ReportSeverity =
+      switch notice.severity {
+      case .debug: .debug
+      case .log: .log
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      }
+    self.init(notice.report, severity)
+  }
+}
+
 /// What set_config changed while a statement was carried out; a statement that is planned again changes the same.
 private final class SettingChanges: Sendable {
   struct Change {
@@ -319,6 +349,10 @@ extension Statement {
     case .explain, .explainChange: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
     case .lock: "LOCK TABLE"
+    case .createFunction(let syntax): syntax.isProcedure ? "CREATE PROCEDURE" : "CREATE FUNCTION"
+    case .dropFunction(let syntax): "DROP \(syntax.kind.rawValue.uppercased())"
+    case .doBlock: "DO"
+    case .call: "CALL"
     }
   }
 }
