@@ -123,7 +123,8 @@ extension Coordinator {
       now: request.now,
       choosesLevels: request.choosesLevels,
       parameters: parameters,
-      system: await systemRelations(request.facts, under: snapshot)
+      system: await systemRelations(request.facts, under: snapshot),
+      zone: request.facts.zone
     )
   }
   /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
@@ -162,7 +163,7 @@ extension Coordinator {
   /// The values of an EXECUTE's arguments.
   public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
     let snapshot = await log.catalog.snapshot
-    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot), zone: facts.zone)
     return try Planning.evaluate(arguments, as: types, context: context)
   }
 

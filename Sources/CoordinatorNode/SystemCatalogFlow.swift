@@ -14,7 +14,8 @@ extension Coordinator {
       fleet: fleet,
       standing: await log.standing,
       now: surroundings.clock.now,
-      hearsWorkers: await decides
+      hearsWorkers: await decides,
+      sources: VolatileSources(random: surroundings.random, clock: surroundings.clock)
     )
   }
 }

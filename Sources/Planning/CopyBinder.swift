@@ -17,6 +17,10 @@ public struct CopyInPlan: Sendable {
   public var defaults: [Value]
   /// What the data looks like.
   public var options: CopyOptions
+  /// The zone of times that name none.
+  public var zone: ClockZone
+  /// Whether a field's text depends on the zone.
+  public var needsZone: Bool { !zone.isUTC && columns.contains { ZonedText.depends(table.columns[$0].type) } }
 }
 
 /// COPY … TO STDOUT.
@@ -80,7 +84,7 @@ struct CopyBinder {
     for (at, column) in table.columns.enumerated() {
       defaults.append(columns.contains(at) ? .null : try DefaultValue.value(of: column, context: context))
     }
-    return CopyInPlan(table: table, key: key, columns: columns, defaults: defaults, options: options)
+    return CopyInPlan(table: table, key: key, columns: columns, defaults: defaults, options: options, zone: context.zone)
   }
   /// `SELECT a, b FROM t`, through the parser, so that it is planned as any query is.
   private func select(_ names: [String], _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> DistributedPlan {

@@ -58,7 +58,15 @@ struct DeleteBinder {
     let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(
       Scope(qualifier: syntax.alias ?? table.name, columns: table.columns.map { OutputColumn($0.name, $0.type) })
     )
-    _ = try binder.condition(condition, .where)
+    // Shards name the rows; what only the coordinator can evaluate they cannot ask.
+    guard !(try binder.condition(condition, .where)).isHosted else {
+      throw .sql(
+        "0A000",
+        "a function of the coordinator in the condition of DELETE is not supported",
+        hint: "Name its value, or the rows' keys.",
+        position: condition.position
+      )
+    }
     guard !binder.subqueries.isEmpty else { return }
     throw .sql(
       "0A000",

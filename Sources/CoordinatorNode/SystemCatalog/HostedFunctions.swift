@@ -8,7 +8,10 @@ import Planning
 extension SystemRelations {
   /// Functions of a name, whatever their arguments.
   func hosted(_ name: String) -> [HostedFunction] {
-    for found in [sessionFunctions(name), objectFunctions(name), visibilityFunctions(name), privilegeFunctions(name)] where !found.isEmpty {
+    for found in [
+      sessionFunctions(name), objectFunctions(name), visibilityFunctions(name), privilegeFunctions(name), volatileFunctions(name),
+    ]
+    where !found.isEmpty {
       return found
     }
     let sizes = sizeFunctions(name)

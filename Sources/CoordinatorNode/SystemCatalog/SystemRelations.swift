@@ -19,6 +19,8 @@ final class SystemRelations: SystemCatalog {
   let now: Instant
   /// Whether this coordinator hears the workers.
   let hearsWorkers: Bool
+  /// Where random numbers and times of day come from; nil: there are none.
+  let sources: VolatileSources?
   private let madeIndex = Mutex<RelationIndex?>(nil)
 
   init(
@@ -27,7 +29,8 @@ final class SystemRelations: SystemCatalog {
     fleet: Fleet,
     standing: CatalogLog.Standing,
     now: Instant,
-    hearsWorkers: Bool
+    hearsWorkers: Bool,
+    sources: VolatileSources? = nil
   ) {
     self.state = state
     self.facts = facts
@@ -35,6 +38,7 @@ final class SystemRelations: SystemCatalog {
     self.standing = standing
     self.now = now
     self.hearsWorkers = hearsWorkers
+    self.sources = sources
   }
 
   var catalog: CatalogSnapshot { state.snapshot }
