@@ -35,14 +35,25 @@ struct NDJSONLines: ~Copyable {
     /// Of a field that no column has.
     var unknown: TallyError?
   }
+  /// A column, with its texts in `storage`.
+  private struct Column {
+    var name: UnsafePointer<UInt8>
+    var nameCount: Int
+    var missing: UnsafePointer<UInt8>
+    var missingCount: Int
+    var form: NDJSONPlan.Form
+  }
   private let plan: NDJSONPlan
-  /// Names of columns, then of fields that are left out.
-  private var names: [[UInt8]]
-  private var places: [String: Int]
-  /// Names in the order of the line before.
-  private var guesses: [Int] = []
-  private var fields: [Field]
-  private static let ignoredMax = 4096
+  private let columnCount: Int
+  private let columns: UnsafeMutablePointer<Column>
+  private let storage: UnsafeMutablePointer<UInt8>
+  private let places: [String: Int]
+  /// By column, for the line under way.
+  private let fields: UnsafeMutablePointer<Field>
+  /// Columns in the order of the line before; the number of columns stands for a field that is left out.
+  private let guesses: UnsafeMutablePointer<Int>
+  private var guessCount = 0
+  private static let guessesMax = 512
 
   private var text: UnsafeMutablePointer<UInt8>
   private var capacity: Int
@@ -59,14 +70,45 @@ struct NDJSONLines: ~Copyable {
 
   init(_ plan: NDJSONPlan) {
     self.plan = plan
-    names = plan.names
+    columnCount = plan.names.count
     places = Dictionary(uniqueKeysWithValues: plan.names.enumerated().map { (String(decoding: $1, as: UTF8.self), $0) })
-    fields = [Field](repeating: Field(), count: plan.names.count)
+    columns = .allocate(capacity: columnCount)
+    fields = .allocate(capacity: columnCount)
+    fields.initialize(repeating: Field(), count: columnCount)
+    guesses = .allocate(capacity: Self.guessesMax)
+    storage = .allocate(capacity: plan.names.reduce(0) { $0 + $1.count } + plan.missing.reduce(0) { $0 + $1.count } + 1)
+    var end = storage
+    func kept(_ bytes: [UInt8]) -> UnsafePointer<UInt8> {
+      let start = end
+      for byte in bytes {
+        end.initialize(to: byte)
+        end += 1
+      }
+      return UnsafePointer(start)
+    }
+    for slot in 0..<columnCount {
+      let (name, missing) = (plan.names[slot], plan.missing[slot])
+      columns.advanced(by: slot).initialize(
+        to: Column(
+          name: kept(name),
+          nameCount: name.count,
+          missing: kept(missing),
+          missingCount: missing.count,
+          form: plan.forms[slot]
+        )
+      )
+    }
     fixedBytes = plan.missing.reduce(0) { $0 + max($1.count, 2) + 1 } + 1
     capacity = 1 << 16
     text = .allocate(capacity: capacity)
   }
-  deinit { text.deallocate() }
+  deinit {
+    text.deallocate()
+    columns.deallocate()
+    fields.deallocate()
+    guesses.deallocate()
+    storage.deallocate()
+  }
 
   /// The records as text; valid until more is read.
   var output: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: text, count: count) }
@@ -98,7 +140,16 @@ struct NDJSONLines: ~Copyable {
     }
   }
   private static func lineEnd(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Int {
-    TextScan.find(0x0a, 0x0a, in: UnsafeRawBufferPointer(rebasing: bytes[start...])).map { $0 + start } ?? bytes.count
+    var at = start
+    // Eight bytes at a time: one that is a newline is zero after the exclusive or, and borrows.
+    while at + 8 <= bytes.count {
+      let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) ^ 0x0a0a_0a0a_0a0a_0a0a
+      let found = (word &- 0x0101_0101_0101_0101) & ~word & 0x8080_8080_8080_8080
+      if found != 0 { return at + found.trailingZeroBitCount / 8 }
+      at += 8
+    }
+    while at < bytes.count, bytes[at] != 0x0a { at += 1 }
+    return at
   }
   private static func isBlank(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) -> Bool {
     range.allSatisfy { bytes[$0] == 0x20 || bytes[$0] == 0x09 || bytes[$0] == 0x0d }
@@ -113,7 +164,7 @@ struct NDJSONLines: ~Copyable {
     }
     lineBytes = range.count
     reserve(2 * lineBytes + fixedBytes)
-    for slot in plan.names.indices {
+    for slot in 0..<columnCount {
       if slot > 0 { put(NDJSONPlan.delimiter) }
       do throws(TallyError) { try write(slot, bytes) } catch var error {
         error.detail = String(decoding: plan.names[slot], as: UTF8.self)
@@ -123,7 +174,7 @@ struct NDJSONLines: ~Copyable {
     put(0x0a)
   }
   private mutating func scan(_ bytes: UnsafeRawBufferPointer, _ range: Range<Int>) throws(Wrong) {
-    for slot in fields.indices { fields[slot].kind = .missing }
+    for slot in 0..<columnCount { fields[slot].kind = .missing }
     let end = range.upperBound
     var at = Self.skipped(bytes, range.lowerBound, end)
     guard at < end, bytes[at] == 0x7b else { throw Wrong(message: "expected an object", at: at) }
@@ -134,15 +185,22 @@ struct NDJSONLines: ~Copyable {
     } else {
       while true {
         guard at < end, bytes[at] == 0x22 else { throw Wrong(message: "expected a name in quotes", at: at) }
-        let name = try Self.string(bytes, at + 1, end)
-        let slot = try place(bytes, name, number)
+        let slot: Int
+        if number < guessCount, let next = guessed(bytes, at + 1, end, guesses[number]) {
+          slot = guesses[number]
+          at = next
+        } else {
+          let name = try Self.string(bytes, at + 1, end)
+          slot = try place(bytes, name, number)
+          at = name.end + 1
+        }
         number += 1
-        at = Self.skipped(bytes, name.end + 1, end)
+        at = Self.skipped(bytes, at, end)
         guard at < end, bytes[at] == 0x3a else { throw Wrong(message: "expected \":\"", at: at) }
         at = Self.skipped(bytes, at + 1, end)
         let value: Field
         (value, at) = try Self.value(bytes, at, end)
-        if slot < fields.count { fields[slot] = value }
+        if slot < columnCount { fields[slot] = value }
         at = Self.skipped(bytes, at, end)
         guard at < end else { throw Wrong(message: "the object has no end", at: at) }
         if bytes[at] == 0x2c {
@@ -157,33 +215,28 @@ struct NDJSONLines: ~Copyable {
     at = Self.skipped(bytes, at, end)
     guard at == end else { throw Wrong(message: "expected the end of the line", at: at) }
   }
-  /// The place of a name, which is mostly that of the same position in the line before.
+  /// The index behind a name and its quote, if it is that column's.
+  @inline(__always) private func guessed(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int, _ slot: Int) -> Int? {
+    if slot == columnCount { return nil }
+    let column = columns[slot]
+    guard start + column.nameCount < end, bytes[start + column.nameCount] == 0x22 else { return nil }
+    for i in 0..<column.nameCount where column.name[i] != bytes[start + i] { return nil }
+    return start + column.nameCount + 1
+  }
+  /// The column of a name.
   private mutating func place(_ bytes: UnsafeRawBufferPointer, _ name: Field, _ number: Int) throws(Wrong) -> Int {
-    if number < guesses.count, name.kind == .plain, matches(bytes, name, guesses[number]) { return guesses[number] }
     let raw = UnsafeRawBufferPointer(rebasing: bytes[name.start..<name.end])
     let text: String
     do throws(TallyError) {
       text = name.kind == .plain ? String(decoding: raw, as: UTF8.self) : String(decoding: try Self.unescaped(raw), as: UTF8.self)
     } catch { throw Wrong(message: error.message, at: name.start, unknown: nil) }
-    let found: Int
-    if let known = places[text] {
-      found = known
-    } else {
-      guard plan.ignoresUnknownFields else { throw Wrong(message: "", at: name.start, unknown: unknown(text)) }
-      guard names.count < plan.names.count + Self.ignoredMax else { return names.count }
-      names.append(Array(text.utf8))
-      found = names.count - 1
-      places[text] = found
+    let found = places[text]
+    if found == nil, !plan.ignoresUnknownFields { throw Wrong(message: "", at: name.start, unknown: unknown(text)) }
+    if number <= guessCount, number < Self.guessesMax {
+      guesses[number] = found ?? columnCount
+      guessCount = max(guessCount, number + 1)
     }
-    if number < guesses.count { guesses[number] = found } else if number == guesses.count { guesses.append(found) }
-    return found
-  }
-  private func matches(_ bytes: UnsafeRawBufferPointer, _ name: Field, _ slot: Int) -> Bool {
-    names[slot].withUnsafeBytes { known in
-      guard known.count == name.end - name.start else { return false }
-      for i in 0..<known.count where known[i] != bytes[name.start + i] { return false }
-      return true
-    }
+    return found ?? columnCount
   }
   private func unknown(_ name: String) -> TallyError {
     if plan.unloadable.contains(name) {
@@ -208,6 +261,21 @@ struct NDJSONLines: ~Copyable {
     var at = start
     var kind = Kind.plain
     while at < end {
+      // Eight bytes at a time, as long as none is a quote, a backslash or a control character.
+      while at + 8 <= end {
+        let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+        let quote = word ^ 0x2222_2222_2222_2222
+        let slash = word ^ 0x5c5c_5c5c_5c5c_5c5c
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        let found =
+          ((quote &- ones) & ~quote | (slash &- ones) & ~slash | (word &- ones &* 0x20) & ~word) & 0x8080_8080_8080_8080
+        if found != 0 {
+          at += found.trailingZeroBitCount / 8
+          break
+        }
+        at += 8
+      }
+      if at >= end { break }
       let byte = bytes[at]
       if byte == 0x22 { return Field(start: start, end: at, kind: kind) }
       if byte == 0x5c {
@@ -302,24 +370,37 @@ struct NDJSONLines: ~Copyable {
 
   // MARK: Text form
 
-  private mutating func write(_ slot: Int, _ bytes: UnsafeRawBufferPointer) throws(TallyError) {
+  @inline(__always) private mutating func write(_ slot: Int, _ bytes: UnsafeRawBufferPointer) throws(TallyError) {
     let field = fields[slot]
-    let raw = UnsafeRawBufferPointer(rebasing: bytes[field.start..<max(field.start, field.end)])
-    let isString = field.kind == .escaped || field.kind == .plain && field.start > 0 && bytes[field.start - 1] == 0x22
     switch field.kind {
-    case .missing: plan.missing[slot].withUnsafeBytes { put($0) }
-    case .null: NDJSONPlan.null.withUnsafeBytes { put($0) }
-    case .plain where plan.forms[slot] != .document || !isString: put(raw)
+    case .missing: put(UnsafeRawPointer(columns[slot].missing), columns[slot].missingCount)
+    case .null:
+      put(0x5c)
+      put(0x4e)
     case .plain:
-      put(0x22)
-      put(raw)
-      put(0x22)
-    case .escaped where plan.forms[slot] == .document: putEscaped([0x22] + Array(raw) + [0x22])
-    case .escaped: putEscaped(try Self.unescaped(raw))
-    case .nested:
-      if plan.forms[slot] == .document { return putEscaped(Array(raw)) }
+      // Of a string the content: its quote stands before it.
+      let isQuoted = columns[slot].form == .document && field.start > 0 && bytes[field.start - 1] == 0x22
+      if isQuoted { put(0x22) }
+      if field.end - field.start <= 16, field.start + 16 <= bytes.count {
+        // Short ones by two words, whatever is behind them.
+        let words = bytes.loadUnaligned(fromByteOffset: field.start, as: (UInt64, UInt64).self)
+        UnsafeMutableRawPointer(text + count).storeBytes(of: words, as: (UInt64, UInt64).self)
+        count += field.end - field.start
+      } else if let base = bytes.baseAddress {
+        put(base + field.start, field.end - field.start)
+      }
+      if isQuoted { put(0x22) }
+    case .escaped, .nested: try writeSlowly(slot, UnsafeRawBufferPointer(rebasing: bytes[field.start..<field.end]))
+    }
+  }
+  @inline(never) private mutating func writeSlowly(_ slot: Int, _ raw: UnsafeRawBufferPointer) throws(TallyError) {
+    let form = columns[slot].form
+    if fields[slot].kind == .escaped {
+      putEscaped(form == .document ? [0x22] + Array(raw) + [0x22] : try Self.unescaped(raw))
+    } else {
+      if form == .document { return putEscaped(Array(raw)) }
       let value = try Self.document(Array(raw))
-      if plan.forms[slot] == .array, case .array(let items) = value {
+      if form == .array, case .array(let items) = value {
         return putEscaped(Array(try Self.array(items).utf8))
       }
       putEscaped(Array(raw))
@@ -358,10 +439,11 @@ struct NDJSONLines: ~Copyable {
     Self.escape(bytes, into: &out)
     // May be longer than what was reserved for the line; what follows in the line needs its own.
     reserve(out.count + 2 * lineBytes + fixedBytes)
-    out.withUnsafeBytes { put($0) }
+    out.withUnsafeBytes { if let base = $0.baseAddress { put(base, $0.count) } }
   }
   private mutating func reserve(_ more: Int) {
-    let wanted = count + more
+    // Sixteen more, because short values are stored as so many bytes.
+    let wanted = count + more + 16
     if wanted <= capacity { return }
     let next = max(capacity * 2, wanted)
     let moved = UnsafeMutablePointer<UInt8>.allocate(capacity: next)
@@ -373,8 +455,8 @@ struct NDJSONLines: ~Copyable {
     text[count] = byte
     count += 1
   }
-  @inline(__always) private mutating func put(_ bytes: UnsafeRawBufferPointer) {
-    if let base = bytes.baseAddress { UnsafeMutableRawPointer(text + count).copyMemory(from: base, byteCount: bytes.count) }
-    count += bytes.count
+  @inline(__always) private mutating func put(_ bytes: UnsafeRawPointer, _ length: Int) {
+    UnsafeMutableRawPointer(text + count).copyMemory(from: bytes, byteCount: length)
+    count += length
   }
 }
