@@ -115,11 +115,12 @@ def base36(number):
 
 
 def encoded(transitions, types, rule):
-    # The rule tells all but the first of those that it tells.
-    by_rule = told(rule)
+    # The rule tells the last ones, without a gap, but the first of those is kept to say from when on.
+    by_rule = sorted(r for r in told(rule) if not transitions or r[0] <= transitions[-1][0])
     kept = len(transitions)
-    while kept > 0 and (transitions[kept - 1][0],) + types[transitions[kept - 1][1]] in by_rule:
+    while kept > 0 and by_rule and (transitions[kept - 1][0],) + types[transitions[kept - 1][1]] == by_rule[-1]:
         kept -= 1
+        by_rule.pop()
     transitions = transitions[: min(len(transitions), kept + 1)]
     used = [0] + sorted({kind for _, kind in transitions} - {0})
     number = {kind: at for at, kind in enumerate(used)}
