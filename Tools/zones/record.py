@@ -80,7 +80,7 @@ TEMPLATES = [
     "date_trunc('month', timestamptz '{i}', 'MSK')", "extract(hour from timestamptz '{i}')", "extract(epoch from timestamptz '{i}')",
     "extract(timezone from timestamptz '{i}')", "extract(timezone_hour from timestamptz '{i}')",
     "extract(timezone_minute from timestamptz '{i}')", "extract(doy from timestamptz '{i}')", "extract(week from timestamptz '{i}')",
-    "date_part('day', timestamptz '{i}')", "extract(julian from timestamptz '{i}')",
+    "date_part('day', timestamptz '{i}')",
     "to_char(timestamptz '{i}', 'YYYY-MM-DD HH24:MI:SS TZ tz OF TZH:TZM')", "to_timestamp('{l}', 'YYYY-MM-DD HH24:MI:SS')",
     "to_timestamp('{l}+03', 'YYYY-MM-DD HH24:MI:SSTZH')", "age(timestamptz '{i}', timestamptz '{j}')",
     "timestamptz '{i}' = timestamp '{l}'", "timestamptz '{i}' < date '{d}'", "timestamptz '{i}' - timestamptz '{j}'",

@@ -106,8 +106,8 @@ public struct ClockZone: Sendable, Equatable {
   public func truncate(_ instant: Int64, to unit: TimeUnit) throws(TallyError) -> Int64 {
     if TimeArithmetic.isInfinite(instant) { return instant }
     let east = offset(at: instant).east
-    // An abbreviation is the offset that it stands for at the time.
-    if word != nil { return try ClockZone.fixed(east: east).truncate(instant, to: unit) }
+    // An abbreviation whose meaning changed stands for its zone here.
+    if word != nil { return try ClockZone(name, rules).truncate(instant, to: unit) }
     let truncated = Calendar.truncate(try Self.shifted(instant, by: east), to: unit)
     return unit.isWholeDays ? try self.instant(ofLocal: truncated) : try Self.shifted(truncated, by: -east)
   }
