@@ -39,7 +39,7 @@ private let table = AlignedTable(
 }
 @Test func errorsArePointedAt() {
   #expect(ErrorPlace.shown(8, in: "select nope") == "LINE 1: select nope\n               ^")
-  #expect(ErrorPlace.shown(12, in: "select\n\t1 +\n  nope;") == "LINE 3:   nope;\n        ^")
+  #expect(ErrorPlace.shown(15, in: "select\n\t1 +\n  nope;") == "LINE 3:   nope;\n          ^")
   #expect(ErrorPlace.shown(99, in: "select") == nil && ErrorPlace.shown(7, in: "select") == "LINE 1: select\n              ^")
   let long = "select " + String(repeating: "x", count: 200) + " nope"
   let shown = ErrorPlace.shown(209, in: long) ?? ""
