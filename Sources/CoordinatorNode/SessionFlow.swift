@@ -141,7 +141,13 @@ extension Coordinator {
   ) async -> PlanningContext {
     var system: any SystemCatalog = await systemRelations(request.facts, under: snapshot)
     if !request.calls.results.isEmpty { system = CalledFunctions(system: system, results: request.calls.results) }
-    var context = PlanningContext(now: request.now, choosesLevels: request.choosesLevels, parameters: parameters, system: system)
+    var context = PlanningContext(
+      now: request.now,
+      choosesLevels: request.choosesLevels,
+      parameters: parameters,
+      system: system,
+      zone: request.facts.zone
+    )
     context.variables = request.variables
     if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
     return context
@@ -187,7 +193,7 @@ extension Coordinator {
   /// The values of an EXECUTE's arguments.
   public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
     let snapshot = await log.catalog.snapshot
-    var context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    var context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot), zone: facts.zone)
     context.routines = routines.known(snapshot).inline
     return try Planning.evaluate(arguments, as: types, context: context)
   }

@@ -18,7 +18,8 @@ extension Coordinator {
       standing: await log.standing,
       now: surroundings.clock.now,
       hearsWorkers: await decides,
-      jobRuns: jobRuns
+      jobRuns: jobRuns,
+      sources: VolatileSources(random: surroundings.random, clock: surroundings.clock)
     )
   }
 }

@@ -17,6 +17,8 @@ public func plan(
   case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
   case .dropTable(let syntax): return try tables.dropTable(syntax)
   case .createRollup(let syntax):
+    // Buckets are cut in UTC, whatever the session's zone.
+    lasting.zone = .utc
     return .createRollup(try RollupBinder(catalog: catalog, context: lasting).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
   case .insert(let syntax): return try InsertBinder(catalog: catalog, context: context).bind(syntax)

@@ -19,14 +19,18 @@ public struct PlanningContext: Sendable {
   public var routines: [String: [InlineRoutine]] = [:]
   /// Relations and functions of the coordinator itself; nil where there are none.
   public var system: (any SystemCatalog)?
+  /// The session's time zone.
+  public var zone: ClockZone
   /// Makes a context.
   public init(
     now: Int64,
     choosesLevels: Bool = true,
     defaultShardCount: Int = 32,
     parameters: StatementParameters? = nil,
-    system: (any SystemCatalog)? = nil
+    system: (any SystemCatalog)? = nil,
+    zone: ClockZone = .utc
   ) {
+    self.zone = zone
     self.system = system
     self.now = now
     self.parameters = parameters

@@ -23,6 +23,8 @@ final class CoordinatorSession: SQLSession {
     /// What the session wrote and saw.
     var seen = SessionToken()
     var transaction: OpenTransaction?
+    /// Facts made of a state of the settings: most statements find them made.
+    var facts: (changes: Int, made: SessionFacts)?
   }
   private let engine: CoordinatorEngine
   private let identity: ClientIdentity
@@ -138,6 +140,12 @@ final class CoordinatorSession: SQLSession {
   }
 
   private func facts(_ settings: SessionSettings) -> SessionFacts {
+    if let known = state.withLock({ $0.facts }), known.changes == settings.changes { return known.made }
+    let made = makeFacts(settings)
+    state.withLock { $0.facts = (settings.changes, made) }
+    return made
+  }
+  private func makeFacts(_ settings: SessionSettings) -> SessionFacts {
     var facts = SessionFacts()
     facts.database = identity.database
     (facts.user, facts.sessionUser) = (identity.user, identity.user)
@@ -151,6 +159,7 @@ final class CoordinatorSession: SQLSession {
       facts.clientPort = Int32(address.port)
     }
     facts.sessionNumbers = numbers
+    facts.zone = settings.zone
     facts.setting = { settings[$0] }
     facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
     return facts
@@ -161,7 +170,7 @@ final class CoordinatorSession: SQLSession {
     _ client: any StatementClient
   ) async throws -> StatementResult {
     let exchange = CopyExchange(client)
-    let values = PostgresValues { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
+    let values = PostgresValues(zone: request.facts.zone) { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
     do {
       let outcome = try await coordinator.copy(request, with: exchange, values: values)
       state.withLock { $0.seen.merge(outcome.seen) }

@@ -21,6 +21,8 @@ final class SystemRelations: SystemCatalog {
   let hearsWorkers: Bool
   /// Runs of jobs that this coordinator began.
   let jobRuns: JobRuns
+  /// Where random numbers and times of day come from; nil: there are none.
+  let sources: VolatileSources?
   private let madeIndex = Mutex<RelationIndex?>(nil)
 
   init(
@@ -30,7 +32,8 @@ final class SystemRelations: SystemCatalog {
     standing: CatalogLog.Standing,
     now: Instant,
     hearsWorkers: Bool,
-    jobRuns: JobRuns = JobRuns()
+    jobRuns: JobRuns = JobRuns(),
+    sources: VolatileSources? = nil
   ) {
     self.state = state
     self.facts = facts
@@ -39,6 +42,7 @@ final class SystemRelations: SystemCatalog {
     self.now = now
     self.hearsWorkers = hearsWorkers
     self.jobRuns = jobRuns
+    self.sources = sources
   }
 
   var catalog: CatalogSnapshot { state.snapshot }
