@@ -90,6 +90,10 @@ public struct PendingWrite: Sendable {
 extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
+  /// Waits so long (pg_sleep); ends early by cancellation only.
+  public nonisolated func wait(_ length: Duration) async throws {
+    if length > .zero { try await surroundings.clock.sleep(for: length) }
+  }
   /// Bytes that one statement may hold here.
   public nonisolated var statementMemory: Int { settings.queryMemory }
 

@@ -72,7 +72,7 @@ extension ExpressionBinder {
     "array_agg", "string_agg", "json_agg", "jsonb_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
     "percentile_cont", "percentile_disc", "mode", "corr", "bit_and", "bit_or", "regr_slope", "json_object_agg", "jsonb_object_agg",
     "random", "setseed", "gen_random_uuid", "timeofday", "row_to_json", "to_tsvector", "to_tsquery", "regexp_matches", "generate_series",
-    "unnest", "pg_sleep", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print",
+    "unnest", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print",
     "hll_set_defaults", "hll_set_max_sparse", "hll_set_output_version", "hll_type", "hll_schema_version", "hll_expthresh", "hll_fold",
     "hll_is_exact", "hll_cardinality2", "pg_typeof", "jsonb_path_query", "jsonb_path_exists", "jsonb_populate_record", "normalize",
     "sind", "cosd", "tand", "asinh", "acosh", "atanh", "sha256", "sha512", "crc32", "xmlparse", "nextval", "currval", "setval",

@@ -120,12 +120,15 @@ final class CoordinatorSession: SQLSession {
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
+      let pauses = Mutex(Duration.zero)
+      request.facts.pause = { length in pauses.withLock { $0 += length } }
       if case .copy(let syntax) = parsed.statement {
         if syntax.isFrom { try Self.checkWritable(parsed.statement, context) }
         return try await copy(request, isFrom: syntax.isFrom, context, client)
       }
       if parsed.statement.isQuery {
         let result = try await read(request, client)
+        try await coordinator.wait(pauses.withLock { $0 })
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }
