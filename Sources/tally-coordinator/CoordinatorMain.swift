@@ -36,8 +36,9 @@ import PostgresWire
     )
   )
   var passwords: String?
-  @Option(help: "Name of the cluster's one database, as PostgreSQL's clients give it; the same at every coordinator.") var database: String =
-    setting("TALLY_DATABASE") ?? "tally"
+  @Option(help: "Name of the cluster's one database, as PostgreSQL's clients give it; the same at every coordinator.") var database:
+    String =
+      setting("TALLY_DATABASE") ?? "tally"
   @Option(help: "File of the certificate chain for TLS, PEM; read again when it changes.") var sqlCertificate: String?
   @Option(help: "File of its private key, PEM, readable by its owner only.") var sqlKey: String?
   @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
