@@ -56,7 +56,7 @@ struct RandomTables {
         "\(column.name) \(column.kind.definition)\(column.name == "k" || column.name == "id" ? " NOT NULL" : "")"
       }
       var statements = ["CREATE TABLE \(table.name) (\(columns.joined(separator: ", ")))"]
-      if isDistributed { statements.append("SELECT create_distributed_table('\(table.name)', 'k', shard_count => §)") }
+      if isDistributed { statements.append("SELECT create_distributed_table('\(table.name)', 'k', shard_count => §, copies => 1)") }
       if !table.rows.isEmpty { statements.append("INSERT INTO \(table.name) VALUES \(table.rows.joined(separator: ", "))") }
       return statements
     }
