@@ -93,6 +93,10 @@ public struct StatementDescription: Sendable {
 extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
+  /// Waits so long (pg_sleep); ends early by cancellation only.
+  public nonisolated func wait(_ length: Duration) async throws {
+    if length > .zero { try await surroundings.clock.sleep(for: length) }
+  }
 
   /// This coordinator's number among the others, from 1 on; two may have the same, seldom.
   public var memberNumber: UInt32 { get async { Self.number(of: await log.standing.member) } }

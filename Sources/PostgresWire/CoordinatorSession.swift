@@ -104,6 +104,8 @@ final class CoordinatorSession: SQLSession {
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
+      let pauses = Mutex(Duration.zero)
+      request.facts.pause = { length in pauses.withLock { $0 += length } }
       if case .copy(let syntax) = parsed.statement {
         if syntax.isFrom { try Self.checkWritable(parsed.statement.verb, context) }
         return try await copy(request, client)
@@ -111,6 +113,7 @@ final class CoordinatorSession: SQLSession {
       if parsed.statement.isQuery {
         if case .select(let select) = parsed.statement, let clause = select.locking { try Self.checkWritable("SELECT \(clause.strength)", context) }
         let result = try await read(request, client)
+        try await coordinator.wait(pauses.withLock { $0 })
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }

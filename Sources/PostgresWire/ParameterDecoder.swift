@@ -11,7 +11,7 @@ public enum ParameterDecoder {
   static let insufficient = TallyError(.protocolViolation, "insufficient data left in message")
 
   /// The values of a Bind message for a statement's parameters.
-  static func values(
+  package static func values(
     _ bound: BoundValues,
     formats: [Int16],
     types: [ParameterType],

@@ -347,6 +347,8 @@ struct PostgresFunctions: Sendable {
     pg_relation_size: 2325 int8(regclass)v; 2332 int8(regclass,text)v
     pg_size_bytes: 3334 int8(text)
     pg_size_pretty: 2288 text(int8); 3166 text(numeric)
+    pg_sleep: 2626 void(float8)v
+    pg_sleep_for: 3935 void(interval)v
     pg_statistics_obj_is_visible: 3403 bool(oid)s
     pg_table_is_visible: 2079 bool(oid)s
     pg_table_size: 2997 int8(regclass)v
