@@ -56,6 +56,9 @@ final class InvariantWitness: ShardWitness, @unchecked Sendable {
       let base = marks.first?.position ?? LogPosition(0)
       logs[copy] = Log(base: base, chains: Dictionary(marks.map { ($0.position, $0.chain) }) { $1 })
       if let applied = marks.first { compare(applied, shard, replica) }
+    case .renamed(let old):
+      logs[copy] = logs.removeValue(forKey: Copy(shard: shard, replica: old))
+      for (reign, maker) in makers where reign.shard == shard && maker == old { makers[reign] = replica }
     case .made(let mark):
       let maker = makers[Reign(shard: shard, epoch: mark.epoch), default: replica]
       if maker != replica { broken(5, shard, "copies \(maker) and \(replica) made entries in epoch \(mark.epoch)") }

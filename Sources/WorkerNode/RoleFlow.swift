@@ -108,8 +108,9 @@ extension Worker {
   private func host(of record: ShardRecord, _ mine: ReplicaRecord) async throws -> ShardHost? {
     if let known = hosts[record.id] {
       if known.store.replica != mine.id {
+        let old = known.store.replica
         try await known.store.rename(mine.id)
-        known.tellLog()
+        known.tell(.renamed(from: old))
       }
       return known
     }

@@ -27,6 +27,8 @@ public struct LogMark: Equatable, Sendable {
 public enum ShardEvent: Sendable {
   /// It has this log now: the entry that is applied last, and all above it.
   case log([LogMark])
+  /// It had another number before: the same copy under a new one, which counts for nothing that the old one said.
+  case renamed(from: ReplicaID)
   /// As the primary it made an entry.
   case made(LogMark)
   /// It took an entry of its primary over.
@@ -66,7 +68,7 @@ extension ShardHost {
   private func mark(_ position: LogPosition) -> LogMark? {
     place(at: position).map { LogMark(position: position, epoch: $0.epoch, chain: $0.chain) }
   }
-  /// Tells the whole log: after a start, an installation, or a change of the copy's name.
+  /// Tells the whole log: after a start or an installation.
   func tellLog() {
     if witnessed == nil { return }
     tell(.log((store.applied.position.rawValue...store.head.position.rawValue).compactMap { mark(LogPosition($0)) }))

@@ -79,6 +79,16 @@ private struct Court {
     court.hear(court.b, .made(court.mark(3, 1)))
     #expect(court.ledger.violations == ["I5, shard 7: copies 1 and 2 made entries in epoch 1"])
   }
+  @Test func aCopyThatLostItsNumberIsTheSameCopy() {
+    let court = Court()
+    court.begin()
+    let c = ReplicaID(3)
+    court.hear(c, .renamed(from: court.a), .made(court.mark(2, 1)))
+    court.hear(c, .committed(court.mark(1, 1), isDurable: true, inSync: [c, court.b]))
+    #expect(court.ledger.violations == [])
+    court.hear(court.b, .made(court.mark(2, 1)))
+    #expect(court.ledger.violations == ["I5, shard 7: copies 3 and 2 made entries in epoch 1"])
+  }
   @Test func anEntryAppliedBeforeItIsOnDisk() {
     let court = Court()
     court.begin()
