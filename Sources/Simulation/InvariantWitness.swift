@@ -93,7 +93,7 @@ final class InvariantWitness: ShardWitness, @unchecked Sendable {
   private func compare(_ mark: LogMark, _ shard: ShardID, _ replica: ReplicaID) {
     if mark.position.rawValue == 0 { return }
     let known = agreed[shard, default: Agreement()].chains.updateValue(mark.chain, forKey: mark.position)
-    agreed[shard]?.last = max(agreed[shard]?.last ?? mark.position, mark.position)
+    if mark.position > agreed[shard]?.last ?? LogPosition(0) { agreed[shard]?.last = mark.position }
     if let known, known != mark.chain { broken(3, shard, "copy \(replica) has another entry \(mark.position) than was committed") }
   }
   private func broken(_ law: Int, _ shard: ShardID, _ what: String) {
