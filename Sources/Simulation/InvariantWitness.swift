@@ -67,7 +67,7 @@ final class InvariantWitness: ShardWitness, @unchecked Sendable {
     case .took(let mark): logs[copy, default: Log()].chains[mark.position] = mark.chain
     case .cut(let position):
       var log = logs[copy] ?? Log()
-      for (at, chain) in log.chains where at >= position {
+      for (at, chain) in log.chains.sorted(by: { $0.key < $1.key }) where at >= position {
         // What others committed in its place it never had.
         if agreed[shard]?.chains[at] == chain { broken(3, shard, "copy \(replica) cuts entry \(at), which is committed") }
       }
