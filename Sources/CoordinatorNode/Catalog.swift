@@ -19,7 +19,7 @@ struct Catalog: Sendable {
   private(set) var nextIncarnation: UInt64 = 1
   private(set) var nextReplica: UInt64 = 1
   /// Groups made for one table alone; `.standard` never joins them.
-  private(set) var separateGroups: [GroupID] = []
+  var separateGroups: [GroupID] = []
   /// Nodes that were given an incarnation and did not confirm that they stored it, with the one before: they may come back with either.
   private(set) var unconfirmed: [NodeID: Incarnation] = [:]
   /// Named producers by name.
@@ -32,6 +32,12 @@ struct Catalog: Sendable {
   var tenantRecords: [TenantRecord] = []
   /// Number of the next.
   var nextDeletion: UInt64 = 1
+  /// How far each sequence has been handed out (Catalog+Objects).
+  var given: [TableID: Given] = [:]
+  /// The groups of one shard, once they are made: for local tables, and for reference tables.
+  var localGroup: GroupID?
+  var referenceGroup: GroupID?
+  var nextJob: Int64 = 1
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32
@@ -54,7 +60,8 @@ struct Catalog: Sendable {
     producers: [String: ProducerRecord],
     tenantRecords: [TenantRecord],
     nextDeletion: UInt64,
-    losses: [LossRecord] = []
+    losses: [LossRecord] = [],
+    objects: Objects = Objects()
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -70,6 +77,7 @@ struct Catalog: Sendable {
     self.tenantRecords = tenantRecords
     self.nextDeletion = nextDeletion
     self.losses = losses
+    (given, localGroup, referenceGroup, nextJob) = (objects.given, objects.localGroup, objects.referenceGroup, objects.nextJob)
   }
 
   /// Applies the command at `index`.
@@ -79,7 +87,7 @@ struct Catalog: Sendable {
     do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
     // Producers, confirmations and deletions are not part of what others see; everything else moves the version.
     switch command {
-    case .openProducer, .confirmNode, .beginShards, .deleteTenant, .tenantDeleted: break
+    case .openProducer, .confirmNode, .beginShards, .deleteTenant, .tenantDeleted, .takeNumbers, .setSequence: break
     default: next.snapshot.version = CatalogVersion(index)
     }
     self = next
@@ -124,6 +132,7 @@ struct Catalog: Sendable {
     case .tenantDeleted(let number, let outcome):
       finishDeletion(number, outcome)
       return .done
+    default: return try changeObjects(command)
     }
   }
 
@@ -175,8 +184,18 @@ struct Catalog: Sendable {
     return .node(node.id, incarnation)
   }
 
-  private func requireFree(_ name: String) throws(TallyError) {
-    if snapshot.table(named: name) != nil || snapshot.rollup(named: name) != nil || levelOwner(name) != nil {
+  /// The next number of tables, views, sequences and functions.
+  mutating func takeNumber() -> TableID {
+    defer { nextTable += 1 }
+    return TableID(nextTable)
+  }
+  func requireFree(_ name: String, in schema: String = "public") throws(TallyError) {
+    let isTaken =
+      snapshot.tables.contains { $0.name == name && $0.schemaName == schema }
+      || snapshot.rollups.contains { $0.name == name && $0.schemaName == schema }
+      || snapshot.views.contains { $0.name == name && $0.schemaName == schema }
+      || snapshot.sequences.contains { $0.name == name && $0.schemaName == schema }
+    if isTaken || levelOwner(name) != nil {
       throw .sql("42P07", "relation \"\(name)\" already exists")
     }
   }
@@ -185,7 +204,7 @@ struct Catalog: Sendable {
   }
 
   private mutating func create(_ schema: TableSchema) throws(TallyError) -> TableID {
-    try requireFree(schema.name)
+    try requireFree(schema.name, in: schema.schemaName)
     var schema = schema
     schema.id = TableID(nextTable)
     nextTable += 1
@@ -249,7 +268,7 @@ struct Catalog: Sendable {
     return .done
   }
 
-  private mutating func makeGroup(
+  mutating func makeGroup(
     _ keyType: DataType,
     _ placement: [[NodeID]],
     _ copies: Int

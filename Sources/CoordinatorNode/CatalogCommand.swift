@@ -43,6 +43,32 @@ enum CatalogCommand: Sendable {
   /// The shard's log has a deletion, by its number.
   case tenantDeleted(UInt64, TenantRecord.Outcome)
 
+  /// Gives a local table its place: the one shard of the group of local or of reference tables; `placement` names the nodes of its
+  /// copies, primary first, for a group that has to be made.
+  case placeTable(TableID, isReference: Bool, placement: [NodeID], copies: Int)
+  /// Changes a table; refused when it is no longer `from`.
+  case alterTable(from: TableSchema, to: TableSchema)
+  /// The view's id is given by the catalog, unless it replaces one of its name.
+  case createView(ViewRecord, replaces: Bool)
+  case dropView(TableID)
+  /// The function's id is given by the catalog, unless it replaces one of its name and arguments.
+  case createFunction(FunctionRecord, replaces: Bool)
+  case dropFunction(TableID)
+  /// The sequence's id is given by the catalog.
+  case createSequence(SequenceRecord)
+  /// Changes a sequence's definition.
+  case alterSequence(SequenceRecord)
+  case dropSequence(TableID)
+  /// Hands out so many numbers of a sequence, never again.
+  case takeNumbers(TableID, count: Int64)
+  /// The next number of a sequence (`setval`, RESTART): `value`, or the one behind it when it `isTaken`.
+  case setSequence(TableID, value: Int64, isTaken: Bool)
+  /// The job's id is given by the catalog; one with its name and user is changed.
+  case scheduleJob(JobRecord)
+  case unscheduleJob(Int64)
+  case createSchema(String)
+  case dropSchema(String)
+
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {
     /// The group of another table.
@@ -88,6 +114,10 @@ enum CatalogOutcome: Sendable {
   case producer(ProducerRecord, isNew: Bool)
   /// The number of a tenant's deletion.
   case deletion(UInt64)
+  /// Numbers of a sequence, in order: the first, and how many.
+  case numbers(first: Int64, count: Int64)
+  /// The number of a job.
+  case job(Int64)
   /// Refused; nothing changed.
   case refused(TallyError)
 }

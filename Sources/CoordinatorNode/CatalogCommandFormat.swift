@@ -4,13 +4,17 @@
 //   kinds    1 bootstrap · 2 registerNode · 3 createTable · 4 dropTable · 5 distributeTable · 6 createRollup · 7 dropRollup
 //            · 8 openProducer · 9 confirmNode · 10 distributeTable with copies · 11 alterInSync · 12 elect · 13 addLearner
 //            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 17 deleteTenant · 18 tenantDeleted
-//            · 19 forcePrimary.
+//            · 19 forcePrimary · 20 placeTable · 21 alterTable · 22 createView · 23 dropView · 24 createFunction · 25 dropFunction
+//            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
+//            · 32 unscheduleJob · 33 createSchema · 34 dropSchema (20 to 34: CatalogObjectsCommandFormat.swift).
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
-//   state    u8 version 3 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
+//   state    u8 version 4 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
 //            · u64 next deletion, varint count + deletions (version 2 ends before)
 //            · varint count + LossRecord (the same)
+//            · varint count + (u64 sequence, i64 last number given, bool exhausted, i64 next) by rising sequence, u64 single group,
+//            u64 reference group (0: none), i64 next job (version 3 ends before)
 //   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
 //   Outcome  u64 position, i64 log time, varint count + (u64 relation, u64 rows)
 import Bytes
@@ -20,7 +24,7 @@ import Wire
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
   static let version: UInt8 = 1
-  static let stateVersion: UInt8 = 3
+  static let stateVersion: UInt8 = 4
   static let producersMax = 1 << 20
 
   static func encode(_ command: CatalogCommand) -> [UInt8] {
@@ -128,6 +132,7 @@ enum CatalogCommandFormat {
       out.u8(18)
       out.u64(number)
       encode(outcome, into: &out)
+    default: encodeObjects(command, into: &out)
     }
     return out.finish()
   }
@@ -253,10 +258,10 @@ enum CatalogCommandFormat {
     case 19:
       let version = try reader.u64()
       return .forcePrimary(try LossRecord.decode(&reader), version: version)
-    default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
+    default: return try decodeObjects(kind, &reader)
     }
   }
-  private static func ids<Tag>(
+  static func ids<Tag>(
     _ reader: inout ByteReader,
     _ limit: Int,
     _ what: StaticString
@@ -299,6 +304,10 @@ enum CatalogCommandFormat {
     }
     out.count(catalog.losses.count)
     for loss in catalog.losses { loss.encode(into: &out) }
+    encode(catalog.given, into: &out)
+    out.u64(catalog.localGroup?.rawValue ?? 0)
+    out.u64(catalog.referenceGroup?.rawValue ?? 0)
+    out.i64(catalog.nextJob)
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -345,6 +354,12 @@ enum CatalogCommandFormat {
       }
       var losses: [LossRecord] = []
       if version >= 3 { for _ in 0..<(try reader.count(max: producersMax, "losses")) { losses.append(try LossRecord.decode(&reader)) } }
+      var objects = Catalog.Objects()
+      if version >= 4 {
+        objects.given = try decodeGiven(&reader)
+        (objects.localGroup, objects.referenceGroup) = (try decodeGroup(&reader), try decodeGroup(&reader))
+        objects.nextJob = try reader.i64()
+      }
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,
@@ -360,8 +375,13 @@ enum CatalogCommandFormat {
         producers: producers,
         tenantRecords: tenants,
         nextDeletion: nextDeletion,
-        losses: losses
+        losses: losses,
+        objects: objects
       )
     }
+  }
+  private static func decodeGroup(_ reader: inout ByteReader) throws(DecodingFailure) -> GroupID? {
+    let number = try reader.u64()
+    return number == 0 ? nil : GroupID(number)
   }
 }

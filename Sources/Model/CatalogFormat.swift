@@ -1,15 +1,20 @@
 // CatalogFormat.swift — bytes of the catalog and of each of its pieces.
 //
-//   Snapshot   := u8 version (2), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
-//                 nodes, groups, shards, tables, rollups, all by rising id
+//   Snapshot   := u8 version (3), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
+//                 nodes, groups, shards, tables, rollups, all by rising id; then schemas beside `public` (strings, rising), views, functions,
+//                 sequences, jobs, by rising id (CatalogObjectsFormat.swift; version 2 ends before)
 //   Node       := u64 id, string name, u8 role, string address, u64 incarnation
 //   Group      := u64 id, DataType key type, varint count, u64 shard…, u8 copies
 //   Shard      := u64 id, u64 group, u64 lower, u64 upper, u64 epoch, u64 version, u64 primary, u8 begun (0, 1),
 //                 Replicas in sync, Replicas eligible, Replicas learners; Replicas := varint count, each u64 id, u64 node
 //   (version 1 had neither copies nor what follows the primary: its one copy has the shard's number)
-//   Column     := string name, DataType, u8 flags (1 not null, 2 default), [string default]
+//   Column     := string name, DataType, u8 flags (1 not null, 2 default, 4 dropped, 8 missing value, 16 identity), [string default],
+//                 [string missing], [u8 identity]
 //   Table      := u64 id, string schema, string name, varint count, Column…, u8 distribution (0 local, 1 distributed:
-//                 varint key, u64 group), u8 flags (1 time column, 2 keep), [varint time column], [Interval keep]
+//                 varint key, u64 group, 2 local and 3 reference on one shard: u64 group), u8 flags (1 time column, 2 keep, 4 constraints),
+//                 [varint time column], [Interval keep], [varint count, Key…, varint count, Check…, varint count, Index…]
+//   Key        := string name, Numbers, u8 flags (1 primary, 2 index) · Check := string name, string sql · Index := string name, Numbers,
+//                 string sql · Numbers := varint count, varint column…
 //   Width      := u8 1, i64 microseconds | u8 2, i32 months
 //   Level      := Width, string suffix, u8 (0, 1), [Interval keep]
 //   Measure    := string name, u8 kind, DataType
@@ -24,7 +29,7 @@ public import Bytes
 /// Bytes of the catalog.
 public enum CatalogFormat {
   /// Version of the snapshot's bytes.
-  public static let version: UInt8 = 2
+  public static let version: UInt8 = 3
   /// Nodes, groups, tables or rollups of a cluster.
   static let entriesMax = 65536
   /// Bytes of a host and port.
@@ -47,13 +52,23 @@ public enum CatalogFormat {
     for table in snapshot.tables { encode(table, into: &writer) }
     writer.count(snapshot.rollups.count)
     for rollup in snapshot.rollups { encode(rollup, into: &writer) }
+    writer.count(snapshot.schemas.count)
+    for schema in snapshot.schemas { writer.string(schema) }
+    writer.count(snapshot.views.count)
+    for view in snapshot.views { encode(view, into: &writer) }
+    writer.count(snapshot.functions.count)
+    for function in snapshot.functions { encode(function, into: &writer) }
+    writer.count(snapshot.sequences.count)
+    for sequence in snapshot.sequences { encode(sequence, into: &writer) }
+    writer.count(snapshot.jobs.count)
+    for job in snapshot.jobs { encode(job, into: &writer) }
   }
   /// Reads a snapshot.
   public static func decodeSnapshot(
     from reader: inout ByteReader
   ) throws(DecodingFailure) -> CatalogSnapshot {
     let found = try reader.u8()
-    guard found == version || found == 1 else {
+    guard (1...version).contains(found) else {
       throw DecodingFailure(.unknown, at: reader.position - 1, "catalog version \(found)")
     }
     var snapshot = CatalogSnapshot(
@@ -70,6 +85,19 @@ public enum CatalogFormat {
     try checkOrder(snapshot.shards.map(\.id.rawValue), reader, "shards")
     try checkOrder(snapshot.tables.map(\.id.rawValue), reader, "tables")
     try checkOrder(snapshot.rollups.map(\.id.rawValue), reader, "rollups")
+    if found < 3 { return snapshot }
+    snapshot.schemas = try list(&reader, entriesMax, "schemas") { r throws(DecodingFailure) in try r.string(max: Limits.nameBytesMax) }
+    snapshot.views = try list(&reader, entriesMax, "views", decodeView)
+    snapshot.functions = try list(&reader, entriesMax, "functions", decodeFunction)
+    snapshot.sequences = try list(&reader, entriesMax, "sequences", decodeSequence)
+    snapshot.jobs = try list(&reader, entriesMax, "jobs", decodeJob)
+    try checkOrder(snapshot.views.map(\.id.rawValue), reader, "views")
+    try checkOrder(snapshot.functions.map(\.id.rawValue), reader, "functions")
+    try checkOrder(snapshot.sequences.map(\.id.rawValue), reader, "sequences")
+    try checkOrder(snapshot.jobs.map { UInt64(bitPattern: $0.id) }, reader, "jobs")
+    for at in snapshot.schemas.indices.dropFirst() where snapshot.schemas[at] <= snapshot.schemas[at - 1] {
+      throw DecodingFailure(.malformed, at: reader.position, "schemas are not in order")
+    }
     return snapshot
   }
   private static func checkOrder(
@@ -200,20 +228,38 @@ public enum CatalogFormat {
   public static func encode(_ column: Column, into writer: inout ByteWriter) {
     writer.string(column.name)
     ValueFormat.encode(column.type, into: &writer)
-    writer.u8((column.isNotNull ? 1 : 0) | (column.defaultSQL == nil ? 0 : 2))
+    var flags: UInt8 = column.isNotNull ? 1 : 0
+    if column.defaultSQL != nil { flags |= 2 }
+    if column.isDropped { flags |= 4 }
+    if column.missing != nil { flags |= 8 }
+    if column.identity != .none { flags |= 16 }
+    writer.u8(flags)
     if let sql = column.defaultSQL { writer.string(sql) }
+    if let text = column.missing { writer.string(text) }
+    if column.identity != .none { writer.u8(column.identity.rawValue) }
   }
   /// Reads a column.
   public static func decodeColumn(from reader: inout ByteReader) throws(DecodingFailure) -> Column {
     let name = try reader.string(max: Limits.nameBytesMax)
     let type = try ValueFormat.decodeType(from: &reader)
-    let flags = try decodeFlags(&reader, below: 4)
-    return Column(
+    let flags = try decodeFlags(&reader, below: 32)
+    var column = Column(
       name: name,
       type: type,
       isNotNull: flags & 1 != 0,
-      defaultSQL: flags & 2 != 0 ? try reader.string(max: Limits.sqlBytesMax) : nil
+      defaultSQL: flags & 2 != 0 ? try reader.string(max: Limits.sqlBytesMax) : nil,
+      isDropped: flags & 4 != 0
     )
+    if flags & 8 != 0 {
+      column.missing = try reader.string(max: Limits.textBytesMax)
+    }
+    if flags & 16 != 0 {
+      guard let identity = ColumnIdentity(rawValue: try reader.u8()), identity != .none else {
+        throw DecodingFailure(.unknown, at: reader.position - 1, "identity of column \(name)")
+      }
+      column.identity = identity
+    }
+    return column
   }
   static func decodeFlags(
     _ reader: inout ByteReader,
@@ -238,11 +284,64 @@ public enum CatalogFormat {
       writer.u8(1)
       writer.count(key)
       writer.u64(group.rawValue)
+    case .single(let group, let isReference):
+      writer.u8(isReference ? 3 : 2)
+      writer.u64(group.rawValue)
     }
-    writer.u8((table.timeColumn == nil ? 0 : 1) | (table.keep == nil ? 0 : 2))
+    let isConstrained = !(table.keys.isEmpty && table.checks.isEmpty && table.indexes.isEmpty)
+    writer.u8((table.timeColumn == nil ? 0 : 1) | (table.keep == nil ? 0 : 2) | (isConstrained ? 4 : 0))
     if let column = table.timeColumn { writer.count(column) }
     if let keep = table.keep { ValueFormat.encode(keep, into: &writer) }
+    if isConstrained { encodeConstraints(of: table, into: &writer) }
   }
+  private static func encodeConstraints(of table: TableSchema, into writer: inout ByteWriter) {
+    writer.count(table.keys.count)
+    for key in table.keys {
+      writer.string(key.name)
+      encode(numbers: key.columns, into: &writer)
+      writer.u8((key.isPrimary ? 1 : 0) | (key.isIndex ? 2 : 0))
+    }
+    writer.count(table.checks.count)
+    for check in table.checks {
+      writer.string(check.name)
+      writer.string(check.sql)
+    }
+    writer.count(table.indexes.count)
+    for index in table.indexes {
+      writer.string(index.name)
+      encode(numbers: index.columns, into: &writer)
+      writer.string(index.sql)
+    }
+  }
+  private static func encode(numbers: [Int], into writer: inout ByteWriter) {
+    writer.count(numbers.count)
+    for number in numbers { writer.count(number) }
+  }
+  private static func decodeConstraints(of table: inout TableSchema, from reader: inout ByteReader) throws(DecodingFailure) {
+    let columns = table.columns.count
+    table.keys = try list(&reader, constraintsMax, "keys") { reader throws(DecodingFailure) in
+      let name = try reader.string(max: Limits.nameBytesMax)
+      let numbers = try decodeNumbers(&reader, of: columns)
+      guard !numbers.isEmpty else { throw DecodingFailure(.malformed, at: reader.position, "key \(name) has no column") }
+      let flags = try decodeFlags(&reader, below: 4)
+      return TableKey(name: name, columns: numbers, isPrimary: flags & 1 != 0, isIndex: flags & 2 != 0)
+    }
+    table.checks = try list(&reader, constraintsMax, "checks") { reader throws(DecodingFailure) in
+      TableCheck(name: try reader.string(max: Limits.nameBytesMax), sql: try reader.string(max: Limits.sqlBytesMax))
+    }
+    table.indexes = try list(&reader, constraintsMax, "indexes") { reader throws(DecodingFailure) in
+      TableIndex(
+        name: try reader.string(max: Limits.nameBytesMax),
+        columns: try decodeNumbers(&reader, of: columns),
+        sql: try reader.string(max: Limits.sqlBytesMax)
+      )
+    }
+  }
+  private static func decodeNumbers(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> [Int] {
+    try list(&reader, Limits.columnsMax, "columns") { reader throws(DecodingFailure) in try decodeIndex(&reader, of: count) }
+  }
+  /// Keys, checks or indexes of one table.
+  static let constraintsMax = 1024
   /// Reads a table.
   public static func decodeTable(
     from reader: inout ByteReader
@@ -256,15 +355,18 @@ public enum CatalogFormat {
       name: name,
       columns: try list(&reader, Limits.columnsMax, "columns", decodeColumn)
     )
-    switch try decodeFlags(&reader, below: 2) {
+    switch try decodeFlags(&reader, below: 4) {
     case 0: table.distribution = .local
+    case 2: table.distribution = .single(group: GroupID(try reader.u64()), isReference: false)
+    case 3: table.distribution = .single(group: GroupID(try reader.u64()), isReference: true)
     default:
       let key = try decodeIndex(&reader, of: table.columns.count)
       table.distribution = .distributed(key: key, group: GroupID(try reader.u64()))
     }
-    let flags = try decodeFlags(&reader, below: 4)
+    let flags = try decodeFlags(&reader, below: 8)
     if flags & 1 != 0 { table.timeColumn = try decodeIndex(&reader, of: table.columns.count) }
     if flags & 2 != 0 { table.keep = try ValueFormat.decodeInterval(from: &reader) }
+    if flags & 4 != 0 { try decodeConstraints(of: &table, from: &reader) }
     return table
   }
   static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int {

@@ -135,6 +135,16 @@ public struct CatalogSnapshot: Equatable, Sendable {
   public var tables: [TableSchema]
   /// Rollups by id.
   public var rollups: [RollupDefinition]
+  /// Schemas beside `public`, rising.
+  public var schemas: [String] = []
+  /// Views by id.
+  public var views: [ViewRecord] = []
+  /// Functions and procedures by id.
+  public var functions: [FunctionRecord] = []
+  /// Sequences by id.
+  public var sequences: [SequenceRecord] = []
+  /// Jobs by id.
+  public var jobs: [JobRecord] = []
   /// Makes a snapshot; arrays are sorted by id.
   public init(
     cluster: ClusterID,

@@ -1,7 +1,7 @@
 // RelationLayout.swift — what storage must know of a relation: its columns, how its rows are sorted and sliced.
 //
 // A relation of a shard is a raw table, or one level of a rollup (rows are mergeable states, keys first). Raw rows are sorted
-// by (day slice, tenant, time), ties in log order; states by all their keys, which are unique within a run.
+// by (day slice, tenant, time, first key), ties in log order; states by all their keys, which are unique within a run.
 import Bytes
 public import Model
 
@@ -79,6 +79,8 @@ public struct RelationLayout: Equatable, Sendable {
     var key: [Int] = []
     if case .distributed(let tenant, _) = table.distribution { key.append(tenant) }
     if let time = table.timeColumn, !key.contains(time) { key.append(time) }
+    // A key's rows are found by zones.
+    for column in table.keys.first?.columns ?? [] where !key.contains(column) { key.append(column) }
     self.init(id: table.id, columns: table.columns, sortKey: key, timeColumn: table.timeColumn)
   }
   /// The layout of one level of a rollup.

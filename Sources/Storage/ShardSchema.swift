@@ -21,9 +21,7 @@ public struct ShardSchema: Equatable, Sendable {
   }
   /// What a catalog holds for one group.
   public init(of group: GroupID, in catalog: CatalogSnapshot) {
-    let tables = catalog.tables.filter {
-      if case .distributed(_, let own) = $0.distribution { own == group } else { false }
-    }
+    let tables = catalog.tables.filter { $0.distribution.group == group }
     let ids = Set(tables.map(\.id))
     self.init(version: catalog.version, tables: tables, rollups: catalog.rollups.filter { ids.contains($0.source) })
   }

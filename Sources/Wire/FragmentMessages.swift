@@ -6,7 +6,7 @@ public import Model
 /// 18: a fragment for some of a worker's shards.
 ///
 /// Its deadline is the request's. Bytes: list of (shard · epoch · position) · catalog version · memory limit in bytes · read level
-/// (ReadFormat); body: Planning's fragment bytes.
+/// (ReadFormat) · bool · [statement]; body: Planning's fragment bytes.
 public struct Execute: MessageContent {
   /// The shards to read. With `latest` the epoch is that in which the worker must lead the shard; else the copy must have applied the
   /// place.
@@ -17,6 +17,8 @@ public struct Execute: MessageContent {
   public var memoryLimit: UInt64
   /// Who may answer, and from when on.
   public var read: ReadLevel
+  /// The open statement whose own parts are seen as well: a read inside of a transaction block. Only primaries answer it.
+  public var statement: StatementID?
   /// What to do.
   public var fragment: [UInt8]
   /// Makes the message.
@@ -25,9 +27,11 @@ public struct Execute: MessageContent {
     version: CatalogVersion,
     memoryLimit: UInt64,
     read: ReadLevel = .latest,
+    statement: StatementID? = nil,
     fragment: [UInt8]
   ) {
     self.read = read
+    self.statement = statement
     self.shards = shards
     self.version = version
     self.memoryLimit = memoryLimit
@@ -45,6 +49,8 @@ public struct Execute: MessageContent {
     out.id(version)
     out.varint(memoryLimit)
     out.level(read)
+    out.bool(statement != nil)
+    if let statement { out.statement(statement) }
   }
   /// Reads the fields.
   public static func decode(
@@ -58,6 +64,7 @@ public struct Execute: MessageContent {
       version: try reader.id(),
       memoryLimit: try reader.varint(),
       read: try reader.level(),
+      statement: try reader.bool() ? try reader.statement() : nil,
       fragment: body
     )
   }

@@ -14,7 +14,7 @@
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · checkCopies → copiesChecked
 //                fetchReplica → replicaManifest · fetchFile → filePiece
-//                stageRows, deleteRows → staged · decideStatement, endStatement, askStatement → statementAnswer
+//                stageRows, deleteRows → staged · modifyRows → modified · decideStatement, endStatement, askStatement → statementAnswer
 //                eraseTenant → tenantErased · describeErasure → erasureReport
 
 public import Bytes
@@ -81,6 +81,8 @@ public enum Message: Sendable, Equatable {
   case askStatement(AskStatement)
   case statementAnswer(StatementAnswer)
   case deleteRows(DeleteRows)
+  case modifyRows(ModifyRows)
+  case modified(Modified)
   case forcePrimary(ForcePrimary)
   case tenant(TenantRequest)
   case eraseTenant(EraseTenant)
@@ -135,6 +137,8 @@ public enum Message: Sendable, Equatable {
     case .askStatement: 52
     case .statementAnswer: 53
     case .deleteRows: 54
+    case .modifyRows: 57
+    case .modified: 58
     case .forcePrimary: 56
     case .tenant: 60
     case .eraseTenant: 61
@@ -190,6 +194,8 @@ public enum Message: Sendable, Equatable {
     case .askStatement(let content): content
     case .statementAnswer(let content): content
     case .deleteRows(let content): content
+    case .modifyRows(let content): content
+    case .modified(let content): content
     case .forcePrimary(let content): content
     case .tenant(let content): content
     case .eraseTenant(let content): content
@@ -203,7 +209,9 @@ public enum Message: Sendable, Equatable {
   /// Whether carrying it out may change something: then a lost connection leaves its outcome unknown.
   public var mayChangeState: Bool {
     switch self {
-    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .decideStatement, .endStatement, .tenant, .eraseTenant: true
+    case .register, .query, .openProducer, .ingest, .stageRows, .deleteRows, .modifyRows, .decideStatement, .endStatement, .tenant,
+      .eraseTenant:
+      true
     default: false
     }
   }
@@ -297,6 +305,8 @@ public enum MessageFormat {
     case 52: message = .askStatement(try AskStatement.decode(&reader, body: body))
     case 53: message = .statementAnswer(try StatementAnswer.decode(&reader, body: body))
     case 54: message = .deleteRows(try DeleteRows.decode(&reader, body: body))
+    case 57: message = .modifyRows(try ModifyRows.decode(&reader, body: body))
+    case 58: message = .modified(try Modified.decode(&reader, body: body))
     case 56: message = .forcePrimary(try ForcePrimary.decode(&reader, body: body))
     case 60: message = .tenant(try TenantRequest.decode(&reader, body: body))
     case 61: message = .eraseTenant(try EraseTenant.decode(&reader, body: body))

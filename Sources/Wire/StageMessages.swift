@@ -8,7 +8,7 @@ public import Model
 /// 48: a part of a statement; invisible until the statement is committed. Answered by `staged`.
 ///
 /// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · u8 content: 0 nothing | 1 table ·
-/// BatchKey · u64, u64 content hash | 2 u64 high · u64 low · u64, u64 content hash · rows; body: BatchFormat when there are rows.
+/// BatchKey · u64, u64 content hash | 2 u64 high · u64 low · u64, u64 content hash · rows | 3 ordinal; body: BatchFormat when there are rows.
 public struct StageRows: MessageContent {
   /// What is staged.
   public enum Content: Sendable, Equatable {
@@ -18,6 +18,8 @@ public struct StageRows: MessageContent {
     case rows(Rows)
     /// The whole statement's key: it counts once under this id; with the hash of what the client sent, and its rows on all shards.
     case key(BatchID, contentHash: Hash128, rows: UInt64)
+    /// Takes back the statement's parts of this shard from an ordinal on (ROLLBACK TO SAVEPOINT).
+    case undo(from: Int)
   }
   /// Rows to be staged.
   public struct Rows: Sendable, Equatable {
@@ -97,6 +99,9 @@ public struct StageRows: MessageContent {
       out.u64(id.low)
       out.hash(hash)
       out.varint(rows)
+    case .undo(let first):
+      out.u8(3)
+      out.count(first)
     }
   }
   /// Reads the fields.
@@ -119,6 +124,7 @@ public struct StageRows: MessageContent {
         Rows(table: try reader.id(), key: try reader.key(), contentHash: try reader.hash(), batch: body)
       )
     case 2: message.content = .key(try reader.batchID(), contentHash: try reader.hash(), rows: try reader.varint())
+    case 3: message.content = .undo(from: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage"))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "content \(form) of a stage")
     }
     return message

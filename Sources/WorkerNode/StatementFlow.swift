@@ -64,6 +64,7 @@ extension Worker {
     case .nothing: return .nothing
     case .key(let id, let hash, let count):
       return .statementKey(StatementKey(id: id, contentHash: hash, rows: Int(clamping: count)))
+    case .undo: throw TallyError.sql("0A000", "parts of an open statement cannot be taken back")
     case .rows(let content): rows = content
     }
     guard let table = host.store.head.schema.table(rows.table) else {

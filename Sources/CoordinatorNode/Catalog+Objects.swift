@@ -1,0 +1,207 @@
+// Catalog+Objects.swift — commands on tables' places and shapes, views, functions, sequences, jobs and schemas, applied to the catalog.
+//
+// What depends on what is checked by name here only where a dangling reference would be left in the catalog itself; what a statement
+// means is the binder's.
+import Bytes
+import Model
+
+extension Catalog {
+  /// How far a sequence has been handed out.
+  struct Given: Equatable, Sendable {
+    /// The last number handed out; meaningless before the first.
+    var last: Int64
+    /// The next lies outside of its bounds, and it does not cycle.
+    var isExhausted: Bool
+    /// The next number.
+    var next: Int64
+  }
+  /// What state versions before 4 lack.
+  struct Objects: Sendable {
+    var given: [TableID: Given] = [:]
+    var localGroup: GroupID?
+    var referenceGroup: GroupID?
+    var nextJob: Int64 = 1
+  }
+  static let jobsMax = 1000
+
+  mutating func changeObjects(_ command: CatalogCommand) throws(TallyError) -> CatalogOutcome {
+    switch command {
+    case .placeTable(let id, let isReference, let placement, let copies):
+      return try place(id, isReference: isReference, placement, copies)
+    case .alterTable(let from, let to): return try alter(from, to)
+    case .createView(let view, let replaces): return try create(view, replaces: replaces)
+    case .dropView(let id):
+      let at = try place(of: id, in: snapshot.views.map(\.id), "view")
+      snapshot.views.remove(at: at)
+    case .createFunction(let function, let replaces): return try create(function, replaces: replaces)
+    case .dropFunction(let id):
+      let at = try place(of: id, in: snapshot.functions.map(\.id), "function")
+      snapshot.functions.remove(at: at)
+    case .createSequence(var sequence):
+      try requireFree(sequence.name, in: sequence.schemaName)
+      sequence.id = takeNumber()
+      snapshot.sequences.append(sequence)
+      given[sequence.id] = Given(last: sequence.start, isExhausted: false, next: sequence.start)
+      return .table(sequence.id)
+    case .alterSequence(let sequence):
+      let at = try place(of: sequence.id, in: snapshot.sequences.map(\.id), "sequence")
+      snapshot.sequences[at] = sequence
+    case .dropSequence(let id):
+      let at = try place(of: id, in: snapshot.sequences.map(\.id), "sequence")
+      snapshot.sequences.remove(at: at)
+      given[id] = nil
+    case .takeNumbers(let id, let count): return try take(count, of: id)
+    case .setSequence(let id, let value, let isTaken):
+      let sequence = snapshot.sequences[try place(of: id, in: snapshot.sequences.map(\.id), "sequence")]
+      guard sequence.least <= value, value <= sequence.greatest else {
+        throw .sql(
+          "22003",
+          "setval: value \(value) is out of bounds for sequence \"\(sequence.name)\" (\(sequence.least)..\(sequence.greatest))"
+        )
+      }
+      if isTaken {
+        given[id] = Self.behind(value, sequence)
+      } else {
+        given[id] = Given(last: value, isExhausted: false, next: value)
+      }
+    case .scheduleJob(let job): return try schedule(job)
+    case .unscheduleJob(let id):
+      guard let at = snapshot.jobs.firstIndex(where: { $0.id == id }) else {
+        throw .sql("XX000", "could not find valid entry for job \(id)")
+      }
+      snapshot.jobs.remove(at: at)
+    case .createSchema(let name):
+      guard name != "public", !snapshot.schemas.contains(name) else { throw .sql("42P06", "schema \"\(name)\" already exists") }
+      snapshot.schemas.append(name)
+      snapshot.schemas.sort()
+    case .dropSchema(let name):
+      guard snapshot.schemas.contains(name) else { throw .sql("3F000", "schema \"\(name)\" does not exist") }
+      let isUsed =
+        snapshot.tables.contains { $0.schemaName == name } || snapshot.rollups.contains { $0.schemaName == name }
+        || snapshot.views.contains { $0.schemaName == name } || snapshot.sequences.contains { $0.schemaName == name }
+        || snapshot.functions.contains { $0.schemaName == name }
+      guard !isUsed else {
+        throw .sql(
+          "2BP01",
+          "cannot drop schema \(name) because other objects depend on it",
+          hint: "Use DROP ... CASCADE to drop the dependent objects too."
+        )
+      }
+      snapshot.schemas.removeAll { $0 == name }
+    default: throw TallyError(.internalError, "a command without a state to change")
+    }
+    return .done
+  }
+  private func place(of id: TableID, in ids: [TableID], _ what: String) throws(TallyError) -> Int {
+    guard let at = ids.firstIndex(of: id) else { throw .sql("42P01", "\(what) \(id) does not exist") }
+    return at
+  }
+
+  private mutating func place(
+    _ id: TableID,
+    isReference: Bool,
+    _ placement: [NodeID],
+    _ copies: Int
+  ) throws(TallyError) -> CatalogOutcome {
+    let at = try place(of: id, in: snapshot.tables.map(\.id), "table")
+    guard case .local = snapshot.tables[at].distribution else {
+      throw .sql("55000", "table \"\(snapshot.tables[at].name)\" has its place already")
+    }
+    let group: GroupID
+    if let known = isReference ? referenceGroup : localGroup, snapshot.group(known) != nil {
+      group = known
+    } else {
+      group = try makeGroup(.bigint, [placement], copies)
+      separateGroups.append(group)
+      if isReference { referenceGroup = group } else { localGroup = group }
+    }
+    snapshot.tables[at].distribution = .single(group: group, isReference: isReference)
+    return .table(id)
+  }
+  private mutating func alter(_ from: TableSchema, _ to: TableSchema) throws(TallyError) -> CatalogOutcome {
+    let at = try place(of: from.id, in: snapshot.tables.map(\.id), "table")
+    guard snapshot.tables[at] == from, to.id == from.id else {
+      throw .sql(
+        "40001",
+        "table \"\(from.name)\" was changed by another statement",
+        hint: "Repeat the statement."
+      )
+    }
+    if to.name != from.name || to.schemaName != from.schemaName { try requireFree(to.name, in: to.schemaName) }
+    snapshot.tables[at] = to
+    return .table(to.id)
+  }
+  private mutating func create(_ view: ViewRecord, replaces: Bool) throws(TallyError) -> CatalogOutcome {
+    var view = view
+    if replaces, let at = snapshot.views.firstIndex(where: { $0.name == view.name && $0.schemaName == view.schemaName }) {
+      view.id = snapshot.views[at].id
+      snapshot.views[at] = view
+      return .table(view.id)
+    }
+    try requireFree(view.name, in: view.schemaName)
+    view.id = takeNumber()
+    snapshot.views.append(view)
+    return .table(view.id)
+  }
+  private mutating func create(_ function: FunctionRecord, replaces: Bool) throws(TallyError) -> CatalogOutcome {
+    var function = function
+    let inputs = function.inputTypes
+    let known = snapshot.functions.firstIndex {
+      $0.name == function.name && $0.schemaName == function.schemaName && $0.inputTypes == inputs
+    }
+    if let at = known {
+      guard replaces else {
+        throw .sql("42723", "function \"\(function.name)\" already exists with same argument types")
+      }
+      function.id = snapshot.functions[at].id
+      snapshot.functions[at] = function
+      return .table(function.id)
+    }
+    function.id = takeNumber()
+    snapshot.functions.append(function)
+    return .table(function.id)
+  }
+  private mutating func schedule(_ job: JobRecord) throws(TallyError) -> CatalogOutcome {
+    var job = job
+    if !job.name.isEmpty, let at = snapshot.jobs.firstIndex(where: { $0.name == job.name && $0.user == job.user }) {
+      job.id = snapshot.jobs[at].id
+      snapshot.jobs[at] = job
+      return .job(job.id)
+    }
+    guard snapshot.jobs.count < Self.jobsMax else { throw .sql("54000", "there are \(Self.jobsMax) jobs already") }
+    job.id = nextJob
+    nextJob += 1
+    snapshot.jobs.append(job)
+    return .job(job.id)
+  }
+
+  /// Hands out up to `count` numbers that lie one increment apart; fewer where the sequence ends or turns.
+  private mutating func take(_ count: Int64, of id: TableID) throws(TallyError) -> CatalogOutcome {
+    let sequence = snapshot.sequences[try place(of: id, in: snapshot.sequences.map(\.id), "sequence")]
+    let state = given[id] ?? Given(last: sequence.start, isExhausted: false, next: sequence.start)
+    guard !state.isExhausted else {
+      let (bound, value) = sequence.increment > 0 ? ("maximum", sequence.greatest) : ("minimum", sequence.least)
+      throw .sql("2200H", "nextval: reached \(bound) value of sequence \"\(sequence.name)\" (\(value))")
+    }
+    let first = state.next
+    let room =
+      sequence.increment > 0 ? sequence.greatest.subtractingReportingOverflow(first) : first.subtractingReportingOverflow(sequence.least)
+    let most = room.overflow ? Int64.max : room.partialValue
+    let steps = most / Int64(clamping: sequence.increment.magnitude)
+    let given = min(max(1, count), steps == .max ? .max : steps + 1)
+    let last = first + (given - 1) * sequence.increment
+    self.given[id] = Self.behind(last, sequence)
+    return .numbers(first: first, count: given)
+  }
+  private static func behind(_ last: Int64, _ sequence: SequenceRecord) -> Given {
+    let (next, overflow) = last.addingReportingOverflow(sequence.increment)
+    if !overflow, sequence.least <= next, next <= sequence.greatest { return Given(last: last, isExhausted: false, next: next) }
+    guard sequence.isCycling else { return Given(last: last, isExhausted: true, next: last) }
+    return Given(last: last, isExhausted: false, next: sequence.increment > 0 ? sequence.least : sequence.greatest)
+  }
+}
+
+extension FunctionRecord {
+  /// Types of the arguments that a call gives.
+  var inputTypes: [DataType] { arguments.filter { $0.mode == .in || $0.mode == .inout }.map(\.type) }
+}
