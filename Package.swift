@@ -153,7 +153,7 @@ let package = Package(
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),
-    program("simulate", path: "Tools/simulate", "Simulation"),
+    program("simulate", path: "Tools/simulate", exclude: ["run"], "Simulation"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(
       "fuzz",
