@@ -83,16 +83,9 @@ public struct IngestFlow: Sendable {
     guard request.chunkBytes >= 1024, request.chunkBytes <= 64 << 20 else {
       throw TallyError.sql("22023", "a chunk has 1 KiB to 64 MiB, not \(request.chunkBytes) bytes")
     }
-    let routing = try await newestCatalog(clock.now + request.producer.patience)
-    guard let table = routing.catalog.table(named: request.table) else {
+    var routing = try await newestCatalog(clock.now + request.producer.patience)
+    guard var table = routing.catalog.table(named: request.table) else {
       throw TallyError.sql("42P01", "relation \"\(request.table)\" does not exist")
-    }
-    guard case .distributed(_, let group) = table.distribution else {
-      throw TallyError.sql(
-        "0A000",
-        "table \"\(table.name)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows."
-      )
     }
     guard request.rejectPath != request.path else {
       throw TallyError.sql("22023", "the reject file is the file itself")
@@ -110,6 +103,12 @@ public struct IngestFlow: Sendable {
       deadline: clock.now + request.producer.patience
     )
     report.firstLoad = session.isNew ? "" : session.firstLoad
+    if table.distribution.group == nil {
+      // Opening the session gave the table its place.
+      routing = try await newestCatalog(clock.now + request.producer.patience)
+      if let placed = routing.catalog.table(table.id) { table = placed }
+    }
+    guard let group = table.distribution.group else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
     guard session.chunkBytes >= 1024, session.chunkBytes <= 64 << 20 else {
       throw TallyError(.protocolViolation, "the session has chunks of \(session.chunkBytes) bytes")
     }
@@ -379,15 +378,27 @@ public struct IngestFlow: Sendable {
       "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
     }
     let call = try await QueryCall.open(
-      QueryRequest(sql: "SELECT " + list.joined(separator: ", ")),
+      // Twice: a default that differs from row to row shows itself.
+      QueryRequest(sql: "SELECT " + list.joined(separator: ", ") + " FROM generate_series(1, 2) AS n"),
       map: map,
       deadline: clock.now + .seconds(30)
     )
     var values: [Int: Value] = [:]
     while let event = try await call.next() {
-      guard case .batch(let batch) = event, batch.count > 0, batch.columns.count == missing.count
-      else { continue }
-      for (at, vector) in zip(missing, batch.columns) { values[at] = vector.firstValue }
+      guard case .batch(let batch) = event, batch.columns.count == missing.count else { continue }
+      for row in 0..<batch.count {
+        for (at, vector) in zip(missing, batch.slice(row..<(row + 1)).columns) {
+          let isSame = values[at].map { ValueText.print($0, as: vector.type) == ValueText.print(vector.firstValue, as: vector.type) }
+          guard isSame ?? true else {
+            throw TallyError.sql(
+              "0A000",
+              "the default of column \"\(table.columns[at].name)\" differs from row to row",
+              hint: "Give the column in the data, or load it with COPY or INSERT."
+            )
+          }
+          values[at] = vector.firstValue
+        }
+      }
     }
     guard values.count == missing.count else {
       throw TallyError(

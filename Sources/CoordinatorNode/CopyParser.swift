@@ -44,8 +44,8 @@ final class CopyParser: Sendable {
   private let free = Mutex<(lf: [Builder], crlf: [Builder])>(([], []))
 
   init(_ plan: CopyInPlan, _ snapshot: CatalogSnapshot, _ values: any ExternalValues) throws {
-    guard case .distributed(_, let group) = plan.table.distribution, let ids = snapshot.group(group)?.shards else {
-      throw TallyError(.staleCatalog, "table \(plan.table.name) is not distributed")
+    guard let group = plan.table.distribution.group, let ids = snapshot.group(group)?.shards else {
+      throw TallyError(.staleCatalog, "table \(plan.table.name) has no place")
     }
     let records = ids.compactMap { snapshot.shard($0) }.sorted { $0.lower < $1.lower }
     self.plan = plan

@@ -53,7 +53,9 @@ extension ExpressionBinder {
     let places = arguments.map { _ in ExpressionSyntax(kind: .null, position: position) }
     return try scalar(CallSyntax(name: name, arguments: places), arguments, position)
   }
-  static let utilities: Set<String> = ["create_distributed_table", "create_reference_table"]
+  static let utilities: Set<String> = [
+    "create_distributed_table", "create_reference_table", "undistribute_table", "citus_add_local_table_to_metadata",
+  ]
 
   func noFunction(_ call: CallSyntax, _ arguments: [Expression], _ position: Int) -> TallyError {
     let isOther = Self.aggregateNames.contains(call.name) || Self.windowFunctions.contains(call.name) || Self.isSetFunction(call.name)

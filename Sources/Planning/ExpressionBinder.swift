@@ -26,6 +26,10 @@ final class ExpressionBinder {
     case distinctOn = "DISTINCT ON"
     case windowDefinition = "window definitions"
     case execute = "EXECUTE parameters"
+    case check = "check constraints"
+    /// SET of UPDATE and of ON CONFLICT.
+    case update = "UPDATE"
+    case returning = "RETURNING"
   }
   struct Expansion {
     var state: Expression

@@ -35,6 +35,8 @@ struct MessageFraming: Sendable {
   /// Bytes that wait.
   var count: Int { bytes.count - head }
   var isEmpty: Bool { count == 0 }
+  /// The first byte of the next message.
+  var nextType: UInt8? { isEmpty ? nil : bytes[head] }
 
   mutating func push(_ chunk: [UInt8]) {
     if head == bytes.count {

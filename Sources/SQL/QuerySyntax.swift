@@ -35,6 +35,8 @@ public struct SelectSyntax: Sendable {
   public var limit: ExpressionSyntax?
   /// OFFSET.
   public var offset: ExpressionSyntax?
+  /// FOR UPDATE and its kin, of a statement's own SELECT.
+  public var locking: LockingSyntax?
   /// Puts a query together.
   public init(
     body: Body,

@@ -19,22 +19,30 @@ public enum Statement: Sendable {
   case createRollup(CreateRollupSyntax)
   case dropRollup(DropSyntax)
   case insert(InsertSyntax)
+  case update(UpdateSyntax)
   case delete(DeleteSyntax)
+  case createSequence(SequenceSyntax)
+  case alterSequence(SequenceSyntax)
+  case dropSequence(DropSyntax)
   case select(SelectSyntax)
   case explain(SelectSyntax, analyze: Bool)
-  /// EXPLAIN of INSERT … SELECT.
-  case explainInsert(InsertSyntax)
+  /// EXPLAIN of INSERT, UPDATE or DELETE.
+  indirect case explainChange(Statement)
   case copy(CopySyntax)
+  case lock(LockSyntax)
+  case define(DefinitionSyntax)
 }
 
 /// A name with its place.
 public struct NameSyntax: Sendable {
   /// The name, folded to lower case unless it was quoted.
   public var name: String
-  /// The schema before it; nil for none, and for `public`.
+  /// The schema before it.
   public var schema: String? = nil
   /// In characters from 1.
   public var position: Int
+  /// As messages show it.
+  public var text: String { schema.map { "\($0).\(name)" } ?? name }
 }
 
 /// A type name with its modifiers.
@@ -63,6 +71,8 @@ public struct CreateTableSyntax: Sendable {
     public var defaultValue: ExpressionSyntax?
     /// Text of the DEFAULT expression.
     public var defaultText: String?
+    /// GENERATED … AS IDENTITY.
+    public var identity: IdentitySyntax? = nil
   }
   /// Table name.
   public var table: NameSyntax
@@ -70,6 +80,8 @@ public struct CreateTableSyntax: Sendable {
   public var ifNotExists: Bool
   /// Columns in order.
   public var columns: [Column]
+  /// PRIMARY KEY, UNIQUE and CHECK of columns and of the table, in written order.
+  public var constraints: [ConstraintSyntax] = []
   /// WITH (…).
   public var options: [OptionSyntax]
 }
@@ -102,30 +114,6 @@ public struct CreateRollupSyntax: Sendable {
   public var select: SelectSyntax
   /// Its text.
   public var selectText: String
-}
-
-/// INSERT … VALUES or INSERT … SELECT.
-public struct InsertSyntax: Sendable {
-  /// The table.
-  public var table: NameSyntax
-  /// The column list; nil when absent.
-  public var columns: [NameSyntax]?
-  /// Rows; nil stands for DEFAULT.
-  public var rows: [[ExpressionSyntax?]]
-  /// The query that gives them instead.
-  public var query: SelectSyntax?
-}
-
-/// DELETE FROM … [WHERE …] or TRUNCATE.
-public struct DeleteSyntax: Sendable {
-  /// The table.
-  public var table: NameSyntax
-  /// Its alias.
-  public var alias: String?
-  /// WHERE.
-  public var condition: ExpressionSyntax?
-  /// TRUNCATE.
-  public var isTruncate: Bool
 }
 
 /// An expression with its place.

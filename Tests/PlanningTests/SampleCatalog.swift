@@ -81,7 +81,7 @@ enum SampleCatalog {
     let catalog = try make()
     let context = PlanningContext(now: context.now, choosesLevels: choosesLevels)
     guard case .select(var plan) = try statement(text, catalog, context: context) else { return "not a query" }
-    for i in plan.fragments.indices where isSent {
+    for i in plan.fragments.indices where isSent && plan.fragments[i].shards != .coordinator {
       plan.fragments[i].plan = try FragmentFormat.decode(FragmentFormat.encode(plan.fragments[i].plan))
     }
     // What is shared or reads itself never travels.

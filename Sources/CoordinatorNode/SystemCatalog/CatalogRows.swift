@@ -7,7 +7,7 @@ import Model
 extension SystemRelations {
   func catalogRows(_ name: String) -> SystemRows? {
     switch name {
-    case "pg_namespace": return SystemRows(SchemaEntry.all, Self.namespace)
+    case "pg_namespace": return SystemRows(schemas, Self.namespace)
     case "pg_class": return SystemRows(index.entries, relationCells)
     case "pg_attribute":
       return SystemRows(
@@ -85,8 +85,10 @@ extension SystemRelations {
     case "relname": return { .text($0.name) }
     case "relnamespace": return { .number($0.namespace) }
     case "relowner": return { _ in .number(ObjectNumbers.owner) }
-    case "relam": return { $0.kind == "v" ? .number(0) : .number(ObjectNumbers.heap) }
+    case "relam": return { .number(["v": 0, "S": 0, "i": ObjectNumbers.btree][$0.kind] ?? ObjectNumbers.heap) }
     case "relfilenode": return { .number($0.kind == "v" || $0.isSystem ? 0 : $0.oid) }
+    case "relhasindex": return { .flag(Self.table($0).map { !$0.keys.isEmpty || !$0.indexes.isEmpty } ?? false) }
+    case "relchecks": return { .number(Int64(Self.table($0)?.checks.count ?? 0)) }
     case "reltuples":
       // -1 is PostgreSQL's "never counted".
       return { .real(self.rowCount(of: $0).map(Double.init) ?? -1) }
@@ -95,13 +97,13 @@ extension SystemRelations {
     case "relkind": return { .text($0.kind) }
     case "relnatts": return { .number(Int64($0.columns.count)) }
     case "relispopulated": return { _ in .flag(true) }
-    case "relreplident": return { .text($0.isSystem || $0.kind == "v" ? "n" : "d") }
+    case "relreplident": return { .text($0.isSystem || ["v", "i", "S"].contains($0.kind) ? "n" : "d") }
     case "reloptions": return { Self.options($0).map { .texts($0) } ?? .null }
     case "relacl", "relpartbound": return { _ in .null }
-    case "relhasindex", "relisshared", "relhasrules", "relhastriggers", "relhassubclass", "relrowsecurity", "relforcerowsecurity",
+    case "relisshared", "relhasrules", "relhastriggers", "relhassubclass", "relrowsecurity", "relforcerowsecurity",
       "relispartition":
       return { _ in .flag(false) }
-    // reltype, reloftype, reltablespace, relallvisible, reltoastrelid, relchecks, relrewrite, relfrozenxid, relminmxid
+    // reltype, reloftype, reltablespace, relallvisible, reltoastrelid, relrewrite, relfrozenxid, relminmxid
     default: return { _ in .number(0) }
     }
   }
@@ -118,8 +120,12 @@ extension SystemRelations {
       if let level { return rollup.levels[level].keep.map { ["keep=" + text($0)] } }
       let keeps = rollup.levels.map { $0.keep.map(text) ?? "forever" }
       return ["rollup=true", "levels=" + rollup.levels.map(\.suffix).joined(separator: ", "), "keep=" + keeps.joined(separator: ", ")]
-    case .system: return nil
+    case .sequence, .index, .view, .system: return nil
     }
+  }
+  private static func table(_ entry: RelationRecord) -> TableSchema? {
+    guard case .table(let table) = entry.origin else { return nil }
+    return table
   }
 
   private static func attribute(_ name: String) -> (PlacedColumn) -> Cell {
@@ -138,10 +144,12 @@ extension SystemRelations {
     case "attbyval": return type { .flag($0.isByValue) }
     case "attalign": return type { .text($0.alignment) }
     case "attstorage": return type { .text($0.storage) }
-    case "attcompression", "attidentity", "attgenerated": return { _ in .text("") }
+    case "attidentity": return { .text($0.column.identity ?? "") }
+    case "attcompression", "attgenerated": return { _ in .text("") }
     case "attnotnull": return { .flag($0.column.isNotNull) }
     case "atthasdef": return { .flag($0.column.defaultSQL != nil) }
-    case "atthasmissing", "attisdropped": return { _ in .flag(false) }
+    case "atthasmissing": return { _ in .flag(false) }
+    case "attisdropped": return { .flag($0.column.isDropped) }
     case "attislocal": return { _ in .flag(true) }
     case "attinhcount": return { _ in .number(0) }
     case "attcollation": return type { .number($0.collation) }
@@ -255,7 +263,8 @@ extension SystemRelations {
       case "schemaname": return { .text($0.schema) }
       case "tablename", "viewname", "matviewname": return { .text($0.name) }
       case "tableowner", "viewowner", "matviewowner": return { _ in .text(facts.owner) }
-      case "hasindexes", "hasrules", "hastriggers", "rowsecurity": return { _ in .flag(false) }
+      case "hasindexes": return { .flag(Self.table($0).map { !$0.keys.isEmpty || !$0.indexes.isEmpty } ?? false) }
+      case "hasrules", "hastriggers", "rowsecurity": return { _ in .flag(false) }
       case "ispopulated": return { _ in .flag(true) }
       case "definition": return { .optional($0.definition) }
       default: return { _ in .null }

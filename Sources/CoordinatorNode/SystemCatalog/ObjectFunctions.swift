@@ -1,6 +1,6 @@
 // ObjectFunctions.swift — functions that tell of an object by its number: types, columns, functions, relations, and comments on them.
 //
-// Of kinds of objects that cannot exist here (constraints, indexes, triggers, rules, statistics) every number is unknown: NULL.
+// Of kinds of objects that cannot exist here (triggers, rules, statistics) every number is unknown: NULL.
 import Model
 import Planning
 
@@ -24,8 +24,7 @@ extension SystemRelations {
       return [
         HostedFunction(name, [.text, .oid], .text) { $0[0] }, HostedFunction(name, [.text, .oid, .boolean], .text) { $0[0] },
       ]
-    case "pg_get_constraintdef", "pg_get_triggerdef", "pg_get_ruledef": return unknown(.text, [[.oid], [.oid, .boolean]])
-    case "pg_get_indexdef": return unknown(.text, [[.oid], [.oid, .integer, .boolean]])
+    case "pg_get_triggerdef", "pg_get_ruledef": return unknown(.text, [[.oid], [.oid, .boolean]])
     case "pg_get_statisticsobjdef_columns", "pg_get_statisticsobjdef", "pg_get_partkeydef": return unknown(.text, [[.oid]])
     case "pg_get_viewdef":
       return [
@@ -64,14 +63,6 @@ extension SystemRelations {
             throw .sql("XX000", "cache lookup failed for function \(arguments.number(0))")
           }
           throw .sql("0A000", "function \(function.name) is built in and has no definition in SQL")
-        }
-      ]
-    case "pg_get_serial_sequence":
-      return [
-        HostedFunction(name, [.text, .text], .text) { (arguments) throws(TallyError) in
-          let entry = try self.existing(arguments.text(0))
-          try Self.requireColumn(arguments.text(1), entry)
-          return .null
         }
       ]
     case "obj_description":

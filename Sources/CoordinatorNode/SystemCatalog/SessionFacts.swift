@@ -132,6 +132,12 @@ public struct SessionFacts: Sendable {
   public var set: @Sendable (String, String?, Bool) throws(TallyError) -> String = { (name, _, _) throws(TallyError) in
     throw .sql("0A000", "parameter \"\(name)\" cannot be set here", hint: "Settings belong to sessions of the PostgreSQL protocol.")
   }
+  /// What currval and lastval tell.
+  public var sessionNumbers = SessionNumbers()
+  /// Numbers of sequences that the statement may use.
+  var numbers = StatementNumbers()
+  /// 64 random bits.
+  var random: @Sendable () -> UInt64 = { 0 }
   /// The sessions of this coordinator.
   public var sessions: @Sendable () -> [SessionFact] = { [] }
   /// Facts of a server without sessions.

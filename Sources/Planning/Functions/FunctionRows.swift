@@ -69,6 +69,7 @@ extension FunctionTable {
     pg_size_pretty(int8) text sizePretty
     """
   static let texts = """
+    .assign(text,int4) text assignText
     lower(text) text lower
     upper(text) text upper
     length(text) int4 length
