@@ -1,4 +1,4 @@
-// IngestFlow.swift — loads a CSV file as a named producer: read → cut → build → deliver, several chunks at once.
+// IngestFlow.swift — loads a file of CSV or JSON lines as a named producer: read → cut → build → deliver, several chunks at once.
 //
 // A chunk is delivered only after all chunks before it were built without a wrong row. So when a row is wrong,
 // exactly the chunks before its own are stored, and after the file is corrected from that row on, the same command
@@ -117,7 +117,8 @@ public struct IngestFlow: Sendable {
       disk: disk,
       compute: compute,
       chunkBytes: Int(session.chunkBytes),
-      hasHeader: request.hasHeader
+      hasHeader: request.encoding == .csv && request.hasHeader,
+      hasQuotes: request.encoding == .csv
     )
     do {
       try await load(request, routing.shards(of: group), table, session, opening, reader, &report, progress)
@@ -144,19 +145,7 @@ public struct IngestFlow: Sendable {
     while waiting.isEmpty && !atEnd {
       if let chunks = try await reader.next() { waiting += chunks } else { atEnd = true }
     }
-    let columns =
-      try request.columns
-      ?? reader.header.map { bytes throws(TallyError) in
-        try CSVRecords.header(bytes, format: request.format)
-      }
-    let plan = try CSVPlan(
-      table: table,
-      shards: shards,
-      columns: columns,
-      format: request.format,
-      constants: try await defaults(of: table, besides: columns),
-      rejectsRows: true
-    )
+    let plan = try await plan(request, table, shards, header: reader.header)
     let building = ChunkBuilding(
       plan,
       shards: shards.map(\.id),
@@ -201,6 +190,36 @@ public struct IngestFlow: Sendable {
       }
       if report.failure?.acknowledged.isEmpty ?? false { report.failure?.acknowledged = "no row of the file is stored by this load" }
     }
+  }
+
+  private func plan(
+    _ request: IngestRequest,
+    _ table: TableSchema,
+    _ shards: [ShardRecord],
+    header: [UInt8]?
+  ) async throws -> LoadPlan {
+    if case .ndjson(let ignoresUnknownFields) = request.encoding {
+      guard request.columns == nil else { throw TallyError.sql("22023", "the fields of JSON objects have names: columns cannot be given") }
+      let defaults = try await defaults(of: table, besides: [])
+      return .ndjson(
+        try NDJSONPlan(table: table, shards: shards, defaults: defaults, ignoresUnknownFields: ignoresUnknownFields)
+      )
+    }
+    let columns =
+      try request.columns
+      ?? header.map { bytes throws(TallyError) in
+        try CSVRecords.header(bytes, format: request.format)
+      }
+    return .csv(
+      try CSVPlan(
+        table: table,
+        shards: shards,
+        columns: columns,
+        format: request.format,
+        constants: try await defaults(of: table, besides: columns),
+        rejectsRows: true
+      )
+    )
   }
 
   /// Reads, builds and delivers all chunks: to the shards, or into the statement of a load that is stored whole.
@@ -414,6 +433,11 @@ extension IngestRequest {
   /// Everything but the bytes and the chunk size that decides what the chunks become.
   var fingerprint: Hash128 {
     var out = ByteWriter()
+    if case .ndjson(let ignoresUnknownFields) = encoding {
+      out.string("ndjson 1")
+      out.bool(ignoresUnknownFields)
+      return Murmur3.hash(out.finish())
+    }
     out.string("csv 1")
     out.bool(hasHeader)
     out.u8(format.delimiter)

@@ -178,6 +178,14 @@ extension Catalog {
   }
   private mutating func schedule(_ job: JobRecord) throws(TallyError) -> CatalogOutcome {
     var job = job
+    if job.id != 0 {
+      // One that is known is changed (cron.alter_job).
+      guard let at = snapshot.jobs.firstIndex(where: { $0.id == job.id }) else {
+        throw .sql("XX000", "could not find valid entry for job \(job.id)")
+      }
+      snapshot.jobs[at] = job
+      return .job(job.id)
+    }
     if !job.name.isEmpty, let at = snapshot.jobs.firstIndex(where: { $0.name == job.name && $0.user == job.user }) {
       job.id = snapshot.jobs[at].id
       snapshot.jobs[at] = job

@@ -102,6 +102,14 @@ public actor Coordinator: RPCResponder {
   var erasingShards: Set<ShardID> = []
   /// Rung when a deletion is asked for, and when a shard may be told of its next one.
   let erasingBell = Signal()
+  /// Functions and procedures of users, compiled.
+  nonisolated let routines = CompiledRoutines()
+  /// Rung when jobs were scheduled or changed.
+  let jobBell = Signal()
+  /// Runs of jobs, for the list of them.
+  var jobRuns = JobRuns()
+  /// When jobs are due, while this coordinator leads.
+  var agenda = JobAgenda()
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
   /// Statements of transactions that are to be held open.
@@ -257,6 +265,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepPublishing() }
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
+      group.addTask { try await self.keepJobs() }
       group.addTask { try await self.keepTransactions() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.

@@ -6,6 +6,7 @@
 import Bytes
 import Capabilities
 import Columns
+import Execution
 import Model
 import Planning
 import RPC
@@ -114,10 +115,11 @@ enum InsertedRows {
   static func checked(_ rows: Batch, _ table: TableSchema) throws -> Batch {
     var columns = rows.columns
     for (at, column) in table.columns.enumerated() where column.isNotNull {
-      if columns[at].validity != nil, (0..<rows.count).contains(where: { columns[at].isNull($0) }) {
+      if columns[at].validity != nil, let row = (0..<rows.count).first(where: { columns[at].isNull($0) }) {
         throw TallyError.sql(
           "23502",
-          "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
+          "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
+          detail: InsertedRow.failing(try rows.columns.map { try $0.value(row) }, table)
         )
       }
       // The same rows with and without a bitmap of nothing but ones are the same bytes.

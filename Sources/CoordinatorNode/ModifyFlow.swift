@@ -155,7 +155,7 @@ extension Coordinator {
       }
       rows[late.row][late.column] = value
     }
-    if !values.late.isEmpty { for row in Set(values.late.map(\.row)).sorted() { try InsertedRow.check(rows[row], table) } }
+    for row in rows { try InsertedRow.check(row, table) }
     let columns = table.columns.indices.map { at in ColumnVector(table.columns[at].type, values: rows.map { $0[at] }) }
     return Batch(count: rows.count, columns: columns)
   }

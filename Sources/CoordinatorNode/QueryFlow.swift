@@ -73,6 +73,7 @@ extension Coordinator {
     asked.seen = seen
     asked.batchKey = request.batchKey.map { ($0, Array(request.sql.utf8)) }
     asked.deadline = call.deadline
+    try await apply(request.settings, to: &asked)
     var reply = try await carryOut(asked)
     if let columns = reply.columns {
       try await call.send(.resultHeader(ResultHeader(columns: columns)))
@@ -80,6 +81,34 @@ extension Coordinator {
       reply.statistics.totalMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
     }
     return ResultEnd(tag: reply.tag, rows: reply.rows, notices: reply.notices, statistics: reply.statistics, seen: reply.seen)
+  }
+
+  /// A request's settings: `TimeZone`, and `$1`, `$2`, … with the texts of parameters, whose types the statement tells. Throws 42704.
+  private func apply(_ settings: [QuerySetting], to request: inout StatementRequest) async throws {
+    var texts: [Int: String] = [:]
+    for setting in settings {
+      if setting.name.lowercased() == "timezone" {
+        guard let zone = ClockZone.named(setting.value) else {
+          throw TallyError.sql("22023", "invalid value for parameter \"TimeZone\": \"\(setting.value)\"")
+        }
+        request.facts.zone = zone
+      } else if setting.name.hasPrefix("$"), let number = Int(setting.name.dropFirst()), (1...settings.count).contains(number) {
+        texts[number] = setting.value
+      } else {
+        throw TallyError.sql("42704", "unrecognized configuration parameter \"\(setting.name)\"")
+      }
+    }
+    if texts.isEmpty { return }
+    let types = try await describe(request, declared: []).parameters
+    guard types.count == texts.count else {
+      throw TallyError.sql("08P01", "\(texts.count) parameters were given, but the statement has \(types.count)")
+    }
+    var values: [TypedValue] = []
+    for (at, type) in types.enumerated() {
+      guard let text = texts[at + 1] else { throw TallyError.sql("42P02", "there is no parameter $\(at + 1)") }
+      values.append(TypedValue(type, try ZonedText.parse(text, as: type, zone: request.facts.zone)))
+    }
+    request.arguments = values
   }
 
   /// Evaluates SELECT or EXPLAIN under one catalog version.

@@ -37,6 +37,20 @@ public struct StatementRequest: Sendable {
   public var offset = 0
   /// When its client gives up.
   public var deadline = Instant.distantFuture
+  /// The transaction of procedures' statements; nil: each is one of its own.
+  var runner: (any StatementRunner)?
+  /// Takes messages of procedures as they are raised; nil: they are told at the end.
+  public var notify: (@Sendable (RaisedNotice) async -> Void)?
+  /// Whether the transaction around it is its client's, so that procedures may not end it.
+  var isAtomic = true
+  /// Names that stand for values: variables of the procedure that it stands in.
+  var variables = NamedValues()
+  /// Results of the routines that it calls.
+  var calls = StatementCalls()
+  /// Its calls were carried out.
+  var isResolved = false
+  /// Routines around it.
+  var callDepth = 0
   var turn = 0
   /// Its place among the writers in flight, when it is no query.
   var ticket: UInt64?
@@ -79,6 +93,10 @@ public struct StatementDescription: Sendable {
 extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
+  /// Waits so long (pg_sleep); ends early by cancellation only.
+  public nonisolated func wait(_ length: Duration) async throws {
+    if length > .zero { try await surroundings.clock.sleep(for: length) }
+  }
 
   /// This coordinator's number among the others, from 1 on; two may have the same, seldom.
   public var memberNumber: UInt32 { get async { Self.number(of: await log.standing.member) } }
@@ -120,17 +138,23 @@ extension Coordinator {
     snapshot.searchPath = request.facts.searchPath
     return snapshot
   }
-  private func context(
+  func context(
     _ request: StatementRequest,
     _ snapshot: CatalogSnapshot,
     _ parameters: StatementParameters?
   ) async -> PlanningContext {
-    PlanningContext(
+    var system: any SystemCatalog = await systemRelations(request.facts, under: snapshot)
+    if !request.calls.results.isEmpty { system = CalledFunctions(system: system, results: request.calls.results) }
+    var context = PlanningContext(
       now: request.now,
       choosesLevels: request.choosesLevels,
       parameters: parameters,
-      system: await systemRelations(request.facts, under: snapshot)
+      system: system,
+      zone: request.facts.zone
     )
+    context.variables = request.variables
+    if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
+    return context
   }
   /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
   func bind(_ request: StatementRequest) async throws -> (plan: BoundStatement, catalog: CatalogVersion) {
@@ -152,10 +176,15 @@ extension Coordinator {
   public func describe(_ request: StatementRequest, declared: [DataType?]) async throws -> StatementDescription {
     let statement = request.statement.statement
     if statement.isDefinition { return StatementDescription() }
+    if case .doBlock = statement { return StatementDescription() }
+    if case .call(let call, let position) = statement {
+      return try await describeCall(call, position, request, StatementParameters(declared: declared))
+    }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
-      let bound = try plan(request.statement, catalog: Self.seen(snapshot, request), context: await context(request, snapshot, parameters))
+      let called = try await resolvingCalls(request, describing: parameters)
+      let bound = try plan(called.statement, catalog: Self.seen(snapshot, request), context: await context(called, snapshot, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
@@ -168,12 +197,26 @@ extension Coordinator {
   /// The values of an EXECUTE's arguments.
   public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
     let snapshot = await log.catalog.snapshot
-    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    var context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot), zone: facts.zone)
+    context.routines = routines.known(snapshot).inline
     return try Planning.evaluate(arguments, as: types, context: context)
   }
 
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
+    if let reply = try await carryOutProcedure(asked) { return reply }
+    guard let calls = try await extractingCalls(asked) else { return try await carryOutResolved(asked) }
+    let gathered = NoticeList()
+    var hearing = asked
+    if hearing.notify == nil { hearing.notify = { await gathered.add($0.notice) } }
+    guard calls.hasStatements else { return try await carryOutResolved(try await resolving(calls, hearing)) }
+    var reply = try await inTransaction(hearing) { inner in
+      try await self.carryOutResolved(try await self.resolving(calls, inner))
+    }
+    reply.notices = await gathered.notices + reply.notices
+    return reply
+  }
+  private func carryOutResolved(_ asked: StatementRequest) async throws -> StatementReply {
     var request = asked
     request.facts.numbers = StatementNumbers()
     request.voidsBefore = numberBlocks.voids
@@ -285,7 +328,7 @@ extension Coordinator {
   // MARK: Followers
 
   /// Has the leader carry a definition out.
-  private func passOn(_ request: StatementRequest) async throws -> StatementReply {
+  func passOn(_ request: StatementRequest) async throws -> StatementReply {
     guard request.facts.searchPath == ["public"] else {
       // The text alone goes to the leader, whose session has a search path of its own.
       throw TallyError.sql(

@@ -17,7 +17,9 @@ extension Coordinator {
       fleet: fleet,
       standing: await log.standing,
       now: surroundings.clock.now,
-      hearsWorkers: await decides
+      hearsWorkers: await decides,
+      jobRuns: jobRuns,
+      sources: VolatileSources(random: surroundings.random, clock: surroundings.clock)
     )
   }
 }

@@ -26,6 +26,10 @@ public struct CopyInPlan: Sendable {
   }
   /// Columns that the data lacks and whose default differs from row to row; `defaults` has something for them that is not NULL.
   public var late: [Late] = []
+  /// The zone of times that name none.
+  public var zone: ClockZone
+  /// Whether a field's text depends on the zone.
+  public var needsZone: Bool { !zone.isUTC && columns.contains { ZonedText.depends(table.columns[$0].type) } }
 }
 
 /// COPY … TO STDOUT.
@@ -117,7 +121,8 @@ struct CopyBinder {
       columns: columns,
       defaults: defaults,
       options: options,
-      late: late
+      late: late,
+      zone: context.zone
     )
   }
   /// `SELECT a, b FROM t`, through the parser, so that it is planned as any query is.

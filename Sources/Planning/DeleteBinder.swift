@@ -32,8 +32,23 @@ struct DeleteBinder {
     else { return false }
     return !(syntax.condition?.holdsSubquery ?? false)
   }
+  /// Shards name the rows; what only the coordinator can evaluate they cannot ask.
+  private func refuseHosted(_ condition: ExpressionSyntax, _ table: TableSchema, _ syntax: DeleteSyntax) throws(TallyError) {
+    let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(
+      Scope(qualifier: syntax.alias ?? table.name, columns: table.columns.map { OutputColumn($0.name, $0.type) })
+    )
+    guard !(try binder.condition(condition, .where)).isHosted else {
+      throw .sql(
+        "0A000",
+        "a function of the coordinator in the condition of DELETE is not supported",
+        hint: "Name its value, or the rows' keys.",
+        position: condition.position
+      )
+    }
+  }
   private func simple(_ syntax: DeleteSyntax, _ table: TableSchema) throws(TallyError) -> DeletePlan {
     let name = syntax.table
+    if let condition = syntax.condition { try refuseHosted(condition, table, syntax) }
     let one = ExpressionSyntax(kind: .integer(1), position: name.position)
     let select = SelectSyntax(
       body: .plain(

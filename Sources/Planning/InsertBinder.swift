@@ -18,15 +18,15 @@ struct InsertBinder {
   func bind(_ syntax: InsertSyntax) throws(TallyError) -> BoundStatement {
     let table = try common.table(syntax.table, "insert into")
     let targets = try self.targets(syntax, table)
+    let isPlain = table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
     let source: ModifyPlan.Source
     if let query = query(of: syntax, table) {
       source = try rows(of: query, syntax, table, targets)
     } else {
-      source = .values(try values(syntax, table, targets))
+      source = .values(try values(syntax, table, targets, isChecked: isPlain))
     }
     let conflict = try conflict(syntax, table)
     let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table)
-    let isPlain = table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && returning == nil
     switch source {
     case .values(let values) where isPlain && values.late.isEmpty: return .insert(InsertPlan(table: table, rows: values.rows))
     case .query(let select) where isPlain: return .insertSelect(InsertSelectPlan(table: table, select: select))
@@ -65,7 +65,13 @@ struct InsertBinder {
 
   // MARK: Rows
 
-  private func values(_ syntax: InsertSyntax, _ table: TableSchema, _ targets: [Int]) throws(TallyError) -> InsertedValues {
+  /// `isChecked`: NULLs are looked for now; else when all values are known.
+  private func values(
+    _ syntax: InsertSyntax,
+    _ table: TableSchema,
+    _ targets: [Int],
+    isChecked: Bool
+  ) throws(TallyError) -> InsertedValues {
     let defaults = try defaults(table)
     var result = InsertedValues(rows: [])
     for written in syntax.rows {
@@ -107,7 +113,7 @@ struct InsertBinder {
           values.append(.null)
         }
       }
-      if context.parameters?.hasValues ?? true {
+      if isChecked, context.parameters?.hasValues ?? true {
         try InsertedRow.check(values, table, late: Set(row.indices.filter { row[$0].constantValue == nil }))
       }
       result.rows.append(values)
@@ -282,9 +288,23 @@ public enum InsertedRow {
       throw .sql(
         "23502",
         "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
-        detail: index == key && !column.isNotNull ? "It is the tenant key." : nil
+        detail: index == key && !column.isNotNull ? "It is the tenant key." : late.isEmpty ? failing(row, table) : nil
       )
     }
+  }
+  /// PostgreSQL's detail of a row that violates a constraint: each value cut at 64 bytes.
+  public static func failing(_ row: [Value], _ table: TableSchema) -> String {
+    let shown = table.liveColumns.map { at -> String in
+      guard let text = ValueText.print(row[at], as: table.columns[at].type) else { return "null" }
+      guard text.utf8.count > 64 else { return text }
+      var cut = ""
+      for scalar in text.unicodeScalars {
+        guard cut.utf8.count + UTF8.width(scalar) <= 64 else { break }
+        cut.unicodeScalars.append(scalar)
+      }
+      return cut + "..."
+    }
+    return "Failing row contains (\(shown.joined(separator: ", ")))."
   }
 }
 

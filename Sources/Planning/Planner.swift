@@ -11,11 +11,14 @@ public func plan(
   // Definitions outlive the statement: they cannot have parameters.
   var lasting = context
   lasting.parameters = nil
+  lasting.variables = NamedValues()
   let tables = TableBinder(catalog: catalog, context: lasting)
   switch statement.statement {
   case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
   case .dropTable(let syntax): return try tables.dropTable(syntax)
   case .createRollup(let syntax):
+    // Buckets are cut in UTC, whatever the session's zone.
+    lasting.zone = .utc
     return .createRollup(try RollupBinder(catalog: catalog, context: lasting).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
   case .insert(let syntax): return try InsertBinder(catalog: catalog, context: context).bind(syntax)
@@ -39,6 +42,8 @@ public func plan(
   case .lock(let syntax): return .lock(try LockBinder(catalog: catalog).bind(syntax))
   case .define(let syntax): return .define(try ObjectBinder(catalog: catalog, context: lasting).bind(syntax))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
+  case .createFunction, .dropFunction, .doBlock, .call:
+    throw TallyError(.internalError, "procedures are not planned: the coordinator carries them out")
   }
 }
 

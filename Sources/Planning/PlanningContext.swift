@@ -13,16 +13,24 @@ public struct PlanningContext: Sendable {
   public var defaultShardCount: Int
   /// The statement's parameters; nil: it may have none.
   public var parameters: StatementParameters?
+  /// Names that stand for values: a procedure's variables.
+  public var variables = NamedValues()
+  /// Functions of users that are one expression, by name.
+  public var routines: [String: [InlineRoutine]] = [:]
   /// Relations and functions of the coordinator itself; nil where there are none.
   public var system: (any SystemCatalog)?
+  /// The session's time zone.
+  public var zone: ClockZone
   /// Makes a context.
   public init(
     now: Int64,
     choosesLevels: Bool = true,
     defaultShardCount: Int = 32,
     parameters: StatementParameters? = nil,
-    system: (any SystemCatalog)? = nil
+    system: (any SystemCatalog)? = nil,
+    zone: ClockZone = .utc
   ) {
+    self.zone = zone
     self.system = system
     self.now = now
     self.parameters = parameters

@@ -60,7 +60,9 @@ extension Statement {
   /// Whether its meaning to a client is known without a plan: it gives no rows and takes no parameters.
   public var isDefinition: Bool {
     switch self {
-    case .define, .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence: true
+    case .define, .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence,
+      .createFunction, .dropFunction:
+      true
     case .delete(let syntax): syntax.isTruncate
     default: false
     }

@@ -23,6 +23,8 @@ final class CoordinatorSession: SQLSession {
     /// What the session wrote and saw.
     var seen = SessionToken()
     var transaction: OpenTransaction?
+    /// Facts made of a state of the settings: most statements find them made.
+    var facts: (changes: Int, made: SessionFacts)?
   }
   private let engine: CoordinatorEngine
   private let identity: ClientIdentity
@@ -96,9 +98,14 @@ final class CoordinatorSession: SQLSession {
     case .planned(let parsed, let offset):
       var request = try request(parsed, arguments, context)
       request.offset = offset
+      request.notify = { [level = context.settings["client_min_messages"]] notice in
+        if let report = ServerReport(notice, least: level ?? "notice") { await client.notice(report) }
+      }
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
+      let pauses = Mutex(Duration.zero)
+      request.facts.pause = { length in pauses.withLock { $0 += length } }
       if case .copy(let syntax) = parsed.statement {
         if syntax.isFrom { try Self.checkWritable(parsed.statement.verb, context) }
         return try await copy(request, client)
@@ -106,6 +113,7 @@ final class CoordinatorSession: SQLSession {
       if parsed.statement.isQuery {
         if case .select(let select) = parsed.statement, let clause = select.locking { try Self.checkWritable("SELECT \(clause.strength)", context) }
         let result = try await read(request, client)
+        try await coordinator.wait(pauses.withLock { $0 })
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }
@@ -135,6 +143,12 @@ final class CoordinatorSession: SQLSession {
   }
 
   private func facts(_ settings: SessionSettings) -> SessionFacts {
+    if let known = state.withLock({ $0.facts }), known.changes == settings.changes { return known.made }
+    let made = makeFacts(settings)
+    state.withLock { $0.facts = (settings.changes, made) }
+    return made
+  }
+  private func makeFacts(_ settings: SessionSettings) -> SessionFacts {
     var facts = SessionFacts()
     facts.database = identity.database
     (facts.user, facts.sessionUser) = (identity.user, identity.user)
@@ -148,6 +162,7 @@ final class CoordinatorSession: SQLSession {
       facts.clientPort = Int32(address.port)
     }
     facts.sessionNumbers = numbers
+    facts.zone = settings.zone
     facts.setting = { settings[$0] }
     facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
     return facts
@@ -158,7 +173,7 @@ final class CoordinatorSession: SQLSession {
     _ client: any StatementClient
   ) async throws -> StatementResult {
     let exchange = CopyExchange(client)
-    let values = PostgresValues { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
+    let values = PostgresValues(zone: request.facts.zone) { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
     do {
       let outcome = try await coordinator.copy(request, with: exchange, values: values)
       state.withLock { $0.seen.merge(outcome.seen) }
@@ -179,6 +194,9 @@ final class CoordinatorSession: SQLSession {
   private func carryOut(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
+    if let columns = reply.columns, case .call = request.statement.statement {
+      return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), .plain("CALL"))
+    }
     let statement = request.statement.statement
     if let rows = Self.returned(reply, statement) { return rows }
     // A definition that waits for COMMIT has no tag of its own yet.
@@ -270,6 +288,30 @@ final class CoordinatorSession: SQLSession {
   }
 }
 
+extension ServerReport {
+  /// A procedure's message; nil when the client does not want to hear of such.
+  fileprivate init?(_ notice: RaisedNotice, least: String) {
+    let level: RaisedNotice.Severity =
+      switch least.lowercased() {
+      case "error", "fatal", "panic": .info
+      case "warning": .warning
+      case "log": .log
+      case "notice": .notice
+      default: .debug
+      }
+    guard notice.severity >= level else { return nil }
+    let severity: ReportSeverity =
+      switch notice.severity {
+      case .debug: .debug
+      case .log: .log
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      }
+    self.init(notice.report, severity)
+  }
+}
+
 /// What set_config changed while a statement was carried out; a statement that is planned again changes the same.
 private final class SettingChanges: Sendable {
   struct Change {
@@ -319,6 +361,10 @@ extension Statement {
     case .explain, .explainChange: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
     case .lock: "LOCK TABLE"
+    case .createFunction(let syntax): syntax.isProcedure ? "CREATE PROCEDURE" : "CREATE FUNCTION"
+    case .dropFunction(let syntax): "DROP \(syntax.kind.rawValue.uppercased())"
+    case .doBlock: "DO"
+    case .call: "CALL"
     }
   }
 }

@@ -96,7 +96,8 @@ extension Session {
       values,
       formats: formats,
       types: statement.parameters,
-      statement: name
+      statement: name,
+      zone: settings.zone
     )
     let columns = try columns(of: statement)
     portals[portal] = Portal(

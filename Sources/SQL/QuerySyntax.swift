@@ -159,6 +159,22 @@ public struct TableFunctionsSyntax: Sendable {
   public var columnAliases: [String]
   /// In characters from 1.
   public var position: Int
+  /// Puts functions together.
+  public init(
+    calls: [ExpressionSyntax],
+    isRowsFrom: Bool = false,
+    hasOrdinality: Bool = false,
+    alias: String? = nil,
+    columnAliases: [String] = [],
+    position: Int
+  ) {
+    self.calls = calls
+    self.isRowsFrom = isRowsFrom
+    self.hasOrdinality = hasOrdinality
+    self.alias = alias
+    self.columnAliases = columnAliases
+    self.position = position
+  }
 }
 
 /// A join, or two items of a FROM list.

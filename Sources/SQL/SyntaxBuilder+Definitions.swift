@@ -85,12 +85,17 @@ extension SyntaxBuilder {
   }
 
   func type(_ node: Int) throws(TallyError) -> TypeSyntax {
-    guard let names = strings(child(node, "names")), let name = names.last else { throw damaged(node) }
+    guard let names = strings(child(node, "names")) else { throw damaged(node) }
     if names.count > 1, names[0] != "pg_catalog", names[0] != "public" {
       throw .sql("3F000", "schema \"\(names[0])\" does not exist", position: position(node))
     }
     if flag(node, "setof") { throw unsupported("SETOF is", node) }
     if flag(node, "pct_type") { throw unsupported("%TYPE is", node) }
+    return try written(node)
+  }
+  /// A type without a look at SETOF and %TYPE.
+  func written(_ node: Int) throws(TallyError) -> TypeSyntax {
+    guard let names = strings(child(node, "names")), let name = names.last else { throw damaged(node) }
     var modifiers: [Int] = []
     for modifier in tape.elements(child(node, "typmods")) {
       guard let (tag, body) = tape.tagged(modifier), tape.matches(tag, "A_Const"),

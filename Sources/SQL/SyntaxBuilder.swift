@@ -137,6 +137,11 @@ struct SyntaxBuilder {
     case "ExplainStmt": return try explain(body, start: start)
     case "LockStmt": return .lock(try lock(body))
     case "CopyStmt": return .copy(try copy(body, start: start))
+    case "CreateFunctionStmt": return .createFunction(try createFunction(body, start: start))
+    case "DoStmt": return .doBlock(try doBlock(body))
+    case "CallStmt":
+      let (call, position) = try callStatement(body)
+      return .call(call, position: position)
     case let other:
       let (name, hint) = Self.statementName(other)
       throw .sql("0A000", "\(name) is not supported", hint: hint, position: position(atByte: firstToken(start)))
@@ -146,7 +151,6 @@ struct SyntaxBuilder {
   /// What people call a statement of PostgreSQL's grammar.
   private static func statementName(_ tag: String) -> (String, String?) {
     switch tag {
-    case "CreateFunctionStmt": return ("CREATE FUNCTION", nil)
     case "TransactionStmt": return ("a transaction block", "Each statement is a transaction of its own.")
     case "VariableSetStmt": return ("SET", nil)
     case "VariableShowStmt": return ("SHOW", nil)
@@ -160,8 +164,6 @@ struct SyntaxBuilder {
     case "CreateRoleStmt": return ("CREATE ROLE", nil)
     case "AlterDefaultPrivilegesStmt": return ("ALTER DEFAULT PRIVILEGES", nil)
     case "AlterOwnerStmt": return ("ALTER … OWNER TO", nil)
-    case "DoStmt": return ("DO", nil)
-    case "CallStmt": return ("CALL", nil)
     case "CreateTrigStmt": return ("CREATE TRIGGER", nil)
     default:
       let name = tag.hasSuffix("Stmt") ? String(tag.dropLast(4)) : tag
@@ -188,6 +190,9 @@ struct SyntaxBuilder {
     let here = position(atByte: firstToken(start))
     var names: [NameSyntax] = []
     let kind = text(body, "removeType") ?? ""
+    if kind == "OBJECT_FUNCTION" { return .dropFunction(try dropFunction(body, .function)) }
+    if kind == "OBJECT_PROCEDURE" { return .dropFunction(try dropFunction(body, .procedure)) }
+    if kind == "OBJECT_ROUTINE" { return .dropFunction(try dropFunction(body, .routine)) }
     guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" || kind == "OBJECT_SEQUENCE" else {
       let what = kind.replacingPrefix("OBJECT_", with: "DROP ")
       throw .sql("0A000", "\(what) is not supported", position: here)

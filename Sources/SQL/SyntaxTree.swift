@@ -36,6 +36,11 @@ public enum Statement: Sendable {
   case copy(CopySyntax)
   case lock(LockSyntax)
   case define(DefinitionSyntax)
+  case createFunction(CreateFunctionSyntax)
+  case dropFunction(DropFunctionSyntax)
+  case doBlock(DoSyntax)
+  /// CALL, and where the call stands.
+  case call(CallSyntax, position: Int)
 }
 
 /// A name with its place.

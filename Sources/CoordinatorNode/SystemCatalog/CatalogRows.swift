@@ -25,7 +25,7 @@ extension SystemRelations {
         }
       }
     case "pg_type": return SystemRows(PostgresTypes.all.records, Self.type)
-    case "pg_proc": return SystemRows(PostgresFunctions.all.records, Self.function)
+    case "pg_proc": return SystemRows(PostgresFunctions.all.records + catalog.functions.map { PostgresFunctionRecord($0) }, Self.function)
     case "pg_operator": return SystemRows(PostgresOperatorRecord.all, Self.operatorCells)
     case "pg_cast":
       return SystemRows(PostgresCastRecord.all) { name in
@@ -198,10 +198,16 @@ extension SystemRelations {
   private static func function(_ name: String) -> (PostgresFunctionRecord) -> Cell {
     switch name {
     case "oid": return { .number($0.oid) }
-    case "proname", "prosrc": return { .text($0.name) }
+    case "proname": return { .text($0.name) }
+    case "prosrc": return { .text($0.user?.body ?? $0.name) }
+    case "proargnames":
+      return { record in
+        let names = record.user?.arguments.map(\.name) ?? []
+        return names.contains { !$0.isEmpty } ? .texts(names) : .null
+      }
     case "pronamespace": return { .number($0.namespace) }
     case "proowner": return { _ in .number(ObjectNumbers.owner) }
-    case "prolang": return { _ in .number(12) }
+    case "prolang": return { .number($0.user.map { $0.language == "sql" ? 14 : ObjectNumbers.blockLanguage } ?? 12) }
     case "procost": return { _ in .real(1) }
     case "prorows": return { .real($0.isSet ? 1000 : 0) }
     case "provariadic":
@@ -213,11 +219,12 @@ extension SystemRelations {
     case "proisstrict": return { .flag($0.isStrict) }
     case "proretset": return { .flag($0.isSet) }
     case "provolatile": return { .text($0.volatility) }
-    case "proparallel": return { _ in .text("s") }
+    case "proparallel": return { .text($0.user == nil ? "s" : "u") }
     case "pronargs": return { .number(Int64($0.arguments.count)) }
     case "prorettype": return { .number($0.result) }
     case "proargtypes": return { .numbers($0.arguments) }
-    case "prosupport", "pronargdefaults": return { _ in .number(0) }
+    case "pronargdefaults": return { .number(Int64($0.user?.inputs.count { $0.defaultSQL != nil } ?? 0)) }
+    case "prosupport": return { _ in .number(0) }
     default: return { _ in .null }
     }
   }

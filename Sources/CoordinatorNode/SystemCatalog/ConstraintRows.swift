@@ -191,7 +191,9 @@ extension SystemRelations {
         name == "check_clause" ? { .text($0.clause(isPretty: false)) } : self.constraintCells(name)
       }
     case "sequences":
-      return SystemRows(catalog.sequences) { name in
+      // Those of identity columns are part of their tables.
+      let parts = Set(dependencies.filter(\.isPart).map(\.sequence.id))
+      return SystemRows(catalog.sequences.filter { !parts.contains($0.id) }) { name in
         switch name {
         case "sequence_catalog": return { _ in .text(self.facts.database) }
         case "sequence_schema": return { .text($0.schemaName) }

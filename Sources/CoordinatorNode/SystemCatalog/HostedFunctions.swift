@@ -10,7 +10,7 @@ extension SystemRelations {
   func hosted(_ name: String) -> [HostedFunction] {
     let areas = [
       sessionFunctions(name), sequenceFunctions(name), constraintFunctions(name), objectFunctions(name), visibilityFunctions(name),
-      privilegeFunctions(name),
+      privilegeFunctions(name), volatileFunctions(name),
     ]
     for found in areas where !found.isEmpty { return found }
     let sizes = sizeFunctions(name)

@@ -43,6 +43,7 @@ extension SystemRelations {
     case "pg_get_function_result":
       return [
         HostedFunction(name, [.oid], .text) { arguments in
+          if let user = self.userFunction(arguments.number(0)) { return .optional(user.shownResult) }
           guard let function = PostgresFunctions.all[oid: arguments.number(0)] else { return .null }
           return .text((function.isSet ? "SETOF " : "") + self.typeText(function.result))
         }
@@ -50,6 +51,9 @@ extension SystemRelations {
     case "pg_get_function_arguments", "pg_get_function_identity_arguments":
       return [
         HostedFunction(name, [.oid], .text) { arguments in
+          if let user = self.userFunction(arguments.number(0)) {
+            return .text(user.shownArguments(isIdentity: name == "pg_get_function_identity_arguments"))
+          }
           guard let function = PostgresFunctions.all[oid: arguments.number(0)] else { return .null }
           var shown = function.arguments.map { self.typeText($0) }
           if function.isVariadic, let last = shown.popLast() { shown.append("VARIADIC " + last) }
@@ -59,6 +63,7 @@ extension SystemRelations {
     case "pg_get_functiondef":
       return [
         HostedFunction(name, [.oid], .text) { (arguments) throws(TallyError) in
+          if let user = self.userFunction(arguments.number(0)) { return .text(user.definition) }
           guard let function = PostgresFunctions.all[oid: arguments.number(0)] else {
             throw .sql("XX000", "cache lookup failed for function \(arguments.number(0))")
           }
@@ -107,6 +112,9 @@ extension SystemRelations {
     case "to_regrole": return [lookUpFunction(name, .regrole)]
     default: return []
     }
+  }
+  private func userFunction(_ oid: Int64) -> FunctionRecord? {
+    catalog.functions.first { ObjectNumbers.relation($0.id) == oid }
   }
   private func typeText(_ oid: Int64) -> String { TypeNumbers.text(of: oid, modifier: nil, isVisible: isSearched) }
   /// NULL for a name of nothing; a name that is none fails.

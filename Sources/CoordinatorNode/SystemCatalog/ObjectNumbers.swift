@@ -39,6 +39,8 @@ enum ObjectNumbers {
   static let topn: Int64 = 16_388
   static let topnArray: Int64 = 16_389
   static let ownFunctions: Int64 = 16_400
+  /// plpgsql, as initdb of PostgreSQL 15 numbers it.
+  static let blockLanguage: Int64 = 13_552
   static let ownFunctionsOfSchema: Int64 = 500
   static let extensions: Int64 = 17_900
 

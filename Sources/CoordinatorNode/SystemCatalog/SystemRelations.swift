@@ -19,6 +19,10 @@ final class SystemRelations: SystemCatalog {
   let now: Instant
   /// Whether this coordinator hears the workers.
   let hearsWorkers: Bool
+  /// Runs of jobs that this coordinator began.
+  let jobRuns: JobRuns
+  /// Where random numbers and times of day come from; nil: there are none.
+  let sources: VolatileSources?
   private let madeIndex = Mutex<RelationIndex?>(nil)
 
   init(
@@ -27,7 +31,9 @@ final class SystemRelations: SystemCatalog {
     fleet: Fleet,
     standing: CatalogLog.Standing,
     now: Instant,
-    hearsWorkers: Bool
+    hearsWorkers: Bool,
+    jobRuns: JobRuns = JobRuns(),
+    sources: VolatileSources? = nil
   ) {
     self.state = state
     self.facts = facts
@@ -35,6 +41,8 @@ final class SystemRelations: SystemCatalog {
     self.standing = standing
     self.now = now
     self.hearsWorkers = hearsWorkers
+    self.jobRuns = jobRuns
+    self.sources = sources
   }
 
   var catalog: CatalogSnapshot { state.snapshot }
@@ -102,6 +110,7 @@ final class SystemRelations: SystemCatalog {
       return rows
     }
     if let rows = try tallyRows(definition) { return rows }
+    if let rows = cronRows(definition) { return rows }
     return Self.empty.contains(definition.name) ? SystemRows.none : nil
   }
 
