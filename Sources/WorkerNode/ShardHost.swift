@@ -197,7 +197,7 @@ final class ShardHost: ShardLog {
       durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
-    tell(.made(entry.mark))
+    for entry in entries { tell(.made(entry.mark)) }
     witnessed?.noteHanded(appended.position, appended.durable)
     for link in orderedLinks { link.ring() }
     return appended
