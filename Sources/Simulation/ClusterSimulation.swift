@@ -9,6 +9,7 @@ import Capabilities
 import ClientCore
 import Model
 import Wire
+import WorkerNode
 
 /// What came of a seed.
 public struct ClusterReport: Sendable {
@@ -107,6 +108,7 @@ final class ClusterRun: @unchecked Sendable {
   var rotted: Set<String> = []
   /// Faults that go on while others come.
   var lasting = 0
+  let witness: InvariantWitness
   private let writer: StatementWriter
   private let tenants: TenantDeletions
   private let readings: RetentionTrials
@@ -131,6 +133,9 @@ final class ClusterRun: @unchecked Sendable {
     self.ledger = ledger
     let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
     self.diskFaults = diskFaults
+    let keepsDisks = !workload.faultClasses.contains(.disks) && !diskFaults.kinds.contains(where: \.spoilsData)
+    let witness = InvariantWitness(ledger, keepsDisks: keepsDisks)
+    self.witness = witness
     cluster = SimulatedCluster(
       world,
       ledger,
@@ -140,6 +145,7 @@ final class ClusterRun: @unchecked Sendable {
     ) { settings in
       workload.tune(&settings)
       diskFaults.tune(&settings)
+      settings.witness = witness
     }
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
@@ -270,7 +276,7 @@ final class ClusterRun: @unchecked Sendable {
       }
       try await client.persist("comparison, \(what)") {
         // Batches that were given up may be there or not.
-        let ids = Set(try await client.query("SELECT id FROM events", timeout: .seconds(60)).compactMap { $0[0].integer })
+        let ids = Set(try await client.integers("SELECT id FROM events", .latest, timeout: .seconds(60)).values)
         let there = keyed.flatMap { $0 }.filter { ledger.isAcknowledged([$0]) || ids.contains($0.id) }
         let truth = RollupTruth(sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere + there, known: ledger.rows)
         try await truth.check(client, ledger, what)
@@ -405,14 +411,14 @@ final class ClusterRun: @unchecked Sendable {
     _ before: Ledger.Known,
     _ seen: inout [Int64?: Int]
   ) async throws {
-    let answer = try await client.query("SELECT id FROM events" + Self.filter(tenant))
+    let ids = try await client.integers("SELECT id FROM events" + Self.filter(tenant), .latest).values
     ledger.check(
-      ids: answer.compactMap { $0[0].integer },
+      ids: ids,
       tenant: tenant,
       since: before,
       "read of \(tenant.map { "tenant \($0)" } ?? "all")"
     )
-    judge(answer.count, "rows", tenant, before, &seen)
+    judge(ids.count, "rows", tenant, before, &seen)
   }
   /// The table's number of rows, the rollup's, the table's again: none may be less than the one before it.
   private func readBetween(

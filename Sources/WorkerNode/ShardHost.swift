@@ -19,7 +19,9 @@ final class ShardHost: ShardLog {
   let journal: Journal
   private let compute: any Compute
   /// The epoch in which this worker serves the shard as its primary: its first entry is committed, its schema the catalog's. Nil else.
-  var servingEpoch: Epoch?
+  var servingEpoch: Epoch? {
+    didSet { if let epoch = servingEpoch, epoch != oldValue { tell(.serves(epoch)) } }
+  }
   /// What this worker knows as the shard's primary; nil while it is not.
   private(set) var primary: PrimaryCore?
   /// What it owes to primaries elsewhere.
@@ -79,13 +81,17 @@ final class ShardHost: ShardLog {
   private var makingFiles: Promise<Void>?
   /// Gets a file from another copy, when it cannot be made here.
   var fetchFile: ((FileRecord, _ path: String) async throws -> Void)?
+  /// Who hears what it does; nil outside of simulations.
+  var witnessed: WitnessedCopy?
 
-  init(_ store: ShardStore, _ journal: Journal, _ compute: any Compute) {
+  init(_ store: ShardStore, _ journal: Journal, _ compute: any Compute, witness: (any ShardWitness)? = nil) {
     self.store = store
     self.journal = journal
     self.compute = compute
     id = store.shard
     copy = CopyCore(promised: store.head.epoch)
+    witnessed = witness.map { WitnessedCopy($0) }
+    tellLog()
   }
 
   // MARK: Roles
@@ -189,6 +195,8 @@ final class ShardHost: ShardLog {
       durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
+    tell(.made(entry.mark))
+    witnessed?.noteHanded(appended.position, appended.durable)
     for link in orderedLinks { link.ring() }
     return appended
   }
@@ -199,7 +207,9 @@ final class ShardHost: ShardLog {
     // Also when an entry is refused: the journal follows the head in every case.
     defer {
       if let last = records.last {
-        lastAppended = Appended(position: last.entry.position, epoch: epoch, durable: journal.enqueue(records))
+        let appended = Appended(position: last.entry.position, epoch: epoch, durable: journal.enqueue(records))
+        lastAppended = appended
+        for record in records { witnessed?.noteHanded(record.entry.position, appended.durable) }
       }
     }
     for (entry, rows) in entries where entry.position > store.applied.position {
@@ -207,8 +217,10 @@ final class ShardHost: ShardLog {
         if known.epoch == entry.epoch && known.chain == entry.chain || isPlanted(.chainNotCompared) { continue }
         try store.cut(above: LogPosition(entry.position.rawValue - 1))
         records.append(JournalRecord(shard: id, entry: .cut(from: entry.position, epoch: epoch)))
+        tell(.cut(from: entry.position))
       }
       try store.accept(entry, rows: rows)
+      tell(.took(entry.mark))
       records.append(JournalRecord(shard: id, entry: entry))
     }
   }
@@ -254,6 +266,7 @@ final class ShardHost: ShardLog {
   /// Applies entries up to a position that is committed, making the files they name where these are not there, and tells who waits.
   func apply(through position: LogPosition) async throws {
     defer { tell() }
+    tellCommits(through: position)
     try store.commit(through: position)
     while store.applied.position < position {
       if let running = makingFiles {

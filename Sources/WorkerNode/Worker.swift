@@ -89,7 +89,7 @@ public actor Worker: RPCResponder {
   func open(_ stores: [ShardStore]) { for store in stores { hosts[store.shard] = makeHost(store) } }
   /// A host whose files come from the primary when they cannot be made here.
   func makeHost(_ store: ShardStore) -> ShardHost {
-    let host = ShardHost(store, journal, surroundings.compute)
+    let host = ShardHost(store, journal, surroundings.compute, witness: settings.witness)
     let shard = store.shard
     host.fetchFile = { [weak self] file, path in
       guard let self else { throw CancellationError() }

@@ -68,8 +68,12 @@ import Wire
   }
   @Test func aStateWithoutDeletionsIsStillRead() throws {
     let state = CatalogCommandFormat.encode(made())
+    // Version 3 ended before the sequences, two groups and the next job.
+    var third = Array(state.dropLast(25))
+    third[0] = 3
+    #expect(CatalogCommandFormat.encode(try CatalogCommandFormat.decodeState(third)) == state)
     // Version 2 ended before the next deletion's number, the count, and that of losses.
-    var old = Array(state.dropLast(10))
+    var old = Array(state.dropLast(35))
     old[0] = 2
     let read = try CatalogCommandFormat.decodeState(old)
     #expect(read.nextDeletion == 1 && read.tenantRecords.isEmpty && CatalogCommandFormat.encode(read) == state)

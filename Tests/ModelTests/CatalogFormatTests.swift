@@ -143,15 +143,22 @@ private let snapshot = CatalogSnapshot(
         == [1, 0] + Array("22P02".utf8) + [3] + Array("bad".utf8) + [6, 1, 0x68, 0xac, 2]
     )
   }
-  @Test func goldenChecksumOfASnapshot() {
+  @Test func goldenChecksumOfASnapshot() throws {
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }
+    // The five lists behind are empty; before them are the bytes of version 2.
+    #expect(encoded.suffix(5) == [0, 0, 0, 0, 0])
+    let old = [2] + encoded.dropFirst().dropLast(5)
+    #expect(old.count == 720)
+    #expect(CRC32C.checksum(old) == 2_658_944_578)
+    let decoded = try old.withReader { reader throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &reader) }
+    #expect(decoded == snapshot)
     #expect(
       encoded.prefix(26) == [
-        2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
+        3, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
       ]
     )
-    #expect(encoded.count == 720)
-    #expect(CRC32C.checksum(encoded) == 2_658_944_578)
+    #expect(encoded.count == 725)
+    #expect(CRC32C.checksum(encoded) == 3_498_666_914)
   }
   @Test func aSnapshotOfVersionOneHasOneCopyOfEachShard() throws {
     let encoded = bytes { out in
@@ -172,6 +179,53 @@ private let snapshot = CatalogSnapshot(
     #expect(decoded.groups.first?.copies == 1)
     #expect(decoded.shards.first?.inSync == [ReplicaRecord(id: ReplicaID(4), node: NodeID(2))])
     #expect(decoded.shards.first?.isBegun == true && decoded.shards.first?.epoch == Epoch(6))
+  }
+  @Test func objectsAndConstraintsRoundTripAndKeepTheirBytes() throws {
+    var full = snapshot
+    full.tables[0].keys = [
+      TableKey(name: "events_pkey", columns: [0, 2], isPrimary: true), TableKey(name: "u", columns: [1], isPrimary: false, isIndex: true),
+    ]
+    full.tables[0].checks = [TableCheck(name: "c", sql: "c0 IS NOT NULL")]
+    full.tables[0].indexes = [TableIndex(name: "i", columns: [3], sql: "USING btree (c3)")]
+    full.tables[0].columns[4].isDropped = true
+    full.tables[0].columns[5].missing = "7"
+    full.tables[0].columns[6].identity = .always
+    full.tables.append(TableSchema(id: TableID(20), name: "l", columns: [], distribution: .single(group: GroupID(3), isReference: false)))
+    full.tables.append(TableSchema(id: TableID(21), name: "r", columns: [], distribution: .single(group: GroupID(3), isReference: true)))
+    full.schemas = ["a", "b"]
+    full.views = [ViewRecord(id: TableID(22), schemaName: "a", name: "v", columns: [Column(name: "x", type: .text)], sql: "SELECT 1")]
+    full.functions = [
+      FunctionRecord(
+        id: TableID(23),
+        schemaName: "public",
+        name: "f",
+        arguments: [.init(name: "n", type: .bigint, mode: .inout, defaultSQL: "1")],
+        result: .text,
+        returnsSet: true,
+        language: "plpgsql",
+        body: "BEGIN END",
+        volatility: .stable,
+        isStrict: true
+      )
+    ]
+    full.sequences = [
+      SequenceRecord(id: TableID(24), schemaName: "public", name: "s", increment: -2, least: -9, greatest: 9, owner: (TableID(6), 2))
+    ]
+    full.jobs = [JobRecord(id: 1, name: "j", schedule: "*/5 * * * *", command: "SELECT 1", user: "u", isActive: false)]
+    let encoded = bytes { CatalogFormat.encode(full, into: &$0) }
+    let decoded = try encoded.withReader { reader throws(DecodingFailure) in
+      let result = try CatalogFormat.decodeSnapshot(from: &reader)
+      try reader.expectEnd()
+      return result
+    }
+    #expect(decoded == full)
+    #expect(encoded.count == 1017)
+    #expect(CRC32C.checksum(encoded) == 3_759_679_654)
+    for length in 0..<encoded.count {
+      #expect(throws: DecodingFailure.self) {
+        try Array(encoded[..<length]).withReader { r throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &r) }
+      }
+    }
   }
   @Test func snapshotsRoundTrip() throws {
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }

@@ -238,7 +238,7 @@ let samples: [Message] = {
   ingest.key = nil
   #expect(MessageFormat.encode(.ingest(ingest)).head.prefix(6) == [16, 5, 6, 8, 2, 0])
   #expect(head(17) == [17, 6, 0xad, 2, 1, 1, 0x80, 0x80, 4])
-  #expect(head(18) == [18, 1, 5, 6, 0xac, 2, 8, 0x80, 0x80, 0x80, 0x20, 2, 0xc0, 0x96, 0xb1, 2])
+  #expect(head(18) == [18, 1, 5, 6, 0xac, 2, 8, 0x80, 0x80, 0x80, 0x20, 2, 0xc0, 0x96, 0xb1, 2, 0])
   #expect(
     head(19) == [19, 1, 5, 6, 0xad, 2, 10, 2, 0xa2, 2, 4, 77, 1, 0xac, 2, 1, 6, 4, 0] + Array("57P03".utf8) + [3]
       + Array("old".utf8) + [8, 1, 0x77]
