@@ -73,7 +73,7 @@ extension Worker {
       throw TallyError(.invalid, "a batch of \(bytes.count) bytes", sqlState: "54000")
     }
     let batch = try BatchFormat.decode(bytes, types: table.columns.map(\.type))
-    try RowConstraints.check(batch, table)
+    try RowConstraints.check(batch, table, try host.checks(of: table))
     guard let key = table.distribution.tenantKey else {
       if case .single = table.distribution { return batch }
       throw TallyError(.staleCatalog, "table \(table.name) has no place yet")
