@@ -74,9 +74,10 @@ extension Worker {
     }
     let batch = try BatchFormat.decode(bytes, types: table.columns.map(\.type))
     try RowConstraints.check(batch, table, try host.checks(of: table))
+    // A table on one shard has no tenants: every row belongs there.
     guard let key = table.distribution.tenantKey else {
-      if case .single = table.distribution { return batch }
-      throw TallyError(.staleCatalog, "table \(table.name) has no place yet")
+      guard table.distribution.group != nil else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
+      return batch
     }
     guard TenantHashes.all(batch.columns[key], areWithin: host.shardRange) else {
       throw TallyError(
