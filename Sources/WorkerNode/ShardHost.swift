@@ -197,8 +197,10 @@ final class ShardHost: ShardLog {
       durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
-    for entry in entries { tell(.made(entry.mark)) }
-    witnessed?.noteHanded(appended.position, appended.durable)
+    for entry in entries {
+      tell(.made(entry.mark))
+      witnessed?.noteHanded(entry.position, appended.durable)
+    }
     for link in orderedLinks { link.ring() }
     return appended
   }
