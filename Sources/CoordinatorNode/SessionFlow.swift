@@ -153,6 +153,7 @@ extension Coordinator {
       zone: request.facts.zone
     )
     context.variables = request.variables
+    context.changed = request.transaction?.changed ?? []
     if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
     return context
   }

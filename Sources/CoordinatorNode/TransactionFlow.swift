@@ -82,13 +82,13 @@ extension Coordinator {
     return StatementReply(tag: "INSERT 0 \(rows)", rows: UInt64(rows), seen: seen)
   }
   private func delete(_ plan: DeletePlan, in transaction: OpenTransaction) async throws -> Int {
-    // Its primaries name rows that are committed: neither the transaction's own rows, nor that some are deleted by it already.
+    // Its primaries name rows that are committed: neither the transaction's own rows, nor do they know what it has deleted already.
     guard !transaction.changed.contains(plan.table.id) else {
       throw TallyError.sql(
         "0A000",
         "\(plan.isTruncate ? "TRUNCATE" : "DELETE") of rows of table \"\(plan.table.name)\" after writing it in the same transaction"
           + " is not supported",
-        hint: "COMMIT first."
+        hint: plan.isTruncate ? "DELETE without a condition does the same." : "Repeat the transaction."
       )
     }
     let (shards, fragment) = await named(by: plan)

@@ -211,7 +211,11 @@ public struct RowModification: Sendable {
     guard program.returnsRows, let rows, rows.count > 0 else { return [] }
     let bytes = rows.count > Limits.batchRowsMax ? [] : BatchFormat.encode(rows)
     guard !bytes.isEmpty, bytes.count <= Self.returnedBytesMax else {
-      throw TallyError.sql("54000", "\(rows.count) rows of one shard are too many to return", hint: "Change them in parts, or leave out RETURNING.")
+      throw TallyError.sql(
+        "54000",
+        "\(rows.count) rows of one shard are too many to return",
+        hint: "Change them in parts, or leave out RETURNING."
+      )
     }
     return bytes
   }

@@ -7,7 +7,6 @@ import Capabilities
 import Columns
 import Execution
 import Model
-import Planning
 import RPC
 import Replication
 import Storage
@@ -68,25 +67,17 @@ extension Worker {
     }
     return host
   }
-  /// A table's CHECKs, bound once for each of its shapes.
-  private func checks(of table: TableSchema) throws(TallyError) -> [ModifyProgram.Check] {
-    if table.checks.isEmpty { return [] }
-    if let known = boundChecks[table.id], known.table == table { return known.checks }
-    let checks = try TableChecks.bound(table)
-    boundChecks = boundChecks.filter { catalog.table($0.key) != nil }
-    boundChecks[table.id] = (table, checks)
-    return checks
-  }
-  /// Decodes a batch and checks what the log must be able to rely on: types, NOT NULL, CHECK, and that every row belongs to the shard.
+  /// Decodes a batch and checks what the log must be able to rely on: types, NOT NULL, and that every row belongs to the shard.
   func checked(_ bytes: [UInt8], _ table: TableSchema, _ host: ShardHost) throws -> Batch {
     guard bytes.count <= Limits.batchBytesMax else {
       throw TallyError(.invalid, "a batch of \(bytes.count) bytes", sqlState: "54000")
     }
     let batch = try BatchFormat.decode(bytes, types: table.columns.map(\.type))
-    try RowConstraints.check(batch, table, try checks(of: table))
+    try RowConstraints.check(batch, table, try host.checks(of: table))
+    // A table on one shard has no tenants: every row belongs there.
     guard let key = table.distribution.tenantKey else {
-      if case .single = table.distribution { return batch }
-      throw TallyError(.staleCatalog, "table \(table.name) has no place yet")
+      guard table.distribution.group != nil else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
+      return batch
     }
     guard TenantHashes.all(batch.columns[key], areWithin: host.shardRange) else {
       throw TallyError(

@@ -182,7 +182,9 @@ extension Worker {
       case .open where statements.open[request.statement]?.piece(request.ordinal) == nil: break
       case .open, .committed, .unknown:
         try await host.settle(host.store.head.position)
-        return try answer.get()
+        var known = try answer.get()
+        known.point = host.appliedPoint
+        return known
       }
     }
     switch standing {

@@ -26,8 +26,21 @@ extension Worker {
       for wanted in request.shards {
         let host = try serving(wanted.shard, wanted.point.epoch)
         views.append(try view(of: host))
-        if let id = request.statement, let open = host.store.applied.statements.open[id] {
-          own[host.id] = (open, host.store.applied.schema)
+        if let id = request.statement {
+          let statements = host.store.applied.statements
+          if let open = statements.open[id] {
+            own[host.id] = (open, host.store.applied.schema)
+          } else if statements.standing(id) != .unknown {
+            // Its own rows are gone, or others see them already: neither is what its transaction wrote.
+            throw TallyError(
+              .invalid,
+              "statement \(id) has ended",
+              sqlState: "40001",
+              detail: "Shard \(host.id) had not heard of it for too long.",
+              hint: "Repeat the transaction.",
+              node: settings.name
+            )
+          }
         }
         // The coordinators said who leads after the query began: nothing acknowledged before is missing (R13).
         seen.append((host.appliedPoint, .zero))

@@ -52,8 +52,8 @@ extension ShardHost {
     tableWaits.isResting = true
     while primary != nil, clock.now < limit, isChanging {
       let turn = Promise<Void>()
-      tableWaits.next += 1
       tableWaits.waiting.append((tableWaits.next, turn))
+      tableWaits.next += 1
       let alarm = clock.alarm(at: limit) { turn.fulfil(()) }
       defer { alarm.cancel() }
       try await turn.value

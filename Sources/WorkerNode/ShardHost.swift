@@ -70,6 +70,8 @@ final class ShardHost: ShardLog {
   var deletingTenants: [Tenant: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
   var backfillSlices: [TableID: BackfillSlices] = [:]
+  /// Bound once a table.
+  private var checks: [TableID: (table: TableSchema, checks: [ModifyProgram.Check])] = [:]
   /// Decoded once a rollup.
   private var programs: [TableID: (version: CatalogVersion, program: RollupProgram)] = [:]
   /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
@@ -195,8 +197,10 @@ final class ShardHost: ShardLog {
       durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
-    tell(.made(entry.mark))
-    witnessed?.noteHanded(appended.position, appended.durable)
+    for entry in entries {
+      tell(.made(entry.mark))
+      witnessed?.noteHanded(entry.position, appended.durable)
+    }
     for link in orderedLinks { link.ring() }
     return appended
   }
@@ -353,6 +357,14 @@ final class ShardHost: ShardLog {
     guard let since = unrolledSince[rollup.source] else { return 1 }
     let (seconds, attoseconds) = (now - since).components
     return max(1, UInt64(seconds) * 1_000_000 + UInt64(attoseconds / 1_000_000_000_000))
+  }
+  /// The table's CHECKs.
+  func checks(of table: TableSchema) throws -> [ModifyProgram.Check] {
+    if table.checks.isEmpty { return [] }
+    if let known = checks[table.id], known.table == table { return known.checks }
+    let bound = try TableChecks.bound(table)
+    checks[table.id] = (table, bound)
+    return bound
   }
   /// The rollup's expressions.
   func program(_ rollup: RollupDefinition) throws -> RollupProgram {

@@ -8,7 +8,6 @@
 import Bytes
 public import Capabilities
 import Model
-import Planning
 public import RPC
 import Replication
 import Storage
@@ -24,8 +23,6 @@ public actor Worker: RPCResponder {
   let identity: IdentityCell
   /// The newest catalog this worker has.
   var catalog: CatalogSnapshot
-  /// CHECKs of tables that have some, as they are evaluated.
-  var boundChecks: [TableID: (table: TableSchema, checks: [ModifyProgram.Check])] = [:]
   /// Shards by number.
   var hosts: [ShardID: ShardHost] = [:] { didSet { orderedHosts = hosts.sorted { $0.key < $1.key }.map(\.value) } }
   /// The same by rising number, so that every round is the same in simulation.

@@ -18,11 +18,12 @@ enum Verdict {
 enum Comparison {
   static func judge(_ statement: Statement, _ ours: SQLAnswer, _ theirs: PostgresAnswer) -> Verdict {
     if let error = ours.error {
+      // What is refused by name is refused before a value can be wrong.
+      if error.sqlState == "0A000", theirs.state != "0A000" { return .refused(error.message) }
       if let state = theirs.state {
         return state == error.sqlState
           ? .same : .different("error \(error.sqlState) \(error.message), PostgreSQL \(state) \(theirs.message ?? "")")
       }
-      if error.sqlState == "0A000" { return .refused(error.message) }
       return .different("error \(error.sqlState) \(error.message); PostgreSQL gives \(theirs.rows.count) rows")
     }
     if let state = theirs.state {

@@ -277,10 +277,12 @@ extension BlockInterpreter {
 
   private func raise(_ syntax: RaiseSyntax) async throws {
     if syntax.isAgain {
-      guard let error = handled.last else {
+      guard let again = handled.last else {
         throw TallyError.sql("0Z002", "RAISE without parameters cannot be used outside an exception handler")
       }
-      throw error
+      // It keeps the place where it was met first.
+      failed = again.failed
+      throw again.error
     }
     var report = TallyError.sql("", "")
     if let format = syntax.format {
@@ -346,7 +348,7 @@ extension BlockInterpreter {
     return result
   }
   private func tell(_ isStacked: Bool, _ items: [(TargetSyntax, BlockStatementSyntax.Diagnostic)]) async throws {
-    let error = handled.last
+    let error = handled.last?.error
     if isStacked, error == nil {
       throw TallyError.sql("0Z002", "GET STACKED DIAGNOSTICS cannot be used outside an exception handler")
     }
@@ -360,7 +362,7 @@ extension BlockInterpreter {
       case .message: text = error?.message ?? ""
       case .detail: text = error?.detail ?? ""
       case .hint: text = error?.hint ?? ""
-      case .context: text = error?.context ?? ""
+      case .context: text = handled.last?.context ?? ""
       case .column, .constraint, .datatype, .table, .schema: text = ""
       }
       try await assign(TypedValue(.text, .text(text)), to: target)

@@ -32,8 +32,15 @@ final class BlockInterpreter {
   var rowCount: Int64 = 0
   /// The statement that failed, where it was met first.
   var failed: (line: Int, what: String)?
-  /// Errors that handlers are at.
-  var handled: [TallyError] = []
+  /// An error that a handler is at.
+  struct Handled {
+    var error: TallyError
+    /// The statement that failed.
+    var failed: (line: Int, what: String)?
+    /// As GET STACKED DIAGNOSTICS tells it.
+    var context: String
+  }
+  var handled: [Handled] = []
   private var steps = 0
   let found = BlockVariable("found", .boolean)
   private var parameters: [BlockVariable] = []
@@ -133,11 +140,13 @@ final class BlockInterpreter {
       let flow = try await execute(block.statements)
       try await runner.forget(mark)
       return flow
-    } catch var error as TallyError {
+    } catch let error as TallyError {
       guard let handler = handlers.first(where: { Self.takes($0, error) }) else { throw error }
       try Task.checkCancellation()
       try await runner.undo(to: mark)
-      error.context = (error.context.map { $0 + "\n" } ?? "") + place()
+      let context = (error.context.map { $0 + "\n" } ?? "") + place()
+      handled.append(Handled(error: error, failed: failed, context: context))
+      defer { handled.removeLast() }
       failed = nil
       frames.pop(to: depth)
       let frame = BlockFrame(nil)
@@ -148,8 +157,6 @@ final class BlockInterpreter {
       }
       frames.push(frame)
       changed()
-      handled.append(error)
-      defer { handled.removeLast() }
       return try await execute(handler.statements)
     }
   }

@@ -202,12 +202,32 @@ extension Statement {
     case .select(let select): return .select(try extraction.query(select, guards: []))
     case .explain(let select, let analyze): return .explain(try extraction.query(select, guards: []), analyze: analyze)
     case .insert(let insert): return .insert(try insert.mapping(extraction))
-    case .explainInsert(let insert): return .explainInsert(try insert.mapping(extraction))
+    case .update(var update):
+      update.assignments = try update.assignments.mapping(extraction)
+      if let condition = update.condition { update.condition = try extraction.below(condition) }
+      return .update(update)
+    case .explainChange(let change): return .explainChange(try change.mapping(extraction))
     case .delete(var delete):
       if let condition = delete.condition { delete.condition = try extraction.below(condition) }
       return .delete(delete)
-    case .copy, .createTable, .dropTable, .createRollup, .dropRollup, .createFunction, .dropFunction, .doBlock, .call: return self
+    case .copy, .createTable, .dropTable, .createRollup, .dropRollup, .createFunction, .dropFunction, .doBlock, .call, .createSequence,
+      .alterSequence, .dropSequence, .lock, .define:
+      return self
     }
+  }
+}
+
+extension [AssignmentSyntax] {
+  fileprivate func mapping(_ extraction: CallExtraction) throws(TallyError) -> [AssignmentSyntax] {
+    var result = self
+    for at in indices {
+      switch self[at].source {
+      case .value(let value?): result[at].source = .value(try extraction.below(value))
+      case .value(nil): break
+      case .query(let query, let position): result[at].source = .query(try extraction.query(query, guards: []), position: position)
+      }
+    }
+    return result
   }
 }
 
@@ -219,6 +239,11 @@ extension InsertSyntax {
       for at in rows[row].indices {
         if let value = rows[row][at] { result.rows[row][at] = try extraction.expression(value, guards: []) }
       }
+    }
+    if var conflict, case .update(let assignments, var condition) = conflict.action {
+      if let written = condition { condition = try extraction.below(written) }
+      conflict.action = .update(try assignments.mapping(extraction), condition: condition)
+      result.conflict = conflict
     }
     return result
   }

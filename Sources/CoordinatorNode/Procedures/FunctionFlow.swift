@@ -181,7 +181,12 @@ extension Coordinator {
         inner.variables[[argument.name]] = .value(TypedValue(argument.type, .null))
         inner.variables[[function.name, argument.name]] = .value(TypedValue(argument.type, .null))
       }
-      for statement in statements {
+      for (number, statement) in statements.enumerated() {
+        // What changes rows is planned with its values: NULLs in their places may not go there.
+        guard statement.statement.isQuery else {
+          if number + 1 == statements.count { return }
+          continue
+        }
         inner.statement = statement
         do {
           let described = try await describe(inner, declared: function.inputs.map(\.type))
