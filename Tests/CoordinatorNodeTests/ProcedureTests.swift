@@ -20,6 +20,7 @@ final class LentCoordinator: CoordinatorFront {
   let opened = Promise<Coordinator>()
   func listen(_ surroundings: Surroundings) async throws {}
   func open(_ coordinator: Coordinator) { opened.fulfil(coordinator) }
+  func cancel(process: UInt32, secret: [UInt8]) -> Bool { false }
   func serve() async {}
   func drain(until deadline: Instant) async {}
 }
