@@ -10,8 +10,13 @@ let plainSettings: [SwiftSetting] = [
 ]
 let settings = plainSettings + [.unsafeFlags(["-cross-module-optimization"], .when(configuration: .release))]
 
-func module(_ name: String, path: String? = nil, _ dependencies: Target.Dependency...) -> Target {
-  .target(name: name, dependencies: dependencies, path: path, swiftSettings: settings)
+func module(_ name: String, path: String? = nil, flags: [String] = [], _ dependencies: Target.Dependency...) -> Target {
+  .target(
+    name: name,
+    dependencies: dependencies,
+    path: path,
+    swiftSettings: flags.isEmpty ? settings : settings + [.unsafeFlags(flags, .when(configuration: .release))]
+  )
 }
 func program(
   _ name: String,
@@ -118,6 +123,8 @@ let package = Package(
     module("NodeRuntime", "Capabilities", "Model", "Bytes", "CUV", "CShims", logging),
     module(
       "Simulation",
+      // All of it is one thread's; debug builds check that nothing is used twice at once.
+      flags: ["-enforce-exclusivity=unchecked"],
       "WorkerNode",
       "CoordinatorNode",
       "Execution",
@@ -143,11 +150,24 @@ let package = Package(
     module("Launcher", path: "Cluster/Launcher", "TallyClient", "Model"),
     program("tally-coordinator", "PostgresWire", "CoordinatorNode", "NodeRuntime", "Capabilities", "Model"),
     program("tally-worker", "WorkerNode", "NodeRuntime"),
-    program("tally", "TallyClient", "Launcher", "PostgresWire", "Storage", "Consensus", "NodeRuntime", "Capabilities", "Model", "Bytes"),
+    module("SQLShell"),
+    program(
+      "tally",
+      "TallyClient",
+      "SQLShell",
+      "Launcher",
+      "PostgresWire",
+      "Storage",
+      "Consensus",
+      "NodeRuntime",
+      "Capabilities",
+      "Model",
+      "Bytes"
+    ),
     program("client-example", path: "Cluster/example", "TallyClient"),
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),
-    program("simulate", path: "Tools/simulate", "Simulation"),
+    program("simulate", path: "Tools/simulate", exclude: ["run"], "Simulation"),
     program("differential", path: "Tools/differential", "Simulation", "Model", "CZlib"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(
@@ -182,6 +202,7 @@ let package = Package(
     tests("ColumnsTests", "Columns"),
     tests("AggregatesTests", "Aggregates"),
     tests("SQLTests", "SQL"),
+    tests("SQLShellTests", "SQLShell"),
     tests("WireTests", "Wire"),
     tests("RPCTests", "RPC", "Simulation", "NodeRuntime"),
     .testTarget(
@@ -200,18 +221,21 @@ let package = Package(
       "SimulationTests",
       exclude: ["Scenarios", "SeedLedger.md"],
       "Simulation",
+      "WorkerNode",
       "ClientCore",
       "Planning",
       "RPC",
       "Wire",
       "Model",
-      "Capabilities"
+      "Capabilities",
+      "Bytes"
     ),
     tests(
       "WorkerNodeTests",
       "WorkerNode",
       "Replication",
       "Storage",
+      "Planning",
       "RPC",
       "Wire",
       "Columns",

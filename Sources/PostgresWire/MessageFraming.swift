@@ -42,6 +42,8 @@ package struct MessageFraming: Sendable {
   /// Bytes that wait.
   var count: Int { bytes.count - head }
   var isEmpty: Bool { count == 0 }
+  /// The first byte of the next message.
+  var nextType: UInt8? { isEmpty ? nil : bytes[head] }
 
   package mutating func push(_ chunk: [UInt8]) {
     if head == bytes.count {

@@ -9,6 +9,7 @@ import Capabilities
 import ClientCore
 import Model
 import Wire
+import WorkerNode
 
 /// What came of a seed.
 public struct ClusterReport: Sendable {
@@ -107,9 +108,11 @@ final class ClusterRun: @unchecked Sendable {
   var rotted: Set<String> = []
   /// Faults that go on while others come.
   var lasting = 0
+  let witness: InvariantWitness
   private let writer: StatementWriter
   private let tenants: TenantDeletions
   private let readings: RetentionTrials
+  private let counters: CounterTrials
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
@@ -131,6 +134,9 @@ final class ClusterRun: @unchecked Sendable {
     self.ledger = ledger
     let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
     self.diskFaults = diskFaults
+    let keepsDisks = !workload.faultClasses.contains(.disks) && !diskFaults.kinds.contains(where: \.spoilsData)
+    let witness = InvariantWitness(ledger, keepsDisks: keepsDisks)
+    self.witness = witness
     cluster = SimulatedCluster(
       world,
       ledger,
@@ -140,6 +146,7 @@ final class ClusterRun: @unchecked Sendable {
     ) { settings in
       workload.tune(&settings)
       diskFaults.tune(&settings)
+      settings.witness = witness
     }
     office = world.node("administrator", host: "10.0.2.1")
     desk = world.node("reader", host: "10.0.2.2")
@@ -151,6 +158,7 @@ final class ClusterRun: @unchecked Sendable {
     self.writer = writer
     tenants = TenantDeletions(workload, ledger)
     readings = RetentionTrials(workload, ledger)
+    counters = CounterTrials(workload, ledger)
     let pace = world.random.fork("writer")
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
@@ -197,6 +205,7 @@ final class ClusterRun: @unchecked Sendable {
         if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
         work.addTask { try await self.deleteTenants() }
         if workload.hasExpiringTable { work.addTask { try await self.expireReadings() } }
+        if workload.hasCounters { work.addTask { try await self.count() } }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -242,6 +251,15 @@ final class ClusterRun: @unchecked Sendable {
       }
     }
   }
+  private func count() async throws {
+    let (counters, random) = (counters, world.random.fork("counters"))
+    let bank = world.node("bank", host: "10.0.2.11")
+    try await bank.run { near in
+      try await ClusterClient.run(near, "bank", self.cluster.coordinators) { client in
+        try await counters.run(client, random) { !self.isReading }
+      }
+    }
+  }
   private func createRollup() async throws {
     let threshold: Int
     switch workload.moment {
@@ -258,19 +276,20 @@ final class ClusterRun: @unchecked Sendable {
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
     let (ledger, writer, sources, keyed) = (self.ledger, self.writer, workload.sources, workload.keyed)
-    let (tenants, readings) = (self.tenants, self.readings)
+    let (tenants, readings, counters) = (self.tenants, self.readings, self.counters)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
       try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
       try await tenants.judge(client, what)
       try await readings.judge(client, what)
+      try await counters.judge(client, what)
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }
       try await client.persist("comparison, \(what)") {
         // Batches that were given up may be there or not.
-        let ids = Set(try await client.query("SELECT id FROM events", timeout: .seconds(60)).compactMap { $0[0].integer })
+        let ids = Set(try await client.integers("SELECT id FROM events", .latest, timeout: .seconds(60)).values)
         let there = keyed.flatMap { $0 }.filter { ledger.isAcknowledged([$0]) || ids.contains($0.id) }
         let truth = RollupTruth(sources.flatMap { $0.flatMap { $0 } } + writer.statements.rowsThere + there, known: ledger.rows)
         try await truth.check(client, ledger, what)
@@ -405,14 +424,14 @@ final class ClusterRun: @unchecked Sendable {
     _ before: Ledger.Known,
     _ seen: inout [Int64?: Int]
   ) async throws {
-    let answer = try await client.query("SELECT id FROM events" + Self.filter(tenant))
+    let ids = try await client.integers("SELECT id FROM events" + Self.filter(tenant), .latest).values
     ledger.check(
-      ids: answer.compactMap { $0[0].integer },
+      ids: ids,
       tenant: tenant,
       since: before,
       "read of \(tenant.map { "tenant \($0)" } ?? "all")"
     )
-    judge(answer.count, "rows", tenant, before, &seen)
+    judge(ids.count, "rows", tenant, before, &seen)
   }
   /// The table's number of rows, the rollup's, the table's again: none may be less than the one before it.
   private func readBetween(

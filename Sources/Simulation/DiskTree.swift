@@ -99,11 +99,16 @@ final class DiskTree {
   }
   func find(_ path: String) throws -> DiskNode {
     var node = root
-    for part in try split(path) {
-      guard let next = node.entries[part] else {
+    var rest = path[...]
+    // Names that are not plain are in no directory: `split` tells the two errors apart.
+    while !rest.isEmpty {
+      let end = rest.utf8.firstIndex(of: UInt8(ascii: "/")) ?? rest.endIndex
+      guard let next = node.entries[String(rest[..<end])], end == rest.endIndex || rest.utf8.index(after: end) < rest.endIndex else {
+        _ = try split(path)
         throw DiskFailure(.notFound, "\(path): no such file or directory")
       }
       node = next
+      rest = end == rest.endIndex ? "" : rest[rest.utf8.index(after: end)...]
     }
     return node
   }

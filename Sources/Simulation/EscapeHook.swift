@@ -3,6 +3,7 @@
 // The Swift runtime calls `swift_task_enqueueGlobal_hook`, when set, for every job bound for the global pool: that is
 // what `Task {}` and `Task.detached` do. The hook looks only at the calling thread: other threads of the process (other
 // tests) go on as ever. `Task.sleep` and hops to the main actor do not pass here; the source check bans them.
+internal import CShims
 internal import Glibc
 
 /// The runtime's hook for jobs that go to the global pool.
@@ -23,13 +24,9 @@ enum EscapeHook {
     unsafeBitCast(original, to: Original.self)(job)
   }
 
-  /// True when the hook could be installed (it cannot where the runtime is linked without dynamic symbols).
+  /// True when the hook could be installed.
   static let isInstalled: Bool = {
-    guard let program = dlopen(nil, RTLD_NOW),
-      let symbol = dlsym(program, "swift_task_enqueueGlobal_hook")
-    else {
-      return false
-    }
+    guard let symbol = tally_task_hook() else { return false }
     symbol.assumingMemoryBound(to: UnsafeRawPointer?.self).pointee = unsafeBitCast(
       hook,
       to: UnsafeRawPointer.self

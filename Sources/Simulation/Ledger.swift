@@ -173,7 +173,8 @@ final class Ledger: Sendable {
   /// What is wrong with an answer; nil when nothing is.
   private func difference(_ ids: [Int64], _ tenant: Int64?, _ state: State, _ isOwed: (Int64, Int) -> Bool) -> String? {
     var found = [Bool](repeating: false, count: rows.count + 1)
-    var present: [Int: Int] = [:]
+    // By number of the batch; a batch that is not there is not looked at.
+    var present = [Int](repeating: 0, count: state.batches.count)
     for id in ids {
       guard id >= 1, id <= rows.count else { return "row \(id) was never made" }
       let batch = state.batch[Int(id)]
@@ -182,7 +183,7 @@ final class Ledger: Sendable {
       if found[Int(id)] { return "row \(id) is there \(ids.count { $0 == id }) times" }
       if let tenant, rows[Int(id) - 1].tenant != tenant { return "row \(id) belongs to another tenant" }
       found[Int(id)] = true
-      present[batch, default: 0] += 1
+      present[batch] += 1
     }
     func isLost(_ id: Int64) -> Bool {
       !found[Int(id)] && isOwed(id, state.acknowledgement[Int(id)]) && !state.deleted.contains(id)
@@ -191,7 +192,7 @@ final class Ledger: Sendable {
       let count = numbers(tenant).count(where: isLost)
       return "acknowledged row \(lost) of tenant \(rows[Int(lost) - 1].tenant) is not there (\(count) such rows)"
     }
-    for (number, count) in present.sorted(by: { $0.key < $1.key }) {
+    for (number, count) in present.enumerated() where count > 0 {
       let batch = state.batches[number]
       let own = tenant.map { batch.ofTenant[$0] ?? 0 } ?? batch.rows
       if count < own { return "\(count) of \(own) rows of one batch are there (its first row: \(batch.first))" }

@@ -106,7 +106,7 @@ final class RetentionTrials: Sendable {
   private func check(_ client: ClusterClient, _ tenant: Int64, _ what: String) async throws {
     let owed = state.withLock { $0.answered }
     func violated(_ law: String) { ledger.violated("\(what): tenant \(tenant): \(law)") }
-    let ids = try await client.query("SELECT id FROM readings WHERE tenant = \(tenant)", timeout: .seconds(30)).compactMap { $0[0].integer }
+    let ids = try await client.integers("SELECT id FROM readings WHERE tenant = \(tenant)", .latest, timeout: .seconds(30)).values
     let (rows, sent) = state.withLock { ($0.rows, $0.sent) }
     let found = Set(ids)
     if found.count != ids.count { violated("rows are there twice") }

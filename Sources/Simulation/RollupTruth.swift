@@ -67,10 +67,12 @@ struct RollupTruth {
   /// Compares the table, every level, and the rollup as a whole. Every row must be there, once.
   func check(_ client: ClusterClient, _ ledger: Ledger, _ what: String) async throws {
     try await checkRows(client, ledger, what)
-    for level in Workload.levels {
-      try await checkGroups(client, ledger, "activity_\(level.suffix)", level.start, "\(what), \(level.suffix)")
+    let finest = groups(Workload.levels[0].start)
+    for (at, level) in Workload.levels.enumerated() {
+      let expected = at == 0 ? finest : groups(level.start)
+      try await checkGroups(client, ledger, "activity_\(level.suffix)", expected, "\(what), \(level.suffix)")
     }
-    try await checkGroups(client, ledger, "activity", Workload.levels[0].start, "\(what), finest")
+    try await checkGroups(client, ledger, "activity", finest, "\(what), finest")
     var all = Measures()
     for row in rows { all.add(row) }
     for relation in ["activity"] + Workload.levels.map({ "activity_\($0.suffix)" }) {
@@ -100,17 +102,20 @@ struct RollupTruth {
       if cells != expected { return ledger.violated("\(what): row \(id) is \(cells), not \(expected)") }
     }
   }
+  /// What a level holds whose buckets begin so.
+  private func groups(_ start: (Int64) -> Int64) -> [Key: Measures] {
+    var groups: [Key: Measures] = [:]
+    for row in rows { groups[Key(tenant: row.tenant, bucket: row.time.map(start)), default: Measures()].add(row) }
+    return groups
+  }
   private func checkGroups(
     _ client: ClusterClient,
     _ ledger: Ledger,
     _ relation: String,
-    _ start: (Int64) -> Int64,
+    _ groups: [Key: Measures],
     _ what: String
   ) async throws {
-    var expected: [Key: Measures] = [:]
-    for row in rows {
-      expected[Key(tenant: row.tenant, bucket: row.time.map(start)), default: Measures()].add(row)
-    }
+    var expected = groups
     let answer = try await client.query(
       "SELECT tenant, bucket, \(Self.measures) FROM \(relation) GROUP BY tenant, bucket",
       timeout: .seconds(60)

@@ -66,8 +66,7 @@ final class SessionReader: Sendable {
   private func filter(_ tenant: Int64?) -> String { tenant.map { " WHERE tenant = \($0)" } ?? "" }
   private func readRows(_ tenant: Int64?) async throws {
     let before = owed.withLock { $0 }
-    let rows = try await client.read("SELECT id FROM events" + filter(tenant), .session).rows
-    let ids = rows.compactMap { $0[0].integer }
+    let ids = try await client.integers("SELECT id FROM events" + filter(tenant), .session).values
     ledger.check(ids: ids, tenant: tenant, owing: before.contains, "session read of \(tenant.map { "tenant \($0)" } ?? "all")")
     owed.withLock { $0.formUnion(ids) }
   }

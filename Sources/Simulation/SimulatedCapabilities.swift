@@ -108,8 +108,12 @@ struct SimulatedNodeLog: EventLog {
   func record(_ level: EventLevel, _ event: String, _ fields: [(String, String)]) {
     if lifeline.isDead { return }
     var hash: UInt64 = UInt64(level.rawValue)
-    for text in [lifeline.node, event] + fields.flatMap({ [$0.0, $0.1] }) {
-      for byte in text.utf8 { hash = SeededGenerator.mix(hash ^ UInt64(byte)) }
+    func mix(_ text: String) { for byte in text.utf8 { hash = SeededGenerator.mix(hash ^ UInt64(byte)) } }
+    mix(lifeline.node)
+    mix(event)
+    for (name, value) in fields {
+      mix(name)
+      mix(value)
     }
     lifeline.executor.note("log", hash)
     log.append(

@@ -151,10 +151,12 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
       return try body(&state)
     }
   }
-  /// Changes the tree: counted, failed or crashed as told. `partly` is what a failing operation still does.
+  /// Changes the tree: counted, failed or crashed as told. `partly` is what a failing operation still does. `resizes` is false when bytes
+  /// of all files stay as many, or the body says itself that they do not.
   func change<R>(
     _ name: StaticString,
     isSync: Bool = false,
+    resizes: Bool = true,
     partly: (inout State) throws -> Void = { _ in },
     _ body: (inout State) throws -> R
   ) throws -> R {
@@ -164,7 +166,7 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
     return try locked { state in
       if state.isCrashed { throw SimulatedCrash() }
       state.operations += 1
-      state.counted = nil
+      if resizes { state.counted = nil }
       let isLast = state.operations >= state.crashAfter
       if let kind = state.failures[state.operations] {
         if isSync || isLast {
@@ -196,7 +198,7 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   }
   func requireRoom(_ bytes: Int, _ state: inout State) throws {
     let isBounded = capacity < 1 << 40 || state.foreign > 0
-    if isFull(state) || (isBounded && UInt64(state.tree.used + bytes) + state.foreign > capacity) {
+    if isFull(state) || (isBounded && UInt64(state.used() + bytes) + state.foreign > capacity) {
       throw DiskFailure(.full, "the simulated disk is full")
     }
   }
@@ -242,7 +244,7 @@ public final class SimulatedDisk: Disk, @unchecked Sendable {
   /// Makes names durable.
   public func syncDirectory(_ path: String) async throws {
     try await delay(100_000...2_000_000)
-    try change("sync-directory", isSync: true) { state in try state.tree.syncDirectory(path) }
+    try change("sync-directory", isSync: true, resizes: false) { state in try state.tree.syncDirectory(path) }
   }
   /// Bytes left and all.
   public func volume() async throws -> VolumeFacts {

@@ -29,6 +29,8 @@ final class SimulatedEndpoint: @unchecked Sendable {
   private(set) var id: UInt64 = 0
   /// Keeps what this end sends in order.
   var lastArrival: UInt64 = 0
+  /// The link to its peer, once it has sent something.
+  var way: SimulatedLink?
   /// The other end; both let go of each other when both have ended.
   var peer: SimulatedEndpoint?
 

@@ -7,6 +7,19 @@
 internal import Bytes
 internal import Capabilities
 
+/// The way from one host to another. Confined to the simulation's thread.
+final class SimulatedLink {
+  fileprivate let random: SeededGenerator
+  fileprivate var delay: ClosedRange<UInt64>
+  fileprivate var isCut = false
+  fileprivate var held: [(SimulatedEndpoint?, () -> Void)] = []
+  fileprivate init(_ random: SeededGenerator) {
+    self.random = random
+    let base = random.next(in: 20_000...500_000)
+    delay = base...base * 3
+  }
+}
+
 /// All hosts' links and listening sockets.
 public final class SimulatedFabric: @unchecked Sendable {
   // Safe: touched by the simulation's thread only.
@@ -14,20 +27,9 @@ public final class SimulatedFabric: @unchecked Sendable {
     var from: String
     var to: String
   }
-  private final class Link {
-    let random: SeededGenerator
-    var delay: ClosedRange<UInt64>
-    var isCut = false
-    var held: [(SimulatedEndpoint?, () -> Void)] = []
-    init(_ random: SeededGenerator) {
-      self.random = random
-      let base = random.next(in: 20_000...500_000)
-      delay = base...base * 3
-    }
-  }
   let executor: SimulatedExecutor
   let random: SeededGenerator
-  private var links: [Pair: Link] = [:]
+  private var links: [Pair: SimulatedLink] = [:]
   private var listeners: [NetworkAddress: SimulatedListenSocket] = [:]
   private var endpoints: [UInt64: SimulatedEndpoint] = [:]
   private var down: Set<String> = []
@@ -133,10 +135,10 @@ public final class SimulatedFabric: @unchecked Sendable {
   }
   func disown(_ endpoint: SimulatedEndpoint) { endpoints[endpoint.id] = nil }
 
-  private func link(_ from: String, _ to: String) -> Link {
+  private func link(_ from: String, _ to: String) -> SimulatedLink {
     let pair = Pair(from: from, to: to)
     if let link = links[pair] { return link }
-    let link = Link(random.fork("link \(from) \(to)"))
+    let link = SimulatedLink(random.fork("link \(from) \(to)"))
     links[pair] = link
     return link
   }
@@ -148,7 +150,9 @@ public final class SimulatedFabric: @unchecked Sendable {
     _ endpoint: SimulatedEndpoint?,
     _ action: @escaping () -> Void
   ) {
-    let link = self.link(from, to)
+    // An end sends to its peer only: it keeps the link, whose name is long to look up.
+    let link = endpoint?.way ?? self.link(from, to)
+    endpoint?.way = link
     var delay = link.random.next(in: link.delay) + UInt64(bytes) / 2  // 2 GB/s
     if let endpoint {
       let arrival = max(executor.now + delay, endpoint.lastArrival + 1)

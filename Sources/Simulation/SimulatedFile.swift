@@ -34,26 +34,38 @@ final class SimulatedFile: DiskFile {
     }
   }
   func write(_ pieces: [[UInt8]], at position: UInt64, sync: Bool) async throws {
-    let bytes = pieces.count == 1 ? pieces[0] : Array(pieces.joined())
+    var bytes = pieces.first ?? []
+    if pieces.count > 1 {
+      bytes.reserveCapacity(pieces.reduce(0) { $0 + $1.count })
+      for piece in pieces.dropFirst() { bytes += piece }
+    }
+    let whole = bytes
+    try await put(whole, at: position)
+    if sync { try await self.sync() }
+  }
+  private func put(_ bytes: [UInt8], at position: UInt64) async throws {
     try await inOrder(2_000...100_000) { file in
       if !file.isWritable { throw DiskFailure(.io, "write \(file.path): open for reading only") }
       if position > 1 << 40 {
         throw DiskFailure(.full, "write \(file.path): position \(position) is too far")
       }
-      try file.disk.change("write") { _ in
+      try file.disk.change("write", resizes: false) { state in
         let part = file.disk.draw(below: UInt64(bytes.count + 1))
+        state.counted = nil
         if part > 0 { file.sealed.node.write(Array(bytes.prefix(Int(part))), at: Int(position)) }
       } _: { state in
         let growth = Int(position) + bytes.count - file.sealed.node.content.count
-        if growth > 0 { try file.disk.requireRoom(growth, &state) }
+        if growth > 0 {
+          state.counted = nil
+          try file.disk.requireRoom(growth, &state)
+        }
         if !bytes.isEmpty { file.sealed.node.write(bytes, at: Int(position)) }
       }
     }
-    if sync { try await self.sync() }
   }
   func sync() async throws {
     try await inOrder(100_000...2_000_000) { file in
-      try file.disk.change("sync", isSync: true) { _ in file.sealed.node.pending = [] }
+      try file.disk.change("sync", isSync: true, resizes: false) { _ in file.sealed.node.pending = [] }
     }
   }
   func size() async throws -> UInt64 {

@@ -24,14 +24,14 @@ struct StaleReader {
       let what = "stale read of \(tenant.map { "tenant \($0)" } ?? "all"), \(max)"
       do {
         let sql = "SELECT id FROM events" + (tenant.map { " WHERE tenant = \($0)" } ?? "")
-        let (rows, age) = try await client.read(sql, .stale(max: max))
+        let (ids, age) = try await client.integers(sql, .stale(max: max))
         guard let age, .microseconds(Int64(age)) <= max + .microseconds(1) else {
           ledger.violated("\(what): its age is \(age.map { "\($0) µs" } ?? "not told")")
           continue
         }
         // The age is told of a moment after the question.
         let known = ledger.known(at: Instant(nanoseconds: now.nanoseconds - min(now.nanoseconds, age * 1000)))
-        ledger.check(ids: rows.compactMap { $0[0].integer }, tenant: tenant, since: known, what + ", age \(age) µs")
+        ledger.check(ids: ids, tenant: tenant, since: known, what + ", age \(age) µs")
         ledger.answered()
       } catch let error as TallyError {
         if error.isRetryable { ledger.refused() } else { ledger.violated("\(what) failed: \(error)") }

@@ -172,7 +172,7 @@ struct StatementWriter: Sendable {
     try await clock.sleep(for: .seconds(2))
     while true {
       let open = try await openStatements(client)
-      let ids = Set(try await client.query("SELECT id FROM events", timeout: .seconds(60)).compactMap { $0[0].integer })
+      let ids = Set(try await client.integers("SELECT id FROM events", .latest, timeout: .seconds(60)).values)
       if open.isEmpty, statements.judge(ids, ledger, what) { return }
       guard clock.now < limit else {
         return ledger.violated("\(what): statements are open or there in part after 40 s: \(open.joined(separator: ", "))")

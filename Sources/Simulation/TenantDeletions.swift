@@ -110,7 +110,7 @@ final class TenantDeletions: Sendable {
     }
   }
   private func check(_ client: ClusterClient, _ tenant: Int64, _ what: String, rollup: Bool) async throws {
-    let rows = try await client.query("SELECT id FROM visits WHERE tenant = \(tenant)", timeout: .seconds(30)).compactMap { $0[0].integer }
+    let rows = try await client.integers("SELECT id FROM visits WHERE tenant = \(tenant)", .latest, timeout: .seconds(30)).values
     guard let known = state.withLock({ $0.tenants[tenant] }) else { return }
     let found = Set(rows)
     func violated(_ law: String) { ledger.violated("\(what): tenant \(tenant) (\(known.deletions) deletions): \(law)") }

@@ -173,14 +173,14 @@ struct JournalReading {
   mutating func read(_ number: UInt64) async throws {
     let path = JournalFormat.path(number)
     let bytes = try await disk.readAll(path)
-    do { try bytes.withUnsafeBytes { try checkIdentity($0, number) } } catch let failure as DecodingFailure where failure.kind == .checksum
-    {
-      try await mendHeader(of: number)
-    } catch let failure as DecodingFailure {
-      throw TallyError(.dataDamaged, "journal file \(path): \(failure)")
-    }
+    var broken: DecodingFailure?
+    do { try bytes.withUnsafeBytes { try checkIdentity($0, number) } } catch let failure as DecodingFailure { broken = failure }
     let scan = bytes.withUnsafeBytes {
       GroupScan.scan($0, file: number, expecting: .init(number: nil, previous: nil), grows: false)
+    }
+    if let broken {
+      guard Self.isMendable(broken, scan) else { throw TallyError(.dataDamaged, "journal file \(path): \(broken)") }
+      try await mendHeader(of: number)
     }
     // Whatever the files before ended in was durable if groups follow it.
     if !scan.groups.isEmpty {
@@ -236,6 +236,15 @@ struct JournalReading {
         "journal file \(JournalFormat.path(number)) belongs to another node",
         detail: "cluster \(header.cluster), node \(header.owner); this is cluster \(cluster), node \(node)"
       )
+    }
+  }
+  /// Whether only the header is broken. A write that went elsewhere may have put a sound header of another file there: then the groups tell
+  /// whose file it is, for they name it too, or it has none and was only prepared.
+  private static func isMendable(_ failure: DecodingFailure, _ scan: GroupScan) -> Bool {
+    switch failure.kind {
+    case .checksum: true
+    case .malformed: if case .clean = scan.tail { true } else { !scan.groups.isEmpty }
+    default: false
     }
   }
   /// A header tells what the directory and the groups tell as well; what else was overwritten is found by the scan.

@@ -126,7 +126,8 @@ public final class ShardStore {
       position: applied.position,
       chunks: relation.memtable.snapshot(),
       sections: relation.sections.map(\.section),
-      deleted: deletedRows(relation.sections, of: relation.layout.id)
+      deleted: deletedRows(relation.sections, of: relation.layout.id),
+      references: relation.sections.map(\.reference)
     )
   }
   /// How far a rollup has come, as readers see it.
@@ -148,6 +149,10 @@ public final class ShardStore {
   public func sections(of relation: TableID) -> [SectionSummary] {
     relations[relation]?.sections.map(\.section.summary) ?? []
   }
+  /// Whether the files are newer than the state, as after a start, until the log is applied up to the entry that changed them last. Rows
+  /// may lie in them in a way that the state knows nothing of: a merge leaves out positions behind a watermark that the state has not
+  /// reached, and what was dropped is gone. Nothing is read then.
+  public var areFilesAhead: Bool { applied.position < layoutPosition }
   /// Rows at or below this need not be replayed: the journal may forget them.
   public var releasable: LogPosition { manifest.contents.checkpoint.position }
 }

@@ -158,7 +158,7 @@ public enum FrameFormat {
     let stored = packed?.count ?? frame.body.count
     var checksum = CRC32C.checksum(frame.head)
     checksum = CRC32C.checksum(packed ?? frame.body, seed: checksum)
-    let header = [UInt8](unsafeUninitializedCapacity: headerBytes) { out, count in
+    let front = [UInt8](unsafeUninitializedCapacity: headerBytes + frame.head.count) { out, count in
       let raw = UnsafeMutableRawBufferPointer(out)
       func put<T: FixedWidthInteger>(_ value: T, _ at: Int) {
         raw.storeBytes(of: value.littleEndian, toByteOffset: at, as: T.self)
@@ -176,9 +176,10 @@ public enum FrameFormat {
         24
       )
       put(checksum, 28)
-      count = headerBytes
+      frame.head.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: raw[headerBytes...]).copyMemory(from: $0) }
+      count = headerBytes + frame.head.count
     }
-    return EncodedFrame(front: header + frame.head, body: packed ?? frame.body)
+    return EncodedFrame(front: front, body: packed ?? frame.body)
   }
 }
 

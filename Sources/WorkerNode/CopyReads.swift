@@ -27,12 +27,20 @@ extension Worker {
         throw TallyError(.dataDamaged, "the copy of shard \(wanted.shard) is damaged", detail: damage, node: settings.name)
       }
       let now = surroundings.clock.now
-      if host.appliedPoint >= wanted.point {
+      if host.appliedPoint >= wanted.point, !host.store.areFilesAhead {
         let age = host.freshAsOf(now).map { now - $0 }
         if case .stale(let max) = read { try check(age, max, wanted.shard) }
         return (host, age)
       }
       guard now < limit else {
+        if host.appliedPoint >= wanted.point {
+          throw TallyError(
+            .unavailable,
+            "the copy of shard \(wanted.shard) has not applied again what its files hold",
+            detail: "It started a moment ago and waits for its primary to tell what is committed.",
+            node: settings.name
+          )
+        }
         throw TallyError(
           .unavailable,
           "the copy of shard \(wanted.shard) has not applied position \(wanted.point.position) of epoch \(wanted.point.epoch)",

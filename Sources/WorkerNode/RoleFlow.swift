@@ -107,7 +107,11 @@ extension Worker {
   /// The copy here, made when the shard is new; nil when it may not be made.
   private func host(of record: ShardRecord, _ mine: ReplicaRecord) async throws -> ShardHost? {
     if let known = hosts[record.id] {
-      if known.store.replica != mine.id { try await known.store.rename(mine.id) }
+      if known.store.replica != mine.id {
+        let old = known.store.replica
+        try await known.store.rename(mine.id)
+        known.tell(.renamed(from: old))
+      }
       return known
     }
     guard !record.isBegun || record.learners.contains(mine) else {

@@ -19,7 +19,9 @@ final class ShardHost: ShardLog {
   let journal: Journal
   private let compute: any Compute
   /// The epoch in which this worker serves the shard as its primary: its first entry is committed, its schema the catalog's. Nil else.
-  var servingEpoch: Epoch?
+  var servingEpoch: Epoch? {
+    didSet { if let epoch = servingEpoch, epoch != oldValue { tell(.serves(epoch)) } }
+  }
   /// What this worker knows as the shard's primary; nil while it is not.
   private(set) var primary: PrimaryCore?
   /// What it owes to primaries elsewhere.
@@ -60,10 +62,16 @@ final class ShardHost: ShardLog {
   private var unrolledSince: [TableID: Instant] = [:]
   /// When something was last heard of an open statement's runner.
   var statementWords: [StatementID: Instant] = [:]
+  /// Who waits for tables, and which are being changed (ShardHost+Locks).
+  var tableWaits = TableWaits()
+  /// Answers to changes of rows in the epoch it serves.
+  var modifyAnswers = ModifyAnswers()
   /// Tenants that are being deleted: until then nothing of them is taken in.
   var deletingTenants: [Tenant: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
   var backfillSlices: [TableID: BackfillSlices] = [:]
+  /// Bound once a table.
+  private var checks: [TableID: (table: TableSchema, checks: [ModifyProgram.Check])] = [:]
   /// Decoded once a rollup.
   private var programs: [TableID: (version: CatalogVersion, program: RollupProgram)] = [:]
   /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
@@ -75,13 +83,17 @@ final class ShardHost: ShardLog {
   private var makingFiles: Promise<Void>?
   /// Gets a file from another copy, when it cannot be made here.
   var fetchFile: ((FileRecord, _ path: String) async throws -> Void)?
+  /// Who hears what it does; nil outside of simulations.
+  var witnessed: WitnessedCopy?
 
-  init(_ store: ShardStore, _ journal: Journal, _ compute: any Compute) {
+  init(_ store: ShardStore, _ journal: Journal, _ compute: any Compute, witness: (any ShardWitness)? = nil) {
     self.store = store
     self.journal = journal
     self.compute = compute
     id = store.shard
     copy = CopyCore(promised: store.head.epoch)
+    witnessed = witness.map { WitnessedCopy($0) }
+    tellLog()
   }
 
   // MARK: Roles
@@ -119,6 +131,8 @@ final class ShardHost: ShardLog {
     primary = nil
     link()
     recent = []
+    modifyAnswers = ModifyAnswers()
+    wakeTableWaits()
     let waiting = waiting
     self.waiting = []
     for waiter in waiting { waiter.promise.fail(roleEnded) }
@@ -156,7 +170,7 @@ final class ShardHost: ShardLog {
     return hand(over: try store.append(body, rows: rows))
   }
   /// Nobody but the primary appends in an epoch (I5): who waited for something may have lost its role meanwhile.
-  private func requirePrimary() throws(TallyError) {
+  func requirePrimary() throws(TallyError) {
     if primary == nil { throw TallyError(.notPrimary, "shard \(id) is not led here any more") }
   }
   /// What offering a batch gave.
@@ -174,13 +188,19 @@ final class ShardHost: ShardLog {
       return .appended(hand(over: entry))
     }
   }
-  func hand(over entry: LogEntry) -> Appended {
+  func hand(over entry: LogEntry) -> Appended { hand(over: [entry], last: entry) }
+  /// Hands several entries over that were appended together; they become durable together.
+  func hand(over entries: [LogEntry], last: LogEntry) -> Appended {
     let appended = Appended(
-      position: entry.position,
-      epoch: entry.epoch,
-      durable: journal.enqueue([JournalRecord(shard: id, entry: entry)])
+      position: last.position,
+      epoch: last.epoch,
+      durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
+    for entry in entries {
+      tell(.made(entry.mark))
+      witnessed?.noteHanded(entry.position, appended.durable)
+    }
     for link in orderedLinks { link.ring() }
     return appended
   }
@@ -191,7 +211,9 @@ final class ShardHost: ShardLog {
     // Also when an entry is refused: the journal follows the head in every case.
     defer {
       if let last = records.last {
-        lastAppended = Appended(position: last.entry.position, epoch: epoch, durable: journal.enqueue(records))
+        let appended = Appended(position: last.entry.position, epoch: epoch, durable: journal.enqueue(records))
+        lastAppended = appended
+        for record in records { witnessed?.noteHanded(record.entry.position, appended.durable) }
       }
     }
     for (entry, rows) in entries where entry.position > store.applied.position {
@@ -199,8 +221,10 @@ final class ShardHost: ShardLog {
         if known.epoch == entry.epoch && known.chain == entry.chain || isPlanted(.chainNotCompared) { continue }
         try store.cut(above: LogPosition(entry.position.rawValue - 1))
         records.append(JournalRecord(shard: id, entry: .cut(from: entry.position, epoch: epoch)))
+        tell(.cut(from: entry.position))
       }
       try store.accept(entry, rows: rows)
+      tell(.took(entry.mark))
       records.append(JournalRecord(shard: id, entry: entry))
     }
   }
@@ -246,6 +270,7 @@ final class ShardHost: ShardLog {
   /// Applies entries up to a position that is committed, making the files they name where these are not there, and tells who waits.
   func apply(through position: LogPosition) async throws {
     defer { tell() }
+    tellCommits(through: position)
     try store.commit(through: position)
     while store.applied.position < position {
       if let running = makingFiles {
@@ -274,6 +299,7 @@ final class ShardHost: ShardLog {
     if !store.head.schema.rollups.isEmpty { recent.append((position, rows)) }
   }
   private func tell() {
+    wakeTableWaits()
     let count = waiting.firstIndex { $0.position > store.applied.position } ?? waiting.count
     if count == 0 { return }
     let told = waiting[..<count]
@@ -331,6 +357,14 @@ final class ShardHost: ShardLog {
     guard let since = unrolledSince[rollup.source] else { return 1 }
     let (seconds, attoseconds) = (now - since).components
     return max(1, UInt64(seconds) * 1_000_000 + UInt64(attoseconds / 1_000_000_000_000))
+  }
+  /// The table's CHECKs.
+  func checks(of table: TableSchema) throws -> [ModifyProgram.Check] {
+    if table.checks.isEmpty { return [] }
+    if let known = checks[table.id], known.table == table { return known.checks }
+    let bound = try TableChecks.bound(table)
+    checks[table.id] = (table, bound)
+    return bound
   }
   /// The rollup's expressions.
   func program(_ rollup: RollupDefinition) throws -> RollupProgram {

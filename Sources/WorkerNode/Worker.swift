@@ -89,7 +89,7 @@ public actor Worker: RPCResponder {
   func open(_ stores: [ShardStore]) { for store in stores { hosts[store.shard] = makeHost(store) } }
   /// A host whose files come from the primary when they cannot be made here.
   func makeHost(_ store: ShardStore) -> ShardHost {
-    let host = ShardHost(store, journal, surroundings.compute)
+    let host = ShardHost(store, journal, surroundings.compute, witness: settings.witness)
     let shard = store.shard
     host.fetchFile = { [weak self] file, path in
       guard let self else { throw CancellationError() }
@@ -362,6 +362,7 @@ public actor Worker: RPCResponder {
     case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
     case .stageRows(let stage): try await call.reply(.staged(try await self.stage(stage, deadline: call.deadline)))
     case .deleteRows(let delete): try await call.reply(.staged(try await self.delete(delete)))
+    case .modifyRows(let modify): try await call.reply(.modified(try await self.modify(modify, deadline: call.deadline)))
     case .eraseTenant(let erase): try await call.reply(.tenantErased(try await self.erase(erase)))
     case .describeErasure(let describe): try await call.reply(.erasureReport(try describeErasure(describe)))
     case .decideStatement(let decide): try await call.reply(.statementAnswer(try await self.decide(decide)))

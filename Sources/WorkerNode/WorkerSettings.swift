@@ -48,6 +48,8 @@ public struct WorkerSettings: Sendable {
   public var allowsVolatile = false
   /// Sizes of the journal.
   public var journal = JournalSettings()
+  /// Who hears what its copies do, in simulations.
+  public var witness: (any ShardWitness)?
   /// Makes settings.
   public init(
     name: String,

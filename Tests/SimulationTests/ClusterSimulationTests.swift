@@ -15,6 +15,11 @@ enum RegressionSeeds {
     (544, "a repeated create_distributed_table"),
     (114, "a flush that its process slept through was logged by a copy, and its rows were there twice"),
     (215, "a statement was called refused after a try that had taken effect"),
+    (
+      3592,
+      "a write that went elsewhere put a sound header of another file upon that of a journal file, and the worker ended at every start"
+    ),
+    (3202, "a session read of a copy that had just started, whose files were ahead of what it had applied again"),
     (243, "a flush planned before a table was dropped named a file that no copy could make"),
   ]
   /// The same, of clusters with three coordinators.

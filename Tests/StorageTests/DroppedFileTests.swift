@@ -55,6 +55,23 @@ struct DroppedFileTests {
     }
   }
 
+  @Test func afterAStartFilesMayBeAheadOfTheState() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    try await withShard(disk) { store, journal in
+      #expect(try await store.flush(store.sole(journal), compute: InlineCompute()))
+      _ = try await store.write(.schemaBarrier(ShardSchema(version: CatalogVersion(2), tables: [], rollups: [])), journal: journal)
+      try await store.removeDeadFiles(journal)
+      #expect(!store.areFilesAhead)
+    }
+    let opened = try await openJournal(disk)
+    let found = try await Recovery.openShards(disk: disk, clock: HandClock(), cluster: testCluster, journal: opened)
+    let store = try #require(found.first).outcome.get()
+    // The checkpoint has the table, of which no file is left.
+    #expect(store.areFilesAhead && store.applied.schema.tables.count == 1)
+    try store.commit(through: store.head.position)
+    #expect(!store.areFilesAhead && store.applied.schema.tables.isEmpty)
+  }
+
   /// Runs `body` with a shard of one table that has one row, in memory.
   private func withShard(_ disk: any Disk, _ body: (ShardStore, Journal) async throws -> Void) async throws {
     let journal = try await openJournal(disk).journal

@@ -254,6 +254,28 @@ import Testing
     let again = try await openJournal(disk)
     #expect(again.mendedHeaders == [] && again.damages == [])
   }
+  /// Seed 3592: the write that went elsewhere brought a header that is sound, of another file.
+  @Test func aHeaderOfAnotherFileIsWrittenAgainWhereTheGroupsTellWhoseItIs() async throws {
+    let (disk, _) = try await fourGroups()
+    for (magic, owner, number) in [(GroupFormat.journalMagic, testNode.rawValue, UInt64(9)), (GroupFormat.manifestMagic, 1, 1)] {
+      try await put(
+        GroupFormat.encode(GroupFormat.FileHeader(magic: magic, cluster: testCluster, owner: owner, number: number)),
+        at: 0,
+        in: firstFile,
+        on: disk
+      )
+      let opened = try await openJournal(disk)
+      #expect(opened.mendedHeaders == [1] && opened.damages == [] && !opened.hadTornTail)
+      #expect(opened.shards == [ShardID(1), ShardID(2)])
+    }
+    // All of another file under this name is refused: its groups are not this one's.
+    let whole = try await disk.readAll(firstFile)
+    let number = UInt64(try await disk.list(JournalFormat.directory).count + 1)
+    let other = try await disk.open(JournalFormat.path(number), .create)
+    try await other.write([whole], at: 0, sync: true)
+    await other.close()
+    await #expect(throws: TallyError.self) { _ = try await openJournal(disk) }
+  }
   @Test func aMissingFileIsRefused() async throws {
     let disk = SimulatedDisk(seed: 1)
     let opened = try await openJournal(disk)
@@ -318,8 +340,11 @@ import Testing
     }
   }
   private func blank(_ disk: SimulatedDisk, _ range: Range<Int>) async throws {
-    let file = try await disk.open(firstFile, .readWrite)
-    try await file.write([[UInt8](repeating: 0, count: range.count)], at: UInt64(range.lowerBound), sync: true)
+    try await put([UInt8](repeating: 0, count: range.count), at: range.lowerBound, in: firstFile, on: disk)
+  }
+  private func put(_ bytes: [UInt8], at offset: Int, in path: String, on disk: SimulatedDisk) async throws {
+    let file = try await disk.open(path, .readWrite)
+    try await file.write([bytes], at: UInt64(offset), sync: true)
     await file.close()
   }
   @Test func aCrashAfterAnyOperationLosesNothingAcknowledged() throws {

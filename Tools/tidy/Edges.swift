@@ -35,6 +35,7 @@ let allowedImports: [String: Set<String>] = [
   "TallyClient": [
     "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes", "RPC",
   ],
+  "SQLShell": [],
   "ReplicationModel": [],
 ]
 

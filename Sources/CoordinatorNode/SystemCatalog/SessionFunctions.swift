@@ -11,13 +11,13 @@ extension SystemRelations {
     case "current_user", "current_role", "user": return constant(.name, .text(facts.user))
     case "session_user": return constant(.name, .text(facts.sessionUser))
     case "current_schema":
-      return constant(.name, .optional(facts.searchPath.first { name in SchemaEntry.all.contains { $0.name == name } }))
+      return constant(.name, .optional(facts.searchPath.first { name in self.schemas.contains { $0.name == name } }))
     case "current_schemas":
       let searched = searchedSchemas
       return [
         HostedFunction(name, [.boolean], .array(.name)) { (arguments) throws(TallyError) in
           let named = arguments.isTrue(0) ? searched : facts.searchPath
-          let existing = named.filter { name in SchemaEntry.all.contains { $0.name == name } }
+          let existing = named.filter { name in self.schemas.contains { $0.name == name } }
           return try ArrayValue(.name, existing.map { .text($0) }).value()
         }
       ]
