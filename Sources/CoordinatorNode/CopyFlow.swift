@@ -74,10 +74,10 @@ extension Coordinator {
         transaction: request.transaction,
         late: late
       )
-      try await settleNumbers(request, failed: false)
+      try await settleNumbers(request)
       return outcome
     } catch {
-      try? await settleNumbers(request, failed: true)
+      giveBackNumbers(request)
       throw error
     }
   }

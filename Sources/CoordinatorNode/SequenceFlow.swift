@@ -1,6 +1,8 @@
-// SequenceFlow.swift — numbers of sequences for this coordinator's statements: blocks of them from the catalog's log, kept for the next statement.
+// SequenceFlow.swift — numbers of sequences for this coordinator's statements: blocks of them from the catalog's log, kept for the next
+// statement.
 //
-// A block is handed out once and by whoever leads; numbers of it that are not used before this coordinator ends are never used (gaps), and no
+// A block is handed out once and by whoever leads; numbers of it that are not used before this coordinator ends are never used (gaps),
+// and no
 // number is used twice. Blocks begin with 32 numbers and grow while they are used up.
 import Capabilities
 import Columns
@@ -64,7 +66,8 @@ struct NumberBlocks {
 }
 
 extension Coordinator {
-  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result; `hint`:
+  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result;
+  /// `hint`:
   /// how many it may need.
   func withNumbers<R: Sendable>(
     _ request: StatementRequest,
@@ -83,15 +86,18 @@ extension Coordinator {
       }
     }
   }
-  /// What a statement's end does to sequences: setval takes effect, unused numbers stay at hand.
-  func settleNumbers(_ request: StatementRequest, failed: Bool) async throws {
-    let (unused, settings) = request.facts.numbers.settle(into: request.facts.sessionNumbers)
-    for (id, numbers) in unused where !numberBlocks.isVoid(id, since: request.voidsBefore) { numberBlocks.giveBack(numbers, of: id) }
-    guard !failed else { return }
-    for setting in settings {
+  /// What a statement's end does to sequences: unused numbers stay at hand, setval takes effect.
+  func settleNumbers(_ request: StatementRequest) async throws {
+    for setting in giveBackNumbers(request) {
       numberBlocks.void(setting.sequence)
       try await set(setting, deadline: request.deadline)
     }
+  }
+  /// What a failed statement's end does; gives what setval said.
+  @discardableResult func giveBackNumbers(_ request: StatementRequest) -> [StatementNumbers.Setting] {
+    let (unused, settings) = request.facts.numbers.settle(into: request.facts.sessionNumbers)
+    for (id, numbers) in unused where !numberBlocks.isVoid(id, since: request.voidsBefore) { numberBlocks.giveBack(numbers, of: id) }
+    return settings
   }
   /// Forgets numbers at hand (LOCK TABLE, DROP SEQUENCE): the next ones are greater than all that were used.
   func voidNumbers(of sequences: [TableID]) { for id in sequences { numberBlocks.void(id) } }

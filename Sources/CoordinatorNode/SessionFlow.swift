@@ -223,10 +223,10 @@ extension Coordinator {
     request.voidsBefore = numberBlocks.voids
     do {
       let reply = try await perform(request)
-      try await settleNumbers(request, failed: false)
+      try await settleNumbers(request)
       return reply
     } catch {
-      try? await settleNumbers(request, failed: true)
+      giveBackNumbers(request)
       throw error
     }
   }

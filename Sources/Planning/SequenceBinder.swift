@@ -1,4 +1,5 @@
-// SequenceBinder.swift — CREATE, ALTER and DROP SEQUENCE, and the sequences of serial and identity columns, with PostgreSQL's bounds and errors.
+// SequenceBinder.swift — CREATE, ALTER and DROP SEQUENCE, and the sequences of serial and identity columns, with PostgreSQL's bounds and
+// errors.
 public import Model
 import SQL
 
@@ -73,7 +74,7 @@ struct SequenceBinder {
           )
         }
         guard let text = column.defaultSQL, text.contains(sequence.name),
-          let bound = try? DefaultValue.expression(of: column, context: context), bound.reads(sequence: sequence.id, context.system)
+          try DefaultValue.expression(of: column, context: context).reads(sequence: sequence.id, context.system)
         else { continue }
         throw .sql(
           "2BP01",

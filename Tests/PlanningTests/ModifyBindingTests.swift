@@ -1,4 +1,5 @@
-// ModifyBindingTests.swift — constraints, sequences, UPDATE, DELETE, ON CONFLICT and RETURNING: errors as PostgreSQL 15 tells them, and plans.
+// ModifyBindingTests.swift — constraints, sequences, UPDATE, DELETE, ON CONFLICT and RETURNING: errors as PostgreSQL 15 tells them, and
+// plans.
 import Model
 import SQL
 import Testing

@@ -106,7 +106,9 @@ struct ConstraintRecord: Sendable {
         )
       )
     }
-    let checks = (try? TableChecks.bound(table)) ?? []
+    let checks: [ModifyProgram.Check]
+    // They were bound when they were made; what cannot be bound again is not shown.
+    do throws(TallyError) { checks = try TableChecks.bound(table) } catch { checks = [] }
     for (at, check) in checks.enumerated() {
       out.append(
         ConstraintRecord(
