@@ -86,15 +86,18 @@ extension Coordinator {
       }
     }
   }
-  /// What a statement's end does to sequences: setval takes effect, unused numbers stay at hand.
-  func settleNumbers(_ request: StatementRequest, failed: Bool) async throws {
-    let (unused, settings) = request.facts.numbers.settle(into: request.facts.sessionNumbers)
-    for (id, numbers) in unused where !numberBlocks.isVoid(id, since: request.voidsBefore) { numberBlocks.giveBack(numbers, of: id) }
-    guard !failed else { return }
-    for setting in settings {
+  /// What a statement's end does to sequences: unused numbers stay at hand, setval takes effect.
+  func settleNumbers(_ request: StatementRequest) async throws {
+    for setting in giveBackNumbers(request) {
       numberBlocks.void(setting.sequence)
       try await set(setting, deadline: request.deadline)
     }
+  }
+  /// What a failed statement's end does; gives what setval said.
+  @discardableResult func giveBackNumbers(_ request: StatementRequest) -> [StatementNumbers.Setting] {
+    let (unused, settings) = request.facts.numbers.settle(into: request.facts.sessionNumbers)
+    for (id, numbers) in unused where !numberBlocks.isVoid(id, since: request.voidsBefore) { numberBlocks.giveBack(numbers, of: id) }
+    return settings
   }
   /// Forgets numbers at hand (LOCK TABLE, DROP SEQUENCE): the next ones are greater than all that were used.
   func voidNumbers(of sequences: [TableID]) { for id in sequences { numberBlocks.void(id) } }

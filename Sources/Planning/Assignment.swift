@@ -64,7 +64,7 @@ enum Assignment {
         )
       }
     }
-    return try binder.located(position) { () throws(TallyError) in try limited(bound, binder, type, position) }
+    return try limited(bound, binder, type, position)
   }
   /// The cast of an assignment, which may cut blanks only where an explicit cast cuts anything.
   static func limited(
@@ -81,6 +81,7 @@ enum Assignment {
     }
     let text = try binder.coerce(bound, to: .text, at: position, .assignment)
     switch text.constantValue {
+    // PostgreSQL finds out when the row is made, and tells no place.
     case .text(let long)?: return .constant(type, try ValueText.parse(long, as: type))
     case .null?: return .constant(type, .null)
     default:

@@ -40,8 +40,8 @@ private let refusals = """
   drop sequence k|42809|"k" is not a sequence||Use DROP TABLE to remove a table.|
   drop sequence g_id_seq|2BP01|cannot drop sequence g_id_seq because other objects depend on it|default value for column id of \
   table g depends on sequence g_id_seq|Use DROP ... CASCADE to drop the dependent objects too.|
-  drop sequence g_a_seq|2BP01|cannot drop sequence g_a_seq because column a of table g requires it||You can drop column a of \
-  table g instead.|
+  drop sequence g_a_seq|2BP01|cannot drop sequence g_a_seq because column a of table g requires it||You can drop column a of table \
+  g instead.|
   update zz set a = 1|42P01|relation "zz" does not exist|||8
   update k set zz = 1|42703|column "zz" of relation "k" does not exist|||14
   update k set n = 1, n = 2|42601|multiple assignments to same column "n"|||
@@ -50,8 +50,8 @@ private let refusals = """
   update k set n = k.zz|42703|column k.zz does not exist|||18
   update k as q set n = k.n|42P01|invalid reference to FROM-clause entry for table "k"||Perhaps you meant to reference the table \
   alias "q".|23
-  update k set n = true|42804|column "n" is of type bigint but expression is of type boolean||You will need to rewrite or cast \
-  the expression.|18
+  update k set n = true|42804|column "n" is of type bigint but expression is of type boolean||You will need to rewrite or cast the \
+  expression.|18
   update k set (n, price) = (1)|0A000|source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression|||28
   update k set (n, price) = (1, 2, 3)|42601|number of columns does not match number of values|||27
   update k set (n, price) = (select 1)|42601|number of columns does not match number of values|||27
@@ -73,8 +73,8 @@ private let refusals = """
   delete from k using k|42712|table name "k" specified more than once|||
   delete from k returning zz|42703|column "zz" does not exist|||25
   insert into zz values (1)|42P01|relation "zz" does not exist|||13
-  insert into k values (1, 2) on conflict (n) do nothing|42P10|there is no unique or exclusion constraint matching the ON \
-  CONFLICT specification|||
+  insert into k values (1, 2) on conflict (n) do nothing|42P10|there is no unique or exclusion constraint matching the ON CONFLICT \
+  specification|||
   insert into k values (1, 2) on conflict (zz) do nothing|42703|column "zz" does not exist|||41
   insert into k values (1, 2) on conflict on constraint zz do nothing|42704|constraint "zz" for table "k" does not exist|||
   insert into k values (1, 2) on conflict do update set n = 1|42601|ON CONFLICT DO UPDATE requires inference specification or \
@@ -83,8 +83,8 @@ private let refusals = """
   insert into k values (1, 2) on conflict (tenant, id) do update set zz = 1|42703|column "zz" of relation "k" does not exist|||68
   insert into k values (1, 2) on conflict (tenant, id) do update set n = excluded.zz|42703|column excluded.zz does not exist|||72
   insert into k values (1, 2) on conflict (tenant, id) do update set n = 1 where n|42702|column reference "n" is ambiguous|||80
-  insert into k as q values (1, 2) on conflict (tenant, id) do update set n = k.n|42P01|invalid reference to FROM-clause entry \
-  for table "k"||Perhaps you meant to reference the table alias "q".|77
+  insert into k as q values (1, 2) on conflict (tenant, id) do update set n = k.n|42P01|invalid reference to FROM-clause entry for \
+  table "k"||Perhaps you meant to reference the table alias "q".|77
   insert into k values (1, 2) returning zz|42703|column "zz" does not exist|||39
   insert into k values (1, 2) returning excluded.n|42P01|missing FROM-clause entry for table "excluded"|||39
   insert into g (a, t) values (5, 'x')|428C9|cannot insert a non-DEFAULT value into column "a"|Column "a" is an identity column \
@@ -103,4 +103,82 @@ private let refusals = """
   #expect(error?.detail ?? "" == parts[3])
   #expect(error?.hint ?? "" == parts[4])
   #expect(error?.position.map { String($0) } ?? "" == parts[5])
+}
+
+@Test(arguments: [
+  (
+    "insert into k (tenant, id) values (1, 2)",
+    "Insert into k: 1 row through the coordinator, all or nothing\n  Checks: k_n_check"
+  ),
+  ("insert into o values (1, 2, 'x')", "Insert into o: 1 row through the coordinator, all or nothing"),
+]) func explainTellsOfRows(_ text: String, _ expected: String) throws { #expect(try KeyedCatalog.explain(text) == expected) }
+
+@Test func explainTellsWhereChangesAreEvaluated() throws {
+  let upsert = try KeyedCatalog.explain(
+    "insert into k (tenant, id, n) select tenant, x, count(*) from o group by 1, 2 on conflict (id, tenant) do update set n = k.n + excluded.n returning n"
+  )
+  #expect(upsert.hasPrefix("Insert into k: push-down: each shard stores its own rows, all or nothing"))
+  #expect(upsert.contains("On conflict of k_pkey: update n = (n + excluded.n)") && upsert.hasSuffix("Returning: n"))
+  let pulled = try KeyedCatalog.explain("insert into k (tenant, id) select x, tenant from o")
+  #expect(pulled.hasPrefix("Insert into k: pull: rows through the coordinator"))
+  let update = try KeyedCatalog.explain("update k set n = n + 1 where tenant = 5 and id = 1")
+  #expect(update.hasPrefix("Update k: push-down: each shard changes its own rows") && update.contains("1 of 1 shards"))
+  let sent = try KeyedCatalog.explain("update k set n = g.b from g where g.id = k.id")
+  #expect(sent.contains("Rows sent along 1") && sent.contains("Distinct on: place"))
+  #expect(try KeyedCatalog.explain("delete from nokey where a = 1") == "Delete from nokey: no rows, all or nothing")
+  #expect(try KeyedCatalog.explain("delete from o where x = 1").hasPrefix("Delete from o: rows of one scan, named by their shards"))
+}
+
+/// Programs go to primaries as bytes.
+@Test(arguments: [
+  "update k set (n, price) = (select max(x), 1.5 from o where o.tenant = k.tenant), name = name || '!' where tenant = 1",
+  "delete from k using o where o.tenant = k.tenant and o.x > 5",
+  "insert into k (tenant, id, name) select tenant, x, y from o on conflict (tenant, name) do update set n = 1 where k.n < 5",
+]) func programsAreRead(_ text: String) throws {
+  guard case .modify(let plan) = try KeyedCatalog.statement(text), case .shards(_, let fragment) = plan.source else {
+    Issue.record("not on the shards: \(text)")
+    return
+  }
+  let bytes = ModifyFormat.encode(plan.program(fragment))
+  let program = try ModifyFormat.decode(bytes) { $0 == plan.table.id ? plan.table : nil }
+  #expect(ModifyFormat.encode(program) == bytes)
+}
+
+@Test func namesAreMadeAsPostgresMakesThem() throws {
+  guard
+    case .createTable(let plan) = try KeyedCatalog.statement(
+      """
+      create table t (id serial primary key, a int unique check (a > 0), b int, check (a > b), check (b > 1), unique (a, b),
+        c bigint generated always as identity, constraint named check (c > 0), v varchar(3) default ('a' || 'b') not null)
+      """
+    )
+  else {
+    Issue.record("not a table")
+    return
+  }
+  #expect(plan.table.keys.map(\.name) == ["t_pkey", "t_a_key", "t_a_b_key"])
+  #expect(plan.table.checks.map(\.name) == ["t_a_check", "t_check", "t_b_check", "named"])
+  #expect(plan.sequences.map(\.name) == ["t_id_seq", "t_c_seq"])
+  #expect(plan.table.columns[0].defaultSQL == "nextval('t_id_seq'::regclass)" && plan.table.columns[0].isNotNull)
+  #expect(plan.table.columns[4].defaultSQL == "('a' || 'b')")
+}
+
+/// As pg_get_constraintdef of PostgreSQL 15 writes them: plain, and pretty.
+@Test(arguments: [
+  ("a > 0 and b <= 10", "((a > 0) AND (b <= 10))", "a > 0 AND b <= 10"),
+  ("a > 0 or b is not null", "((a > 0) OR (b IS NOT NULL))", "a > 0 OR b IS NOT NULL"),
+  ("v = 'x'", "((v)::text = 'x'::text)", "v::text = 'x'::text"),
+  ("a + b > 2", "((a + b) > 2)", "(a + b) > 2"),
+  ("p > 0", "(p > (0)::numeric)", "p > 0::numeric"),
+  ("not (a = 1)", "(NOT (a = 1))", "NOT a = 1"),
+  ("a between 1 and 5", "((a >= 1) AND (a <= 5))", "a >= 1 AND a <= 5"),
+]) func conditionsAreWrittenAsRuleutilsDo(_ text: String, _ plain: String, _ pretty: String) throws {
+  guard
+    case .createTable(let plan) = try KeyedCatalog.statement(
+      "create table t (a int, b int, v varchar(9), p numeric(8,2), check (\(text)))"
+    )
+  else { return }
+  let check = try TableChecks.bound(plan.table)[0].condition
+  #expect(ConditionText.text(check, plan.table.columns, isPretty: false) == plain)
+  #expect(ConditionText.text(check, plan.table.columns, isPretty: true) == pretty)
 }
