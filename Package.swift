@@ -168,7 +168,7 @@ let package = Package(
     program("bench", path: "Tools/bench", "TallyClient", "Launcher"),
     program("chaos", path: "Tools/chaos", "TallyClient", "Launcher", "Wire", "Bytes"),
     program("simulate", path: "Tools/simulate", exclude: ["run"], "Simulation"),
-    program("differential", path: "Tools/differential", "Simulation", "Model", "CZlib"),
+    program("differential", path: "Tools/differential", exclude: ["Recorded"], "Simulation", "Model", "CZlib"),
     program("inspect", path: "Tools/inspect", "Storage", "NodeRuntime", "Capabilities", "Model", "Bytes"),
     program(
       "fuzz",

@@ -16,7 +16,7 @@ enum CastKernels {
       (.varchar, .text),
       (.unknown, .text), (.text, .varchar(0)), (.varchar, .varchar(0)), (.smallint, .hllHashval),
       (.integer, .hllHashval), (.bigint, .hllHashval), (.hllHashval, .bigint), (.real, .double), (.name, .text), (.name, .varchar(0)),
-      (.char, .text), (.varchar, .bpchar(0)), (.text, .bpchar(0)), (.jsonb, .json):
+      (.char, .text), (.varchar, .bpchar(0)), (.text, .bpchar(0)), (.bpchar, .bpchar(0)), (.jsonb, .json):
       operand.relabelled(type)
     default: operand.type.isObjectNumber && type.isObjectNumber ? operand.relabelled(type) : nil
     }

@@ -18,6 +18,8 @@ enum ValueCast {
     if to.layout == .hll || to.layout == .topn || from.layout == .hll || from.layout == .topn { return nil }
     switch to {
     case .text, .varchar, .bpchar, .name, .char:
+      // The blanks of a character(n) are of the value until it becomes another type.
+      if to == .bpchar(0), case .bpchar = from { return value }
       if to == .char, from == .integer, case .fixed(let code) = value { return try character(code) }
       // boolean has a cast function to text, and to the others its output.
       if to == .name, from == .boolean, case .fixed(let flag) = value { return .text(flag != 0 ? "t" : "f") }
