@@ -74,13 +74,10 @@ extension Coordinator {
         transaction: request.transaction,
         late: late
       )
-      try await settleNumbers(request, failed: false)
+      try await settleNumbers(request)
       return outcome
     } catch {
-      // The statement's own error is what its client must hear.
-      do { try await settleNumbers(request, failed: true) } catch let late {
-        surroundings.log.warning("numbers-not-settled", ("reason", "\(late)"))
-      }
+      giveBackNumbers(request)
       throw error
     }
   }

@@ -223,13 +223,10 @@ extension Coordinator {
     request.voidsBefore = numberBlocks.voids
     do {
       let reply = try await perform(request)
-      try await settleNumbers(request, failed: false)
+      try await settleNumbers(request)
       return reply
     } catch {
-      // The statement's own error is what its client must hear.
-      do { try await settleNumbers(request, failed: true) } catch let late {
-        surroundings.log.warning("numbers-not-settled", ("reason", "\(late)"))
-      }
+      giveBackNumbers(request)
       throw error
     }
   }
