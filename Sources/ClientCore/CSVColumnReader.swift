@@ -25,10 +25,14 @@ struct CSVColumnReader {
     let count = records.count
     let shards = memory.assumingMemoryBound(to: UInt16.self)
     var next = [Int](repeating: 0, count: plan.shardCount + 1)
-    let type = plan.table.columns[plan.key].type
+    guard let key = plan.key else {
+      for row in 0..<count { places[row] = UInt32(truncatingIfNeeded: row) }
+      return stride(from: 0, to: count, by: Limits.batchRowsMax).map { (0, $0..<min(count, $0 + Limits.batchRowsMax)) }
+    }
+    let type = plan.table.columns[key].type
     let isText = type.isText
     next.withUnsafeMutableBufferPointer { next in
-      each(plan.key, &faults) { (row, field) -> Bool in
+      each(key, &faults) { (row, field) -> Bool in
         let hash: UInt64
         if isText {
           if case .varchar(let limit) = type, limit > 0, field.count > Int(limit) { return false }
@@ -44,7 +48,7 @@ struct CSVColumnReader {
       } null: { row, faults in
         shards[row] = 0
         next[1] += 1
-        faults.add(records[row], column: plan.key, CSVPlan.nullFailure(plan.table, plan.key))
+        faults.add(records[row], column: key, CSVPlan.nullFailure(plan.table, key))
       } slow: { row, text throws(TallyError) in
         shards[row] = 0
         next[1] += 1

@@ -7,8 +7,8 @@ public import Model
 public struct CSVPlan: Sendable {
   /// The table.
   public let table: TableSchema
-  /// Number of the tenant key's column.
-  public let key: Int
+  /// Number of the tenant key's column; nil of a table whose rows lie on one shard.
+  public let key: Int?
   /// For each column of the table the number of its field; nil = not in the file.
   public let fields: [Int?]
   /// Fields of every record.
@@ -26,7 +26,7 @@ public struct CSVPlan: Sendable {
   /// By the upper 12 bits of a hash, the first shard that can hold it.
   private let firstShard: [UInt16]
 
-  /// Plans a load of `columns` (names in the order of the file's fields; nil = all of the table's) into a distributed table.
+  /// Plans a load of `columns` (names in the order of the file's fields; nil = all of the table's) into a table that has its place.
   ///
   /// `shards` are those of the table's colocation group by rising range; parts name them by place. `constants` are the
   /// evaluated defaults by column number; other columns that are not in the file are NULL.
@@ -38,13 +38,7 @@ public struct CSVPlan: Sendable {
     constants: [Int: Value] = [:],
     rejectsRows: Bool = false
   ) throws(TallyError) {
-    guard case .distributed(let key, _) = table.distribution else {
-      throw .sql(
-        "0A000",
-        "table \"\(table.name)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows."
-      )
-    }
+    let key = table.distribution.tenantKey
     guard format.delimiter != format.quote || format.hasEscapes, format.delimiter != 0x0a, format.delimiter != 0x0d,
       format.delimiter < 0x80
     else {
@@ -54,7 +48,7 @@ public struct CSVPlan: Sendable {
       )
     }
     var fields = [Int?](repeating: nil, count: table.columns.count)
-    for (field, name) in (columns ?? table.columns.map(\.name)).enumerated() {
+    for (field, name) in (columns ?? table.liveColumns.map { table.columns[$0].name }).enumerated() {
       guard let column = table.columnIndex(name) else {
         throw .sql("42703", "column \"\(name)\" of relation \"\(table.name)\" does not exist")
       }
@@ -76,7 +70,7 @@ public struct CSVPlan: Sendable {
       default: fields[column] = field
       }
     }
-    guard fields[key] != nil else {
+    if let key, fields[key] == nil {
       throw .sql(
         "23502",
         "the file has no field for the distribution column \"\(table.columns[key].name)\""
@@ -92,7 +86,7 @@ public struct CSVPlan: Sendable {
     self.table = table
     self.key = key
     self.fields = fields
-    self.fieldCount = (columns ?? table.columns.map(\.name)).count
+    self.fieldCount = columns?.count ?? table.liveColumns.count
     self.constants = values
     self.format = format
     self.rejectsRows = rejectsRows

@@ -1,4 +1,4 @@
-// ChunkBuilding.swift — a chunk of CSV → encoded batches for its shards, on compute threads; and where wrong rows
+// ChunkBuilding.swift — a chunk of CSV or JSON lines → encoded batches for its shards, on compute threads; and where wrong rows
 // are written.
 
 import Bytes
@@ -14,14 +14,38 @@ struct BuiltChunk: Sendable {
   var rejects: [CSVReject]
 }
 
+/// How the records of a file become rows.
+enum LoadPlan: Sendable {
+  case csv(CSVPlan)
+  case ndjson(NDJSONPlan)
+  /// Bytes that a record has at least: a CSV record as many as fields, an object a name, a value and their signs.
+  var recordBytesMin: Int {
+    switch self {
+    case .csv(let plan): max(1, plan.fieldCount)
+    case .ndjson: 8
+    }
+  }
+}
+
 /// Builds chunks; keeps as many builders as were ever used at once, because each keeps its memory.
 final class ChunkBuilding: Sendable {
   /// One builder; between `take` and `give` it belongs to one compute thread.
   private final class Builder: @unchecked Sendable {
-    var csv: CSVBatchBuilder
-    init(_ plan: CSVPlan) { csv = CSVBatchBuilder(plan) }
+    private var csv: CSVBatchBuilder?
+    private var lines: NDJSONBatchBuilder?
+    init(_ plan: LoadPlan) {
+      switch plan {
+      case .csv(let plan): csv = CSVBatchBuilder(plan)
+      case .ndjson(let plan): lines = NDJSONBatchBuilder(plan)
+      }
+    }
+    func build(_ chunk: CSVChunk) throws(TallyError) -> CSVBuilt {
+      if let built = try csv?.build(chunk.bytes, firstLine: chunk.firstLine) { return built }
+      guard let built = try lines?.build(chunk.bytes, firstLine: chunk.firstLine) else { fatalError("a builder without a plan") }
+      return built
+    }
   }
-  private let plan: CSVPlan
+  private let plan: LoadPlan
   private let shards: [ShardID]
   private let free = Mutex<[Builder]>([])
   /// Batches a chunk may give one shard.
@@ -29,17 +53,16 @@ final class ChunkBuilding: Sendable {
   /// Longest batch: a frame holds it with its head.
   private static let batchBytesMax = Limits.frameBytesMax - 4096
 
-  init(_ plan: CSVPlan, shards: [ShardID], chunkBytes: Int) {
+  init(_ plan: LoadPlan, shards: [ShardID], chunkBytes: Int) {
     self.plan = plan
     self.shards = shards
-    // A record is at least as long as it has fields. Twice the rows' need leaves room to split batches that are
-    // too long to send.
-    stride = min(2 * (chunkBytes / max(1, plan.fieldCount) / Limits.batchRowsMax + 1), 256)
+    // Twice the rows' need leaves room to split batches that are too long to send.
+    stride = min(2 * (chunkBytes / plan.recordBytesMin / Limits.batchRowsMax + 1), 256)
   }
   func build(_ chunk: CSVChunk) throws(TallyError) -> BuiltChunk {
     let builder = free.withLock { $0.popLast() } ?? Builder(plan)
     defer { free.withLock { $0.append(builder) } }
-    let built = try builder.csv.build(chunk.bytes, firstLine: chunk.firstLine)
+    let built = try builder.build(chunk)
     var batches: [ShardBatch] = []
     var parts = [Int](repeating: 0, count: shards.count)
     for part in built.parts { try encode(part.batch, part.shard, &parts, &batches) }

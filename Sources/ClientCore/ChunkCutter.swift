@@ -1,8 +1,8 @@
-// ChunkCutter.swift — cuts a stream of CSV bytes into chunks of whole records.
+// ChunkCutter.swift — cuts a stream of CSV bytes or of lines into chunks of whole records.
 //
 // A chunk ends behind the first record end that makes it at least `chunkBytes` long; the last chunk may be shorter. So the
 // borders depend on the content and on `chunkBytes` only, not on the sizes of the pieces in which the bytes arrive: the same
-// file gives the same chunks, which named producers rely on. A newline in quotes ends no record. A byte order mark at the
+// file gives the same chunks, which named producers rely on. Of CSV a newline in quotes ends no record. A byte order mark at the
 // very beginning is dropped.
 import Bytes
 public import Model
@@ -25,6 +25,7 @@ public struct ChunkCutter: Sendable {
   public private(set) var header: [UInt8]?
 
   private let chunkBytes: Int
+  private let hasQuotes: Bool
   private var awaitsHeader: Bool
   private var buffer: [UInt8] = []
   private var inQuotes = false
@@ -33,7 +34,9 @@ public struct ChunkCutter: Sendable {
   private var isStart = true
 
   /// Cuts chunks of at least `chunkBytes`; a header is taken off first.
-  public init(chunkBytes: Int, hasHeader: Bool) {
+  /// Without `hasQuotes` every newline ends a record.
+  public init(chunkBytes: Int, hasHeader: Bool, hasQuotes: Bool = true) {
+    self.hasQuotes = hasQuotes
     invariant(chunkBytes > 0 && chunkBytes <= 256 << 20, "chunks of \(chunkBytes) bytes")
     self.chunkBytes = chunkBytes
     awaitsHeader = hasHeader
@@ -51,7 +54,7 @@ public struct ChunkCutter: Sendable {
       if sure > 0 {
         let bytes = UnsafeRawBufferPointer(rebasing: piece[at..<(at + sure)])
         buffer.append(contentsOf: bytes)
-        if TextScan.count(0x22, in: bytes) % 2 == 1 { inQuotes.toggle() }
+        if hasQuotes, TextScan.count(0x22, in: bytes) % 2 == 1 { inQuotes.toggle() }
         at += sure
         continue
       }
@@ -60,16 +63,16 @@ public struct ChunkCutter: Sendable {
       while at < piece.count && !isEnd {
         let byte = piece[at]
         at += 1
-        if byte == 0x22 { inQuotes.toggle() }
+        if byte == 0x22, hasQuotes { inQuotes.toggle() }
         isEnd = byte == 0x0a && !inQuotes
       }
       buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: piece[start..<at]))
       guard buffer.count <= chunkBytes + Self.recordBytesMax else {
         throw .sql(
           "54000",
-          "CSV record is longer than \(Self.recordBytesMax) bytes",
+          "\(hasQuotes ? "CSV record" : "line") is longer than \(Self.recordBytesMax) bytes",
           detail: "It is in the part of the file that begins on line \(line).",
-          hint: "A quote may have no counterpart."
+          hint: hasQuotes ? "A quote may have no counterpart." : nil
         )
       }
       if isEnd { try cut(emit) }

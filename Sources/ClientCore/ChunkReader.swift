@@ -1,4 +1,4 @@
-// ChunkReader.swift — a CSV or CSV.gz file as chunks of whole records, in order, with bounded memory.
+// ChunkReader.swift — a file of CSV or of lines, plain or gzipped, as chunks of whole records, in order, with bounded memory.
 //
 // Inflating and cutting are work for `Compute`; one piece at a time is under way. A gzip file is read in small
 // pieces, because a piece can inflate a thousandfold.
@@ -29,21 +29,23 @@ final class ChunkReader: @unchecked Sendable {
     _ size: UInt64,
     _ compute: any Compute,
     chunkBytes: Int,
-    hasHeader: Bool
+    hasHeader: Bool,
+    hasQuotes: Bool
   ) {
     self.file = file
     self.size = size
     self.compute = compute
     self.chunkBytes = chunkBytes
     self.hasHeader = hasHeader
-    cutter = ChunkCutter(chunkBytes: chunkBytes, hasHeader: hasHeader)
+    cutter = ChunkCutter(chunkBytes: chunkBytes, hasHeader: hasHeader, hasQuotes: hasQuotes)
   }
   static func open(
     _ path: String,
     disk: any Disk,
     compute: any Compute,
     chunkBytes: Int,
-    hasHeader: Bool
+    hasHeader: Bool,
+    hasQuotes: Bool
   ) async throws -> ChunkReader {
     let file = try await disk.open(path, .read)
     return ChunkReader(
@@ -51,7 +53,8 @@ final class ChunkReader: @unchecked Sendable {
       try await file.size(),
       compute,
       chunkBytes: chunkBytes,
-      hasHeader: hasHeader
+      hasHeader: hasHeader,
+      hasQuotes: hasQuotes
     )
   }
   /// Bytes of the file taken so far.

@@ -1,4 +1,4 @@
-// IngestFlow.swift — loads a CSV file as a named producer: read → cut → build → deliver, several chunks at once.
+// IngestFlow.swift — loads a file of CSV or JSON lines as a named producer: read → cut → build → deliver, several chunks at once.
 //
 // A chunk is delivered only after all chunks before it were built without a wrong row. So when a row is wrong,
 // exactly the chunks before its own are stored, and after the file is corrected from that row on, the same command
@@ -83,16 +83,9 @@ public struct IngestFlow: Sendable {
     guard request.chunkBytes >= 1024, request.chunkBytes <= 64 << 20 else {
       throw TallyError.sql("22023", "a chunk has 1 KiB to 64 MiB, not \(request.chunkBytes) bytes")
     }
-    let routing = try await newestCatalog(clock.now + request.producer.patience)
-    guard let table = routing.catalog.table(named: request.table) else {
+    var routing = try await newestCatalog(clock.now + request.producer.patience)
+    guard var table = routing.catalog.table(named: request.table) else {
       throw TallyError.sql("42P01", "relation \"\(request.table)\" does not exist")
-    }
-    guard case .distributed(_, let group) = table.distribution else {
-      throw TallyError.sql(
-        "0A000",
-        "table \"\(table.name)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows."
-      )
     }
     guard request.rejectPath != request.path else {
       throw TallyError.sql("22023", "the reject file is the file itself")
@@ -110,6 +103,12 @@ public struct IngestFlow: Sendable {
       deadline: clock.now + request.producer.patience
     )
     report.firstLoad = session.isNew ? "" : session.firstLoad
+    if table.distribution.group == nil {
+      // Opening the session gave the table its place.
+      routing = try await newestCatalog(clock.now + request.producer.patience)
+      if let placed = routing.catalog.table(table.id) { table = placed }
+    }
+    guard let group = table.distribution.group else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
     guard session.chunkBytes >= 1024, session.chunkBytes <= 64 << 20 else {
       throw TallyError(.protocolViolation, "the session has chunks of \(session.chunkBytes) bytes")
     }
@@ -118,7 +117,8 @@ public struct IngestFlow: Sendable {
       disk: disk,
       compute: compute,
       chunkBytes: Int(session.chunkBytes),
-      hasHeader: request.hasHeader
+      hasHeader: request.encoding == .csv && request.hasHeader,
+      hasQuotes: request.encoding == .csv
     )
     do {
       try await load(request, routing.shards(of: group), table, session, opening, reader, &report, progress)
@@ -145,19 +145,7 @@ public struct IngestFlow: Sendable {
     while waiting.isEmpty && !atEnd {
       if let chunks = try await reader.next() { waiting += chunks } else { atEnd = true }
     }
-    let columns =
-      try request.columns
-      ?? reader.header.map { bytes throws(TallyError) in
-        try CSVRecords.header(bytes, format: request.format)
-      }
-    let plan = try CSVPlan(
-      table: table,
-      shards: shards,
-      columns: columns,
-      format: request.format,
-      constants: try await defaults(of: table, besides: columns),
-      rejectsRows: true
-    )
+    let plan = try await plan(request, table, shards, header: reader.header)
     let building = ChunkBuilding(
       plan,
       shards: shards.map(\.id),
@@ -202,6 +190,36 @@ public struct IngestFlow: Sendable {
       }
       if report.failure?.acknowledged.isEmpty ?? false { report.failure?.acknowledged = "no row of the file is stored by this load" }
     }
+  }
+
+  private func plan(
+    _ request: IngestRequest,
+    _ table: TableSchema,
+    _ shards: [ShardRecord],
+    header: [UInt8]?
+  ) async throws -> LoadPlan {
+    if case .ndjson(let ignoresUnknownFields) = request.encoding {
+      guard request.columns == nil else { throw TallyError.sql("22023", "the fields of JSON objects have names: columns cannot be given") }
+      let defaults = try await defaults(of: table, besides: [])
+      return .ndjson(
+        try NDJSONPlan(table: table, shards: shards, defaults: defaults, ignoresUnknownFields: ignoresUnknownFields)
+      )
+    }
+    let columns =
+      try request.columns
+      ?? header.map { bytes throws(TallyError) in
+        try CSVRecords.header(bytes, format: request.format)
+      }
+    return .csv(
+      try CSVPlan(
+        table: table,
+        shards: shards,
+        columns: columns,
+        format: request.format,
+        constants: try await defaults(of: table, besides: columns),
+        rejectsRows: true
+      )
+    )
   }
 
   /// Reads, builds and delivers all chunks: to the shards, or into the statement of a load that is stored whole.
@@ -379,15 +397,27 @@ public struct IngestFlow: Sendable {
       "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
     }
     let call = try await QueryCall.open(
-      QueryRequest(sql: "SELECT " + list.joined(separator: ", ")),
+      // Twice: a default that differs from row to row shows itself.
+      QueryRequest(sql: "SELECT " + list.joined(separator: ", ") + " FROM generate_series(1, 2) AS n"),
       map: map,
       deadline: clock.now + .seconds(30)
     )
     var values: [Int: Value] = [:]
     while let event = try await call.next() {
-      guard case .batch(let batch) = event, batch.count > 0, batch.columns.count == missing.count
-      else { continue }
-      for (at, vector) in zip(missing, batch.columns) { values[at] = vector.firstValue }
+      guard case .batch(let batch) = event, batch.columns.count == missing.count else { continue }
+      for row in 0..<batch.count {
+        for (at, vector) in zip(missing, batch.slice(row..<(row + 1)).columns) {
+          let isSame = values[at].map { ValueText.print($0, as: vector.type) == ValueText.print(vector.firstValue, as: vector.type) }
+          guard isSame ?? true else {
+            throw TallyError.sql(
+              "0A000",
+              "the default of column \"\(table.columns[at].name)\" differs from row to row",
+              hint: "Give the column in the data, or load it with COPY or INSERT."
+            )
+          }
+          values[at] = vector.firstValue
+        }
+      }
     }
     guard values.count == missing.count else {
       throw TallyError(
@@ -403,6 +433,11 @@ extension IngestRequest {
   /// Everything but the bytes and the chunk size that decides what the chunks become.
   var fingerprint: Hash128 {
     var out = ByteWriter()
+    if case .ndjson(let ignoresUnknownFields) = encoding {
+      out.string("ndjson 1")
+      out.bool(ignoresUnknownFields)
+      return Murmur3.hash(out.finish())
+    }
     out.string("csv 1")
     out.bool(hasHeader)
     out.u8(format.delimiter)

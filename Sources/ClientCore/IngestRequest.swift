@@ -12,7 +12,9 @@ public struct IngestRequest: Sendable {
   public var columns: [String]?
   /// The first record names the columns (or is skipped when `columns` names them).
   public var hasHeader = true
-  /// Delimiter and NULL text.
+  /// What the file is written in.
+  public var encoding = Encoding.csv
+  /// Of CSV: delimiter and NULL text.
   public var format = CSVFormat()
   /// Name of the source; the same name and bytes load once.
   ///
@@ -30,6 +32,12 @@ public struct IngestRequest: Sendable {
   public var chunkBytes = 4 << 20
   /// Settings of the producer.
   public var producer = ProducerOptions()
+  /// What a file is written in.
+  public enum Encoding: Sendable, Equatable {
+    case csv
+    /// A JSON object a line; fields are found by name.
+    case ndjson(ignoresUnknownFields: Bool)
+  }
   /// A file and a table; the rest has defaults.
   public init(path: String, table: String) {
     self.path = path

@@ -4,6 +4,9 @@
 // deciding shard aborts what it has not decided, and its decision is carried out without the runner. Requests are repeated while failures
 // can pass; each may be.
 //
+// A transaction block keeps a run open over several of its client's statements: `open`, parts (StatementRun+Parts), then `commit` or `abandon`;
+// meanwhile somebody runs `keepWord`.
+//
 // Order, on which all or nothing rests: every Stage is durable before Decide is sent; a Commit goes out only after the decision was
 // answered, to the deciding shard last; an Abort goes to the deciding shard first, whose answer says whether it came too late.
 
@@ -25,24 +28,31 @@ public protocol PrimaryCalls: Sendable {
 
 /// One statement over several shards.
 public final class StatementRun: Sendable {
-  private struct State {
-    /// Rows by shard; those that hold none are there as well.
-    var rows: [ShardID: UInt64] = [:]
+  /// What the shards are known to hold of it.
+  struct State {
+    /// Rows by ordinal, by shard; shards and parts that hold none are there as well.
+    var parts: [ShardID: [Int: UInt64]] = [:]
+    /// The highest ordinal that a shard was sent, answered or not.
+    var lastOrdinals: [ShardID: Int] = [:]
     var written = SessionToken()
     var mayBeDecided = false
-    /// Its key is staged: it takes effect though it has no rows, so that a repeated one is known.
-    var hasKey = false
+    /// The part that is its key: it takes effect though it has no rows, so that a repeated one is known.
+    var key: (shard: ShardID, ordinal: Int)?
+    /// Rows by shard.
+    var rows: [ShardID: UInt64] { parts.mapValues { $0.values.reduce(0, +) } }
+    /// Shards that may hold parts, answered or not.
+    var touched: Set<ShardID> { Set(parts.keys).union(lastOrdinals.keys) }
   }
   /// The statement.
   public let id: StatementID
   /// The shard that decides.
   public let decider: ShardID
-  private let doneBelow: @Sendable () -> UInt64
-  private let calls: any PrimaryCalls
+  let doneBelow: @Sendable () -> UInt64
+  let calls: any PrimaryCalls
   private let clock: any Clock
   private let deadline: Instant
   private let patience: Duration
-  private let state = Mutex(State())
+  let state = Mutex(State())
   /// Pause between two words to the deciding shard.
   private static let wordInterval = Duration.seconds(1)
 
@@ -65,7 +75,7 @@ public final class StatementRun: Sendable {
     self.deadline = deadline
     self.patience = patience
   }
-  private var giveUp: Instant { min(deadline, clock.now + patience) }
+  var giveUp: Instant { min(deadline, clock.now + patience) }
   /// Whether Decide was sent: then an error leaves open what becomes of the statement.
   public var mayBeDecided: Bool { state.withLock { $0.mayBeDecided } }
 
@@ -79,70 +89,24 @@ public final class StatementRun: Sendable {
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await self.keepWord() }
       defer { group.cancelAll() }
-      try await stage(decider, ordinal: 0, .nothing)
+      try await open()
       try await body(self)
     }
-    let (staged, hasKey) = state.withLock { ($0.rows, $0.hasKey) }
+    return try await commit()
+  }
+  /// Opens the statement on its deciding shard. From then on somebody must run `keepWord`, else its shards abort it within seconds.
+  public func open() async throws { try await stage(decider, ordinal: 0, .nothing) }
+  /// Decides and commits what was staged; returns the rows that took effect. A statement without any is aborted.
+  ///
+  /// After an error `abandon` ends it, as `carryOut` says.
+  public func commit() async throws -> UInt64 {
+    let (staged, hasKey) = state.withLock { ($0.rows, $0.key != nil) }
     if !hasKey, staged.values.allSatisfy({ $0 == 0 }) {
       try await abandon()
       return 0
     }
     try Task.checkCancellation()
     return try await decide(staged)
-  }
-
-  /// Stages a part of one shard; `ordinal` is its place among the shard's, from 1.
-  @discardableResult public func stage(_ shard: ShardID, ordinal: Int, _ content: StageRows.Content) async throws -> Staged {
-    let (id, decider, below) = (id, decider, doneBelow())
-    let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
-      .stageRows(
-        StageRows(
-          shard: shard,
-          epoch: epoch,
-          version: version,
-          statement: id,
-          doneBelow: below,
-          decider: decider,
-          ordinal: ordinal,
-          content: content
-        )
-      )
-    }
-    let staged = try note(reply, shard, "stageRows")
-    if case .key = content, !staged.isDuplicate { state.withLock { $0.hasKey = true } }
-    return staged
-  }
-  /// Has a shard's primary name the rows that a scan of a table delivers, and stage their deletion; returns how many.
-  public func delete(_ shard: ShardID, table: TableID, fragment: [UInt8]) async throws -> UInt64 {
-    let (id, decider, below) = (id, decider, doneBelow())
-    let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
-      .deleteRows(
-        DeleteRows(
-          shard: shard,
-          epoch: epoch,
-          version: version,
-          statement: id,
-          doneBelow: below,
-          decider: decider,
-          ordinal: 1,
-          table: table,
-          fragment: fragment
-        )
-      )
-    }
-    return try note(reply, shard, "deleteRows").rows
-  }
-  private func note(_ reply: Message, _ shard: ShardID, _ request: String) throws -> Staged {
-    guard case .staged(let staged) = reply else { throw Self.unexpected(reply, request) }
-    state.withLock { state in
-      if staged.isDuplicate {
-        // It took effect before.
-        state.written.note(ShardPoint(shard: shard, point: staged.point))
-      } else {
-        state.rows[shard, default: 0] += staged.rows
-      }
-    }
-    return staged
   }
 
   private func decide(_ staged: [ShardID: UInt64]) async throws -> UInt64 {
@@ -210,20 +174,21 @@ public final class StatementRun: Sendable {
 
   /// Ends the statement everywhere after an error: aborts it, or, when it had been decided, completes it. May be called again.
   public func abandon() async throws {
-    let staged = state.withLock { $0.rows }
+    let (staged, touched) = state.withLock { ($0.rows, $0.touched) }
     if try await end(decider, commits: false, rows: 0) == .committed {
       return try await commit(staged)
     }
     try await withThrowingTaskGroup(of: Void.self) { group in
-      for shard in staged.keys.sorted() where shard != decider {
+      // One that did not answer may hold a part all the same, and lock its table by it.
+      for shard in touched.sorted() where shard != decider {
         group.addTask { try await self.end(shard, commits: false, rows: 0) }
       }
       try await group.waitForAll()
     }
   }
 
-  /// Tells the deciding shard again and again that the statement is being run.
-  private func keepWord() async throws {
+  /// Tells the deciding shard again and again that the statement is being run, until cancelled.
+  public func keepWord() async throws {
     let (id, decider) = (id, decider)
     while true {
       try await clock.sleep(for: Self.wordInterval)
@@ -241,7 +206,7 @@ public final class StatementRun: Sendable {
     guard case .statementAnswer(let answer) = reply else { throw Self.unexpected(reply, request) }
     return answer
   }
-  private static func unexpected(_ reply: Message, _ request: String) -> TallyError {
+  static func unexpected(_ reply: Message, _ request: String) -> TallyError {
     TallyError(.protocolViolation, "a \(request) request was answered by \(reply.name)")
   }
 }

@@ -37,12 +37,14 @@ extension Catalog {
     case .dropFunction(let id):
       let at = try place(of: id, in: snapshot.functions.map(\.id), "function")
       snapshot.functions.remove(at: at)
-    case .createSequence(var sequence):
-      try requireFree(sequence.name, in: sequence.schemaName)
-      sequence.id = takeNumber()
-      snapshot.sequences.append(sequence)
-      given[sequence.id] = Given(last: sequence.start, isExhausted: false, next: sequence.start)
-      return .table(sequence.id)
+    case .createSequence(let sequence): return .table(try create(sequence))
+    case .createTableWithSequences(let table, let sequences):
+      let id = try create(table)
+      for var sequence in sequences {
+        sequence.owner?.table = id
+        _ = try create(sequence)
+      }
+      return .table(id)
     case .alterSequence(let sequence):
       let at = try place(of: sequence.id, in: snapshot.sequences.map(\.id), "sequence")
       snapshot.sequences[at] = sequence
@@ -91,6 +93,19 @@ extension Catalog {
     default: throw TallyError(.internalError, "a command without a state to change")
     }
     return .done
+  }
+  private mutating func create(_ sequence: SequenceRecord) throws(TallyError) -> TableID {
+    try requireFree(sequence.name, in: sequence.schemaName)
+    var sequence = sequence
+    sequence.id = takeNumber()
+    snapshot.sequences.append(sequence)
+    given[sequence.id] = Given(last: sequence.start, isExhausted: false, next: sequence.start)
+    return sequence.id
+  }
+  /// Sequences go with the table whose columns own them.
+  mutating func dropSequences(of table: TableID) {
+    for sequence in snapshot.sequences where sequence.owner?.table == table { given[sequence.id] = nil }
+    snapshot.sequences.removeAll { $0.owner?.table == table }
   }
   private func place(of id: TableID, in ids: [TableID], _ what: String) throws(TallyError) -> Int {
     guard let at = ids.firstIndex(of: id) else { throw .sql("42P01", "\(what) \(id) does not exist") }
@@ -163,6 +178,14 @@ extension Catalog {
   }
   private mutating func schedule(_ job: JobRecord) throws(TallyError) -> CatalogOutcome {
     var job = job
+    if job.id != 0 {
+      // One that is known is changed (cron.alter_job).
+      guard let at = snapshot.jobs.firstIndex(where: { $0.id == job.id }) else {
+        throw .sql("XX000", "could not find valid entry for job \(job.id)")
+      }
+      snapshot.jobs[at] = job
+      return .job(job.id)
+    }
     if !job.name.isEmpty, let at = snapshot.jobs.firstIndex(where: { $0.name == job.name && $0.user == job.user }) {
       job.id = snapshot.jobs[at].id
       snapshot.jobs[at] = job

@@ -191,8 +191,10 @@ struct Catalog: Sendable {
   }
   func requireFree(_ name: String, in schema: String = "public") throws(TallyError) {
     let isTaken =
-      snapshot.tables.contains { $0.name == name && $0.schemaName == schema }
-      || snapshot.rollups.contains { $0.name == name && $0.schemaName == schema }
+      snapshot.tables.contains { table in
+        table.schemaName == schema
+          && (table.name == name || table.keys.contains { $0.name == name } || table.indexes.contains { $0.name == name })
+      } || snapshot.rollups.contains { $0.name == name && $0.schemaName == schema }
       || snapshot.views.contains { $0.name == name && $0.schemaName == schema }
       || snapshot.sequences.contains { $0.name == name && $0.schemaName == schema }
     if isTaken || levelOwner(name) != nil {
@@ -203,8 +205,9 @@ struct Catalog: Sendable {
     snapshot.rollups.first { rollup in rollup.levels.contains { "\(rollup.name)_\($0.suffix)" == name } }
   }
 
-  private mutating func create(_ schema: TableSchema) throws(TallyError) -> TableID {
+  mutating func create(_ schema: TableSchema) throws(TallyError) -> TableID {
     try requireFree(schema.name, in: schema.schemaName)
+    for key in schema.keys { try requireFree(key.name, in: schema.schemaName) }
     var schema = schema
     schema.id = TableID(nextTable)
     nextTable += 1
@@ -225,6 +228,7 @@ struct Catalog: Sendable {
       )
     }
     snapshot.tables.remove(at: at)
+    dropSequences(of: id)
     return .done
   }
 

@@ -68,6 +68,8 @@ enum CatalogCommand: Sendable {
   case unscheduleJob(Int64)
   case createSchema(String)
   case dropSchema(String)
+  /// Creates a table and the sequences of its columns: their `owner` names the column, the catalog fills in the table.
+  case createTableWithSequences(TableSchema, [SequenceRecord])
 
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {

@@ -62,6 +62,11 @@ extension CatalogCommandFormat {
     case .dropSchema(let name):
       out.u8(34)
       out.string(name)
+    case .createTableWithSequences(let table, let sequences):
+      out.u8(36)
+      CatalogFormat.encode(table, into: &out)
+      out.count(sequences.count)
+      for sequence in sequences { CatalogFormat.encode(sequence, into: &out) }
     default: fatalError("command \(command) has its bytes in CatalogCommandFormat")
     }
   }
@@ -89,6 +94,13 @@ extension CatalogCommandFormat {
     case 32: return .unscheduleJob(try reader.i64())
     case 33: return .createSchema(try reader.string(max: Limits.nameBytesMax))
     case 34: return .dropSchema(try reader.string(max: Limits.nameBytesMax))
+    case 36:
+      let table = try CatalogFormat.decodeTable(from: &reader)
+      var sequences: [SequenceRecord] = []
+      for _ in 0..<(try reader.count(max: Limits.columnsMax, "sequences of a table")) {
+        sequences.append(try CatalogFormat.decodeSequence(from: &reader))
+      }
+      return .createTableWithSequences(table, sequences)
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
   }

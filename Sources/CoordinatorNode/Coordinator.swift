@@ -96,14 +96,30 @@ public actor Coordinator: RPCResponder {
   var isOpeningSession = false
   var nextStatement: UInt64 = 0
   var openStatements: Set<UInt64> = []
+  /// Numbers of sequences at hand.
+  var numberBlocks = NumberBlocks()
   /// Shards that are being told of a tenant's deletion.
   var erasingShards: Set<ShardID> = []
   /// Rung when a deletion is asked for, and when a shard may be told of its next one.
   let erasingBell = Signal()
+  /// Functions and procedures of users, compiled.
+  nonisolated let routines = CompiledRoutines()
+  /// Rung when jobs were scheduled or changed.
+  let jobBell = Signal()
+  /// Runs of jobs, for the list of them.
+  var jobRuns = JobRuns()
+  /// When jobs are due, while this coordinator leads.
+  var agenda = JobAgenda()
   /// Statements over several shards that failed and have not ended everywhere.
   let failedStatements = BoundedQueue<StatementRun>(capacity: 1024)
-  /// DELETEs of transaction blocks that are to be run.
-  let openDeletions = BoundedQueue<StagedDeletion>(capacity: 1024)
+  /// Statements of transactions that are to be held open.
+  let heldStatements = BoundedQueue<HeldStatement>(capacity: heldMax)
+  /// Those that are.
+  var heldCount = 0
+  /// Statements and transactions that may bring rows with numbers of sequences.
+  let writers = WritersInFlight()
+  /// The listeners for other clients than the RPC's.
+  private var fronts: [any CoordinatorFront] = []
 
   init(
     _ surroundings: Surroundings,
@@ -121,6 +137,7 @@ public actor Coordinator: RPCResponder {
     self.address = address
     catalogTime = CatalogTime(now: surroundings.clock.now)
   }
+  private func take(_ fronts: [any CoordinatorFront]) { self.fronts = fronts }
   /// The time of a command that is proposed now.
   func stamp() async -> Int64 {
     let latest = await log.catalog.latestProducerTime
@@ -179,6 +196,7 @@ public actor Coordinator: RPCResponder {
       defer { life.fail(CancellationError()) }
       group.addTask {
         let coordinator = try await open(surroundings, settings, found, marks, identity, pool, listener.address)
+        await coordinator.take(fronts)
         life.fulfil(coordinator)
         door.open(coordinator)
         for front in fronts { front.open(coordinator) }
@@ -247,7 +265,8 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepPublishing() }
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
-      group.addTask { try await self.keepOpenDeletions() }
+      group.addTask { try await self.keepJobs() }
+      group.addTask { try await self.keepTransactions() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }
@@ -267,7 +286,7 @@ public actor Coordinator: RPCResponder {
   /// Answers what only coordinators ask each other; false when it is something else.
   private func answerMember(_ request: Message, _ call: ServerCall) async throws -> Bool {
     switch request {
-    case .raft, .readIndex, .joinGroup:
+    case .raft, .readIndex, .joinGroup, .cancelStatement, .awaitWriters:
       guard call.peer.role == .coordinator else {
         throw TallyError(.protocolViolation, "\(request.name) requests are between coordinators")
       }
@@ -278,6 +297,13 @@ public actor Coordinator: RPCResponder {
       let answer = try await log.answer(envelope)
       try await call.reply(answer.map { .raft($0) } ?? .done(Done(version: CatalogVersion(0))))
     case .readIndex: try await call.reply(.readIndexReply(ReadIndexReply(index: try await log.readIndex())))
+    case .cancelStatement(let cancel):
+      let found = fronts.contains { $0.cancel(process: cancel.process, secret: cancel.secret) }
+      if !found { surroundings.log.warning("cancel-wrong-key", ("peer", call.peer.name)) }
+      try await call.reply(.done(Done(version: CatalogVersion(0))))
+    case .awaitWriters(let question):
+      try await answer(question, deadline: call.deadline)
+      try await call.reply(.done(Done(version: CatalogVersion(0))))
     default: return false
     }
     return true

@@ -9,6 +9,8 @@ public protocol CoordinatorFront: Sendable {
   func open(_ coordinator: Coordinator)
   /// Serves until it is drained or the task is cancelled.
   func serve() async
+  /// Ends the statement of its client with that process number and secret; false when it has none.
+  func cancel(process: UInt32, secret: [UInt8]) -> Bool
   /// Takes no more clients; what runs may end before `deadline`.
   func drain(until deadline: Instant) async
 }

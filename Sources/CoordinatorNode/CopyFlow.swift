@@ -8,11 +8,11 @@
 // Pieces may finish in any order; what is wrong in the first that is wrong is the error, and its line counts those of the pieces before.
 // After an error, a cancellation or a client that went nothing is left (StatementRun.abandon, or the shards by themselves).
 import Bytes
-public import Capabilities
+import Capabilities
 import ClientCore
 public import Columns
 public import Model
-public import Planning
+import Planning
 import Wire
 
 /// What a COPY wrote.
@@ -28,13 +28,16 @@ extension Coordinator {
   private static let copyPieceBytes = 4 << 20
 
   /// Copies what a client sends into a table; the rows are durable then. Throws `CopyFailure` for what is wrong with the data.
-  public func copyIn(
+  func copyIn(
     _ plan: CopyInPlan,
     _ client: any CopyClient,
     values: any ExternalValues,
-    deadline: Instant
+    deadline: Instant,
+    transaction: OpenTransaction? = nil,
+    late: CopyLateValues? = nil
   ) async throws -> CopyOutcome {
-    let (parser, intake) = try await beginCopy(plan, client, values)
+    let (parser, intake) = try await beginCopy(plan, client, values, late)
+    if let transaction { return try await copyIn(plan, intake, in: transaction) }
     guard let first = try await intake.first(), !first.isAll || !first.parsed.parts.isEmpty else {
       return CopyOutcome(rows: 0, seen: SessionToken())
     }
@@ -53,35 +56,45 @@ extension Coordinator {
   }
   /// Copies what a client sends, or to it, as the statement says.
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
-    guard case .copyIn(let plan) = try await bind(request).plan else { return try await copyOut(request, to: client, values: values) }
-    return try await copyIn(plan, client, values: values, deadline: request.deadline)
-  }
-  /// Takes what a client sends as rows of a transaction block; nil when the statement copies to the client. At most `limit` bytes.
-  public func gatherCopy(
-    _ request: StatementRequest,
-    from client: any CopyClient,
-    values: any ExternalValues,
-    limit: Int
-  ) async throws -> PendingWrite? {
-    guard case .copyIn(let plan) = try await bind(request).plan else { return nil }
-    let gathered = GatheredCopy(plan.table, limit: limit)
-    let (_, intake) = try await beginCopy(plan, client, values)
-    if let first = try await intake.first() {
-      _ = try await intake.run(from: first.parsed) { parsed in try await gathered.take(parsed) }
+    let ticket = writers.begin()
+    defer { writers.end(ticket) }
+    let bound = try await bind(request).plan
+    writers.know(ticket, bound.rowsAdded)
+    guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
+    var request = request
+    request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
+    let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)
+    do {
+      let outcome = try await copyIn(
+        plan,
+        client,
+        values: values,
+        deadline: request.deadline,
+        transaction: request.transaction,
+        late: late
+      )
+      try await settleNumbers(request, failed: false)
+      return outcome
+    } catch {
+      try? await settleNumbers(request, failed: true)
+      throw error
     }
-    return try await pending(plan.table, await gathered.batches, SessionToken())
   }
   private func beginCopy(
-    _ plan: CopyInPlan,
+    _ bound: CopyInPlan,
     _ client: any CopyClient,
-    _ values: any ExternalValues
+    _ values: any ExternalValues,
+    _ late: CopyLateValues?
   ) async throws -> (CopyParser, CopyIntake) {
-    for column in plan.table.columns where column.type.layout == .hll || column.type.layout == .topn {
+    for column in bound.table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "COPY into a table with a column of type \(column.type.name) is not supported")
     }
+    var plan = bound
+    plan.table = try await placed(bound.table)
     let parser = try CopyParser(plan, await log.catalog.snapshot, values)
     let source = try await client.beginCopyIn(columns: plan.columns.count, isBinary: plan.options.format == .binary)
-    return (parser, CopyIntake(plan, parser, source, surroundings.compute, pieceBytes: Self.copyPieceBytes))
+    return (parser, CopyIntake(plan, parser, source, surroundings.compute, late, pieceBytes: Self.copyPieceBytes))
   }
   /// Ordinals of a shard that one piece may take: 4 MiB of lines are 2 Mi rows at most, so 33 batches.
   private static let copyStride = 64
@@ -114,39 +127,13 @@ extension Coordinator {
   }
 }
 
-/// Rows of a COPY that wait for the end of a transaction block, in the order of the data.
-private actor GatheredCopy {
-  private let table: TableSchema
-  private let limit: Int
-  private var bytes = 0
-  private var pieces: [Int: [Batch]] = [:]
-  init(_ table: TableSchema, limit: Int) {
-    self.table = table
-    self.limit = limit
-  }
-  var batches: [Batch] { pieces.sorted { $0.key < $1.key }.flatMap(\.value) }
-
-  func take(_ parsed: CopyParsed) throws {
-    for batch in parsed.parts.flatMap(\.batches) {
-      bytes += batch.bytes.count
-      guard bytes <= limit else {
-        throw TallyError(
-          .overloaded,
-          "a transaction block holds at most \(limit) bytes of new rows",
-          hint: "Run the COPY by itself (autocommit): it is all or nothing then as well, and of any size."
-        )
-      }
-      pieces[parsed.number, default: []].append(try BatchFormat.decode(batch.bytes, types: table.columns.map(\.type)))
-    }
-  }
-}
-
 /// The data of one COPY on its way: reads, has pieces parsed, hands them on; bounded.
 actor CopyIntake {
   private let plan: CopyInPlan
   private let parser: CopyParser
   private let source: any CopySource
   private let compute: any Compute
+  private let late: CopyLateValues?
   private var cutter: CopyCutter
   private var isRead = false
   /// Why there is no more data, when it did not end.
@@ -159,8 +146,16 @@ actor CopyIntake {
   /// The data has ended before its bytes.
   private var hasEnded = false
 
-  init(_ plan: CopyInPlan, _ parser: CopyParser, _ source: any CopySource, _ compute: any Compute, pieceBytes: Int) {
+  init(
+    _ plan: CopyInPlan,
+    _ parser: CopyParser,
+    _ source: any CopySource,
+    _ compute: any Compute,
+    _ late: CopyLateValues? = nil,
+    pieceBytes: Int
+  ) {
     self.plan = plan
+    self.late = late
     self.parser = parser
     self.source = source
     self.compute = compute
@@ -177,9 +172,10 @@ actor CopyIntake {
       return nil
     }
     let (parser, compute) = (parser, compute)
-    let parsed = try await compute.attempt { try parser.parse(piece) }
+    var parsed = try await compute.attempt { try parser.parse(piece) }
     note(parsed)
     try throwFault()
+    if let late { parsed = try await late.filled(parsed) }
     if hasEnded { try await drain() }
     try await checkSource()
     return (parsed, hasEnded || isRead && cutter.waiting == 0)
@@ -188,7 +184,7 @@ actor CopyIntake {
   func run(from first: CopyParsed, _ use: @escaping @Sendable (CopyParsed) async throws -> Void) async throws -> Int {
     // Each piece takes a compute thread or waits for shards; one more is being read.
     let width = compute.width + 2
-    let (parser, compute) = (parser, compute)
+    let (parser, compute, late) = (parser, compute, late)
     try await withThrowingTaskGroup(of: CopyParsed.self) { group in
       group.addTask {
         try await use(first)
@@ -197,7 +193,8 @@ actor CopyIntake {
       var underWay = 1
       while fault == nil, !hasEnded, let piece = try await piece() {
         group.addTask {
-          let parsed = try await compute.attempt { try parser.parse(piece) }
+          var parsed = try await compute.attempt { try parser.parse(piece) }
+          if let late { parsed = try await late.filled(parsed) }
           if parsed.fault == nil { try await use(parsed) }
           return parsed
         }

@@ -44,8 +44,8 @@ final class CopyParser: Sendable {
   private let free = Mutex<(lf: [Builder], crlf: [Builder])>(([], []))
 
   init(_ plan: CopyInPlan, _ snapshot: CatalogSnapshot, _ values: any ExternalValues) throws {
-    guard case .distributed(_, let group) = plan.table.distribution, let ids = snapshot.group(group)?.shards else {
-      throw TallyError(.staleCatalog, "table \(plan.table.name) is not distributed")
+    guard let group = plan.table.distribution.group, let ids = snapshot.group(group)?.shards else {
+      throw TallyError(.staleCatalog, "table \(plan.table.name) has no place")
     }
     let records = ids.compactMap { snapshot.shard($0) }.sorted { $0.lower < $1.lower }
     self.plan = plan
@@ -58,7 +58,7 @@ final class CopyParser: Sendable {
   /// Plans of the fast reader, if it knows the options and every row can get all of its columns.
   private static func regular(_ plan: CopyInPlan, _ shards: [ShardRecord]) -> (CSVPlan, CSVPlan)? {
     let options = plan.options
-    guard options.format != .binary, options.escape == options.quote || options.format == .text,
+    guard !plan.needsZone, options.format != .binary, options.escape == options.quote || options.format == .text,
       !options.forceNull.contains(true), !options.forceNotNull.contains(true)
     else { return nil }
     func make(_ ends: CSVFormat.LineEnds) -> CSVPlan? {
@@ -188,7 +188,7 @@ final class CopyParser: Sendable {
           continue
         }
         let type = plan.table.columns[plan.columns[at]].type
-        try withBytes(field) { bytes throws(TallyError) in try rows.set(at, try ValueText.parse(bytes, as: type)) }
+        try withBytes(field) { bytes throws(TallyError) in try rows.set(at, try ZonedText.parse(bytes, as: type, zone: plan.zone)) }
       } catch {
         throw CopyFault(error: error, line: number, place: .value(column: names[at], field ?? []))
       }

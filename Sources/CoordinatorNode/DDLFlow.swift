@@ -15,7 +15,9 @@ extension Coordinator {
   func change(_ statement: BoundStatement) async throws -> (tag: String, notices: [Notice])? {
     switch statement {
     case .createTable(let plan):
-      do { _ = try await log.propose(.createTable(plan.table)) } catch let error as TallyError
+      let command: CatalogCommand =
+        plan.sequences.isEmpty ? .createTable(plan.table) : .createTableWithSequences(plan.table, plan.sequences)
+      do { _ = try await log.propose(command) } catch let error as TallyError
         where error.sqlState == "42P07" && plan.ifNotExists
       {
         return ("CREATE TABLE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
@@ -40,7 +42,29 @@ extension Coordinator {
       for rollup in rollups { _ = try await log.propose(.dropRollup(rollup)) }
       try await broadcast()
       return ("DROP MATERIALIZED VIEW", notices.map { Notice(message: $0) })
-    case .insert, .insertSelect, .delete, .select, .explain, .explainInsert, .copyIn, .copyOut: return nil
+    case .createSequence(let plan):
+      do { _ = try await log.propose(.createSequence(plan.sequence)) } catch let error as TallyError
+        where error.sqlState == "42P07" && plan.ifNotExists
+      {
+        return ("CREATE SEQUENCE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
+      }
+      return ("CREATE SEQUENCE", [])
+    case .alterSequence(let plan):
+      if let sequence = plan.sequence {
+        _ = try await log.propose(.alterSequence(sequence))
+        if let next = plan.restart { _ = try await log.propose(.setSequence(sequence.id, value: next, isTaken: false)) }
+        voidNumbers(of: [sequence.id])
+      }
+      return ("ALTER SEQUENCE", plan.notices.map { Notice(message: $0) })
+    case .dropSequence(let sequences, let notices):
+      for sequence in sequences { _ = try await log.propose(.dropSequence(sequence)) }
+      voidNumbers(of: sequences)
+      return ("DROP SEQUENCE", notices.map { Notice(message: $0) })
+    case .referenceTable(let table):
+      try await place(table, isReference: true)
+      return ("SELECT 1", [])
+    case .accepted: return ("SELECT 1", [])
+    case .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut, .lock: return nil
     }
   }
 

@@ -32,6 +32,7 @@ extension Coordinator {
       version: snapshot.version,
       memory: UInt64(settings.queryMemory),
       read: read.level,
+      statement: read.statement,
       types: fragment.plan.columns.map(\.type),
       bytes: FragmentFormat.encode(fragment.plan),
       deadline: deadline
@@ -78,13 +79,14 @@ extension Coordinator {
     }
     return answer
   }
-  private static func shards(of fragment: Fragment, _ snapshot: CatalogSnapshot) throws(TallyError) -> [ShardRecord] {
+  static func shards(of fragment: Fragment, _ snapshot: CatalogSnapshot) throws(TallyError) -> [ShardRecord] {
     guard let group = snapshot.group(fragment.group) else {
       throw TallyError(.staleCatalog, "colocation group \(fragment.group) is gone")
     }
     return group.shards.compactMap { snapshot.shard($0) }.filter { shard in
       switch fragment.shards {
       case .all: true
+      case .coordinator: false
       case .one(let hash): hash >= shard.lower && hash <= shard.upper
       }
     }
@@ -154,10 +156,11 @@ private struct FragmentRequest: Sendable {
   var version: CatalogVersion
   var memory: UInt64
   var read: ReadLevel
+  var statement: StatementID?
   var types: [DataType]
   var bytes: [UInt8]
   var deadline: Instant
   func message(_ shards: [ShardPoint]) -> Execute {
-    Execute(shards: shards, version: version, memoryLimit: memory, read: read, fragment: bytes)
+    Execute(shards: shards, version: version, memoryLimit: memory, read: read, statement: statement, fragment: bytes)
   }
 }

@@ -6,6 +6,7 @@
 import Bytes
 import Capabilities
 import Columns
+import Execution
 import Model
 import Planning
 import RPC
@@ -22,11 +23,11 @@ struct ClientKey: Sendable {
   /// Throws 22023 when the text is no UUIDv7.
   static func given(_ text: String, _ content: [UInt8], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws(TallyError) -> ClientKey {
     let id = try BatchID(text)
-    guard case .distributed(_, let group) = table.distribution, let shards = snapshot.group(group)?.shards,
+    guard let group = table.distribution.group, let shards = snapshot.group(group)?.shards,
       let home = shards.lazy.compactMap({ snapshot.shard($0) }).first(where: {
         $0.lower <= StableHash.hash(Int64(bitPattern: id.low)) && StableHash.hash(Int64(bitPattern: id.low)) <= $0.upper
       })
-    else { throw TallyError(.staleCatalog, "table \(table.name) is not distributed") }
+    else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
     return ClientKey(id: id, contentHash: Murmur3.hash(content), home: home.id)
   }
 }
@@ -65,12 +66,13 @@ extension Coordinator {
     let table = plan.table
     return try await surroundings.compute.attempt { try rows.map { try InsertedRows.checked($0, table) } }
   }
-  private static func checkInsertable(_ table: TableSchema) throws {
+  static func checkInsertable(_ table: TableSchema) throws {
     for column in table.columns where column.type.layout == .hll || column.type.layout == .topn {
       throw TallyError.sql("0A000", "INSERT into a table with a column of type \(column.type.name) is not supported")
     }
   }
   func insert(_ batches: [Batch], _ table: TableSchema, _ key: ClientKey?, deadline: Instant) async throws -> Written {
+    let table = try await placed(table)
     let snapshot = await log.catalog.snapshot
     let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
     if parts.isEmpty, key == nil { return Written() }
@@ -109,55 +111,20 @@ extension Coordinator {
 
 /// Rows of a query on their way into a table.
 enum InsertedRows {
-  /// The rows with what the plan left to be done: texts cut to varchar(n) and character(n), whose columns come as text. Throws 22001 and
-  /// 23502.
+  /// The rows as the table keeps them. Throws 23502.
   static func checked(_ rows: Batch, _ table: TableSchema) throws -> Batch {
     var columns = rows.columns
-    for (at, column) in table.columns.enumerated() {
-      let isCut: Bool
-      switch column.type {
-      case .varchar(let limit), .bpchar(let limit): isCut = limit > 0
-      default: isCut = false
-      }
-      if isCut, columns[at].type != column.type {
-        columns[at] = try cut(columns[at], to: column.type)
-      } else if columns[at].type != column.type {
-        columns[at] = ColumnVector(column.type, columns[at].values, validity: columns[at].validity)
-      }
-      if column.isNotNull, columns[at].validity != nil, (0..<rows.count).contains(where: { columns[at].isNull($0) }) {
+    for (at, column) in table.columns.enumerated() where column.isNotNull {
+      if columns[at].validity != nil, let row = (0..<rows.count).first(where: { columns[at].isNull($0) }) {
         throw TallyError.sql(
           "23502",
-          "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
+          "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
+          detail: InsertedRow.failing(try rows.columns.map { try $0.value(row) }, table)
         )
       }
       // The same rows with and without a bitmap of nothing but ones are the same bytes.
-      if column.isNotNull { columns[at] = ColumnVector(column.type, columns[at].values) }
+      columns[at] = ColumnVector(column.type, columns[at].values)
     }
     return Batch(count: rows.count, columns: columns)
-  }
-  private static func cut(_ column: ColumnVector, to type: DataType) throws -> ColumnVector {
-    var texts = TextColumn()
-    func add(_ bytes: UnsafeRawBufferPointer) throws {
-      guard case .text(let text) = try ValueText.parse(bytes, as: type) else { return }
-      Array(text.utf8).withUnsafeBytes { texts.append($0) }
-    }
-    switch column.values {
-    case .codes(let codes, let dictionary):
-      for (row, code) in codes.enumerated() {
-        if column.isNull(row) {
-          texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
-        } else {
-          try dictionary.withText(code) { try add($0) }
-        }
-      }
-    case .text(let long):
-      try long.bytes.withUnsafeBytes { raw in
-        for row in 0..<long.count {
-          try add(UnsafeRawBufferPointer(rebasing: raw[Int(long.offsets[row])..<Int(long.offsets[row + 1])]))
-        }
-      }
-    default: throw TallyError(.internalError, "a text of another layout")
-    }
-    return ColumnVector(type, .text(texts), validity: column.validity)
   }
 }

@@ -193,9 +193,9 @@ extension Listing {
     ])
     for table in catalog.tables {
       var (kind, key, group, shards) = ("local", Cell.none, Cell.none, Cell.none)
-      if case .distributed(let column, let id) = table.distribution {
-        kind = "distributed"
-        key = .text(table.columns[column].name)
+      if let id = table.distribution.group {
+        kind = table.distribution.kind
+        key = table.distribution.tenantKey.map { .text(table.columns[$0].name) } ?? .none
         group = .number(Int64(id.rawValue))
         shards = .number(Int64(catalog.group(id)?.shards.count ?? 0))
       }
@@ -207,7 +207,7 @@ extension Listing {
         shards,
         table.timeColumn.map { .text(table.columns[$0].name) } ?? .none,
         .text(table.keep.flatMap { ValueText.print(.interval($0), as: .interval) } ?? "forever"),
-        .number(Int64(table.columns.count))
+        .number(Int64(table.liveColumns.count))
       )
     }
     return out

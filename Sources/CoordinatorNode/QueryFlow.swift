@@ -73,6 +73,7 @@ extension Coordinator {
     asked.seen = seen
     asked.batchKey = request.batchKey.map { ($0, Array(request.sql.utf8)) }
     asked.deadline = call.deadline
+    try await apply(request.settings, to: &asked)
     var reply = try await carryOut(asked)
     if let columns = reply.columns {
       try await call.send(.resultHeader(ResultHeader(columns: columns)))
@@ -80,6 +81,34 @@ extension Coordinator {
       reply.statistics.totalMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
     }
     return ResultEnd(tag: reply.tag, rows: reply.rows, notices: reply.notices, statistics: reply.statistics, seen: reply.seen)
+  }
+
+  /// A request's settings: `TimeZone`, and `$1`, `$2`, … with the texts of parameters, whose types the statement tells. Throws 42704.
+  private func apply(_ settings: [QuerySetting], to request: inout StatementRequest) async throws {
+    var texts: [Int: String] = [:]
+    for setting in settings {
+      if setting.name.lowercased() == "timezone" {
+        guard let zone = ClockZone.named(setting.value) else {
+          throw TallyError.sql("22023", "invalid value for parameter \"TimeZone\": \"\(setting.value)\"")
+        }
+        request.facts.zone = zone
+      } else if setting.name.hasPrefix("$"), let number = Int(setting.name.dropFirst()), (1...settings.count).contains(number) {
+        texts[number] = setting.value
+      } else {
+        throw TallyError.sql("42704", "unrecognized configuration parameter \"\(setting.name)\"")
+      }
+    }
+    if texts.isEmpty { return }
+    let types = try await describe(request, declared: []).parameters
+    guard types.count == texts.count else {
+      throw TallyError.sql("08P01", "\(texts.count) parameters were given, but the statement has \(types.count)")
+    }
+    var values: [TypedValue] = []
+    for (at, type) in types.enumerated() {
+      guard let text = texts[at + 1] else { throw TallyError.sql("42P02", "there is no parameter $\(at + 1)") }
+      values.append(TypedValue(type, try ZonedText.parse(text, as: type, zone: request.facts.zone)))
+    }
+    request.arguments = values
   }
 
   /// Evaluates SELECT or EXPLAIN under one catalog version.
@@ -96,7 +125,7 @@ extension Coordinator {
       var lines = Explain.lines(plan, catalog: snapshot)
       if let answer { lines += runtimeLines(answer, request.read, surroundings.clock.now - started) }
       return explanation(lines, answer)
-    case .explainInsert(let plan): return explanation(Explain.lines(plan, catalog: snapshot), nil)
+    case .explainChange(let change): return explanation(Explain.lines(change, catalog: snapshot), nil)
     default: throw TallyError(.internalError, "a statement changed its kind while it was planned again")
     }
   }
@@ -130,12 +159,29 @@ extension Coordinator {
   }
 
   func select(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) async throws -> QueryAnswer {
-    try refuseHidden(plan, snapshot, request)
     var read = ReadContext(level: request.read, seen: request.seen, turn: request.turn)
+    if let statement = try request.transaction?.readStatement() {
+      try refuseRollups(plan, snapshot, request.transaction?.changed ?? [])
+      // Only primaries have what the transaction staged.
+      (read.level, read.statement) = (.latest, statement)
+    }
     var inputs: [FragmentResult] = []
     var outcomes: [ShardOutcome] = []
     var workers: Set<NodeID> = []
-    for fragment in plan.fragments {
+    for part in plan.fragments {
+      if part.shards == .coordinator {
+        inputs.append(try await compute { [inputs] in try self.merged(part.plan, inputs, plan.system, $0) })
+        continue
+      }
+      guard let fragment = part.supplied(inputs.map(\.batches)) else {
+        // Nothing was sent to the client: without sent rows the coordinator joins them itself.
+        if let gathered = plan.gathered.first { return try await select(gathered, snapshot, request) }
+        throw TallyError.sql(
+          "54000",
+          "more than \(SentRows.bytesMax >> 20) MiB of rows would have to be sent to the shards",
+          hint: "Add conditions that leave fewer rows of the joined relations."
+        )
+      }
       let answer = try await run(fragment, snapshot, read, deadline: request.deadline)
       inputs.append(FragmentResult(batches: answer.batches))
       outcomes += answer.shards
@@ -144,17 +190,11 @@ extension Coordinator {
       for outcome in answer.shards { read.seen.note(ShardPoint(shard: outcome.shard, point: outcome.point)) }
     }
     let started = surroundings.clock.now
-    let (merged, memory) = (inputs, settings.queryMemory)
-    let merge = { @Sendable (cancel: CancelFlag) throws in
-      try MergeExecution.executeCoordinator(
-        plan.coordinatorPlan,
-        fragments: merged,
-        system: plan.system,
-        limits: ExecutionLimits(memoryBytes: memory, cancel: cancel)
-      )
-    }
     // Handing a few rows to another thread takes longer than merging them.
-    let result = plan.isQuick(over: merged) ? try merge(CancelFlag()) : try await compute(merge)
+    let result =
+      plan.isQuick(over: inputs)
+      ? try merged(plan.coordinatorPlan, inputs, plan.system, CancelFlag())
+      : try await compute { [inputs] in try self.merged(plan.coordinatorPlan, inputs, plan.system, $0) }
     var statistics = QueryStatistics()
     statistics.mergeMicroseconds = (surroundings.clock.now - started).wholeMicroseconds
     statistics.shards = UInt64(outcomes.count)
@@ -175,15 +215,29 @@ extension Coordinator {
     )
   }
 
-  /// Refuses to read what the transaction around the statement has written: those rows are stored at COMMIT.
-  private func refuseHidden(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ request: StatementRequest) throws(TallyError) {
-    guard !request.hidden.isEmpty else { return }
-    let table = snapshot.tables.first { request.hidden.contains($0.id) && plan.tablesRead(snapshot).contains($0.id) }
-    guard let table else { return }
+  /// Runs a plan of the coordinator's over the rows of fragments.
+  private nonisolated func merged(
+    _ plan: PlanNode,
+    _ inputs: [FragmentResult],
+    _ system: (any SystemCatalog)?,
+    _ cancel: CancelFlag
+  ) throws -> FragmentResult {
+    try MergeExecution.executeCoordinator(
+      plan,
+      fragments: inputs,
+      system: system,
+      limits: ExecutionLimits(memoryBytes: settings.queryMemory, cancel: cancel)
+    )
+  }
+  /// Refuses rollups of tables that the transaction around the statement changed: they hold what is committed.
+  private func refuseRollups(_ plan: DistributedPlan, _ snapshot: CatalogSnapshot, _ changed: Set<TableID>) throws(TallyError) {
+    guard !changed.isEmpty else { return }
+    let read = plan.rollupsRead
+    guard let rollup = snapshot.rollups.first(where: { read.contains($0.id) && changed.contains($0.source) }) else { return }
     throw .sql(
       "0A000",
-      "reading table \"\(table.name)\" after writing it in the same transaction is not supported",
-      hint: "COMMIT first: the rows that a transaction inserts are stored at its end."
+      "reading rollup \"\(rollup.name)\" after its table was changed in the same transaction is not supported",
+      hint: "COMMIT first, or ask the table itself."
     )
   }
   /// Runs synchronous work on a compute thread, stopping it when the request is cancelled, as its deadline does.

@@ -12,6 +12,8 @@ struct ReadContext: Sendable {
   var seen: SessionToken
   /// Number of the request, for taking turns.
   var turn = 0
+  /// The open statement whose own parts are seen as well.
+  var statement: StatementID?
   static let latest = ReadContext(level: .latest, seen: SessionToken())
 }
 

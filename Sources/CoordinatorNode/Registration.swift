@@ -111,13 +111,8 @@ extension Coordinator {
     guard let table = snapshot.table(named: request.table) else {
       throw .sql("42P01", "relation \"\(request.table)\" does not exist") as TallyError
     }
-    guard case .distributed = table.distribution else {
-      throw TallyError.sql(
-        "55000",
-        "table \"\(request.table)\" is not distributed",
-        hint: "SELECT create_distributed_table('\(request.table)', 'tenant column') first"
-      )
-    }
+    // A client that loads rows finds the table's place in the catalog afterwards.
+    _ = try await placed(table)
     let outcome = try await log.propose(
       .openProducer(
         ProducerRequest(

@@ -1,11 +1,12 @@
 // SessionFlow.swift — statements one by one, whoever asks: a request of the RPC (QueryFlow) or a client's session (PostgresWire).
 //
 // Any coordinator reads and writes rows, in a session of its own (StatementFlow); definitions are the leader's and are passed on to it as
-// text. A session's transaction block keeps its INSERTs as `PendingWrite` until COMMIT, which stores all of them or none as one statement.
+// text. What a statement inside of a transaction does otherwise: TransactionFlow.
 // Every statement is planned under one version of the catalog; `planned` is the one place where a planning context is made.
 import Bytes
 public import Capabilities
 public import Columns
+import Consensus
 public import Model
 import Planning
 import RPC
@@ -30,13 +31,31 @@ public struct StatementRequest: Sendable {
   public var choosesLevels = true
   /// What system relations and functions tell of its session.
   public var facts = SessionFacts()
-  /// Tables that the transaction around it has written and that its reads would not show.
-  public var hidden: Set<TableID> = []
+  /// The transaction it is part of; nil when it is one of its own.
+  public var transaction: OpenTransaction?
   /// Characters before its text in the text that positions count from.
   public var offset = 0
   /// When its client gives up.
   public var deadline = Instant.distantFuture
+  /// The transaction of procedures' statements; nil: each is one of its own.
+  var runner: (any StatementRunner)?
+  /// Takes messages of procedures as they are raised; nil: they are told at the end.
+  public var notify: (@Sendable (RaisedNotice) async -> Void)?
+  /// Whether the transaction around it is its client's, so that procedures may not end it.
+  var isAtomic = true
+  /// Names that stand for values: variables of the procedure that it stands in.
+  var variables = NamedValues()
+  /// Results of the routines that it calls.
+  var calls = StatementCalls()
+  /// Its calls were carried out.
+  var isResolved = false
+  /// Routines around it.
+  var callDepth = 0
   var turn = 0
+  /// Its place among the writers in flight, when it is no query.
+  var ticket: UInt64?
+  /// How often numbers of sequences had been forgotten when it was begun: those it has from before are not kept for others.
+  var voidsBefore: UInt64 = 0
   /// Makes a request.
   public init(_ statement: ParsedStatement, now: Int64, read: ReadLevel = .latest) {
     self.statement = statement
@@ -71,30 +90,29 @@ public struct StatementDescription: Sendable {
   public var columns: [ResultColumn]?
 }
 
-/// Rows of an INSERT inside of a transaction block: checked, complete, and stored by nobody yet.
-public struct PendingWrite: Sendable {
-  let schema: TableSchema
-  let batches: [Batch]
-  /// The table.
-  public var table: TableID { schema.id }
-  /// Its name.
-  public var tableName: String { schema.name }
-  /// Number of rows.
-  public let rows: Int
-  /// Bytes that they take, about.
-  public let bytes: Int
-  /// What an INSERT … SELECT has read.
-  public let seen: SessionToken
-}
-
 extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
-  /// Bytes that one statement may hold here.
-  public nonisolated var statementMemory: Int { settings.queryMemory }
+  /// Waits so long (pg_sleep); ends early by cancellation only.
+  public nonisolated func wait(_ length: Duration) async throws {
+    if length > .zero { try await surroundings.clock.sleep(for: length) }
+  }
 
-  /// This coordinator's number among the others.
-  public var memberNumber: UInt32 { get async { UInt32(truncatingIfNeeded: await log.standing.member.rawValue) } }
+  /// This coordinator's number among the others, from 1 on; two may have the same, seldom.
+  public var memberNumber: UInt32 { get async { Self.number(of: await log.standing.member) } }
+  /// Process numbers of clients have room for 11 bits.
+  private static func number(of member: MemberID) -> UInt32 { UInt32(member.rawValue % 2047) + 1 }
+  /// Passes a client's cancel request on to the coordinators with that number.
+  public func passOnCancel(process: UInt32, secret: [UInt8], to number: UInt32) async {
+    let standing = await log.standing
+    for member in standing.members.all where member.id != standing.member && Self.number(of: member.id) == number {
+      guard let address = NetworkAddress(member.address) else { continue }
+      do {
+        let deadline = surroundings.clock.now + .seconds(3)
+        _ = try await pool.call(.cancelStatement(CancelStatement(process: process, secret: secret)), to: address, deadline: deadline)
+      } catch { surroundings.log.warning("cancel-not-passed-on", ("coordinator", member.name), ("reason", "\(error)")) }
+    }
+  }
   /// Bytes that are the cluster's own, the same on all coordinators.
   public var clusterBytes: [UInt8] { Array(cluster.description.utf8) }
 
@@ -110,25 +128,38 @@ extension Coordinator {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
     return try plan(
       request.statement,
-      catalog: snapshot,
+      catalog: Self.seen(snapshot, request),
       context: await context(request, snapshot, parameters)
     )
   }
-  private func context(
+  /// The catalog as the session's names see it.
+  private static func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) -> CatalogSnapshot {
+    var snapshot = snapshot
+    snapshot.searchPath = request.facts.searchPath
+    return snapshot
+  }
+  func context(
     _ request: StatementRequest,
     _ snapshot: CatalogSnapshot,
     _ parameters: StatementParameters?
   ) async -> PlanningContext {
-    PlanningContext(
+    var system: any SystemCatalog = await systemRelations(request.facts, under: snapshot)
+    if !request.calls.results.isEmpty { system = CalledFunctions(system: system, results: request.calls.results) }
+    var context = PlanningContext(
       now: request.now,
       choosesLevels: request.choosesLevels,
       parameters: parameters,
-      system: await systemRelations(request.facts, under: snapshot)
+      system: system,
+      zone: request.facts.zone
     )
+    context.variables = request.variables
+    context.changed = request.transaction?.changed ?? []
+    if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
+    return context
   }
   /// The plan of a statement, and the catalog it is made under: of a query that need not see the latest the one at hand, if that will do.
   func bind(_ request: StatementRequest) async throws -> (plan: BoundStatement, catalog: CatalogVersion) {
-    if request.read != .latest {
+    if request.read != .latest, request.transaction?.hasWrites != true {
       // One that fails may name what is newer than the catalog at hand.
       do {
         let snapshot = await log.catalog.snapshot
@@ -146,10 +177,15 @@ extension Coordinator {
   public func describe(_ request: StatementRequest, declared: [DataType?]) async throws -> StatementDescription {
     let statement = request.statement.statement
     if statement.isDefinition { return StatementDescription() }
+    if case .doBlock = statement { return StatementDescription() }
+    if case .call(let call, let position) = statement {
+      return try await describeCall(call, position, request, StatementParameters(declared: declared))
+    }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
-      let bound = try plan(request.statement, catalog: snapshot, context: await context(request, snapshot, parameters))
+      let called = try await resolvingCalls(request, describing: parameters)
+      let bound = try plan(called.statement, catalog: Self.seen(snapshot, request), context: await context(called, snapshot, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
@@ -162,18 +198,58 @@ extension Coordinator {
   /// The values of an EXECUTE's arguments.
   public func evaluate(_ arguments: [ExpressionSyntax], as types: [DataType], now: Int64, _ facts: SessionFacts) async throws -> [Value] {
     let snapshot = await log.catalog.snapshot
-    let context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot))
+    var context = PlanningContext(now: now, system: await systemRelations(facts, under: snapshot), zone: facts.zone)
+    context.routines = routines.known(snapshot).inline
     return try Planning.evaluate(arguments, as: types, context: context)
   }
 
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
+    if let reply = try await carryOutProcedure(asked) { return reply }
+    guard let calls = try await extractingCalls(asked) else { return try await carryOutResolved(asked) }
+    let gathered = NoticeList()
+    var hearing = asked
+    if hearing.notify == nil { hearing.notify = { await gathered.add($0.notice) } }
+    guard calls.hasStatements else { return try await carryOutResolved(try await resolving(calls, hearing)) }
+    var reply = try await inTransaction(hearing) { inner in
+      try await self.carryOutResolved(try await self.resolving(calls, inner))
+    }
+    reply.notices = await gathered.notices + reply.notices
+    return reply
+  }
+  private func carryOutResolved(_ asked: StatementRequest) async throws -> StatementReply {
+    var request = asked
+    request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
+    do {
+      let reply = try await perform(request)
+      try await settleNumbers(request, failed: false)
+      return reply
+    } catch {
+      try? await settleNumbers(request, failed: true)
+      throw error
+    }
+  }
+  private func perform(_ asked: StatementRequest) async throws -> StatementReply {
     var request = asked
     nextRead += 1
     request.turn = nextRead
+    if !request.statement.statement.isQuery { request.ticket = writers.begin() }
+    defer { if let ticket = request.ticket { writers.end(ticket) } }
     let (bound, version) = try await bind(request)
-    let key = try clientKey(request, bound, await log.catalog.snapshot)
+    if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
+    if let transaction = request.transaction {
+      switch bound {
+      case .modify(let plan): return try await modify(plan, planned: version, request, in: transaction)
+      case .insertSelect(let plan):
+        if let pushed = plan.pushed { return try await modify(pushed, planned: version, request, in: transaction) }
+      default: break
+      }
+      if let reply = try await carryOut(bound, request, in: transaction) { return reply }
+    }
+    let key = try await clientKey(request, bound)
     if bound.isDefinition, await !decides { return try await passOn(request) }
+    if case .define(let plan) = bound { return try await define(plan, request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
     case .insert(let insert): return Self.reply(try await self.insert(insert, key, deadline: request.deadline), key)
@@ -181,9 +257,12 @@ extension Coordinator {
       let deleted = try await self.delete(delete, deadline: request.deadline)
       let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
       return StatementReply(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
-    case .insertSelect:
+    case .modify(let plan): return try await modify(plan, planned: version, request)
+    case .insertSelect(let plan):
+      if key == nil, let pushed = plan.pushed { return try await modify(pushed, planned: version, request) }
       let (insert, answer) = try await selectToInsert(request)
       return Self.reply(try await self.insert(insert, answer.batches, key, deadline: request.deadline), key)
+    case .lock: throw TallyError.sql("25P01", "LOCK TABLE can only be used in transaction blocks")
     case .copyIn, .copyOut:
       throw TallyError.sql(
         "0A000",
@@ -193,9 +272,11 @@ extension Coordinator {
     default: break
     }
     let current = request
-    let answer = try await untilServed(request.deadline) { snapshot in
-      let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
-      return try await self.evaluate(plan, snapshot, current)
+    let answer = try await withNumbers(request) {
+      try await self.untilServed(current.deadline) { snapshot in
+        let plan = snapshot.version == version ? bound : try await self.planned(current, snapshot)
+        return try await self.evaluate(plan, snapshot, current)
+      }
     }
     let rows = answer.batches.reduce(0) { $0 + $1.count }
     return StatementReply(
@@ -220,18 +301,19 @@ extension Coordinator {
   /// The key that the client gave to its INSERT.
   private func clientKey(
     _ request: StatementRequest,
-    _ bound: BoundStatement,
-    _ snapshot: CatalogSnapshot
-  ) throws(TallyError) -> ClientKey? {
+    _ bound: BoundStatement
+  ) async throws -> ClientKey? {
     guard let (text, content) = request.batchKey else { return nil }
+    let table: TableSchema
     switch bound {
-    case .insert(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
-    case .insertSelect(let plan): return try ClientKey.given(text, content, plan.table, snapshot)
-    default: throw .sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
+    case .insert(let plan): table = plan.table
+    case .insertSelect(let plan): table = plan.table
+    default: throw TallyError.sql("0A000", "a batch key is for INSERT only", hint: "Send the other statements without one.")
     }
+    return try ClientKey.given(text, content, try await placed(table), await log.catalog.snapshot)
   }
   /// Reads all rows of an INSERT … SELECT.
-  private func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
+  func selectToInsert(_ request: StatementRequest) async throws -> (InsertSelectPlan, QueryAnswer) {
     var request = request
     request.read = .latest
     request.seen = SessionToken()
@@ -240,70 +322,22 @@ extension Coordinator {
       guard case .insertSelect(let insert) = try await self.planned(asked, snapshot) else {
         throw TallyError(.internalError, "a statement changed its kind while it was planned again")
       }
-      return (insert, try await self.select(insert.select, snapshot, asked))
+      return (insert, try await self.withNumbers(asked) { try await self.select(insert.select, snapshot, asked) })
     }
-  }
-
-  // MARK: Transaction blocks
-
-  /// Checks a statement that will be carried out later; gives the table whose rows it will change.
-  public func check(_ request: StatementRequest) async throws -> TableID? {
-    if case .delete(let plan) = try await bind(request).plan { plan.table.id } else { nil }
-  }
-
-  /// Checks an INSERT of a transaction block and gathers its rows; nil when the statement is no INSERT.
-  public func gather(_ request: StatementRequest) async throws -> PendingWrite? {
-    let bound = try await bind(request).plan
-    let (table, batches, seen): (TableSchema, [Batch], SessionToken)
-    switch bound {
-    case .insert(let plan): (table, batches, seen) = (plan.table, try Self.rows(of: plan), SessionToken())
-    case .insertSelect:
-      let (plan, answer) = try await selectToInsert(request)
-      (table, batches) = (plan.table, try await checked(plan, answer.batches))
-      seen = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
-    default: return nil
-    }
-    return try await pending(table, batches, seen)
-  }
-  /// Rows that wait for COMMIT.
-  func pending(_ table: TableSchema, _ batches: [Batch], _ seen: SessionToken) async throws -> PendingWrite {
-    // Tells now what COMMIT would be refused for: a NULL tenant key.
-    let snapshot = await log.catalog.snapshot
-    let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
-    return PendingWrite(
-      schema: table,
-      batches: batches,
-      rows: batches.reduce(0) { $0 + $1.count },
-      bytes: parts.reduce(0) { $0 + $1.batches.reduce(0) { $0 + $1.bytes.count } },
-      seen: seen
-    )
-  }
-  /// Stores what a transaction block has gathered, all or nothing; returns where the shards' logs hold it.
-  public func commit(_ writes: [PendingWrite], deadline: Instant) async throws -> SessionToken {
-    let snapshot = await log.catalog.snapshot
-    var tables: [TableSchema] = []
-    var batches: [TableID: [Batch]] = [:]
-    for write in writes {
-      if batches[write.table] == nil { tables.append(write.schema) }
-      batches[write.table, default: []] += write.batches
-    }
-    for table in tables where snapshot.table(table.id) == nil {
-      throw TallyError.sql("42P01", "relation \"\(table.name)\" does not exist")
-    }
-    guard let first = tables.first else { return SessionToken() }
-    if tables.count == 1 { return try await insert(batches[first.id] ?? [], first, nil, deadline: deadline).seen }
-    var parts: [TableRows] = []
-    for table in tables {
-      let rows = batches[table.id] ?? []
-      parts.append(TableRows(table: table.id, parts: try await surroundings.compute.attempt { try Self.split(rows, table, snapshot) }))
-    }
-    return try await write(parts, nil, deadline: deadline).seen
   }
 
   // MARK: Followers
 
   /// Has the leader carry a definition out.
-  private func passOn(_ request: StatementRequest) async throws -> StatementReply {
+  func passOn(_ request: StatementRequest) async throws -> StatementReply {
+    guard request.facts.searchPath == ["public"] else {
+      // The text alone goes to the leader, whose session has a search path of its own.
+      throw TallyError.sql(
+        "0A000",
+        "a definition under another search_path is not supported by this coordinator, which does not lead",
+        hint: "RESET search_path and write schemas before names, or connect to the coordinator that leads."
+      )
+    }
     let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
     var reply = StatementReply(tag: "")
     let answer: [Message]
@@ -349,15 +383,28 @@ extension BoundStatement {
   /// Whether it changes the catalog.
   var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup: true
+    case .define, .referenceTable, .accepted, .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup, .createSequence,
+      .alterSequence, .dropSequence:
+      true
     default: false
+    }
+  }
+  /// Tables that it may bring new rows of.
+  var rowsAdded: Set<TableID> {
+    switch self {
+    case .insert(let plan): [plan.table.id]
+    case .insertSelect(let plan): [plan.table.id]
+    case .copyIn(let plan): [plan.table.id]
+    case .modify(let plan): [plan.table.id]
+    default: []
     }
   }
   /// Columns of its rows; nil when it gives none.
   fileprivate var columns: [ResultColumn]? {
     switch self {
     case .select(let plan): plan.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    case .explain, .explainInsert: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    case .explain, .explainChange: [ResultColumn(name: "QUERY PLAN", type: .text)]
+    case .modify(let plan): plan.returning?.output.map { ResultColumn(name: $0.name, type: $0.type) }
     default: nil
     }
   }

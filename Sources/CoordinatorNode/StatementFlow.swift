@@ -100,35 +100,26 @@ extension Coordinator {
     let rows: Int
     let seen: SessionToken
   }
-  /// Deletes rows, on all shards or on none; `confirm` is told how many before it is decided, and may throw.
-  func delete(
-    _ plan: DeletePlan,
-    deadline: Instant,
-    confirm: @escaping @Sendable (Int) async throws -> Void = { _ in }
-  ) async throws -> Written {
+  /// The shards that may have rows of a DELETE, and the scan that names them there.
+  func named(by plan: DeletePlan) async -> (shards: [ShardID], fragment: [UInt8]) {
+    guard let scan = plan.scan, let group = plan.table.distribution.group else { return ([], []) }
     let snapshot = await log.catalog.snapshot
-    var shards: [ShardID] = []
-    var fragment: [UInt8] = []
-    if let scan = plan.scan, case .distributed(_, let group) = plan.table.distribution {
-      let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
-      shards = all.filter { shard in
-        if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
-      }.map(\.id)
-      fragment = FragmentFormat.encode(.scan(scan))
+    let all = (snapshot.group(group)?.shards ?? []).compactMap { snapshot.shard($0) }
+    let shards = all.filter { shard in
+      if case .one(let hash) = plan.shards { shard.lower <= hash && hash <= shard.upper } else { true }
     }
-    if shards.isEmpty {
-      try await confirm(0)
-      return Written()
-    }
-    let (table, bytes, named) = (plan.table.id, fragment, shards)
+    return (shards.map(\.id), FragmentFormat.encode(.scan(scan)))
+  }
+  /// Deletes rows, on all shards or on none.
+  func delete(_ plan: DeletePlan, deadline: Instant) async throws -> Written {
+    let (shards, fragment) = await named(by: plan)
+    if shards.isEmpty { return Written() }
+    let table = plan.table.id
     return try await carryOut(on: shards, deadline: deadline) { run in
-      let rows = try await withThrowingTaskGroup(of: UInt64.self) { group in
-        for shard in named { group.addTask { try await run.delete(shard, table: table, fragment: bytes) } }
-        var rows: UInt64 = 0
-        for try await some in group { rows += some }
-        return rows
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for shard in shards { group.addTask { _ = try await run.delete(shard, table: table, fragment: fragment) } }
+        try await group.waitForAll()
       }
-      try await confirm(Int(rows))
     }
   }
   /// Runs a statement over some shards; one that fails is ended apart from the request. `decider` decides, else the lowest shard.
@@ -155,11 +146,14 @@ extension Coordinator {
       openStatements.remove(number)
       return Written(rows: Int(rows), seen: run.written)
     } catch {
-      // Ended apart from this request, which may be cancelled. Should the queue be full, the shards do it by themselves.
-      if !failedStatements.trySend(run) {
-        surroundings.log.warning("statement-left-to-its-shards", ("statement", run.id.description))
-      }
+      endApart(run)
       throw error
+    }
+  }
+  /// Ends a statement that failed apart from its request, which may be cancelled. Should the queue be full, the shards do it by themselves.
+  func endApart(_ run: StatementRun) {
+    if !failedStatements.trySend(run) {
+      surroundings.log.warning("statement-left-to-its-shards", ("statement", run.id.description))
     }
   }
   /// Ends the statements that failed, until cancelled.
@@ -187,10 +181,16 @@ extension Coordinator {
     }
   }
 
-  /// Cuts rows by the shards that hold their tenants. Throws 23502 for a NULL tenant key.
+  /// Cuts rows by the shards that hold their tenants; a table without tenants has one. Throws 23502 for a NULL tenant key.
   static func split(_ batches: [Batch], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws -> [ShardRows] {
-    guard case .distributed(let key, let group) = table.distribution, let ids = snapshot.group(group)?.shards else {
-      throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
+    guard let group = table.distribution.group, let ids = snapshot.group(group)?.shards else {
+      throw TallyError(.staleCatalog, "table \(table.name) has no place")
+    }
+    guard let key = table.distribution.tenantKey else {
+      guard let only = ids.first else { throw TallyError(.staleCatalog, "group \(group) has no shard") }
+      var part = ShardRows(shard: only, batches: [])
+      for batch in batches where batch.count > 0 { cut(batch, into: &part.batches) }
+      return part.batches.isEmpty ? [] : [part]
     }
     let shards = ids.compactMap { snapshot.shard($0) }.sorted { $0.lower < $1.lower }
     var parts = shards.map { ShardRows(shard: $0.id, batches: []) }

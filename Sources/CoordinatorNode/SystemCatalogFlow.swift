@@ -8,13 +8,18 @@ extension Coordinator {
   func systemRelations(_ facts: SessionFacts, under snapshot: CatalogSnapshot) async -> SystemRelations {
     var state = await log.catalog
     state.snapshot = snapshot
+    var facts = facts
+    let random = surroundings.random
+    facts.random = { random.next() }
     return SystemRelations(
       state,
       facts,
       fleet: fleet,
       standing: await log.standing,
       now: surroundings.clock.now,
-      hearsWorkers: await decides
+      hearsWorkers: await decides,
+      jobRuns: jobRuns,
+      sources: VolatileSources(random: surroundings.random, clock: surroundings.clock)
     )
   }
 }

@@ -6,10 +6,10 @@ public import Storage
 
 /// Evaluates deletions.
 public enum DeletedRows {
-  /// The rows up to `through` that a scan would deliver. CPU work: run it through Compute.
-  public static func name(_ scan: ScanNode, _ rows: NamedRows, through: LogPosition) throws(TallyError) -> Deletion {
+  /// The rows up to `through` that a scan would deliver, those of the statement's own parts too. CPU work: run it through Compute.
+  public static func name(_ scan: ScanNode, _ rows: NamedRows, through: LogPosition) throws(TallyError) -> RowChange {
     try typed {
-      try rows.name(columns: scan.storedColumns, through: through, where: scan.zoneConditions.compactMap(\.predicate)) { batch in
+      try rows.seen().change(columns: scan.storedColumns, through: through, where: scan.zoneConditions.compactMap(\.predicate)) { batch in
         guard let filter = scan.filter else { return nil }
         return try ExpressionEvaluation.matching(filter, batch)
       }

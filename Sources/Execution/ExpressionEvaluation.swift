@@ -195,6 +195,7 @@ enum ExpressionEvaluation {
     _ count: Int
   ) throws -> Operand {
     if function == .topnAdd { return try SketchKernels.topnAdd(operands, type, count) }
+    if let zoned = try ZonedKernels.call(function, operands, type, count) { return zoned }
     if function.isTabled { return try LiftedKernels.call(function, operands, type, count) }
     let result = try strict(operands, type, count, usesWholeDictionary: function != .concatenate) {
       operands,

@@ -5,6 +5,7 @@
 import Bytes
 import Columns
 import Model
+import Planning
 
 /// Values that a series runs through.
 protocol SeriesSteps {
@@ -12,7 +13,8 @@ protocol SeriesSteps {
   associatedtype Step
   static var empty: Element { get }
   static func element(_ operand: Operand, _ row: Int) -> Element
-  static func step(_ operand: Operand, _ row: Int) -> Step
+  /// The step of a row, from all operands.
+  static func step(_ operands: [Operand], _ row: Int) throws -> Step
   /// The step's sign.
   static func sign(_ step: Step) -> Int
   static func compare(_ a: Element, _ b: Element) -> Int
@@ -24,7 +26,7 @@ protocol SeriesSteps {
 enum IntegerSteps: SeriesSteps {
   static let empty: Int64 = 0
   static func element(_ operand: Operand, _ row: Int) -> Int64 { operand.fixed[row & operand.mask] }
-  static func step(_ operand: Operand, _ row: Int) -> Int64 { operand.fixed[row & operand.mask] }
+  static func step(_ operands: [Operand], _ row: Int) -> Int64 { operands[2].fixed[row & operands[2].mask] }
   static func sign(_ step: Int64) -> Int { Int(step.signum()) }
   static func compare(_ a: Int64, _ b: Int64) -> Int { a < b ? -1 : a == b ? 0 : 1 }
   static func next(_ value: Int64, _ step: Int64) -> Int64? {
@@ -37,7 +39,7 @@ enum IntegerSteps: SeriesSteps {
 enum NumericSteps: SeriesSteps {
   static let empty = Numeric(0)
   static func element(_ operand: Operand, _ row: Int) -> Numeric { operand.numeric[row & operand.mask] }
-  static func step(_ operand: Operand, _ row: Int) -> Numeric { operand.numeric[row & operand.mask] }
+  static func step(_ operands: [Operand], _ row: Int) -> Numeric { operands[2].numeric[row & operands[2].mask] }
   static func sign(_ step: Numeric) -> Int { step.sign }
   static func compare(_ a: Numeric, _ b: Numeric) -> Int { Numeric.compare(a, b) }
   static func next(_ value: Numeric, _ step: Numeric) throws(TallyError) -> Numeric? { try Numeric.add(value, step) }
@@ -47,11 +49,28 @@ enum NumericSteps: SeriesSteps {
 enum TimeSteps: SeriesSteps {
   static let empty: Int64 = 0
   static func element(_ operand: Operand, _ row: Int) -> Int64 { operand.fixed[row & operand.mask] }
-  static func step(_ operand: Operand, _ row: Int) -> Interval { operand.interval[row & operand.mask] }
+  static func step(_ operands: [Operand], _ row: Int) -> Interval { operands[2].interval[row & operands[2].mask] }
   static func sign(_ step: Interval) -> Int { Interval.compare(step, Interval()) }
   static func compare(_ a: Int64, _ b: Int64) -> Int { a < b ? -1 : a == b ? 0 : 1 }
   static func next(_ value: Int64, _ step: Interval) throws(TallyError) -> Int64? {
     try TimeArithmetic.add(step, toTimestamp: value)
+  }
+  static func values(_ elements: [Int64]) -> ColumnVector.Values { .fixed(elements) }
+}
+
+/// Steps of months and days by the clocks of a zone.
+enum ZonedTimeSteps: SeriesSteps {
+  static let empty: Int64 = 0
+  static func element(_ operand: Operand, _ row: Int) -> Int64 { TimeSteps.element(operand, row) }
+  static func step(_ operands: [Operand], _ row: Int) throws -> (span: Interval, zone: ClockZone) {
+    guard case .text(let text) = try operands[3].column.value(row & operands[3].mask) else { return (Interval(), .utc) }
+    var memory = FunctionMemory()
+    return (TimeSteps.step(operands, row), try memory.zone(text))
+  }
+  static func sign(_ step: (span: Interval, zone: ClockZone)) -> Int { TimeSteps.sign(step.span) }
+  static func compare(_ a: Int64, _ b: Int64) -> Int { TimeSteps.compare(a, b) }
+  static func next(_ value: Int64, _ step: (span: Interval, zone: ClockZone)) throws(TallyError) -> Int64? {
+    try step.zone.add(step.span, toInstant: value)
   }
   static func values(_ elements: [Int64]) -> ColumnVector.Values { .fixed(elements) }
 }
@@ -75,7 +94,7 @@ final class NumberSeries<Steps: SeriesSteps>: RowSeries {
   func start(_ row: Int) throws {
     next = nil
     guard operands.allSatisfy({ $0.validity(at: row) }) else { return }
-    let step = Steps.step(operands[2], row)
+    let step = try Steps.step(operands, row)
     let sign = Steps.sign(step)
     guard sign != 0 else { throw TallyError.sql("22023", "step size cannot equal zero") }
     (self.step, isRising) = (step, sign > 0)

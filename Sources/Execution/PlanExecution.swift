@@ -143,6 +143,10 @@ struct PlanExecution {
         try emit(batch, sink)
       }
     case .fragmentInput(let node):
+      if let rows = node.rows {
+        for batch in rows where batch.count > 0 { try sink(batch) }
+        return
+      }
       try source.fragmentRows(node, context) { batch in
         try context.cancel.check()
         if batch.count > 0 { try sink(batch) }

@@ -1,7 +1,7 @@
 // ShardReadView.swift — all a fragment needs of one shard, frozen at one log position; and the scans over it.
 //
 // The worker makes it on its own thread and hands it to Compute. Nothing in it changes afterwards.
-import Bytes
+public import Bytes
 import Columns
 public import Model
 public import Planning
@@ -63,6 +63,8 @@ public struct ShardReadView: Sendable {
   public var tables: [TableID: TableSnapshot]
   /// Rollups by their own number.
   public var rollups: [TableID: RollupView]
+  /// Tables that an open statement, whose parts are seen here, has changed: their rollups are not read.
+  public var changed: Set<TableID> = []
   /// Makes a view.
   public init(
     shard: ShardID,
@@ -74,6 +76,13 @@ public struct ShardReadView: Sendable {
     self.position = position
     self.tables = tables
     self.rollups = rollups
+  }
+  /// The shard as an open statement sees it, with its own parts. A pure function, for Compute.
+  public func seen(by statement: OpenStatement, _ schema: ShardSchema) throws(DecodingFailure) -> ShardReadView {
+    var seen = self
+    seen.changed = statement.tables
+    for table in seen.changed.sorted() { seen.tables[table] = try tables[table]?.seen(by: statement, schema) }
+    return seen
   }
 }
 
@@ -98,6 +107,13 @@ struct ShardSource: RelationSource {
         context.counts.add(counts)
       case .rollup(let id, let use):
         guard let rollup = view.rollups[id] else { throw Self.missing("rollup", id, view) }
+        if view.changed.contains(rollup.definition.source) {
+          throw TallyError.sql(
+            "0A000",
+            "rollup \(rollup.definition.name) cannot be read in a transaction that has changed its table",
+            hint: "Read it before, or after COMMIT; the table itself can be read."
+          )
+        }
         try RollupScan(rollup, node, use, context).run(body)
       }
     }

@@ -112,7 +112,8 @@ enum TableFunctions {
     switch call.function {
     case .generateIntegers: return NumberSeries<IntegerSteps>(operands, type)
     case .generateNumerics: return NumberSeries<NumericSteps>(operands, type)
-    case .generateTimes: return NumberSeries<TimeSteps>(operands, type)
+    case .generateTimes:
+      return operands.count == 4 ? NumberSeries<ZonedTimeSteps>(operands, type) : NumberSeries<TimeSteps>(operands, type)
     case .stringToTable: return try FlatSeries(try TextSplitting.rows(operands[0], operands[1], count: count), context)
     case .unnest, .regexpSplit, .jsonbArrayElements, .jsonbArrayElementsText, .jsonbEach, .jsonbEachText, .jsonbObjectKeys,
       .regexpMatches, .generateSubscripts:

@@ -145,6 +145,8 @@ public struct CatalogSnapshot: Equatable, Sendable {
   public var sequences: [SequenceRecord] = []
   /// Jobs by id.
   public var jobs: [JobRecord] = []
+  /// Where a statement's names without a schema are looked up, in this order. Its session's, not the catalog's: no bytes have it.
+  public var searchPath = ["public"]
   /// Makes a snapshot; arrays are sorted by id.
   public init(
     cluster: ClusterID,
@@ -163,8 +165,28 @@ public struct CatalogSnapshot: Equatable, Sendable {
     self.tables = tables
     self.rollups = rollups
   }
-  /// The table with that name.
-  public func table(named name: String) -> TableSchema? { tables.first { $0.name == name } }
+  /// The table with that name: the first along the search path, or that of a schema written before it (`schema.name`).
+  public func table(named name: String) -> TableSchema? {
+    if let found = table(named: name, in: nil) { return found }
+    guard let point = name.firstIndex(of: ".") else { return nil }
+    return table(named: String(name[name.index(after: point)...]), in: String(name[..<point]))
+  }
+  /// The table with that name in a schema; nil: along the search path.
+  public func table(named name: String, in schema: String?) -> TableSchema? {
+    for schema in schema.map({ [$0] }) ?? searchPath {
+      if let found = tables.first(where: { $0.name == name && $0.schemaName == schema }) { return found }
+    }
+    return nil
+  }
+  /// The view with that name in a schema; nil: along the search path.
+  public func view(named name: String, in schema: String?) -> ViewRecord? {
+    for schema in schema.map({ [$0] }) ?? searchPath {
+      if let found = views.first(where: { $0.name == name && $0.schemaName == schema }) { return found }
+    }
+    return nil
+  }
+  /// Whether a schema exists in which objects can be made.
+  public func hasSchema(_ name: String) -> Bool { name == "public" || schemas.contains(name) }
   /// The table with that number.
   public func table(_ id: TableID) -> TableSchema? { tables.first { $0.id == id } }
   /// The rollup with that name.

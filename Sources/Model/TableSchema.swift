@@ -110,6 +110,14 @@ public enum Distribution: Equatable, Sendable {
     case .distributed(_, let group), .single(let group, _): group
     }
   }
+  /// As listings and `citus_tables` call it.
+  public var kind: String {
+    switch self {
+    case .local: "local"
+    case .distributed: "distributed"
+    case .single(_, let isReference): isReference ? "reference" : "local"
+    }
+  }
   /// Number of the tenant key; nil of a table that has none.
   public var tenantKey: Int? { if case .distributed(let key, _) = self { key } else { nil } }
 }
@@ -158,6 +166,8 @@ public struct TableSchema: Equatable, Sendable {
   public func columnIndex(_ name: String) -> Int? { columns.firstIndex { $0.name == name && !$0.isDropped } }
   /// Numbers of the columns that are not dropped.
   public var liveColumns: [Int] { columns.indices.filter { !columns[$0].isDropped } }
+  /// Its name as a request names it: with the schema, unless that is `public`.
+  public var qualifiedName: String { schemaName == "public" ? name : "\(schemaName).\(name)" }
   /// PRIMARY KEY.
   public var primaryKey: TableKey? { keys.first { $0.isPrimary } }
 }

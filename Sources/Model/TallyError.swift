@@ -80,6 +80,8 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
   public var position: Int?
   /// The node that failed, if not the one that answers.
   public var node: String?
+  /// Where it happened, a line a level, the innermost first: `PL/pgSQL function f(integer) line 3 at RAISE`. Not on the wire.
+  public var context: String?
 
   /// Makes an error; without a SQLSTATE the status code's own is used.
   public init(
@@ -89,7 +91,8 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
     detail: String? = nil,
     hint: String? = nil,
     position: Int? = nil,
-    node: String? = nil
+    node: String? = nil,
+    context: String? = nil
   ) {
     self.status = status
     self.sqlState = sqlState ?? status.defaultSQLState
@@ -98,6 +101,7 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
     self.hint = hint
     self.position = position
     self.node = node
+    self.context = context
   }
   /// A SQL error with its SQLSTATE.
   public static func sql(

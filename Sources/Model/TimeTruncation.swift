@@ -41,6 +41,8 @@ public enum TimeUnit: UInt8, Sendable, CaseIterable {
     default: return nil
     }
   }
+  /// Whether its units begin at midnight.
+  public var isWholeDays: Bool { rawValue >= TimeUnit.day.rawValue }
   /// As `init(name:)`, or PostgreSQL's error for a name that `type` has no unit for.
   public static func parse(_ name: String, for type: DataType) throws(TallyError) -> TimeUnit {
     guard let unit = TimeUnit(name: name) else {

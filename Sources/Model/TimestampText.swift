@@ -1,7 +1,8 @@
-// TimestampText.swift — dates and timestamps as PostgreSQL 15 prints them under DateStyle ISO and TimeZone UTC, and the ISO
-// forms it reads: YYYY-MM-DD or YYYYMMDD, then blank or T, HH:MM[:SS[.f…]], then Z, UTC or ±hh[:mm[:ss]]; `infinity`,
-// `-infinity`, `epoch`. A zone on a timestamp without time zone is ignored, as PostgreSQL does. Years BC are refused on
-// reading. Everything relative to the clock (`now`, `today`) is not text of a value and is refused too.
+// TimestampText.swift — dates and timestamps as PostgreSQL 15 prints them under DateStyle ISO, and the ISO forms it reads:
+// YYYY-MM-DD or YYYYMMDD, then blank or T, HH:MM[:SS[.f…]], then ±hh[:mm[:ss]] or a zone's name or abbreviation; `infinity`,
+// `-infinity`, `epoch`. Without a zone a timestamptz is told in UTC, unless the caller names another (ZonedText). A zone on a
+// timestamp without time zone is ignored, as PostgreSQL does. Years BC are refused on reading. Everything relative to the clock
+// (`now`, `today`) is not text of a value and is refused too.
 public import Bytes
 
 /// Text of `date`, `timestamp` and `timestamptz`.
@@ -20,7 +21,15 @@ public enum TimestampText {
     into writer: inout ByteWriter
   ) {
     if writeInfinity(micros, into: &writer) { return }
-    let fields = Calendar.fields(ofMicroseconds: micros)
+    write(fields: Calendar.fields(ofMicroseconds: micros), east: withTimeZone ? 0 : nil, into: &writer)
+  }
+  /// Appends a timestamp as the zone's clocks show it, with their offset.
+  static func write(timestamp micros: Int64, zone: ClockZone, into writer: inout ByteWriter) {
+    if writeInfinity(micros, into: &writer) { return }
+    let east = zone.offset(at: micros).east
+    write(fields: Calendar.fields(ofMicroseconds: micros + east * Calendar.microsecondsPerSecond), east: east, into: &writer)
+  }
+  private static func write(fields: TimeFields, east: Int64?, into writer: inout ByteWriter) {
     write(fields.date, into: &writer)
     writer.u8(0x20)
     writer.decimal(Int64(fields.hour), width: 2)
@@ -29,8 +38,20 @@ public enum TimestampText {
     writer.u8(0x3a)
     writer.decimal(Int64(fields.second), width: 2)
     writer.fractionOfSecond(Int64(fields.microsecond))
-    if withTimeZone { writer.ascii("+00") }
+    if let east { write(east: east, into: &writer) }
     if fields.date.year <= 0 { writer.ascii(" BC") }
+  }
+  /// Appends an offset: `+02`, `+05:30`.
+  private static func write(east: Int64, into writer: inout ByteWriter) {
+    writer.u8(east < 0 ? 0x2d : 0x2b)
+    let size = Int64(east.magnitude)
+    writer.decimal(size / 3600, width: 2)
+    if size % 3600 == 0 { return }
+    writer.u8(0x3a)
+    writer.decimal(size / 60 % 60, width: 2)
+    if size % 60 == 0 { return }
+    writer.u8(0x3a)
+    writer.decimal(size % 60, width: 2)
   }
   private static func writeInfinity(_ time: Int64, into writer: inout ByteWriter) -> Bool {
     if time == TimeLimits.infinity { writer.ascii("infinity") }
@@ -62,12 +83,28 @@ public enum TimestampText {
   ) throws(TallyError) -> Int64 {
     if let micros = FieldParser.parseTimestamp(bytes) { return micros }
     let parts = try Parts(bytes, withTimeZone ? "timestamp with time zone" : "timestamp")
+    return try instant(parts, withTimeZone ? parts.zone : nil, bytes)
+  }
+  /// Reads a timestamptz; without a zone of its own it is told by the clocks of `zone`.
+  static func parseTimestamp(_ bytes: UnsafeRawBufferPointer, zone: ClockZone) throws(TallyError) -> Int64 {
+    if let micros = FieldParser.parseTimestamp(bytes) {
+      return bytes[bytes.count - 1] == UInt8(ascii: "Z") ? micros : try zone.instant(ofLocal: micros)
+    }
+    let parts = try Parts(bytes, "timestamp with time zone")
+    return try instant(parts, parts.zone ?? .named(zone), bytes)
+  }
+  private static func instant(_ parts: Parts, _ zone: Parts.Zone?, _ bytes: UnsafeRawBufferPointer) throws(TallyError) -> Int64 {
     if let special = parts.special { return special }
     let start = parts.day.multipliedReportingOverflow(by: Calendar.microsecondsPerDay)
-    let offset =
-      parts.time - (withTimeZone ? parts.zoneSeconds * Calendar.microsecondsPerSecond : 0)
-    let micros = start.partialValue.addingReportingOverflow(offset)
-    guard !start.overflow, !micros.overflow, TimeRange.contains(microsecond: micros.partialValue)
+    let local = start.partialValue.addingReportingOverflow(parts.time)
+    let east =
+      switch zone {
+      case nil: Int64(0)
+      case .east(let seconds): seconds
+      case .named(let zone): zone.east(ofLocal: local.partialValue)
+      }
+    let micros = local.partialValue.subtractingReportingOverflow(east * Calendar.microsecondsPerSecond)
+    guard !start.overflow, !local.overflow, !micros.overflow, TimeRange.contains(microsecond: micros.partialValue)
     else {
       throw .sql("22008", "timestamp out of range: \"\(String(decoding: bytes, as: UTF8.self))\"")
     }
@@ -81,8 +118,13 @@ private struct Parts {
   var day: Int64 = 0
   /// Microseconds since midnight; up to and including 24:00.
   var time: Int64 = 0
-  /// Seconds east of Greenwich.
-  var zoneSeconds: Int64 = 0
+  enum Zone {
+    /// Seconds east of Greenwich.
+    case east(Int64)
+    case named(ClockZone)
+  }
+  /// The zone that the text names.
+  var zone: Zone?
 
   init(_ bytes: UnsafeRawBufferPointer, _ type: String) throws(TallyError) {
     var scan = TextScanner(trimming: bytes)
@@ -194,11 +236,24 @@ private struct Parts {
     scan.skipBlanks()
     let start = scan.at
     if TextScanner.isLetter(scan.peek) {
-      switch scan.word() {
-      case "z", "utc", "gmt", "zulu": return
-      default: scan.at = start
+      let word = scan.word()
+      if ["z", "utc", "gmt", "zulu"].contains(word), !"/_+-".utf8.contains(scan.peek), !TextScanner.isDigit(scan.peek) {
+        zone = .east(0)
+        return
       }
-      return
+      // Eras are no zones.
+      if word == "bc" || word == "ad" {
+        scan.at = start
+        return
+      }
+      while !scan.isAtEnd, !TextScanner.isBlank(scan.peek) { scan.at += 1 }
+      let name = String(decoding: bytes[start..<scan.at], as: UTF8.self)
+      if let found = ClockZone.abbreviated(name) ?? ClockZone.named(name) {
+        zone = .named(found)
+        return
+      }
+      if name.contains("/") { throw .sql("22023", "time zone \"\(name.lowercased())\" not recognized") }
+      throw syntax
     }
     guard let sign = scan.sign() else { return }
     let first = scan.digits()
@@ -224,6 +279,6 @@ private struct Parts {
         "time zone displacement out of range: \"\(String(decoding: bytes, as: UTF8.self))\""
       )
     }
-    zoneSeconds = Int64(sign) * ((hours * 60 + minutes) * 60 + seconds)
+    zone = .east(Int64(sign) * ((hours * 60 + minutes) * 60 + seconds))
   }
 }

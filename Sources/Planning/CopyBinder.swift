@@ -9,14 +9,27 @@ import SQL
 public struct CopyInPlan: Sendable {
   /// The table.
   public var table: TableSchema
-  /// Number of the tenant key's column.
-  public var key: Int
+  /// Number of the tenant key's column; nil of a table that has none.
+  public var key: Int?
   /// The table's columns that the data's fields are, in the order of the fields.
   public var columns: [Int]
   /// For every column of the table the value where the data has none.
   public var defaults: [Value]
   /// What the data looks like.
   public var options: CopyOptions
+  /// A column that is computed for every row.
+  public struct Late: Sendable {
+    /// Number of the column.
+    public var column: Int
+    /// Of the column's type.
+    public var expression: Expression
+  }
+  /// Columns that the data lacks and whose default differs from row to row; `defaults` has something for them that is not NULL.
+  public var late: [Late] = []
+  /// The zone of times that name none.
+  public var zone: ClockZone
+  /// Whether a field's text depends on the zone.
+  public var needsZone: Bool { !zone.isUTC && columns.contains { ZonedText.depends(table.columns[$0].type) } }
 }
 
 /// COPY … TO STDOUT.
@@ -25,6 +38,20 @@ public struct CopyOutPlan: Sendable {
   public var select: DistributedPlan
   /// What the data looks like.
   public var options: CopyOptions
+}
+
+extension DataType {
+  /// A value that is not NULL, for a place that is filled later.
+  fileprivate var emptyValue: Value {
+    switch layout {
+    case .fixed: .fixed(0)
+    case .double: .double(0)
+    case .numeric: .numeric(Numeric(0))
+    case .interval: .interval(Interval())
+    case .text: isBinary ? .bytes([UInt8](repeating: 0, count: 16)) : .text("")
+    case .hll, .topn: .null
+    }
+  }
 }
 
 struct CopyBinder {
@@ -46,25 +73,25 @@ struct CopyBinder {
       }
       return .copyOut(CopyOutPlan(select: plan, options: options))
     case .table(let name, let columns):
-      if catalog.table(named: name.name) == nil, Relations.isRollup(name.name, catalog: catalog) {
+      if catalog.table(name) == nil, Relations.isRollup(name.name, catalog: catalog) {
         throw .sql(
           "42809",
           "cannot copy \(syntax.isFrom ? "to" : "from") materialized view \"\(name.name)\"",
           hint: syntax.isFrom ? nil : "Try the COPY (SELECT ...) TO variant."
         )
       }
-      guard let table = catalog.table(named: name.name) else {
+      guard let table = catalog.table(name) else {
         throw .sql("42P01", "relation \"\(name.name)\" does not exist")
       }
       let given = try GivenCopyOptions(syntax.options, isFrom: syntax.isFrom)
       let numbers = try Self.columns(columns, table)
       let names = numbers.map { table.columns[$0].name }
       let options = try given.resolved(names) { wanted throws(TallyError) in
-        try Self.checkNames(wanted, among: table.columns.map(\.name)) {
+        try Self.checkNames(wanted, among: table.liveColumns.map { table.columns[$0].name }) {
           "column \"\($0)\" of relation \"\(table.name)\" does not exist"
         }
       }
-      if syntax.isFrom { return .copyIn(try into(table, numbers, options, name.position, context)) }
+      if syntax.isFrom { return .copyIn(try into(table, numbers, options, context)) }
       return .copyOut(CopyOutPlan(select: try select(names, table, context), options: options))
     }
   }
@@ -72,29 +99,45 @@ struct CopyBinder {
     _ table: TableSchema,
     _ columns: [Int],
     _ options: CopyOptions,
-    _ position: Int,
     _ context: PlanningContext
   ) throws(TallyError) -> CopyInPlan {
-    guard case .distributed(let key, _) = table.distribution else { throw Relations.notDistributed(table, position) }
     var defaults: [Value] = []
+    var late: [CopyInPlan.Late] = []
     for (at, column) in table.columns.enumerated() {
-      defaults.append(columns.contains(at) ? .null : try DefaultValue.value(of: column, context: context))
+      let expression = columns.contains(at) ? .constant(column.type, .null) : try DefaultValue.expression(of: column, context: context)
+      if let value = expression.constantValue {
+        defaults.append(value)
+      } else {
+        guard at != table.distribution.tenantKey else {
+          throw .sql("0A000", "COPY without column \"\(column.name)\", the distribution column, is not supported")
+        }
+        late.append(CopyInPlan.Late(column: at, expression: expression))
+        defaults.append(column.type.emptyValue)
+      }
     }
-    return CopyInPlan(table: table, key: key, columns: columns, defaults: defaults, options: options)
+    return CopyInPlan(
+      table: table,
+      key: table.distribution.tenantKey,
+      columns: columns,
+      defaults: defaults,
+      options: options,
+      late: late,
+      zone: context.zone
+    )
   }
   /// `SELECT a, b FROM t`, through the parser, so that it is planned as any query is.
   private func select(_ names: [String], _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> DistributedPlan {
     func quoted(_ name: String) -> String {
       "\"" + name.map { $0 == "\"" ? "\"\"" : String($0) }.joined() + "\""
     }
-    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM public.\(quoted(table.name))"
+    let text = "SELECT \(names.map(quoted).joined(separator: ", ")) FROM \(quoted(table.schemaName)).\(quoted(table.name))"
     guard case .select(let query)? = try parse(text).first?.statement else {
       throw TallyError(.internalError, "the query of a COPY is none: \(text)")
     }
     return try planSelect(query, catalog: catalog, context: context)
   }
   private static func columns(_ names: [String]?, _ table: TableSchema) throws(TallyError) -> [Int] {
-    guard let names else { return Array(table.columns.indices) }
+    guard let names else { return table.liveColumns }
     var result: [Int] = []
     for name in names {
       guard let index = table.columnIndex(name) else {

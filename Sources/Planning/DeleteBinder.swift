@@ -18,21 +18,39 @@ struct DeleteBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
 
-  func bind(_ syntax: DeleteSyntax) throws(TallyError) -> DeletePlan {
+  func bind(_ syntax: DeleteSyntax) throws(TallyError) -> BoundStatement {
     let name = syntax.table
-    guard let table = catalog.table(named: name.name) else {
-      if Relations.isRollup(name.name, catalog: catalog) {
-        throw .sql(
-          "42809",
-          "cannot delete from rollup \"\(name.name)\"",
-          hint: "A rollup counts every row ever committed; its levels expire by their keep.",
-          position: name.position
-        )
-      }
-      throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
+    let table = try ModifyBinder(catalog: catalog, context: context).table(name, "delete from")
+    if !syntax.isTruncate, try !isSimple(syntax, table) {
+      return .modify(try UpdateBinder(catalog: catalog, context: context).delete(syntax, table))
     }
-    guard case .distributed = table.distribution else { throw Relations.notDistributed(table, name.position) }
-    if let condition = syntax.condition { try refuseSubqueries(condition, table, syntax) }
+    return .delete(try simple(syntax, table))
+  }
+  /// Whether the rows are those of one scan of an append-only table, and nothing else is asked for: they are named in one step, without locks.
+  /// Rows that the same transaction wrote are not committed and cannot be named so.
+  private func isSimple(_ syntax: DeleteSyntax, _ table: TableSchema) throws(TallyError) -> Bool {
+    guard case .distributed = table.distribution, table.keys.isEmpty, syntax.from == nil, syntax.with == nil, syntax.returning == nil,
+      !context.changed.contains(table.id)
+    else { return false }
+    return !(syntax.condition?.holdsSubquery ?? false)
+  }
+  /// Shards name the rows; what only the coordinator can evaluate they cannot ask.
+  private func refuseHosted(_ condition: ExpressionSyntax, _ table: TableSchema, _ syntax: DeleteSyntax) throws(TallyError) {
+    let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(
+      Scope(qualifier: syntax.alias ?? table.name, columns: table.columns.map { OutputColumn($0.name, $0.type) })
+    )
+    guard !(try binder.condition(condition, .where)).isHosted else {
+      throw .sql(
+        "0A000",
+        "a function of the coordinator in the condition of DELETE is not supported",
+        hint: "Name its value, or the rows' keys.",
+        position: condition.position
+      )
+    }
+  }
+  private func simple(_ syntax: DeleteSyntax, _ table: TableSchema) throws(TallyError) -> DeletePlan {
+    let name = syntax.table
+    if let condition = syntax.condition { try refuseHosted(condition, table, syntax) }
     let one = ExpressionSyntax(kind: .integer(1), position: name.position)
     let select = SelectSyntax(
       body: .plain(
@@ -52,20 +70,6 @@ struct DeleteBinder {
       return DeletePlan(table: table, scan: nil, shards: .all, isTruncate: syntax.isTruncate)
     }
     return DeletePlan(table: table, scan: try scan(fragment.plan), shards: fragment.shards, isTruncate: syntax.isTruncate)
-  }
-  /// Rows of one scan are named in one step; what else a condition reads could change meanwhile.
-  private func refuseSubqueries(_ condition: ExpressionSyntax, _ table: TableSchema, _ syntax: DeleteSyntax) throws(TallyError) {
-    let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(
-      Scope(qualifier: syntax.alias ?? table.name, columns: table.columns.map { OutputColumn($0.name, $0.type) })
-    )
-    _ = try binder.condition(condition, .where)
-    guard !binder.subqueries.isEmpty else { return }
-    throw .sql(
-      "0A000",
-      "a subquery in DELETE is not supported",
-      hint: "Run the subquery first and name its values.",
-      position: condition.position
-    )
   }
   /// The scan below the projection, with the whole condition in it.
   private func scan(_ plan: PlanNode) throws(TallyError) -> ScanNode {

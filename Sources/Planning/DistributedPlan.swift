@@ -20,9 +20,11 @@ public enum FragmentShards: Sendable, Equatable {
   case all
   /// The one shard that holds this hash.
   case one(hash: UInt64)
+  /// None: the coordinator runs it over the rows of earlier fragments. What it gives is sent along with later ones.
+  case coordinator
 }
 
-/// The part of a plan that workers run.
+/// The part of a plan that workers run. Its plan may read the rows of earlier fragments (`FragmentInputNode`): they are sent along.
 public struct Fragment: Sendable {
   /// What each worker runs over its shards.
   public var plan: PlanNode
@@ -42,7 +44,7 @@ public struct Fragment: Sendable {
 public struct DistributedPlan: Sendable {
   /// How it is spread.
   public var planClass: PlanClass
-  /// What workers run.
+  /// What workers run, in this order where one needs the rows of another.
   public var fragments: [Fragment]
   /// What the coordinator runs over the fragments' rows.
   public var coordinatorPlan: PlanNode
@@ -50,8 +52,12 @@ public struct DistributedPlan: Sendable {
   public var output: [OutputColumn]
   /// Messages for the client beside the answer.
   public var notices: [String]
+  /// The same query without rows sent along with fragments, at most one: for when they are too many.
+  public var gathered: [DistributedPlan] = []
   /// What gives the rows of the coordinator's own relations.
   public var system: (any SystemCatalog)?
+  /// What it holds until the end of its transaction (FOR UPDATE).
+  public var lock: TableLock?
   /// Makes a plan.
   public init(
     planClass: PlanClass,

@@ -2,30 +2,33 @@
 //
 // Works upward from the scans. A subplan stays on the workers while every shard (or any union of shards) can do its part alone;
 // where it cannot, it is cut: what lies below becomes a fragment, its rows the coordinator's input. Joins of one colocation group whose
-// keys hold the tenant keys, windows and set operations that hold it, stay on the workers; other joins gather both sides, each with its
-// filter and no column too many. Functions of the coordinator, its relations, shared and recursive plans stay there.
+// keys hold the tenant keys, windows and set operations that hold it, stay on the workers (Distribution+Joins.swift); other joins gather both
+// sides, each with its filter and no column too many. Functions of the coordinator, its relations, shared and recursive plans stay there.
 import Bytes
 public import Model
 
 struct Distribution {
   let catalog: CatalogSnapshot
-  private var fragments: [Fragment] = []
+  private(set) var fragments: [Fragment] = []
   private var hasPartials = false
   /// Shared plans that are placed already: their fragments are sent once.
   private var sharedPlans: [Int: PlanNode] = [:]
   /// Numbers for plans that a recursive term reads in every round.
   private var nextShared: Int
   /// Inside a recursive term.
-  private var isRepeated = false
-  /// Constant rows of at most so many may travel with a fragment.
-  private static let constantRowsMax = 1000
+  private(set) var isRepeated = false
+  /// Constant rows of at most so many are part of a fragment's plan.
+  static let constantRowsMax = 1000
+  /// Whether rows may be gathered before a fragment and sent along with it.
+  let sendsRows: Bool
+  var hasSentRows = false
 
   /// Where a subplan runs.
-  private enum Placement {
+  enum Placement {
     case coordinator(PlanNode)
     case shards(Sharded)
   }
-  private struct Sharded {
+  struct Sharded {
     var plan: PlanNode
     var group: GroupID
     /// All rows have tenants of this hash.
@@ -35,11 +38,16 @@ struct Distribution {
 
     /// Whether rows that are equal in these columns are of one shard.
     func holds(_ columns: [Int]) -> Bool { hash != nil || columns.contains { tenants.contains($0) } }
+    var fragment: Fragment {
+      let shards: FragmentShards = if let hash { .one(hash: hash) } else { .all }
+      return Fragment(plan: plan, group: group, shards: shards)
+    }
   }
 
-  private init(catalog: CatalogSnapshot, firstShared: Int) {
+  init(_ plan: PlanNode, catalog: CatalogSnapshot, sendsRows: Bool = true) {
     self.catalog = catalog
-    nextShared = firstShared
+    self.sendsRows = sendsRows
+    nextShared = (SharedPlans.inputs(of: plan).keys.max() ?? 0) + 1
   }
 
   /// Distributes a rewritten plan. `output` names what the client sees.
@@ -48,8 +56,24 @@ struct Distribution {
     output: [OutputColumn],
     catalog: CatalogSnapshot
   ) throws(TallyError) -> DistributedPlan {
-    let last = SharedPlans.inputs(of: plan).keys.max() ?? 0
-    var distribution = Distribution(catalog: catalog, firstShared: last + 1)
+    var (result, hasSentRows) = try distributed(plan, output: output, catalog: catalog, sendsRows: true)
+    if hasSentRows { result.gathered = [try distributed(plan, output: output, catalog: catalog, sendsRows: false).plan] }
+    return result
+  }
+  /// The plan as the shards of one group can do it, all of it, each its part, and the fragments whose rows are sent along; nil where they
+  /// cannot. Rows of other relations are always sent to a scan that gives places (`ScanNode.placeColumn`).
+  static func onShards(_ plan: PlanNode, catalog: CatalogSnapshot) throws(TallyError) -> (inputs: [Fragment], fragment: Fragment)? {
+    var distribution = Distribution(plan, catalog: catalog)
+    guard case .shards(let part) = try distribution.place(plan) else { return nil }
+    return (distribution.fragments, part.fragment)
+  }
+  private static func distributed(
+    _ plan: PlanNode,
+    output: [OutputColumn],
+    catalog: CatalogSnapshot,
+    sendsRows: Bool
+  ) throws(TallyError) -> (plan: DistributedPlan, hasSentRows: Bool) {
+    var distribution = Distribution(plan, catalog: catalog, sendsRows: sendsRows)
     let top = distribution.onCoordinator(try distribution.place(plan))
     let fragments = distribution.fragments
     var planClass = PlanClass.pushDown
@@ -62,7 +86,8 @@ struct Distribution {
     } else if top.contains(Self.gathers) {
       planClass = .gather
     }
-    return DistributedPlan(planClass: planClass, fragments: fragments, coordinatorPlan: top, output: output)
+    let result = DistributedPlan(planClass: planClass, fragments: fragments, coordinatorPlan: top, output: output)
+    return (result, distribution.hasSentRows)
   }
   /// Whether a node of the coordinator's plan needs rows that shards have not finished.
   private static func gathers(_ plan: PlanNode) -> Bool {
@@ -72,13 +97,15 @@ struct Distribution {
     }
   }
 
-  /// Cuts a subplan off: its rows come to the coordinator.
-  private mutating func onCoordinator(_ placement: Placement) -> PlanNode {
+  /// Cuts a subplan off: its rows come to the coordinator. `asFragment`: as those of a fragment, before the coordinator's own plan runs.
+  mutating func onCoordinator(_ placement: Placement, asFragment: Bool = false) -> PlanNode {
     switch placement {
-    case .coordinator(let plan): return plan
+    case .coordinator(let plan):
+      guard asFragment else { return plan }
+      fragments.append(Fragment(plan: plan, group: GroupID(0), shards: .coordinator))
+      return .fragmentInput(FragmentInputNode(fragment: fragments.count - 1, output: plan.columns))
     case .shards(let part):
-      let shards: FragmentShards = if let hash = part.hash { .one(hash: hash) } else { .all }
-      fragments.append(Fragment(plan: part.plan, group: part.group, shards: shards))
+      fragments.append(part.fragment)
       let input = PlanNode.fragmentInput(FragmentInputNode(fragment: fragments.count - 1, output: part.plan.columns))
       guard isRepeated else { return input }
       nextShared += 1
@@ -86,9 +113,9 @@ struct Distribution {
     }
   }
 
-  private mutating func place(_ plan: PlanNode) throws(TallyError) -> Placement {
+  mutating func place(_ plan: PlanNode) throws(TallyError) -> Placement {
     switch plan {
-    case .scan(let scan): return .shards(try self.scan(scan))
+    case .scan(let scan): return try self.scan(scan)
     case .values, .fragmentInput, .workingRows, .systemScan: return .coordinator(plan)
     case .filter, .project, .expandTopN, .tableFunction: return try above(plan)
     case .unionAll(let inputs): return try union(inputs)
@@ -130,7 +157,7 @@ struct Distribution {
       return .coordinator(.recursive(node))
     }
   }
-  private func isHosted(_ plan: PlanNode) -> Bool { plan.ownExpressions.contains(where: \.isHosted) }
+  func isHosted(_ plan: PlanNode) -> Bool { plan.ownExpressions.contains(where: \.isHosted) }
 
   /// Nodes that work row by row: they stay where their input is, unless only the coordinator can compute them.
   private mutating func above(_ plan: PlanNode) throws(TallyError) -> Placement {
@@ -152,7 +179,13 @@ struct Distribution {
     }
   }
 
-  private func scan(_ scan: ScanNode) throws(TallyError) -> Sharded {
+  private func scan(_ scan: ScanNode) throws(TallyError) -> Placement {
+    if case .table(let id) = scan.source, let table = catalog.table(id) {
+      // Without a place it has no rows.
+      if case .local = table.distribution { return .coordinator(.values(ValuesNode(output: scan.output, rows: []))) }
+      // A group of one shard: any hash names it.
+      if case .single(let group, _) = table.distribution { return .shards(Sharded(plan: .scan(scan), group: group, hash: 0)) }
+    }
     guard let group = Relations.group(of: scan.source, catalog: catalog),
       let tenant = Relations.tenantColumn(of: scan.source, catalog: catalog)
     else { throw TallyError(.staleCatalog, "the relation of a scan is not in the catalog") }
@@ -163,7 +196,7 @@ struct Distribution {
         if let value = fixedValue(condition, place) { hash = TenantHash.hash(value) }
       }
     }
-    return Sharded(plan: .scan(scan), group: group, hash: hash, tenants: Set(places))
+    return .shards(Sharded(plan: .scan(scan), group: group, hash: hash, tenants: Set(places)))
   }
   /// The constant that a condition fixes a column to.
   private func fixedValue(_ condition: Expression, _ column: Int) -> Value? {
@@ -214,74 +247,6 @@ struct Distribution {
     node.left = onCoordinator(left)
     node.right = onCoordinator(right)
     return .coordinator(.setOperation(node))
-  }
-
-  private mutating func join(_ node: JoinNode) throws(TallyError) -> Placement {
-    var node = node
-    let (left, right) = (try place(node.left), try place(node.right))
-    if !isHosted(.join(node)), let placed = joined(node, left, right) { return .shards(placed) }
-    node.left = onCoordinator(left)
-    node.right = onCoordinator(right)
-    return .coordinator(.join(node))
-  }
-  /// The join as the shards can compute it, each its part; nil where they cannot.
-  private func joined(_ node: JoinNode, _ left: Placement, _ right: Placement) -> Sharded? {
-    var node = node
-    switch (left, right) {
-    case (.shards(var part), .coordinator(let plan)):
-      // Constant rows go along, to a side of which a copy on every worker does no harm.
-      guard node.kind != .right, node.kind != .full, Self.isConstant(plan) else { return nil }
-      node.left = part.plan
-      node.right = plan
-      part.plan = .join(node)
-      return part
-    case (.coordinator(let plan), .shards(var part)):
-      guard node.kind == .inner || node.kind == .right, Self.isConstant(plan) else { return nil }
-      let width = plan.columns.count
-      node.left = plan
-      node.right = part.plan
-      part.plan = .join(node)
-      part.tenants = Set(part.tenants.map { $0 + width })
-      return part
-    case (.shards(let a), .shards(let b)):
-      guard a.group == b.group else { return nil }
-      let width = a.plan.columns.count
-      let isTied = node.keys.contains { key in
-        key.left.withoutWidening.columnIndex.map(a.tenants.contains) ?? false
-          && key.right.withoutWidening.columnIndex.map(b.tenants.contains) ?? false
-      }
-      let isOne = a.hash != nil && a.hash == b.hash
-      guard isOne || isTied else { return nil }
-      let shifted = Set(b.tenants.map { $0 + width })
-      var result = Sharded(plan: .join(node), group: a.group)
-      switch node.kind {
-      case .inner:
-        result.hash = a.hash ?? b.hash
-        result.tenants = isTied ? a.tenants.union(shifted) : a.tenants
-      case .left, .single, .semi, .anti, .mark:
-        result.hash = a.hash
-        result.tenants = a.tenants
-      case .right:
-        result.hash = b.hash
-        result.tenants = shifted
-      case .full:
-        guard a.hash == b.hash else { return nil }
-        result.hash = a.hash
-      }
-      node.left = a.plan
-      node.right = b.plan
-      result.plan = .join(node)
-      return result
-    case (.coordinator, .coordinator): return nil
-    }
-  }
-  private static func isConstant(_ plan: PlanNode) -> Bool {
-    switch plan {
-    case .values(let node): node.rows.count <= constantRowsMax
-    case .project(let node): isConstant(node.input) && !node.expressions.contains(where: \.isHosted)
-    case .filter(let node): isConstant(node.input) && !node.condition.isHosted
-    default: false
-    }
   }
 
   // MARK: Aggregates

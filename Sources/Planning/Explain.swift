@@ -11,16 +11,13 @@ public enum Explain {
       describe(plan.coordinatorPlan, 1, catalog, &lines)
     }
     for (index, fragment) in plan.fragments.enumerated() {
-      lines.append("Fragment \(index + 1): \(shards(fragment, catalog))")
+      let sent = fragment.plan.fragmentsRead.sorted().map { String($0 + 1) }
+      let rows = sent.isEmpty || fragment.shards == .coordinator ? "" : ", sent the rows of fragment \(sent.joined(separator: ", "))"
+      lines.append("Fragment \(index + 1): \(shards(fragment, catalog))\(rows)")
       describe(fragment.plan, 1, catalog, &lines)
     }
     lines.append(contentsOf: plan.notices.map { "Notice: \($0)" })
     return lines
-  }
-  /// The lines of INSERT … SELECT.
-  public static func lines(_ plan: InsertSelectPlan, catalog: CatalogSnapshot) -> [String] {
-    ["Insert into \(plan.table.name): rows through the coordinator, within a query's memory, all or nothing"]
-      + lines(plan.select, catalog: catalog).map { "  " + $0 }
   }
   /// The lines of one plan, for tests and logs.
   public static func lines(_ plan: PlanNode, catalog: CatalogSnapshot) -> [String] {
@@ -29,9 +26,10 @@ public enum Explain {
     return lines
   }
 
-  private static func shards(_ fragment: Fragment, _ catalog: CatalogSnapshot) -> String {
+  static func shards(_ fragment: Fragment, _ catalog: CatalogSnapshot) -> String {
     let all = catalog.shards.filter { $0.group == fragment.group }
     switch fragment.shards {
+    case .coordinator: return "on the coordinator"
     case .all: return "\(all.count) of \(all.count) shards"
     case .one(let hash):
       let shard = all.first { $0.lower <= hash && hash <= $0.upper }
@@ -39,7 +37,7 @@ public enum Explain {
     }
   }
 
-  private static func describe(_ plan: PlanNode, _ depth: Int, _ catalog: CatalogSnapshot, _ lines: inout [String]) {
+  static func describe(_ plan: PlanNode, _ depth: Int, _ catalog: CatalogSnapshot, _ lines: inout [String]) {
     let input = plan.inputs.first?.columns ?? []
     let text: String
     var children = plan.inputs

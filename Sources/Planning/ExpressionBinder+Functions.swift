@@ -26,6 +26,12 @@ extension ExpressionBinder {
       )
     }
     if call.name == "make_interval" { return try makeInterval(call, position) }
+    if !call.namedArguments.isEmpty, context.routines[call.name] != nil {
+      var arguments: [Expression] = []
+      for argument in call.arguments { arguments.append(try bind(argument)) }
+      if let result = try inlineCall(call, arguments, position) { return result }
+      throw noFunction(call, arguments, position)
+    }
     guard call.namedArguments.isEmpty else {
       throw .sql("0A000", "named arguments of \(call.name) are not supported", position: call.namedArguments[0].name.position)
     }
@@ -46,6 +52,7 @@ extension ExpressionBinder {
     for argument in call.arguments { arguments.append(try bind(argument)) }
     if let result = try scalar(call, arguments, position) { return try fold(result, position) }
     if let result = try hostedCall(call, arguments, position) { return try fold(result, position) }
+    if let result = try inlineCall(call, arguments, position) { return result }
     throw noFunction(call, arguments, position)
   }
   /// A function over arguments that are bound already; nil where there is none for them.
@@ -53,7 +60,9 @@ extension ExpressionBinder {
     let places = arguments.map { _ in ExpressionSyntax(kind: .null, position: position) }
     return try scalar(CallSyntax(name: name, arguments: places), arguments, position)
   }
-  static let utilities: Set<String> = ["create_distributed_table", "create_reference_table"]
+  static let utilities: Set<String> = [
+    "create_distributed_table", "create_reference_table", "undistribute_table", "citus_add_local_table_to_metadata",
+  ]
 
   func noFunction(_ call: CallSyntax, _ arguments: [Expression], _ position: Int) -> TallyError {
     let isOther = Self.aggregateNames.contains(call.name) || Self.windowFunctions.contains(call.name) || Self.isSetFunction(call.name)
@@ -71,8 +80,8 @@ extension ExpressionBinder {
   private static let postgresFunctions: Set<String> = [
     "array_agg", "string_agg", "json_agg", "jsonb_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
     "percentile_cont", "percentile_disc", "mode", "corr", "bit_and", "bit_or", "regr_slope", "json_object_agg", "jsonb_object_agg",
-    "random", "setseed", "gen_random_uuid", "timeofday", "row_to_json", "to_tsvector", "to_tsquery", "regexp_matches", "generate_series",
-    "unnest", "pg_sleep", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print",
+    "random", "setseed", "gen_random_uuid", "clock_timestamp", "timeofday", "row_to_json", "to_tsvector", "to_tsquery", "regexp_matches",
+    "generate_series", "unnest", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print",
     "hll_set_defaults", "hll_set_max_sparse", "hll_set_output_version", "hll_type", "hll_schema_version", "hll_expthresh", "hll_fold",
     "hll_is_exact", "hll_cardinality2", "pg_typeof", "jsonb_path_query", "jsonb_path_exists", "jsonb_populate_record", "normalize",
     "sind", "cosd", "tand", "asinh", "acosh", "atanh", "sha256", "sha512", "crc32", "xmlparse", "nextval", "currval", "setval",
@@ -89,7 +98,7 @@ extension ExpressionBinder {
       try coerce(arguments[at], to: type, at: place(at), .implicit)
     }
     switch (call.name, arguments.count) {
-    case ("now", 0), ("transaction_timestamp", 0), ("statement_timestamp", 0), ("clock_timestamp", 0):
+    case ("now", 0), ("transaction_timestamp", 0), ("statement_timestamp", 0):
       usesStatementTime = true
       return .constant(.timestamptz, .fixed(context.now))
     case ("pi", 0): return .constant(.double, .double(.pi))
@@ -97,8 +106,9 @@ extension ExpressionBinder {
       // From the midnight that the statement runs on.
       usesStatementTime = true
       let isZoned = types[0] == .timestamptz || types[0] == .unknown
-      let today = TimeArithmetic.date(ofTimestamp: context.now) * Calendar.microsecondsPerDay
-      let midnight = Expression.constant(isZoned ? .timestamptz : .timestamp, .fixed(today))
+      let today = TimeArithmetic.date(ofTimestamp: try zone.local(context.now)) * Calendar.microsecondsPerDay
+      let midnight =
+        isZoned ? Expression.constant(.timestamptz, .fixed(try zone.instant(ofLocal: today))) : .constant(.timestamp, .fixed(today))
       return try resolved("age", [midnight, arguments[0]], [position, place(0)], position)
     case ("date_bin", 3), ("timezone", 2):
       // A date is a timestamptz to them, and so is a literal.
@@ -235,18 +245,12 @@ extension ExpressionBinder {
     }
     let name = try constantText(call.arguments[0], "a field of extract")
     let type = arguments[1].type
-    if let zone = Self.zoneFields[name.lowercased()], type == .timestamptz {
-      let isNull = try fold(Expression(.boolean, .isNull(arguments[1])), position)
-      let value = Expression(
-        .plainNumeric,
-        .caseWhen(
-          [CaseBranch(condition: isNull, result: .constant(.plainNumeric, .null))],
-          otherwise: .constant(.plainNumeric, .numeric(Numeric(zone)))
-        )
-      )
-      return call.name == "extract" ? try fold(value, position) : try coerce(try fold(value, position), to: .double, at: position)
+    if type == .timestamptz, let value = try zoneField(name.lowercased(), arguments[1], position) {
+      return call.name == "extract" ? value : try coerce(value, to: .double, at: position)
     }
-    if name.lowercased() == "julian", type != .interval { return try julian(arguments[1], isPart: call.name != "extract", position) }
+    if name.lowercased() == "julian", type != .interval {
+      return try julian(try local(arguments[1], position), isPart: call.name != "extract", position)
+    }
     guard let field = TimeField(name: name) else {
       throw .sql("22023", "unit \"\(name.lowercased())\" not recognized for type \(type.name)", position: position)
     }
@@ -254,13 +258,11 @@ extension ExpressionBinder {
       throw .sql("0A000", "unit \"\(name.lowercased())\" not supported for type \(type.name)", position: position)
     }
     let unit = Expression.constant(.bigint, .fixed(Int64(field.rawValue)))
-    let value = try fold(Expression(.plainNumeric, .call(.extract, [unit, arguments[1]])), position)
+    // The epoch is the instant's; all else is what clocks show.
+    let subject = field == .epoch ? arguments[1] : try local(arguments[1], position)
+    let value = try fold(Expression(.plainNumeric, .call(.extract, [unit, subject])), position)
     return call.name == "extract" ? value : try coerce(value, to: .double, at: position)
   }
-  /// The session's zone is UTC.
-  private static let zoneFields: [String: Int64] = [
-    "timezone": 0, "timezone_h": 0, "timezone_hour": 0, "timezone_m": 0, "timezone_minute": 0,
-  ]
   /// Days since 4714 BC, with the time as a fraction.
   private func julian(_ time: Expression, isPart: Bool, _ position: Int) throws(TallyError) -> Expression {
     let epoch = Expression.constant(.bigint, .fixed(Int64(TimeField.epoch.rawValue)))
@@ -286,6 +288,9 @@ extension ExpressionBinder {
     let type = time.type
     let unit = try located(position) { () throws(TallyError) in try TimeUnit.parse(name, for: type) }
     let constant = Expression.constant(.bigint, .fixed(Int64(unit.rawValue)))
+    if type == .timestamptz, !zone.isUTC {
+      return try fold(Expression(type, .call(.dateTruncInZone, [constant, time, .zone(zone)])), position)
+    }
     return try fold(Expression(type, .call(.dateTrunc, [constant, time])), position)
   }
   /// date_trunc(unit, timestamptz, zone): truncated as that zone's clocks show it.
@@ -295,16 +300,11 @@ extension ExpressionBinder {
     _ position: Int
   ) throws(TallyError) -> Expression {
     let time = try coerce(arguments[1], to: .timestamptz, at: call.arguments[1].position)
-    let zone = try constantText(call.arguments[2], "a zone of date_trunc")
+    let zone = try coerce(arguments[2], to: .text, at: call.arguments[2].position, .implicit)
     let name = try constantText(call.arguments[0], "a unit of date_trunc")
     let unit = try located(position) { () throws(TallyError) in try TimeUnit.parse(name, for: .timestamptz) }
-    let constant = Expression.constant(.text, .text(zone))
-    let local = try fold(Expression(.timestamp, .call(.atZone, [constant, time])), position)
-    let truncated = try fold(
-      Expression(.timestamp, .call(.dateTrunc, [.constant(.bigint, .fixed(Int64(unit.rawValue))), local])),
-      position
-    )
-    return try fold(Expression(.timestamptz, .call(.atZone, [constant, truncated])), position)
+    let constant = Expression.constant(.bigint, .fixed(Int64(unit.rawValue)))
+    return try fold(Expression(.timestamptz, .call(.dateTruncInZone, [constant, time, zone])), position)
   }
   private func timeBucket(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression {
     var arguments: [Expression] = []

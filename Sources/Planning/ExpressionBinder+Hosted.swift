@@ -27,6 +27,11 @@ extension ExpressionBinder {
     for (at, type) in function.arguments.enumerated() {
       bound.append(try coerce(arguments[at], to: type, at: call.arguments[at].position, .implicit))
     }
+    // A row that is about to be stored has its value now.
+    if !function.isStable, bound.isEmpty, clause == .values || clause == .execute {
+      return .constant(function.result, try located(position) { () throws(TallyError) in try function.evaluate([]) })
+    }
+    usesStatementTime = true
     return Expression(function.result, .hosted(function, bound))
   }
 }

@@ -271,6 +271,7 @@ extension ExpressionBinder {
       if right.type == .interval || (right.type == .unknown && name == "+" && left.type != .date) {
         let time = left.type == .date ? try coerce(left, to: .timestamp, at: leftPosition) : left
         let span = try coerce(right, to: .interval, at: rightPosition)
+        if let sum = try zonedSum(time, span, isMinus: name == "-", position) { return sum }
         return try made(time.type, name == "+" ? .addInterval : .subtractInterval, time, span)
       }
       if right.type == .unknown, name == "+" {

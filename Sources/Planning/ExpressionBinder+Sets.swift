@@ -133,7 +133,9 @@ extension ExpressionBinder {
         arguments[2].type == .interval || arguments[2].type == .unknown
       else { return nil }
       let wide: DataType = type == .date ? .timestamptz : type
-      return (.generateTimes, [try cast(0, wide), try cast(1, wide), try cast(2, .interval)])
+      var bound = [try cast(0, wide), try cast(1, wide), try cast(2, .interval)]
+      if wide == .timestamptz, !zone.isUTC { bound.append(.zone(zone)) }
+      return (.generateTimes, bound)
     }
     let types = arguments.map(\.type)
     guard types.contains(where: { $0 != .unknown }), let common = UnifiedType.of(types) else { return nil }
@@ -169,13 +171,30 @@ extension ExpressionBinder {
       }
       let value = try coerce(arguments[0], to: type, at: position)
       return register(AggregateCall(.arrayAgg, [value], filter: filter, type: array))
-    case ("jsonb_agg", 1), ("json_agg", 1):
+    case ("json_agg", 1): return try jsonAggregate(arguments[0], filter, position)
+    case ("jsonb_agg", 1):
       return register(AggregateCall(.jsonbAgg, [try asJSON(arguments[0], position)], filter: filter, type: .jsonb))
     case ("jsonb_object_agg", 2), ("json_object_agg", 2):
       let key = try coerce(arguments[0], to: .text, at: call.arguments[0].position, .explicit)
       return register(AggregateCall(.jsonbObjectAgg, [key, try asJSON(arguments[1], position)], filter: filter, type: .jsonb))
     default: return nil
     }
+  }
+  /// json_agg: the values as to_json writes them, between brackets; a json, whose text is kept as it is made.
+  private func jsonAggregate(_ value: Expression, _ filter: Expression?, _ position: Int) throws(TallyError) -> Expression {
+    func text(_ text: String) -> Expression { .constant(.text, .text(text)) }
+    var json = value
+    if value.type != .json, value.type != .jsonb {
+      guard let made = try namedFunction("to_json", [value], position) else {
+        throw .sql("0A000", "JSON of type \(value.type.name) is not supported", position: position)
+      }
+      json = made
+    }
+    let shown = Expression(.text, .coalesce([try coerce(json, to: .text, at: position, .explicit), text("null")]))
+    let separator = text(value.type.element == nil ? ", " : ", \n ")
+    let items = register(AggregateCall(.stringAgg, [shown, separator], filter: filter, type: .text))
+    let list = Expression(.text, .call(.concatenate, [Expression(.text, .call(.concatenate, [text("["), items])), text("]")]))
+    return Expression(.json, .cast(list))
   }
   /// The value as to_jsonb makes it.
   private func asJSON(_ value: Expression, _ position: Int) throws(TallyError) -> Expression {

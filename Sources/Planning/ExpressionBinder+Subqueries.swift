@@ -22,6 +22,7 @@ extension ExpressionBinder {
   private func subplan(_ select: SelectSyntax, _ position: Int) throws(TallyError) -> PlanNode {
     guard let queries else {
       if clause == .default { throw .sql("0A000", "cannot use subquery in DEFAULT expression", position: position) }
+      if clause == .check { throw .sql("0A000", "cannot use subquery in check constraint", position: position) }
       throw .sql("0A000", "a subquery here is not supported", position: position)
     }
     let suffix = clause == .limit ? "LIMIT" : nil
@@ -37,6 +38,16 @@ extension ExpressionBinder {
     let plan = try subplan(select, position)
     guard plan.columns.count == 1 else { throw .sql("42601", "subquery must return only one column", position: position) }
     return .column(Placeholder.subquery(use(plan, .values)), plan.columns[0].type)
+  }
+  /// `(a, b) = (SELECT …)`: the values of the one row.
+  func rowSubquery(_ select: SelectSyntax, _ count: Int, _ position: Int) throws(TallyError) -> [Expression] {
+    let plan = try subplan(select, position)
+    guard plan.columns.count == count else {
+      throw .sql("42601", "number of columns does not match number of values", position: position)
+    }
+    guard count <= 8 else { throw .sql("0A000", "more than 8 columns set by one subquery are not supported", position: position) }
+    let number = use(plan, .values)
+    return plan.columns.enumerated().map { .column(Placeholder.subquery(number, $0), $1.type) }
   }
   func existence(_ select: SelectSyntax, _ position: Int) throws(TallyError) -> Expression {
     .column(Placeholder.subquery(use(try subplan(select, position), .mark([]))), .boolean)

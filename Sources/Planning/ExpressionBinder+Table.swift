@@ -42,7 +42,9 @@ extension ExpressionBinder {
         bound.append(try coerce(argument, to: wanted, at: places[at], .implicit))
       }
       switch chosen.target {
-      case .function(let function): return try fold(Expression(chosen.result, .call(function, bound)), position)
+      case .function(let function):
+        if let zoned = try zonedCall(function, bound, chosen.result, position) { return zoned }
+        return try fold(Expression(chosen.result, .call(function, bound)), position)
       case .hosted(let function): return try fold(Expression(chosen.result, .hosted(function, bound)), position)
       }
     }

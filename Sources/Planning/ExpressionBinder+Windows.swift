@@ -328,6 +328,16 @@ extension ExpressionBinder {
     guard let value = try coerce(bound, to: type, at: syntax.position).constantValue else {
       throw .sql("0A000", "a frame offset that is no constant is not supported", position: syntax.position)
     }
+    if unit == .range, keys[0].expression.type == .timestamptz, !zone.isUTC, case .interval(let span) = value,
+      span.months != 0 || span.days != 0
+    {
+      throw .sql(
+        "0A000",
+        "RANGE with an offset of days or months under time zone \"\(zone.name)\" is not supported",
+        hint: "Give the offset in hours, or SET TIME ZONE 'UTC'.",
+        position: syntax.position
+      )
+    }
     let which = isStart ? "starting" : "ending"
     let isKnown = context.parameters?.hasValues ?? true
     if value.isNull {

@@ -26,6 +26,10 @@ final class ExpressionBinder {
     case distinctOn = "DISTINCT ON"
     case windowDefinition = "window definitions"
     case execute = "EXECUTE parameters"
+    case check = "check constraints"
+    /// SET of UPDATE and of ON CONFLICT.
+    case update = "UPDATE"
+    case returning = "RETURNING"
   }
   struct Expansion {
     var state: Expression
@@ -66,8 +70,12 @@ final class ExpressionBinder {
   var callOrder: [AggregateCall.Order] = []
   /// Arguments of GROUPING calls.
   var groupings: [(arguments: [Expression], position: Int)] = []
-  /// Whether now() or its kin was folded: the result depends on the statement.
+  /// Whether now() or its kin was folded, or a function of the coordinator is called: the result depends on the statement.
   var usesStatementTime = false
+  /// Of the routine whose body is bound.
+  var routineArguments: RoutineArguments?
+  /// Routines around this expression.
+  var routineDepth = 0
   /// Inside CASE or COALESCE: an error of a constant part may never be reached.
   var conditionalDepth = 0
 
@@ -124,6 +132,7 @@ final class ExpressionBinder {
     case .boolean(let value): return .boolean(value)
     case .null: return .constant(.unknown, .null)
     case .parameter(let number):
+      if let argument = routineArguments?.parameter(number) { return argument }
       guard let parameters = context.parameters else { throw StatementParameters.missing(number, position) }
       return try parameters.use(number, position)
     case .prefix(let name, let operand): return try prefix(name, operand, position)
@@ -175,7 +184,7 @@ final class ExpressionBinder {
     case .slice(let array, let lower, let upper): return try slice(array, lower, upper, position)
     case .cast(let inner, let type): return try cast(inner, try TypeBinding.cast(type), position, syntax: type)
     case .call(let call): return try self.call(call, position)
-    case .currentTime(let kind): return currentTime(kind)
+    case .currentTime(let kind): return try currentTime(kind)
     case .field(let inner, let name): return try topnField(inner, name, position)
     case .allFields: throw .sql("0A000", "row expansion via \"*\" is not supported here", position: position)
     case .scalarSubquery(let select): return try scalarSubquery(select, position)
@@ -195,9 +204,20 @@ final class ExpressionBinder {
     if clause == .default {
       throw .sql("0A000", "cannot use column reference in DEFAULT expression", position: position)
     }
+    if let argument = routineArguments?.find(names) { return argument }
+    let variable = context.variables.isEmpty ? nil : try context.variables.find(names, position)
+    if let variable, context.variables.conflict == .useVariable { return variable }
     var level: ExpressionBinder? = self
     while let binder = level {
       if let found = try binder.scope.find(qualifier, name, position) {
+        if variable != nil, context.variables.conflict == .error {
+          throw .sql(
+            "42702",
+            "column reference \"\(names.joined(separator: "."))\" is ambiguous",
+            detail: "It could refer to either a PL/pgSQL variable or a table column.",
+            position: position
+          )
+        }
         if binder === self {
           if !isInsideAggregate {
             for column in found.columnsRead where positions[column] == nil { positions[column] = position }
@@ -210,6 +230,7 @@ final class ExpressionBinder {
       }
       level = binder.outer
     }
+    if let variable { return variable }
     throw unknownColumn(qualifier, name, position)
   }
   /// All scopes from the innermost out.
@@ -290,13 +311,14 @@ final class ExpressionBinder {
       }
     )
   }
-  private func currentTime(_ kind: ExpressionSyntax.CurrentTime) -> Expression {
+  private func currentTime(_ kind: ExpressionSyntax.CurrentTime) throws(TallyError) -> Expression {
     usesStatementTime = true
+    let local = try zone.local(context.now)
     return switch kind {
-    case .date: .constant(.date, .fixed(TimeArithmetic.date(ofTimestamp: context.now)))
+    case .date: .constant(.date, .fixed(TimeArithmetic.date(ofTimestamp: local)))
     case .timestamp: .constant(.timestamptz, .fixed(context.now))
-    case .localTimestamp: .constant(.timestamp, .fixed(context.now))
-    case .localTime: .constant(.time, .fixed(Calendar.floorRemainder(context.now, Calendar.microsecondsPerDay)))
+    case .localTimestamp: .constant(.timestamp, .fixed(local))
+    case .localTime: .constant(.time, .fixed(Calendar.floorRemainder(local, Calendar.microsecondsPerDay)))
     }
   }
 
@@ -450,7 +472,7 @@ final class ExpressionBinder {
       }
       guard case .constant(.text(let text)) = expression.node else { return .constant(type, .null) }
       if let object = try objectNumber(text, type, position) { return .constant(type, object) }
-      return .constant(type, try located(position) { () throws(TallyError) in try ValueText.parse(text, as: type) })
+      return .constant(type, try located(position) { () throws(TallyError) in try ZonedText.parse(text, as: type, zone: zone) })
     }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
       throw .sql(
@@ -460,7 +482,7 @@ final class ExpressionBinder {
       )
     }
     if let named = try objectName(expression, to: type, position) { return named }
-    return try fold(Expression(type, .cast(expression)), position)
+    return try fold(.casting(expression, to: type, zone: zone), position)
   }
   /// Evaluates an expression of constants now.
   func fold(_ expression: Expression, _ position: Int) throws(TallyError) -> Expression {

@@ -258,6 +258,7 @@ enum ExpressionCheck {
     case .generateTimes:
       return (families == [.timestamp, .timestamp, .interval] && type == .timestamp)
         || (families == [.timestamptz, .timestamptz, .interval] && type == .timestamptz)
+        || (families == [.timestamptz, .timestamptz, .interval, .text] && type == .timestamptz)
     case .stringToTable: return families == [.text, .text] && type == .text
     case .unnest: return families == [.array] && call.arguments[0].type.element == type
     case .generateSubscripts: return families == [.array, .integer] && type == .integer

@@ -87,6 +87,10 @@ extension FragmentFormat {
       let input = try decodeNode(&reader, depth + 1)
       return .distinctOn(DistinctOnNode(input: input, columns: try comparedColumns(&reader, types(input))))
     case 15: return .tableFunction(try tableFunction(&reader, depth))
+    case 16:
+      let output = try columns(&reader)
+      let rows = try SentRows.decode(&reader, types: output.map(\.type))
+      return .fragmentInput(FragmentInputNode(fragment: 0, output: output, rows: rows))
     case let kind: throw reader.unknown("plan node kind \(kind)")
     }
   }
@@ -212,6 +216,9 @@ extension FragmentFormat {
       stored.append(try column(&reader))
       let name = try name(&reader)
       output.append(OutputColumn(name, try reader.type()))
+      if stored.last == ScanNode.placeColumn {
+        guard case .table = source, output.last?.type == .bigint else { throw malformed(reader, "place of a row") }
+      }
     }
     var conditions: [ZoneCondition] = []
     for _ in 0..<(try reader.countOfRest("zone conditions")) {

@@ -16,6 +16,7 @@
 //     name, u8 function, [u16 aggregate], type, count, arguments, bool + filter, frame: u8 unit, bound, bound, u8 exclusion
 //     bound: u8 kind (0 unbounded preceding, 1 preceding, 2 current row, 3 following, 4 unbounded following), [type, value]
 //   13 set operation: u8 kind, bool all, left, right        14 distinct on: input, count, columns (varint)
+//   16 rows of an earlier fragment: columns, count, batches (BatchFormat)
 //   15 table function: input, count, (u16 function, count, arguments, columns), bool + name of the ordinality, bool keepsLonely
 // columns: count, (name, type). A name is a string of at most `nameBytesMax`.
 // Shared, recursive, working rows and system scans never travel, nor do hosted functions: they are the coordinator's.
@@ -151,6 +152,10 @@ public enum FragmentFormat {
       encode(node.columns, into: &out)
     case .tableFunction(let node): encode(node, into: &out)
     case .shared, .recursive, .workingRows, .systemScan: invariant(false, "a plan of the coordinator's in a fragment")
+    case .fragmentInput(let node) where node.rows != nil:
+      out.u8(16)
+      encode(node.output, into: &out)
+      SentRows.encode(node.rows ?? [], into: &out)
     case .fragmentInput(let node):
       out.u8(10)
       out.count(node.fragment)

@@ -171,6 +171,8 @@ public enum Function: UInt16, Sendable, CaseIterable {
   case regexSubstring = 234
   case regexInstring = 235
   case regexLike = 236
+  /// (text, integer) → text: as varchar(n) keeps it when it is assigned, or, with -n, character(n); 22001 where more than blanks would be cut.
+  case assignText = 237
 
   // Bytes and uuids, 288 to 303.
   case bytesLength = 288
@@ -209,7 +211,15 @@ public enum Function: UInt16, Sendable, CaseIterable {
   case overlaps = 326
   case dateBin = 327
   case extractFromTime = 328
+  // These depend on a zone, whose text is their last argument (castInZone: the first): `ZonedFunctions`.
   case dateTruncInZone = 329
+  /// (text zone, value) → a cast between timestamptz and a time without zone or a text.
+  case castInZone = 330
+  case addInZone = 331
+  case formatInZone = 332
+  case parseInZone = 333
+  case zoneOffset = 334
+  case isoInZone = 335
 
   // JSON, 400 to 463.
   case jsonField = 400

@@ -1,174 +1,192 @@
-// InsertBinder.swift — INSERT: whole rows of values, or a query's rows cast and filled up with defaults. Also DEFAULT expressions.
+// InsertBinder.swift — INSERT: whole rows of values, or a query's rows cast and filled up with defaults; ON CONFLICT and RETURNING.
+//
+// What the primaries have to look at (keys, checks, conflicts), give back (RETURNING), or the coordinator to compute row by row (nextval)
+// becomes a ModifyPlan; the rest are rows and no more.
 public import Model
 import SQL
-
-/// A column's DEFAULT.
-public enum DefaultValue {
-  /// Binds and evaluates a DEFAULT expression for one statement.
-  static func bind(
-    _ syntax: ExpressionSyntax,
-    name: String,
-    type: DataType,
-    context: PlanningContext
-  ) throws(TallyError) -> Value {
-    let binder = ExpressionBinder(scope: .empty, context: context)
-    binder.clause = .default
-    let bound = try binder.bind(syntax)
-    return try Assignment.value(bound, binder, name: name, type: type, position: syntax.position)
-  }
-  /// The value of a column's default at a statement's time; NULL when it has none. Ingest fills omitted columns with it.
-  public static func value(of column: Column, context: PlanningContext) throws(TallyError) -> Value {
-    guard let text = column.defaultSQL else { return .null }
-    guard case .select(let select)? = try parse("SELECT \(text)").first?.statement, case .plain(let plain) = select.body,
-      let item = plain.items.first
-    else { throw TallyError(.internalError, "the default of column \"\(column.name)\" is not an expression") }
-    return try bind(item.expression, name: column.name, type: column.type, context: context)
-  }
-}
-
-enum Assignment {
-  /// The value as the column keeps it; 42804 when its type does not assign, 0A000 when it is no constant.
-  static func value(
-    _ bound: Expression,
-    _ binder: ExpressionBinder,
-    name: String,
-    type: DataType,
-    position: Int
-  ) throws(TallyError) -> Value {
-    // An untyped parameter is of the column's type without its limits.
-    let bound = bound.untypedParameter == nil ? bound : try binder.coerce(bound, to: type.withoutModifiers, at: position)
-    if bound.type != type, bound.type != .unknown {
-      let context = Casts.context(from: bound.type, to: type)
-      guard let context, context <= .assignment else {
-        throw .sql(
-          "42804",
-          "column \"\(name)\" is of type \(type.name) but expression is of type \(bound.type.name)",
-          hint: "You will need to rewrite or cast the expression.",
-          position: position
-        )
-      }
-    }
-    // An assignment to varchar(n) may cut blanks only, where an explicit cast cuts anything.
-    let hasLimit: Bool
-    switch type {
-    case .varchar, .bpchar: hasLimit = true
-    default: hasLimit = false
-    }
-    if hasLimit {
-      let text = try binder.coerce(bound, to: .text, at: position, .assignment)
-      switch text.constantValue {
-      case .text(let long)?:
-        return try binder.located(position) { () throws(TallyError) in try ValueText.parse(long, as: type) }
-      case .null?: return .null
-      default: break
-      }
-    }
-    guard let value = try binder.coerce(bound, to: type, at: position, .assignment).constantValue else {
-      throw .sql("0A000", "a value that is no constant is not supported", position: position)
-    }
-    return value
-  }
-}
 
 struct InsertBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
+  private var common: ModifyBinder { ModifyBinder(catalog: catalog, context: context) }
 
-  func bind(_ syntax: InsertSyntax) throws(TallyError) -> InsertPlan {
-    let (table, key) = try table(syntax)
+  init(catalog: CatalogSnapshot, context: PlanningContext) {
+    self.catalog = catalog
+    self.context = context
+  }
+
+  func bind(_ syntax: InsertSyntax) throws(TallyError) -> BoundStatement {
+    let table = try common.table(syntax.table, "insert into")
     let targets = try self.targets(syntax, table)
+    let isPlain = table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
+    let source: ModifyPlan.Source
+    if let query = query(of: syntax, table) {
+      source = try rows(of: query, syntax, table, targets)
+    } else {
+      source = .values(try values(syntax, table, targets, isChecked: isPlain))
+    }
+    let conflict = try conflict(syntax, table)
+    let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table)
+    switch source {
+    case .values(let values) where isPlain && values.late.isEmpty: return .insert(InsertPlan(table: table, rows: values.rows))
+    case .query(let select) where isPlain: return .insertSelect(InsertSelectPlan(table: table, select: select))
+    default: break
+    }
+    let plan = ModifyPlan(
+      command: .insert,
+      table: table,
+      source: source,
+      action: .insert(conflict),
+      checks: try TableChecks.bound(table),
+      returning: returning,
+      system: context.system
+    )
+    if isPlain, let query = query(of: syntax, table), case .shards = source {
+      // With a client's key the rows have to come here: it counts all of them.
+      let pulled = try distribute(try projected(query, syntax, table, targets), catalog: catalog, context: context)
+      return .insertSelect(InsertSelectPlan(table: table, select: pulled, pushed: plan))
+    }
+    return .modify(plan)
+  }
+  /// The query that gives the rows; of VALUES only where they hold subqueries or sketches, or stand behind WITH.
+  private func query(of syntax: InsertSyntax, _ table: TableSchema) -> SelectSyntax? {
+    var query = syntax.query
+    if query == nil, syntax.rows.allSatisfy({ $0.allSatisfy { $0 != nil } }), syntax.rows.first?.isEmpty == false,
+      syntax.with != nil || table.columns.contains(where: \.type.isSketch)
+        || syntax.rows.contains(where: { $0.contains { $0?.holdsSubquery ?? false } })
+    {
+      let rows = syntax.rows.map { $0.compactMap { $0 } }
+      query = SelectSyntax(body: .values(rows, position: rows.first?.first?.position ?? syntax.table.position), orderBy: [])
+    }
+    guard let with = syntax.with else { return query }
+    if query?.with != nil { query?.with?.items.insert(contentsOf: with.items, at: 0) } else { query?.with = with }
+    return query
+  }
+
+  // MARK: Rows
+
+  /// `isChecked`: NULLs are looked for now; else when all values are known.
+  private func values(
+    _ syntax: InsertSyntax,
+    _ table: TableSchema,
+    _ targets: [Int],
+    isChecked: Bool
+  ) throws(TallyError) -> InsertedValues {
     let defaults = try defaults(table)
-    var plan = InsertPlan(table: table, rows: [])
+    var result = InsertedValues(rows: [])
     for written in syntax.rows {
       guard written.count == syntax.rows[0].count else {
         throw .sql("42601", "VALUES lists must all be the same length", position: written.first??.position)
       }
-      try checkCount(written.count, targets, syntax, position: written.count > targets.count ? written[targets.count]?.position : nil)
+      let isDefaults = written.isEmpty && syntax.columns == nil
+      if !isDefaults {
+        try checkCount(written.count, targets, syntax, position: written.count > targets.count ? written[targets.count]?.position : nil)
+      }
       var row = defaults
       for (target, expression) in zip(targets, written) {
         guard let expression else { continue }
+        let column = table.columns[target]
+        switch (column.identity, syntax.overriding) {
+        case (.always, nil): throw Self.alwaysGenerated(column)
+        case (.always, .user), (.byDefault, .user): continue
+        default: break
+        }
         let binder = ExpressionBinder(scope: .empty, context: context)
         binder.clause = .values
-        let column = table.columns[target]
-        row[target] = try Assignment.value(
+        row[target] = try Assignment.expression(
           try binder.bind(expression),
           binder,
           name: column.name,
           type: column.type,
           position: expression.position
         )
+        guard row[target].constantValue != nil || row[target].isHosted else {
+          throw .sql("0A000", "a value that is no constant is not supported", position: expression.position)
+        }
       }
-      if context.parameters?.hasValues ?? true { try check(row, table, key) }
-      plan.rows.append(row)
+      var values: [Value] = []
+      for (column, expression) in row.enumerated() {
+        if let value = expression.constantValue {
+          values.append(value)
+        } else {
+          result.late.append(InsertedValues.Late(row: result.rows.count, column: column, expression: expression))
+          values.append(.null)
+        }
+      }
+      if isChecked, context.parameters?.hasValues ?? true {
+        try InsertedRow.check(values, table, late: Set(row.indices.filter { row[$0].constantValue == nil }))
+      }
+      result.rows.append(values)
     }
-    return plan
+    return result
   }
-  /// INSERT … SELECT: the query under a projection that gives every column of the table.
-  func bind(_ syntax: InsertSyntax, _ query: SelectSyntax) throws(TallyError) -> InsertSelectPlan {
-    let (table, _) = try table(syntax)
-    let targets = try self.targets(syntax, table)
+  /// The rows of INSERT … SELECT; on the shards where they stay on theirs.
+  private func rows(
+    of query: SelectSyntax,
+    _ syntax: InsertSyntax,
+    _ table: TableSchema,
+    _ targets: [Int]
+  ) throws(TallyError) -> ModifyPlan.Source {
+    let projected = try projected(query, syntax, table, targets)
+    if let shards = try onShards(projected, table) { return shards }
+    return .query(try distribute(projected, catalog: catalog, context: context))
+  }
+  /// The query under a projection that gives every column of the table.
+  private func projected(
+    _ query: SelectSyntax,
+    _ syntax: InsertSyntax,
+    _ table: TableSchema,
+    _ targets: [Int]
+  ) throws(TallyError) -> PlanNode {
     let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true)
     try checkCount(bound.columns.count, targets, syntax, position: syntax.table.position)
-    let defaults = try defaults(table)
-    var expressions = zip(table.columns, defaults).map { Expression.constant($0.type, $1) }
+    var expressions = try defaults(table)
     for (source, target) in targets.prefix(bound.columns.count).enumerated() {
-      expressions[target] = try assigned(source, of: bound, to: table.columns[target], syntax.table.position)
+      let column = table.columns[target]
+      switch (column.identity, syntax.overriding) {
+      case (.always, nil): throw Self.alwaysGenerated(column)
+      case (.always, .user), (.byDefault, .user): continue
+      default: break
+      }
+      expressions[target] = try assigned(source, of: bound, to: column, syntax.table.position)
     }
-    let projected = PlanNode.project(ProjectNode(input: bound, expressions: expressions, names: table.columns.map(\.name)))
-    return InsertSelectPlan(table: table, select: try distribute(projected, catalog: catalog, context: context))
+    return .project(ProjectNode(input: bound, expressions: expressions, names: table.columns.map(\.name)))
+  }
+  /// The plan as the shards run it, each storing its own rows; nil where rows would have to move.
+  private func onShards(_ plan: PlanNode, _ table: TableSchema) throws(TallyError) -> ModifyPlan.Source? {
+    let rewritten = PlanRewriting.rewritten(plan, catalog: catalog, context: context)
+    guard let (inputs, fragment) = try Distribution.storing(rewritten, in: table, catalog: catalog) else { return nil }
+    return .shards(inputs: inputs, fragment: fragment)
+  }
+  private static func alwaysGenerated(_ column: Column) -> TallyError {
+    .sql(
+      "428C9",
+      "cannot insert a non-DEFAULT value into column \"\(column.name)\"",
+      detail: "Column \"\(column.name)\" is an identity column defined as GENERATED ALWAYS.",
+      hint: "Use OVERRIDING SYSTEM VALUE to override."
+    )
   }
   private func assigned(_ source: Int, of query: PlanNode, to column: Column, _ position: Int) throws(TallyError) -> Expression {
     let binder = ExpressionBinder(scope: .empty, context: context)
     let found = query.columns[source].type
-    if found == .unknown {
-      // A literal takes the column's type, as it would in VALUES.
-      guard case .project(let node) = query,
-        node.expressions[source].constantValue != nil || node.expressions[source].untypedParameter != nil
-      else {
-        throw .sql(
-          "42804",
-          "column \"\(column.name)\" is of type \(column.type.name) but expression is of type unknown",
-          position: position
-        )
-      }
-      let value = try Assignment.value(node.expressions[source], binder, name: column.name, type: column.type, position: position)
-      return .constant(column.type, value)
+    guard found == .unknown else {
+      return try Assignment.expression(.column(source, found), binder, name: column.name, type: column.type, position: position)
     }
-    let expression = Expression.column(source, found)
-    // An assignment to varchar(n) cuts blanks only: left to whoever has the rows.
-    let isCut: Bool
-    switch column.type {
-    case .varchar(let limit), .bpchar(let limit): isCut = limit > 0 && found != column.type
-    default: isCut = false
-    }
-    let type = isCut ? DataType.text : column.type
-    if found == type { return expression }
-    guard let needed = Casts.context(from: found, to: type), needed <= .assignment else {
+    // A literal takes the column's type, as it would in VALUES.
+    guard case .project(let node) = query,
+      node.expressions[source].constantValue != nil || node.expressions[source].untypedParameter != nil
+    else {
       throw .sql(
         "42804",
-        "column \"\(column.name)\" is of type \(column.type.name) but expression is of type \(found.name)",
-        hint: "You will need to rewrite or cast the expression.",
+        "column \"\(column.name)\" is of type \(column.type.name) but expression is of type unknown",
         position: position
       )
     }
-    return try binder.coerce(expression, to: type, at: position, .assignment)
+    return try Assignment.expression(node.expressions[source], binder, name: column.name, type: column.type, position: position)
   }
-
-  private func table(_ syntax: InsertSyntax) throws(TallyError) -> (TableSchema, key: Int) {
-    guard let table = catalog.table(named: syntax.table.name) else {
-      if catalog.rollup(named: syntax.table.name) != nil {
-        throw .sql("42809", "cannot insert into rollup \"\(syntax.table.name)\"", position: syntax.table.position)
-      }
-      throw .sql("42P01", "relation \"\(syntax.table.name)\" does not exist", position: syntax.table.position)
-    }
-    guard case .distributed(let key, _) = table.distribution else {
-      throw Relations.notDistributed(table, syntax.table.position)
-    }
-    return (table, key)
-  }
-  private func defaults(_ table: TableSchema) throws(TallyError) -> [Value] {
-    var defaults: [Value] = []
-    for column in table.columns { defaults.append(try DefaultValue.value(of: column, context: context)) }
+  private func defaults(_ table: TableSchema) throws(TallyError) -> [Expression] {
+    var defaults: [Expression] = []
+    for column in table.columns { defaults.append(try DefaultValue.expression(of: column, context: context)) }
     return defaults
   }
   private func checkCount(_ count: Int, _ targets: [Int], _ syntax: InsertSyntax, position: Int?) throws(TallyError) {
@@ -179,7 +197,7 @@ struct InsertBinder {
   }
 
   private func targets(_ syntax: InsertSyntax, _ table: TableSchema) throws(TallyError) -> [Int] {
-    guard let columns = syntax.columns else { return Array(table.columns.indices) }
+    guard let columns = syntax.columns else { return table.liveColumns }
     var result: [Int] = []
     for column in columns {
       guard let index = table.columnIndex(column.name) else {
@@ -196,13 +214,126 @@ struct InsertBinder {
     }
     return result
   }
-  private func check(_ row: [Value], _ table: TableSchema, _ key: Int) throws(TallyError) {
-    for (index, column) in table.columns.enumerated() where row[index].isNull && (column.isNotNull || index == key) {
+
+  // MARK: ON CONFLICT
+
+  private func conflict(_ syntax: InsertSyntax, _ table: TableSchema) throws(TallyError) -> ModifyProgram.Conflict {
+    guard let written = syntax.conflict else { return .fail }
+    let alias = syntax.alias
+    let own = Scope(table: table, qualifier: alias ?? table.name, hidden: alias != nil && alias != table.name ? table.name : nil)
+    let key = try key(of: written, table, own, syntax)
+    guard case .update(let assignments, let condition) = written.action else { return .nothing(key: key) }
+    try common.refuseRollups(table, "ON CONFLICT DO UPDATE", syntax.table.position)
+    guard let key else {
+      throw .sql(
+        "42601",
+        "ON CONFLICT DO UPDATE requires inference specification or constraint name",
+        hint: "For example, ON CONFLICT (column_name).",
+        position: written.position
+      )
+    }
+    let scope = Scope(own, Scope(table: table, qualifier: "excluded"))
+    let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(scope)
+    let set = try common.assignments(assignments, table, binder)
+    let bound = try condition.map { written throws(TallyError) in try binder.condition(written, .where) }
+    guard binder.subqueries.isEmpty else {
+      throw .sql("0A000", "a subquery in ON CONFLICT DO UPDATE is not supported", position: written.position)
+    }
+    let row = table.columns.enumerated().map { set[$0] ?? .column($0, $1.type) }
+    try common.refuseHosted(row + (bound.map { [$0] } ?? []), "ON CONFLICT DO UPDATE", written.position)
+    return .update(key: key, row: row, condition: bound)
+  }
+  /// The key that ON CONFLICT is about; nil for all of them.
+  private func key(
+    of conflict: ConflictSyntax,
+    _ table: TableSchema,
+    _ scope: Scope,
+    _ syntax: InsertSyntax
+  ) throws(TallyError) -> Int? {
+    switch conflict.target {
+    case nil: return nil
+    case .constraint(let name):
+      guard let key = table.keys.firstIndex(where: { $0.name == name.name && !$0.isIndex }) else {
+        throw .sql("42704", "constraint \"\(name.name)\" for table \"\(table.name)\" does not exist")
+      }
+      return key
+    case .columns(let names, let condition):
+      var columns: Set<Int> = []
+      for name in names {
+        guard let column = table.columnIndex(name.name) else {
+          throw .sql("42703", "column \"\(name.name)\" does not exist", position: name.position)
+        }
+        columns.insert(column)
+      }
+      // Of a partial index; there are none, and a whole one serves as well.
+      if let condition {
+        let binder = SelectBinder(catalog: catalog, context: context).expressionBinder(scope)
+        _ = try binder.condition(condition, .where)
+      }
+      guard let key = table.keys.firstIndex(where: { Set($0.columns) == columns }) else {
+        throw .sql("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+      }
+      return key
+    }
+  }
+}
+
+/// One row on its way into a table.
+public enum InsertedRow {
+  /// Throws 23502 for a NULL where none may be; columns in `late` are not known yet.
+  public static func check(_ row: [Value], _ table: TableSchema, late: Set<Int> = []) throws(TallyError) {
+    let key = table.distribution.tenantKey
+    for (index, column) in table.columns.enumerated()
+    where row[index].isNull && (column.isNotNull || index == key) && !late.contains(index) && !column.isDropped {
       throw .sql(
         "23502",
         "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
-        detail: index == key && !column.isNotNull ? "It is the tenant key." : nil
+        detail: index == key && !column.isNotNull ? "It is the tenant key." : late.isEmpty ? failing(row, table) : nil
       )
+    }
+  }
+  /// PostgreSQL's detail of a row that violates a constraint: each value cut at 64 bytes.
+  public static func failing(_ row: [Value], _ table: TableSchema) -> String {
+    let shown = table.liveColumns.map { at -> String in
+      guard let text = ValueText.print(row[at], as: table.columns[at].type) else { return "null" }
+      guard text.utf8.count > 64 else { return text }
+      var cut = ""
+      for scalar in text.unicodeScalars {
+        guard cut.utf8.count + UTF8.width(scalar) <= 64 else { break }
+        cut.unicodeScalars.append(scalar)
+      }
+      return cut + "..."
+    }
+    return "Failing row contains (\(shown.joined(separator: ", ")))."
+  }
+}
+
+extension DataType {
+  /// hll or topn: kept exploded, and made by operators over columns only.
+  var isSketch: Bool { layout == .hll || layout == .topn }
+}
+
+extension ExpressionSyntax {
+  /// Whether a subquery stands anywhere in it.
+  var holdsSubquery: Bool {
+    switch kind {
+    case .scalarSubquery, .exists, .quantified, .arraySubquery: true
+    case .prefix(_, let a), .not(let a), .isNull(let a, _), .isBoolean(let a, _, _), .cast(let a, _), .field(let a, _), .allFields(let a):
+      a.holdsSubquery
+    case .infix(_, let a, let b), .like(let a, let b, _), .nullIf(let a, let b), .isDistinct(let a, let b, _), .element(let a, let b),
+      .arrayComparison(let a, _, let b, _):
+      a.holdsSubquery || b.holdsSubquery
+    case .and(let parts), .or(let parts), .coalesce(let parts), .extreme(let parts, _), .array(let parts), .row(let parts),
+      .grouping(let parts):
+      parts.contains(where: \.holdsSubquery)
+    case .between(let a, let b, let c, _): [a, b, c].contains(where: \.holdsSubquery)
+    case .inList(let a, let list, _): ([a] + list).contains(where: \.holdsSubquery)
+    case .slice(let a, let b, let c): [a, b, c].contains { $0?.holdsSubquery ?? false }
+    case .caseWhen(let operand, let branches, let otherwise):
+      [operand, otherwise].contains { $0?.holdsSubquery ?? false }
+        || branches.contains { $0.condition.holdsSubquery || $0.result.holdsSubquery }
+    case .call(let call): (call.arguments + call.namedArguments.map(\.value)).contains(where: \.holdsSubquery)
+    case .column, .star, .integer, .decimal, .string, .boolean, .null, .parameter, .currentTime: false
     }
   }
 }

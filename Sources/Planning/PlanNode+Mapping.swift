@@ -192,6 +192,11 @@ extension Expression {
     if case .hosted = node { return true }
     return operands.contains(where: \.isHosted)
   }
+  /// Whether it gives another value each time it is evaluated.
+  var isVolatile: Bool {
+    if case .hosted(let function, _) = node, !function.isStable { return true }
+    return operands.contains(where: \.isVolatile)
+  }
   /// The same expression with columns replaced where the change has something for them.
   func replacing(_ change: (Int) -> Expression?) -> Expression {
     if case .column(let index) = node { return change(index) ?? self }

@@ -3,6 +3,7 @@
 // A node's output columns are numbered from 0; expressions of a node refer to its input's columns. A fragment's plan runs
 // once per worker over all of that worker's shards of the fragment's group (or over the one shard of a hash): every rewrite
 // made here holds for any way the shards are put together. Bytes: FragmentFormat.swift.
+public import Columns
 public import Model
 
 /// Name and type of an output column.
@@ -40,7 +41,7 @@ public indirect enum PlanNode: Sendable {
   case recursive(RecursiveNode)
   case workingRows(WorkingRowsNode)
   case systemScan(SystemScanNode)
-  /// The rows that a fragment returned; only in the coordinator's plan.
+  /// The rows that a fragment returned: in the coordinator's plan, or in that of a later fragment, which gets them sent along.
   case fragmentInput(FragmentInputNode)
 
   /// Output columns.
@@ -325,15 +326,18 @@ public struct ExpandTopNNode: Sendable {
   }
 }
 
-/// Rows of a fragment, from all workers that ran it, in any order.
+/// Rows of a fragment, from all workers that ran it, in any order. Bytes of those that travel: SentRows.swift.
 public struct FragmentInputNode: Sendable {
   /// Index into `DistributedPlan.fragments`.
   public var fragment: Int
   /// The fragment's output columns.
   public var output: [OutputColumn]
+  /// The rows themselves: in a fragment on its way to workers.
+  public var rows: [Batch]?
   /// Makes an input.
-  public init(fragment: Int, output: [OutputColumn]) {
+  public init(fragment: Int, output: [OutputColumn], rows: [Batch]? = nil) {
     self.fragment = fragment
     self.output = output
+    self.rows = rows
   }
 }

@@ -21,17 +21,26 @@ struct PlanRewriting {
 
   /// The plan with conditions applied as low as they mean the same. Shared plans are rewritten on their own: here they are leaves.
   func pushed(_ plan: PlanNode, _ conditions: [Expression]) -> PlanNode {
+    // What gives another value each time is evaluated where it was written, once a row.
+    if conditions.contains(where: \.isVolatile) {
+      return filtered(pushed(plan, conditions.filter { !$0.isVolatile }), conditions.filter(\.isVolatile))
+    }
     switch plan {
     case .scan(var node):
       // Functions of the coordinator stay there.
       let low = conditions.filter { !$0.isHosted }
       node.filter = Expression.conjunction((node.filter?.conjuncts ?? []) + low)
       return filtered(.scan(node), conditions.filter(\.isHosted))
-    case .filter(let node): return pushed(node.input, node.condition.conjuncts.map(\.asChoice) + conditions)
+    case .filter(let node):
+      let own = node.condition.conjuncts.map(\.asChoice)
+      guard own.contains(where: \.isVolatile) else { return pushed(node.input, own + conditions) }
+      return filtered(pushed(node.input, own.filter { !$0.isVolatile } + conditions), own.filter(\.isVolatile))
     case .project(var node):
       let expressions = node.expressions
       let sizes = expressions.map { size([$0]) }
-      let isSmall = { (condition: Expression) in substitutedSize(condition, sizes) <= Self.meltedNodesMax }
+      let isSmall = { (condition: Expression) in
+        substitutedSize(condition, sizes) <= Self.meltedNodesMax && !condition.columnsRead.contains { expressions[$0].isVolatile }
+      }
       node.input = pushed(node.input, conditions.filter(isSmall).map { $0.substituting(expressions) })
       return filtered(.project(node), conditions.filter { !isSmall($0) })
     case .aggregate(var node):
@@ -40,7 +49,7 @@ struct PlanRewriting {
       let sizes = groups.map { size([$0]) }
       let isLow = { (condition: Expression) in
         let read = condition.columnsRead
-        return !groups.isEmpty && !read.isEmpty && read.allSatisfy { $0 < groups.count }
+        return !groups.isEmpty && !read.isEmpty && read.allSatisfy { $0 < groups.count && !groups[$0].isVolatile }
           && substitutedSize(condition, sizes) <= Self.meltedNodesMax
       }
       node.input = pushed(node.input, conditions.filter(isLow).map { $0.substituting(groups) })
@@ -115,7 +124,7 @@ struct PlanRewriting {
       return .filter(node)
     case .project(var node):
       node.input = melted(node.input)
-      if case .project(let inner) = node.input {
+      if case .project(let inner) = node.input, !inner.expressions.contains(where: \.isVolatile) {
         let merged = node.expressions.map { $0.substituting(inner.expressions) }
         if size(merged) <= max(Self.meltedNodesMax, size(node.expressions)) {
           node = ProjectNode(input: inner.input, expressions: merged, names: node.names)
@@ -125,7 +134,7 @@ struct PlanRewriting {
       return .project(node)
     case .aggregate(var node):
       node.input = melted(node.input)
-      if case .project(let inner) = node.input {
+      if case .project(let inner) = node.input, !inner.expressions.contains(where: \.isVolatile) {
         let groups = node.groups.map { $0.substituting(inner.expressions) }
         let calls = node.calls.map { $0.mapExpressions { $0.substituting(inner.expressions) } }
         if size(groups) + calls.reduce(0, { $0 + size($1.expressions) }) <= Self.meltedNodesMax {

@@ -11,27 +11,39 @@ public func plan(
   // Definitions outlive the statement: they cannot have parameters.
   var lasting = context
   lasting.parameters = nil
+  lasting.variables = NamedValues()
   let tables = TableBinder(catalog: catalog, context: lasting)
   switch statement.statement {
   case .createTable(let syntax): return .createTable(try tables.createTable(syntax))
   case .dropTable(let syntax): return try tables.dropTable(syntax)
   case .createRollup(let syntax):
+    // Buckets are cut in UTC, whatever the session's zone.
+    lasting.zone = .utc
     return .createRollup(try RollupBinder(catalog: catalog, context: lasting).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
-  case .insert(let syntax):
-    let binder = InsertBinder(catalog: catalog, context: context)
-    if let query = syntax.query { return .insertSelect(try binder.bind(syntax, query)) }
-    return .insert(try binder.bind(syntax))
-  case .delete(let syntax): return .delete(try DeleteBinder(catalog: catalog, context: context).bind(syntax))
+  case .insert(let syntax): return try InsertBinder(catalog: catalog, context: context).bind(syntax)
+  case .update(let syntax): return .modify(try UpdateBinder(catalog: catalog, context: context).update(syntax))
+  case .delete(let syntax): return try DeleteBinder(catalog: catalog, context: context).bind(syntax)
+  case .createSequence(let syntax):
+    return .createSequence(try SequenceBinder(catalog: catalog, context: lasting).create(syntax))
+  case .alterSequence(let syntax): return .alterSequence(try SequenceBinder(catalog: catalog, context: lasting).alter(syntax))
+  case .dropSequence(let syntax): return try SequenceBinder(catalog: catalog, context: lasting).drop(syntax)
   case .select(let select):
-    if let call = try CatalogCall.find(select) { return .distributeTable(try tables.distribute(call)) }
-    return .select(try planSelect(select, catalog: catalog, context: context))
+    if let call = try CatalogCall.find(select) { return try tables.bind(call) }
+    let bound = try SelectBinder(catalog: catalog, context: context).query(select)
+    var query = try distribute(try withNames(bound, context), catalog: catalog, context: context)
+    if let clause = select.locking { query.lock = try LockBinder(catalog: catalog).bind(clause, select, query) }
+    return .select(query)
   case .explain(let select, let analyze):
     return .explain(try planSelect(select, catalog: catalog, context: context), analyze: analyze)
-  case .explainInsert(let syntax):
-    guard let query = syntax.query else { throw .sql("0A000", "EXPLAIN of INSERT … VALUES is not supported") }
-    return .explainInsert(try InsertBinder(catalog: catalog, context: context).bind(syntax, query))
+  case .explainChange(let change):
+    let inner = ParsedStatement(statement: change, text: statement.text)
+    return .explainChange(try plan(inner, catalog: catalog, context: context))
+  case .lock(let syntax): return .lock(try LockBinder(catalog: catalog).bind(syntax))
+  case .define(let syntax): return .define(try ObjectBinder(catalog: catalog, context: lasting).bind(syntax))
   case .copy(let syntax): return try CopyBinder(catalog: catalog, context: context).bind(syntax)
+  case .createFunction, .dropFunction, .doBlock, .call:
+    throw TallyError(.internalError, "procedures are not planned: the coordinator carries them out")
   }
 }
 
@@ -41,6 +53,25 @@ func planSelect(
   context: PlanningContext
 ) throws(TallyError) -> DistributedPlan {
   try distribute(try SelectBinder(catalog: catalog, context: context).query(select), catalog: catalog, context: context)
+}
+
+/// A client's query with names in place of the numbers of objects (`reg…` types): only here is known what they are called.
+private func withNames(_ bound: PlanNode, _ context: PlanningContext) throws(TallyError) -> PlanNode {
+  func isNamed(_ type: DataType) -> Bool {
+    switch type {
+    case .regclass, .regtype, .regproc, .regnamespace, .regrole: true
+    default: false
+    }
+  }
+  let columns = bound.columns
+  guard context.system != nil, columns.contains(where: { isNamed($0.type) }) else { return bound }
+  let binder = ExpressionBinder(scope: .empty, context: context)
+  var expressions: [Expression] = []
+  for (at, column) in columns.enumerated() {
+    let own = Expression.column(at, column.type)
+    expressions.append(isNamed(column.type) ? try binder.coerce(own, to: .text, at: 1, .explicit) : own)
+  }
+  return .project(ProjectNode(input: bound, expressions: expressions, names: columns.map(\.name)))
 }
 
 /// Spreads a bound query.
@@ -67,13 +98,6 @@ struct CatalogCall {
     guard plain.items.count == 1, case .call(let call) = plain.items[0].expression.kind,
       ExpressionBinder.utilities.contains(call.name), plain.from == nil, plain.condition == nil
     else { return nil }
-    guard call.name == "create_distributed_table" else {
-      throw .sql(
-        "0A000",
-        "\(call.name) is not supported",
-        position: plain.items[0].expression.position
-      )
-    }
     return CatalogCall(call: call, position: plain.items[0].expression.position)
   }
 }

@@ -13,16 +13,26 @@ public struct PlanningContext: Sendable {
   public var defaultShardCount: Int
   /// The statement's parameters; nil: it may have none.
   public var parameters: StatementParameters?
+  /// Names that stand for values: a procedure's variables.
+  public var variables = NamedValues()
+  /// Functions of users that are one expression, by name.
+  public var routines: [String: [InlineRoutine]] = [:]
   /// Relations and functions of the coordinator itself; nil where there are none.
   public var system: (any SystemCatalog)?
+  /// The session's time zone.
+  public var zone: ClockZone
+  /// Tables that the transaction around the statement has changed: what it deletes of them may be its own.
+  public var changed: Set<TableID> = []
   /// Makes a context.
   public init(
     now: Int64,
     choosesLevels: Bool = true,
     defaultShardCount: Int = 32,
     parameters: StatementParameters? = nil,
-    system: (any SystemCatalog)? = nil
+    system: (any SystemCatalog)? = nil,
+    zone: ClockZone = .utc
   ) {
+    self.zone = zone
     self.system = system
     self.now = now
     self.parameters = parameters
@@ -37,6 +47,8 @@ public struct CreateTablePlan: Sendable {
   public var table: TableSchema
   /// Nothing to do when the name is taken.
   public var ifNotExists: Bool
+  /// Sequences of its serial and identity columns, with number 0 for themselves and the table.
+  public var sequences: [SequenceRecord] = []
 }
 
 /// `create_distributed_table`.
@@ -83,8 +95,10 @@ public struct InsertPlan: Sendable {
 public struct InsertSelectPlan: Sendable {
   /// The table.
   public var table: TableSchema
-  /// Gives a column for every column of the table, cast to its type; those of type varchar(n) may come as text.
+  /// Gives a column for every column of the table, cast to its type.
   public var select: DistributedPlan
+  /// The same on the shards, where each can store its own rows.
+  public var pushed: ModifyPlan?
 }
 
 /// A statement, planned.
@@ -97,10 +111,21 @@ public enum BoundStatement: Sendable {
   case dropRollup([TableID], notices: [String])
   case insert(InsertPlan)
   case insertSelect(InsertSelectPlan)
+  case modify(ModifyPlan)
   case delete(DeletePlan)
+  case createSequence(CreateSequencePlan)
+  case alterSequence(AlterSequencePlan)
+  case dropSequence([TableID], notices: [String])
   case select(DistributedPlan)
   case explain(DistributedPlan, analyze: Bool)
-  case explainInsert(InsertSelectPlan)
+  /// EXPLAIN of a statement that changes rows.
+  indirect case explainChange(BoundStatement)
+  case define(DefinitionPlan)
+  case referenceTable(TableID)
+  /// A call for Citus's sake that has nothing to do.
+  case accepted
   case copyIn(CopyInPlan)
   case copyOut(CopyOutPlan)
+  /// LOCK TABLE.
+  case lock([TableLock])
 }

@@ -8,18 +8,18 @@ enum Relations {
     _ name: NameSyntax,
     catalog: CatalogSnapshot
   ) throws(TallyError) -> (node: ScanNode, defaultBucket: Interval?) {
-    if let table = catalog.table(named: name.name) {
-      guard case .distributed = table.distribution else { throw notDistributed(table, name.position) }
-      let output = table.columns.map { OutputColumn($0.name, $0.type) }
-      return (ScanNode(source: .table(table.id), storedColumns: Array(table.columns.indices), output: output), nil)
+    if let table = catalog.table(name) {
+      let live = table.liveColumns
+      let output = live.map { OutputColumn(table.columns[$0].name, table.columns[$0].type) }
+      return (ScanNode(source: .table(table.id), storedColumns: live, output: output), nil)
     }
-    for rollup in catalog.rollups {
+    for rollup in catalog.rollups where name.schema == nil || name.schema == rollup.schemaName {
       if rollup.name == name.name { return scan(rollup, .chain(first: 0)) }
       for (index, level) in rollup.levels.enumerated() where "\(rollup.name)_\(level.suffix)" == name.name {
         return scan(rollup, .only(index))
       }
     }
-    throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
+    throw .sql("42P01", "relation \"\(name.text)\" does not exist", position: name.position)
   }
   /// Whether a rollup or a level has that name.
   static func isRollup(_ name: String, catalog: CatalogSnapshot) -> Bool {
@@ -57,20 +57,44 @@ enum Relations {
       case .table(let id): id
       case .rollup(let id, _): catalog.rollups.first { $0.id == id }?.source
       }
-    guard let table, case .distributed(_, let group)? = catalog.table(table)?.distribution else { return nil }
-    return group
+    return table.flatMap { catalog.table($0)?.distribution.group }
   }
   /// The stored column that holds the tenant key.
   static func tenantColumn(of source: ScanSource, catalog: CatalogSnapshot) -> Int? {
     switch source {
     case .table(let id):
-      guard case .distributed(let key, _)? = catalog.table(id)?.distribution else { return nil }
-      return key
+      return catalog.table(id)?.distribution.tenantKey
     case .rollup: return 0
     }
   }
   static func rollup(of source: ScanSource, catalog: CatalogSnapshot) -> RollupDefinition? {
     guard case .rollup(let id, _) = source else { return nil }
     return catalog.rollups.first { $0.id == id }
+  }
+}
+
+extension CatalogSnapshot {
+  /// The table that a name means.
+  func table(_ name: NameSyntax) -> TableSchema? { table(named: name.name, in: name.schema) }
+  /// The rollup that a name means.
+  func rollup(_ name: NameSyntax) -> RollupDefinition? {
+    guard name.schema == nil || name.schema == "public" else { return nil }
+    return rollup(named: name.name)
+  }
+  /// The view that a name means.
+  func view(_ name: NameSyntax) -> ViewRecord? { view(named: name.name, in: name.schema) }
+  /// The schema in which an object of that name is made. Throws 3F000.
+  func schema(for name: NameSyntax) throws(TallyError) -> String {
+    if let schema = name.schema {
+      if schema == "pg_catalog" || schema == "information_schema" {
+        throw .sql("42501", "permission denied to create \"\(name.text)\"", detail: "System catalog modifications are disallowed.")
+      }
+      guard hasSchema(schema) else { throw .sql("3F000", "schema \"\(schema)\" does not exist", position: name.position) }
+      return schema
+    }
+    guard let found = searchPath.first(where: hasSchema) else {
+      throw .sql("3F000", "no schema has been selected to create in", position: name.position)
+    }
+    return found
   }
 }

@@ -118,7 +118,7 @@ struct RollupBinder {
       if let schema = name.schema {
         throw .sql("42P01", "relation \"\(schema).\(name.name)\" does not exist", position: name.position)
       }
-      if let table = catalog.table(named: name.name) { return table }
+      if let table = catalog.table(name) { return table }
       if Relations.isRollup(name.name, catalog: catalog) {
         throw refused("another rollup", "Name the raw table; levels make coarser buckets.", name.position)
       }

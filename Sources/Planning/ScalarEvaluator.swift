@@ -71,6 +71,19 @@ public enum ScalarEvaluator {
     }
   }
 
+  /// The value now, functions that differ from call to call among it: each is called once.
+  public static func evaluateNow(_ expression: Expression) throws(TallyError) -> Value? { try evaluate(try settled(expression)) }
+  private static func settled(_ expression: Expression) throws(TallyError) -> Expression {
+    let inner = try expression.mapOperands { (operand) throws(TallyError) in try settled(operand) }
+    guard case .hosted(let function, let arguments) = inner.node else { return inner }
+    var values: [Value] = []
+    for argument in arguments {
+      guard let value = try evaluate(argument) else { return inner }
+      values.append(value)
+    }
+    return .constant(inner.type, function.isStrict && values.contains { $0.isNull } ? .null : try function.evaluate(values))
+  }
+
   private static func junction(_ parts: [Expression], _ row: [Value], stopsAt: Bool) throws(TallyError) -> Value? {
     var hasNull = false
     for part in parts {
@@ -170,7 +183,8 @@ public enum ScalarEvaluator {
       switch time {
       case .fixed(let raw):
         let micros = arguments[1].type == .date ? try TimeArithmetic.timestamp(ofDate: raw) : raw
-        return (try field.extract(fromMicroseconds: micros)).map { .numeric($0) } ?? .null
+        let value = try arguments[1].type == .date ? field.extract(fromDay: micros) : field.extract(fromMicroseconds: micros)
+        return value.map { .numeric($0) } ?? .null
       case .interval(let span): return .numeric(field.extract(from: span))
       default: return nil
       }

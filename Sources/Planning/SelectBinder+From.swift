@@ -81,12 +81,43 @@ extension SelectBinder {
       let columns = try renamed(system.columns, aliases, qualifier, name.position)
       return (.systemScan(node), Scope(qualifier: qualifier, columns: columns, hidden: hidden))
     }
-    if let schema = name.schema {
-      throw .sql("42P01", "relation \"\(schema).\(name.name)\" does not exist", position: name.position)
+    if let view = catalog.view(name) {
+      let node = try rows(of: view)
+      let columns = try renamed(node.columns, aliases, qualifier, name.position)
+      return (node, Scope(qualifier: qualifier, columns: columns, hidden: hidden))
     }
     let (scan, bucket) = try Relations.scan(name, catalog: catalog)
     let columns = try renamed(scan.output, aliases, qualifier, name.position)
     return (.scan(scan), Scope(qualifier: qualifier, columns: columns, defaultBucket: bucket, hidden: hidden))
+  }
+
+  /// A view's query, bound by the names that its own schema and public have.
+  private func rows(of view: ViewRecord) throws(TallyError) -> PlanNode {
+    guard case .select(let select)? = try parse(view.sql).first?.statement else {
+      throw TallyError(.internalError, "the text of view \"\(view.name)\" is no query")
+    }
+    var seen = catalog
+    seen.searchPath = view.searchPath
+    var own = context
+    own.parameters = nil
+    var node: PlanNode
+    do throws(TallyError) { node = try SelectBinder(catalog: seen, context: own).query(select, depth: depth + 1) } catch {
+      var failure = error
+      // A position in the view's text is none in the statement's.
+      failure.position = nil
+      failure.detail = failure.detail ?? "It stands in view \"\(view.name)\"."
+      throw failure
+    }
+    let columns = node.columns
+    let isSame = columns.count == view.columns.count && zip(columns, view.columns).allSatisfy { $0.type == $1.type && $0.name == $1.name }
+    if !isSame {
+      guard columns.count >= view.columns.count, zip(columns, view.columns).allSatisfy({ $0.type == $1.type }) else {
+        throw .sql("0A000", "view \"\(view.name)\" does not fit its relations any more", hint: "Create it again.")
+      }
+      let expressions = view.columns.enumerated().map { Expression.column($0, $1.type) }
+      node = .project(ProjectNode(input: node, expressions: expressions, names: view.columns.map(\.name)))
+    }
+    return node
   }
 
   // MARK: Functions

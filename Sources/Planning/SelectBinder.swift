@@ -188,7 +188,7 @@ struct SelectBinder {
     }
     let expressions = columns.indices.map { index in
       let column = Expression.column(index, columns[index].type)
-      return columns[index].type == types[index] ? column : Expression(types[index], .cast(column))
+      return columns[index].type == types[index] ? column : .casting(column, to: types[index], zone: context.zone)
     }
     return .project(ProjectNode(input: branch, expressions: expressions, names: columns.map(\.name)))
   }

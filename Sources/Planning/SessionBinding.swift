@@ -45,7 +45,7 @@ extension Statement {
   public var isQuery: Bool {
     switch self {
     case .select: commandName == nil
-    case .explain, .explainInsert: true
+    case .explain, .explainChange: true
     case .copy(let syntax): !syntax.isFrom
     default: false
     }
@@ -60,7 +60,9 @@ extension Statement {
   /// Whether its meaning to a client is known without a plan: it gives no rows and takes no parameters.
   public var isDefinition: Bool {
     switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup: true
+    case .define, .createTable, .dropTable, .createRollup, .dropRollup, .createSequence, .alterSequence, .dropSequence,
+      .createFunction, .dropFunction:
+      true
     case .delete(let syntax): syntax.isTruncate
     default: false
     }
@@ -68,17 +70,12 @@ extension Statement {
 }
 
 extension DistributedPlan {
-  /// Tables whose rows it reads, those behind rollups among them.
-  public func tablesRead(_ catalog: CatalogSnapshot) -> Set<TableID> {
+  /// Rollups that it reads.
+  public var rollupsRead: Set<TableID> {
     var found: Set<TableID> = []
     var open = fragments.map(\.plan) + [coordinatorPlan]
     while let node = open.popLast() {
-      if case .scan(let scan) = node {
-        switch scan.source {
-        case .table(let table): found.insert(table)
-        case .rollup(let rollup, _): if let source = catalog.rollups.first(where: { $0.id == rollup })?.source { found.insert(source) }
-        }
-      }
+      if case .scan(let scan) = node, case .rollup(let rollup, _) = scan.source { found.insert(rollup) }
       open += node.inputs
     }
     return found

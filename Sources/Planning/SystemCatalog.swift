@@ -63,9 +63,13 @@ public protocol SystemCatalog: Sendable {
   func lookUp(_ name: String, as type: DataType) throws(TallyError) -> Int64
   /// The text of a `reg…` value; the number itself when there is no such object.
   func text(of object: Int64, as type: DataType) -> String
+  /// The sequence that has an object's number; by default there are none.
+  func sequence(of object: Int64) -> TableID?
 }
 
 extension SystemCatalog {
   /// No function gives rows.
   public func tableFunction(schema: String?, name: String) -> SystemRelation? { nil }
+  /// There are no sequences.
+  public func sequence(of object: Int64) -> TableID? { nil }
 }

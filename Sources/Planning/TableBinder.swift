@@ -9,7 +9,8 @@ struct TableBinder {
   // MARK: CREATE TABLE
 
   func createTable(_ syntax: CreateTableSyntax) throws(TallyError) -> CreateTablePlan {
-    if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, syntax.table.position, catalog) }
+    let schema = try catalog.schema(for: syntax.table)
+    if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, syntax.table.position, catalog, in: schema) }
     guard !syntax.columns.isEmpty else {
       throw .sql("0A000", "a table without columns is not supported", position: syntax.table.position)
     }
@@ -17,23 +18,58 @@ struct TableBinder {
       throw .sql("54011", "tables can have at most \(Limits.columnsMax) columns", position: syntax.table.position)
     }
     var columns: [Column] = []
+    var serials: [(column: Int, options: [SequenceOption])] = []
     for column in syntax.columns {
       guard !columns.contains(where: { $0.name == column.name.name }) else {
         throw .sql("42701", "column \"\(column.name.name)\" specified more than once", position: column.name.position)
       }
-      let type = try TypeBinding.type(column.type)
+      let serial = SequenceBinder.serialType(column.type.name)
+      if serial != nil, column.type.isArray {
+        throw .sql("0A000", "array of serial is not implemented", position: column.type.position)
+      }
+      let type = if let serial { serial } else { try TypeBinding.type(column.type) }
       if type == .hllHashval {
         throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.", position: column.type.position)
       }
       if let value = column.defaultValue {
         _ = try DefaultValue.bind(value, name: column.name.name, type: type, context: context)
       }
+      if serial != nil || column.identity != nil {
+        try checkGenerated(column, type, isSerial: serial != nil, syntax)
+        serials.append((columns.count, column.identity?.options ?? []))
+      }
       columns.append(
-        Column(name: column.name.name, type: type, isNotNull: column.isNotNull, defaultSQL: column.defaultText)
+        Column(
+          name: column.name.name,
+          type: type,
+          isNotNull: column.isNotNull || serial != nil || column.identity != nil,
+          defaultSQL: column.defaultText,
+          identity: column.identity?.kind ?? .none
+        )
       )
     }
-    var table = TableSchema(id: TableID(0), name: syntax.table.name, columns: columns)
-    for option in syntax.options {
+    var table = TableSchema(id: TableID(0), schemaName: schema, name: syntax.table.name, columns: columns)
+    var sequences: [SequenceRecord] = []
+    let sequenceBinder = SequenceBinder(catalog: catalog, context: context)
+    for serial in serials {
+      let made = try sequenceBinder.owned(by: columns[serial.column], number: serial.column, of: table, options: serial.options) { name in
+        name == table.name || sequences.contains { $0.name == name } || catalog.isRelation(name, in: table.schemaName)
+      }
+      sequences.append(made.sequence)
+      table.columns[serial.column].defaultSQL = made.defaultSQL
+    }
+    try ConstraintBinder(catalog: catalog, context: context).add(syntax.constraints, to: &table)
+    try apply(syntax.options, to: &table, at: syntax.table.position)
+    if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
+    if table.keep != nil, table.timeColumn == nil { throw Self.keepsNothing(syntax.table.position) }
+    return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists, sequences: sequences)
+  }
+  private static func keepsNothing(_ position: Int) -> TallyError {
+    .sql("22023", "option \"keep\" needs a column of type date, timestamp or timestamptz", position: position)
+  }
+  /// Sets the options of WITH (…) or ALTER TABLE … SET (…).
+  func apply(_ options: [OptionSyntax], to table: inout TableSchema, at position: Int = 1) throws(TallyError) {
+    for option in options {
       switch option.name.name {
       case "time":
         guard let name = option.value, let index = table.columnIndex(name) else {
@@ -43,7 +79,7 @@ struct TableBinder {
             position: option.name.position
           )
         }
-        guard columns[index].type.isTime else {
+        guard table.columns[index].type.isTime else {
           throw .sql(
             "42804",
             "time column \"\(name)\" must be of type date, timestamp or timestamptz",
@@ -56,20 +92,32 @@ struct TableBinder {
         throw .sql("22023", "unrecognized parameter \"\(option.name.name)\"", position: option.name.position)
       }
     }
-    if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
-    if table.keep != nil, table.timeColumn == nil {
-      throw .sql(
-        "22023",
-        "option \"keep\" needs a column of type date, timestamp or timestamptz",
-        position: syntax.table.position
-      )
+    if table.keep != nil, table.timeColumn == nil, !table.columns.contains(where: { $0.type.isTime && !$0.isDropped }) {
+      throw Self.keepsNothing(position)
     }
-    return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists)
+  }
+  private func checkGenerated(
+    _ column: CreateTableSyntax.Column,
+    _ type: DataType,
+    isSerial: Bool,
+    _ syntax: CreateTableSyntax
+  ) throws(TallyError) {
+    let (name, table) = (column.name.name, syntax.table.name)
+    if column.defaultValue != nil {
+      let what = isSerial ? "multiple default values" : "both default and identity"
+      throw .sql("42601", "\(what) specified for column \"\(name)\" of table \"\(table)\"", position: column.identity?.position)
+    }
+    if isSerial, column.identity != nil {
+      throw .sql("42601", "both default and identity specified for column \"\(name)\" of table \"\(table)\"")
+    }
+    guard type.isInteger else {
+      throw .sql("22023", "identity column type must be smallint, integer, or bigint")
+    }
   }
 
   /// Refuses a name that a table, a rollup or a rollup's level has.
-  static func checkFree(_ name: String, _ position: Int, _ catalog: CatalogSnapshot) throws(TallyError) {
-    if catalog.table(named: name) != nil || Relations.isRollup(name, catalog: catalog) {
+  static func checkFree(_ name: String, _ position: Int, _ catalog: CatalogSnapshot, in schema: String = "public") throws(TallyError) {
+    if catalog.isRelation(name, in: schema) {
       throw .sql("42P07", "relation \"\(name)\" already exists", position: position)
     }
   }
@@ -80,8 +128,8 @@ struct TableBinder {
     var ids: [TableID] = []
     var notices: [String] = []
     for name in syntax.names {
-      guard let table = catalog.table(named: name.name) else {
-        if catalog.rollup(named: name.name) != nil {
+      guard let table = catalog.table(name) else {
+        if catalog.rollup(name) != nil {
           throw .sql(
             "42809",
             "\"\(name.name)\" is not a table",
@@ -104,14 +152,15 @@ struct TableBinder {
       }
       ids.append(table.id)
     }
+    try refuseBroken("table", syntax) { $0.tables.removeAll { ids.contains($0.id) } }
     return .dropTable(ids, notices: notices)
   }
   func dropRollup(_ syntax: DropSyntax) throws(TallyError) -> BoundStatement {
     var ids: [TableID] = []
     var notices: [String] = []
     for name in syntax.names {
-      guard let rollup = catalog.rollup(named: name.name) else {
-        if catalog.table(named: name.name) != nil {
+      guard let rollup = catalog.rollup(name) else {
+        if catalog.table(name) != nil {
           throw .sql(
             "42809",
             "\"\(name.name)\" is not a materialized view",
@@ -127,11 +176,62 @@ struct TableBinder {
       }
       ids.append(rollup.id)
     }
+    try refuseBroken("materialized view", syntax) { $0.rollups.removeAll { ids.contains($0.id) } }
     return .dropRollup(ids, notices: notices)
+  }
+  /// Refuses to drop what views need.
+  private func refuseBroken(_ kind: String, _ syntax: DropSyntax, _ drop: (inout CatalogSnapshot) -> Void) throws(TallyError) {
+    guard !catalog.views.isEmpty else { return }
+    var next = catalog
+    drop(&next)
+    let what = "\(kind) \(syntax.names.map(\.name).joined(separator: ", "))"
+    try ObjectBinder.refuseBroken(what, "drop", catalog, under: next, context, syntax.names.first?.position)
   }
 
   // MARK: create_distributed_table
 
+  /// A function that changes what the catalog says of a table.
+  func bind(_ utility: CatalogCall) throws(TallyError) -> BoundStatement {
+    switch utility.call.name {
+    case "create_distributed_table": return .distributeTable(try distribute(utility))
+    case "undistribute_table":
+      throw .sql(
+        "0A000",
+        "undistribute_table is not supported",
+        hint: "CREATE TABLE … AS SELECT * FROM the table makes a local table of its rows.",
+        position: utility.position
+      )
+    default: break
+    }
+    let arguments = utility.call.arguments + utility.call.namedArguments.filter { $0.name.name == "table_name" }.map(\.value)
+    guard let argument = arguments.first, let name = try text(argument) else {
+      throw .sql("42883", "\(utility.call.name) needs a table", position: utility.position)
+    }
+    guard let table = catalog.table(named: name) else {
+      throw .sql("42P01", "relation \"\(name)\" does not exist", position: argument.position)
+    }
+    // Every local table is known to all coordinators.
+    if utility.call.name == "citus_add_local_table_to_metadata" { return .accepted }
+    try requireUnplaced(table, "create_reference_table", utility.position)
+    return .referenceTable(table.id)
+  }
+  /// A table whose rows would have to move: 55006, with the way that there is.
+  private func requireUnplaced(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
+    switch table.distribution {
+    case .local: return
+    case .distributed, .single(_, isReference: true):
+      throw .sql("42P16", "table \"\(table.name)\" is already distributed", position: position)
+    case .single:
+      throw .sql(
+        "55006",
+        "\(what) of table \"\(table.name)\", which has been written, is not supported",
+        detail: "Its rows would have to move to other shards while clients may write it.",
+        hint:
+          "Create another table, \(what) on it, INSERT INTO it SELECT * FROM \"\(table.name)\", DROP the old one and RENAME the new one.",
+        position: position
+      )
+    }
+  }
   func distribute(_ utility: CatalogCall) throws(TallyError) -> DistributeTablePlan {
     let call = utility.call
     let parameters = ["table_name", "distribution_column", "distribution_type", "colocate_with", "shard_count", "copies"]
@@ -162,9 +262,7 @@ struct TableBinder {
     guard let table = catalog.table(named: tableName) else {
       throw .sql("42P01", "relation \"\(tableName)\" does not exist", position: given["table_name"]?.position)
     }
-    guard case .local = table.distribution else {
-      throw .sql("42P16", "table \"\(tableName)\" is already distributed", position: utility.position)
-    }
+    try requireUnplaced(table, "create_distributed_table", utility.position)
     guard let key = table.columnIndex(columnName) else {
       throw .sql(
         "42703",
@@ -180,6 +278,7 @@ struct TableBinder {
         position: given["distribution_column"]?.position
       )
     }
+    try ConstraintBinder.checkTenantKey(table, key, position: given["distribution_column"]?.position)
     if let kind = try text(given["distribution_type"]), kind != "hash" {
       throw .sql("0A000", "distribution type \"\(kind)\" is not supported", position: given["distribution_type"]?.position)
     }

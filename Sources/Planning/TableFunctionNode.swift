@@ -7,7 +7,7 @@ public enum TableFunction: UInt16, Sendable, CaseIterable {
   case generateIntegers = 1
   /// (numeric: start, stop, step) → numeric.
   case generateNumerics = 2
-  /// (timestamp or timestamptz: start, stop; interval step) → value.
+  /// (timestamp or timestamptz: start, stop; interval step) → value; of timestamptz also with a zone whose clocks the step goes by.
   case generateTimes = 3
   /// (array) → element. Arrays come with their type.
   case unnest = 4

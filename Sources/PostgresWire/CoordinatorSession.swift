@@ -1,12 +1,10 @@
 // CoordinatorSession.swift — one client's SQL on a coordinator: statements described and run, rows as a stream, transaction blocks.
 //
-// A block holds any number of reads. Its INSERTs are checked and gathered, and stored at COMMIT, all of them or none, as one statement.
-// Instead of INSERTs it may hold one DELETE, which is staged at once and decided at COMMIT, or one TRUNCATE or definition, which is checked
-// at once and carried out at COMMIT. What a block has written it cannot read: that is refused, never answered wrongly.
-// Every read sees what was committed when it began (READ COMMITTED); stricter levels are refused. Statements that come in one message
-// without BEGIN take effect one by one.
+// A transaction (CoordinatorNode/OpenTransaction) is a block's, or that of several statements in one message: its writes are staged on
+// their shards as they come and read by its own queries, a definition in a block is carried out at COMMIT. Every statement sees what was
+// committed when it began (READ COMMITTED); stricter levels are refused.
 //
-// COPY … FROM in a block is gathered as its INSERTs are. set_config takes effect when its statement has been carried out.
+// set_config takes effect when its statement has been carried out.
 //
 // Settings that the engine reads: tally.read (latest, session, stale 5s), tally.batch_key, tally.level_choice.
 
@@ -21,37 +19,18 @@ internal import Synchronization
 internal import Wire
 
 final class CoordinatorSession: SQLSession {
-  /// What a transaction block has to do at its end.
-  private struct Transaction {
-    var now: Int64
-    var writes: [PendingWrite] = []
-    var bytes = 0
-    /// A definition or TRUNCATE, instead of writes.
-    var deferred: StatementRequest?
-    /// A DELETE, instead of writes; its end rolls it back unless it was committed.
-    var deletion: OpenDeletion?
-    var isTaken: Bool { deferred != nil || deletion != nil }
-    var hidden: Set<TableID> = []
-    var savepoints: [(name: String, writes: Int, isTaken: Bool)] = []
-
-    mutating func rollBack(to name: String) {
-      guard let at = savepoints.lastIndex(where: { $0.name == name }) else { return }
-      let mark = savepoints[at]
-      savepoints.removeSubrange((at + 1)...)
-      writes.removeSubrange(mark.writes...)
-      if !mark.isTaken { (deferred, deletion) = (nil, nil) }
-      bytes = writes.reduce(0) { $0 + $1.bytes }
-      if !isTaken { hidden = Set(writes.map(\.table)) }
-    }
-  }
   private struct State {
     /// What the session wrote and saw.
     var seen = SessionToken()
-    var transaction: Transaction?
+    var transaction: OpenTransaction?
+    /// Facts made of a state of the settings: most statements find them made.
+    var facts: (changes: Int, made: SessionFacts)?
   }
   private let engine: CoordinatorEngine
   private let identity: ClientIdentity
   private let state = Mutex(State())
+  /// For currval and lastval.
+  private let numbers = SessionNumbers()
   private var coordinator: Coordinator { engine.coordinator }
 
   init(_ engine: CoordinatorEngine, _ client: ClientIdentity) {
@@ -99,7 +78,9 @@ final class CoordinatorSession: SQLSession {
     if let level = context.settings["tally.read"], !level.isEmpty { request.read = try ReadLevel(level) }
     if request.read == .session { request.seen = seen }
     if let word = context.settings["tally.level_choice"] { request.choosesLevels = word != "off" }
-    request.hidden = transaction?.hidden ?? []
+    let patience = context.settings.milliseconds("lock_timeout")
+    transaction?.setLockPatience(patience > 0 ? .milliseconds(patience) : nil)
+    request.transaction = transaction
     request.facts = facts(context.settings)
     request.deadline = context.deadline
     return request
@@ -117,23 +98,31 @@ final class CoordinatorSession: SQLSession {
     case .planned(let parsed, let offset):
       var request = try request(parsed, arguments, context)
       request.offset = offset
+      request.notify = { [level = context.settings["client_min_messages"]] notice in
+        if let report = ServerReport(notice, least: level ?? "notice") { await client.notice(report) }
+      }
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
+      let pauses = Mutex(Duration.zero)
+      request.facts.pause = { length in pauses.withLock { $0 += length } }
       if case .copy(let syntax) = parsed.statement {
-        if syntax.isFrom { try Self.checkWritable(parsed.statement, context) }
-        return try await copy(request, isFrom: syntax.isFrom, context, client)
+        if syntax.isFrom { try Self.checkWritable(parsed.statement.verb, context) }
+        return try await copy(request, client)
       }
       if parsed.statement.isQuery {
+        if case .select(let select) = parsed.statement, let clause = select.locking {
+          try Self.checkWritable("SELECT \(clause.strength)", context)
+        }
         let result = try await read(request, client)
+        try await coordinator.wait(pauses.withLock { $0 })
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }
-      try Self.checkWritable(parsed.statement, context)
+      if case .lock = parsed.statement {} else { try Self.checkWritable(parsed.statement.verb, context) }
       if case .insert = parsed.statement, let key = context.settings["tally.batch_key"], !key.isEmpty {
         request.batchKey = (key, Self.content(parsed.text, arguments))
       }
-      if case .explicit = context.block { return try await write(request, client) }
       return try await carryOut(request, client)
     case .arguments, nil, EngineContent.none?: throw Self.misplaced(statement)
     }
@@ -144,9 +133,9 @@ final class CoordinatorSession: SQLSession {
     for argument in arguments { bytes += [0] + Array((ValueText.print(argument.value, as: argument.type) ?? "\u{1}").utf8) }
     return bytes
   }
-  private static func checkWritable(_ statement: Statement, _ context: StatementContext) throws(TallyError) {
+  private static func checkWritable(_ verb: String, _ context: StatementContext) throws(TallyError) {
     guard context.settings["transaction_read_only"] == "on" else { return }
-    throw .sql("25006", "cannot execute \(statement.verb) in a read-only transaction")
+    throw .sql("25006", "cannot execute \(verb) in a read-only transaction")
   }
   private func maintain(_ isVacuum: Bool, _ context: StatementContext, _ client: any StatementClient) async throws -> StatementResult {
     let word = isVacuum ? "VACUUM" : "ANALYZE"
@@ -156,6 +145,12 @@ final class CoordinatorSession: SQLSession {
   }
 
   private func facts(_ settings: SessionSettings) -> SessionFacts {
+    if let known = state.withLock({ $0.facts }), known.changes == settings.changes { return known.made }
+    let made = makeFacts(settings)
+    state.withLock { $0.facts = (settings.changes, made) }
+    return made
+  }
+  private func makeFacts(_ settings: SessionSettings) -> SessionFacts {
     var facts = SessionFacts()
     facts.database = identity.database
     (facts.user, facts.sessionUser) = (identity.user, identity.user)
@@ -168,6 +163,8 @@ final class CoordinatorSession: SQLSession {
       facts.clientAddress = address.host
       facts.clientPort = Int32(address.port)
     }
+    facts.sessionNumbers = numbers
+    facts.zone = settings.zone
     facts.setting = { settings[$0] }
     facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
     return facts
@@ -175,22 +172,11 @@ final class CoordinatorSession: SQLSession {
 
   private func copy(
     _ request: StatementRequest,
-    isFrom: Bool,
-    _ context: StatementContext,
     _ client: any StatementClient
   ) async throws -> StatementResult {
     let exchange = CopyExchange(client)
-    let values = PostgresValues { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
+    let values = PostgresValues(zone: request.facts.zone) { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
     do {
-      if isFrom, case .explicit = context.block {
-        guard state.withLock({ $0.transaction?.isTaken != true }) else { throw Self.mixed(request.statement.statement) }
-        let limit = coordinator.statementMemory
-        let left = limit - (state.withLock { $0.transaction?.bytes } ?? 0)
-        if let write = try await coordinator.gatherCopy(request, from: exchange, values: values, limit: left) {
-          try keep(write)
-          return .done(tag: "COPY \(write.rows)")
-        }
-      }
       let outcome = try await coordinator.copy(request, with: exchange, values: values)
       state.withLock { $0.seen.merge(outcome.seen) }
       return .done(tag: "COPY \(outcome.rows)")
@@ -210,7 +196,19 @@ final class CoordinatorSession: SQLSession {
   private func carryOut(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
-    return Self.result(of: request.statement.statement, tag: reply.tag)
+    if let columns = reply.columns, case .call = request.statement.statement {
+      return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), .plain("CALL"))
+    }
+    let statement = request.statement.statement
+    if let rows = Self.returned(reply, statement) { return rows }
+    // A definition that waits for COMMIT has no tag of its own yet.
+    return Self.result(of: statement, tag: reply.tag.isEmpty ? statement.verb : reply.tag)
+  }
+  /// The rows of RETURNING.
+  private static func returned(_ reply: StatementReply, _ statement: Statement) -> StatementResult? {
+    guard let columns = reply.columns else { return nil }
+    let tag: RowTag = if case .insert = statement { .insert } else { .counted(statement.verb) }
+    return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), tag)
   }
   /// A command that stands in a SELECT gives one row, with nothing in it.
   private static func result(of statement: Statement, tag: String) -> StatementResult {
@@ -236,88 +234,29 @@ final class CoordinatorSession: SQLSession {
 
   // MARK: Transaction blocks
 
-  /// Keeps a statement that writes until COMMIT.
-  private func write(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
-    let statement = request.statement.statement
-    guard request.batchKey == nil else {
-      throw TallyError.sql(
-        "0A000",
-        "tally.batch_key in a transaction block is not supported",
-        hint: "Run the INSERT by itself (autocommit): a key is one INSERT's."
-      )
-    }
-    let (writes, isTaken) = state.withLock { ($0.transaction?.writes.count ?? 0, $0.transaction?.isTaken ?? false) }
-    if case .insert = statement {
-      guard !isTaken else { throw Self.mixed(statement) }
-      guard let write = try await coordinator.gather(request) else { throw TallyError(.internalError, "an INSERT is none") }
-      try keep(write)
-      return .done(tag: "INSERT 0 \(write.rows)")
-    }
-    guard writes == 0, !isTaken else { throw Self.mixed(statement) }
-    guard let tag = statement.deferredTag else {
-      guard let deletion = try await coordinator.openDeletion(request) else { throw TallyError(.internalError, "a DELETE is none") }
-      let rows = try await deletion.rows
-      state.withLock { state in
-        state.transaction?.deletion = deletion
-        state.transaction?.hidden.insert(deletion.table)
-      }
-      return .done(tag: "DELETE \(rows)")
-    }
-    let table = try await coordinator.check(request)
-    state.withLock { state in
-      state.transaction?.deferred = request
-      if let table { state.transaction?.hidden.insert(table) }
-    }
-    return Self.result(of: statement, tag: tag)
-  }
-  /// Keeps rows until COMMIT.
-  private func keep(_ write: PendingWrite) throws(TallyError) {
-    let limit = coordinator.statementMemory
-    try state.withLock { state throws(TallyError) in
-      guard var transaction = state.transaction else { throw TallyError(.internalError, "no transaction block is open") }
-      guard transaction.bytes + write.bytes <= limit else {
-        throw TallyError(
-          .overloaded,
-          "a transaction block holds at most \(limit) bytes of new rows",
-          hint: "COMMIT more often, or load files with COPY or tally ingest."
-        )
-      }
-      transaction.writes.append(write)
-      transaction.bytes += write.bytes
-      transaction.hidden.insert(write.table)
-      state.transaction = transaction
-      state.seen.merge(write.seen)
-    }
-  }
-  private static func mixed(_ statement: Statement) -> TallyError {
-    .sql(
-      "0A000",
-      "\(statement.verb) after another writing statement in a transaction block is not supported",
-      hint: "A block holds any number of INSERTs, or one DELETE, TRUNCATE or definition; run the others by themselves (autocommit)."
-    )
-  }
-
   func change(_ change: TransactionChange) async throws {
+    let open = state.withLock { $0.transaction }
     switch change {
     case .begin(let modes):
       try Self.check(modes)
-      let now = coordinator.wallMicroseconds
-      state.withLock { $0.transaction = Transaction(now: now) }
+      if let open { open.becomeExplicit() } else { begin(isImplicit: false) }
+    case .beginImplicit: if open == nil { begin(isImplicit: true) }
     case .modes(let modes): try Self.check(modes)
-    case .commit: try await commit()
-    case .rollback: state.withLock { $0.transaction = nil }
-    case .savepoint(let name):
-      state.withLock { state in
-        guard let transaction = state.transaction else { return }
-        state.transaction?.savepoints.append((name, transaction.writes.count, transaction.isTaken))
-      }
-    case .release(let name):
-      state.withLock { state in
-        guard let at = state.transaction?.savepoints.lastIndex(where: { $0.name == name }) else { return }
-        state.transaction?.savepoints.removeSubrange(at...)
-      }
-    case .rollBackTo(let name): state.withLock { $0.transaction?.rollBack(to: name) }
+    case .commit:
+      state.withLock { $0.transaction = nil }
+      guard let seen = try await open?.commit() else { return }
+      state.withLock { $0.seen.merge(seen) }
+    case .rollback:
+      state.withLock { $0.transaction = nil }
+      await open?.rollBack()
+    case .savepoint(let name): try open?.savepoint(name)
+    case .release(let name): open?.release(name)
+    case .rollBackTo(let name): try await open?.rollBack(to: name)
     }
+  }
+  private func begin(isImplicit: Bool) {
+    let transaction = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: isImplicit)
+    state.withLock { $0.transaction = transaction }
   }
   private static func check(_ modes: TransactionModes) throws(TallyError) {
     guard let level = modes.isolation, level == "repeatable read" || level == "serializable" else { return }
@@ -327,24 +266,6 @@ final class CoordinatorSession: SQLSession {
       hint: "Use READ COMMITTED: every statement sees what was committed before it."
     )
   }
-  private func commit() async throws {
-    let ended = state.withLock { state in
-      defer { state.transaction = nil }
-      return state.transaction
-    }
-    guard let ended else { return }
-    if let request = ended.deferred {
-      let reply = try await coordinator.carryOut(request)
-      state.withLock { $0.seen.merge(reply.seen) }
-    } else if let deletion = ended.deletion {
-      let seen = try await deletion.commit()
-      state.withLock { $0.seen.merge(seen) }
-    } else if !ended.writes.isEmpty {
-      let seen = try await coordinator.commit(ended.writes, deadline: .distantFuture)
-      state.withLock { $0.seen.merge(seen) }
-    }
-  }
-
   // MARK: The rest
 
   func sketchBytes(_ column: ColumnVector, row: Int) throws(TallyError) -> [UInt8] {
@@ -354,8 +275,43 @@ final class CoordinatorSession: SQLSession {
     default: throw TallyError(.internalError, "a column of another layout than a sketch's")
     }
   }
-  func discard(_ target: DiscardTarget) async throws {}
-  func close() async { state.withLock { $0.transaction = nil } }
+  func discard(_ target: DiscardTarget) async throws {
+    switch target {
+    case .all, .sequences: numbers.forget()
+    case .plans, .temporary: break
+    }
+  }
+  func close() async {
+    let open = state.withLock { state in
+      defer { state.transaction = nil }
+      return state.transaction
+    }
+    open?.abandon()
+  }
+}
+
+extension ServerReport {
+  /// A procedure's message; nil when the client does not want to hear of such.
+  fileprivate init?(_ notice: RaisedNotice, least: String) {
+    let level: RaisedNotice.Severity =
+      switch least.lowercased() {
+      case "error", "fatal", "panic": .info
+      case "warning": .warning
+      case "log": .log
+      case "notice": .notice
+      default: .debug
+      }
+    guard notice.severity >= level else { return nil }
+    let severity: ReportSeverity =
+      switch notice.severity {
+      case .debug: .debug
+      case .log: .log
+      case .info: .info
+      case .notice: .notice
+      case .warning: .warning
+      }
+    self.init(notice.report, severity)
+  }
 }
 
 /// What set_config changed while a statement was carried out; a statement that is planned again changes the same.
@@ -392,24 +348,25 @@ extension Statement {
   /// What messages call it.
   fileprivate var verb: String {
     switch self {
+    case .define(let definition): definition.tag
     case .createTable: "CREATE TABLE"
     case .dropTable: "DROP TABLE"
     case .createRollup: "CREATE MATERIALIZED VIEW"
     case .dropRollup: "DROP MATERIALIZED VIEW"
     case .insert: "INSERT"
+    case .update: "UPDATE"
+    case .createSequence: "CREATE SEQUENCE"
+    case .alterSequence: "ALTER SEQUENCE"
+    case .dropSequence: "DROP SEQUENCE"
     case .delete(let syntax): syntax.isTruncate ? "TRUNCATE TABLE" : "DELETE"
     case .select: "SELECT"
-    case .explain, .explainInsert: "EXPLAIN"
+    case .explain, .explainChange: "EXPLAIN"
     case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
-    }
-  }
-  /// The tag of one that may wait until COMMIT.
-  fileprivate var deferredTag: String? {
-    switch self {
-    case .createTable, .dropTable, .createRollup, .dropRollup: verb
-    case .delete(let syntax): syntax.isTruncate ? verb : nil
-    case .select: commandName == nil ? nil : "SELECT 1"
-    case .insert, .explain, .explainInsert, .copy: nil
+    case .lock: "LOCK TABLE"
+    case .createFunction(let syntax): syntax.isProcedure ? "CREATE PROCEDURE" : "CREATE FUNCTION"
+    case .dropFunction(let syntax): "DROP \(syntax.kind.rawValue.uppercased())"
+    case .doBlock: "DO"
+    case .call: "CALL"
     }
   }
 }

@@ -12,7 +12,7 @@
 // Every length is checked against the bytes that are there before anything is allocated for it. Texts must be UTF-8 (22021).
 
 internal import Bytes
-internal import Model
+package import Model
 
 /// The values of a Bind message, still in its body.
 public struct BoundValues: Equatable, Sendable {
@@ -55,7 +55,7 @@ public enum FrontendMessage: Equatable, Sendable {
   static func isExtended(_ type: UInt8) -> Bool { "PBDECF".utf8.contains(type) && type != UInt8(ascii: "F") }
 
   /// Reads a message.
-  init(_ raw: RawMessage) throws(TallyError) {
+  package init(_ raw: RawMessage) throws(TallyError) {
     do throws(DecodingFailure) {
       // Large bodies of bytes are handed on as they are.
       switch raw.type {

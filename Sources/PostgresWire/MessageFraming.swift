@@ -7,7 +7,7 @@
 // bytes that really came, so a length is never believed. What a body means: StartupPacket.swift, FrontendMessage.swift.
 
 internal import Bytes
-internal import Model
+package import Model
 
 /// Bounds of what a client may send.
 public struct MessageLimits: Sendable {
@@ -22,21 +22,30 @@ public struct MessageLimits: Sendable {
 }
 
 /// A message, cut out but not understood.
-struct RawMessage: Equatable, Sendable {
-  var type: UInt8
-  var body: [UInt8]
+package struct RawMessage: Equatable, Sendable {
+  package var type: UInt8
+  package var body: [UInt8]
+
+  package init(type: UInt8, body: [UInt8]) {
+    self.type = type
+    self.body = body
+  }
 }
 
 /// Bytes that came and were not used yet.
-struct MessageFraming: Sendable {
+package struct MessageFraming: Sendable {
   private var bytes: [UInt8] = []
   private var head = 0
+
+  package init() {}
 
   /// Bytes that wait.
   var count: Int { bytes.count - head }
   var isEmpty: Bool { count == 0 }
+  /// The first byte of the next message.
+  var nextType: UInt8? { isEmpty ? nil : bytes[head] }
 
-  mutating func push(_ chunk: [UInt8]) {
+  package mutating func push(_ chunk: [UInt8]) {
     if head == bytes.count {
       bytes = chunk
       head = 0
@@ -53,7 +62,7 @@ struct MessageFraming: Sendable {
   }
 
   /// The body of the next startup packet; nil until it is whole.
-  mutating func startupPacket(max limit: Int) throws(TallyError) -> [UInt8]? {
+  package mutating func startupPacket(max limit: Int) throws(TallyError) -> [UInt8]? {
     guard count >= 4 else { return nil }
     let length = length(at: head)
     guard length >= 8, length <= UInt32(limit) else {
@@ -64,7 +73,7 @@ struct MessageFraming: Sendable {
     return Array(bytes[(head + 4)..<(head + Int(length))])
   }
   /// Takes the bodies of CopyData messages that come next and are whole, about `target` bytes of them, in one piece.
-  mutating func copyData(upTo target: Int, max limit: Int) -> [UInt8] {
+  package mutating func copyData(upTo target: Int, max limit: Int) -> [UInt8] {
     var out: [UInt8] = []
     while out.count < target, count >= 5, bytes[head] == UInt8(ascii: "d") {
       let length = length(at: head + 1)
@@ -76,7 +85,7 @@ struct MessageFraming: Sendable {
     return out
   }
   /// The next message; nil until it is whole. Throws when the stream cannot be cut any further.
-  mutating func message(max limit: Int) throws(TallyError) -> RawMessage? {
+  package mutating func message(max limit: Int) throws(TallyError) -> RawMessage? {
     guard count >= 1 else { return nil }
     let type = bytes[head]
     guard FrontendMessage.types.contains(type) else {

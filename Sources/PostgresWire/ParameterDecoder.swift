@@ -11,11 +11,12 @@ public enum ParameterDecoder {
   static let insufficient = TallyError(.protocolViolation, "insufficient data left in message")
 
   /// The values of a Bind message for a statement's parameters.
-  static func values(
+  package static func values(
     _ bound: BoundValues,
     formats: [Int16],
     types: [ParameterType],
-    statement: String
+    statement: String,
+    zone: ClockZone = .utc
   ) throws(TallyError) -> [TypedValue] {
     guard formats.count <= 1 || formats.count == bound.ranges.count else {
       throw TallyError(
@@ -39,7 +40,7 @@ public enum ParameterDecoder {
       let format = formats.isEmpty ? 0 : formats.count == 1 ? formats[0] : formats[at]
       guard format == 0 || format == 1 else { throw unsupportedFormat(format) }
       let value = try bound.bytes.withBytes(range) { bytes throws(TallyError) in
-        format == 0 ? try text(bytes, as: type.type) : try binary(bytes, as: type, number: at + 1)
+        format == 0 ? try text(bytes, as: type.type, zone: zone) : try binary(bytes, as: type, number: at + 1)
       }
       values.append(TypedValue(type.type, value))
     }
@@ -49,11 +50,11 @@ public enum ParameterDecoder {
     .sql("22023", "unsupported format code: \(format)")
   }
 
-  /// Reads a value's text.
-  public static func text(_ bytes: UnsafeRawBufferPointer, as type: DataType) throws(TallyError) -> Value {
+  /// Reads a value's text, times by the clocks of the zone.
+  public static func text(_ bytes: UnsafeRawBufferPointer, as type: DataType, zone: ClockZone = .utc) throws(TallyError) -> Value {
     let valid = TextScan.utf8Prefix(bytes)
     guard valid == bytes.count else { throw FrontendMessage.notUTF8(Array(bytes), valid) }
-    return try ValueText.parse(bytes, as: type)
+    return try ZonedText.parse(bytes, as: type, zone: zone)
   }
 
   /// Reads a value's binary form; `number` is the parameter's, from 1.

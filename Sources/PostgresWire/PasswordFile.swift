@@ -25,7 +25,7 @@ public final class PasswordFile: LoginRules {
   }
 
   /// Users by name. Throws F0000 with the line's number.
-  static func parse(_ bytes: [UInt8]) throws(TallyError) -> [String: ScramVerifier] {
+  package static func parse(_ bytes: [UInt8]) throws(TallyError) -> [String: ScramVerifier] {
     var users: [String: ScramVerifier] = [:]
     for (at, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
       guard let text = String(validating: line, as: UTF8.self) else { throw damaged(at, "is not UTF-8") }

@@ -63,6 +63,7 @@ public final class PostgresFront: CoordinatorFront {
     let surroundings = place.surroundings
     var options = PostgresOptions(loginSecret: Digest.sha256(Array("logins of ".utf8) + (await coordinator.clusterBytes)))
     options.coordinator = await coordinator.memberNumber
+    options.forwardCancel = { key, number in await coordinator.passOnCancel(process: key.process, secret: key.secret, to: number) }
     options.tls = place.tls
     options.scramIterations = ScramVerifier.ownIterations
     let server = PostgresServer(
@@ -83,6 +84,10 @@ public final class PostgresFront: CoordinatorFront {
     } onCancel: {
       coordinator.fail(CancellationError())
     }
+  }
+  /// Ends a statement whose cancel request reached another coordinator.
+  public func cancel(process: UInt32, secret: [UInt8]) -> Bool {
+    server.withLock { $0 }?.cancel(CancelKey(process: process, secret: secret)) ?? false
   }
   /// Takes no more clients; what runs may end before `deadline`.
   public func drain(until deadline: Instant) async {

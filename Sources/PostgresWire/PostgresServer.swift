@@ -146,10 +146,11 @@ public final class PostgresServer: Sendable {
   /// Carries a cancel request out, here or elsewhere.
   func cancel(_ key: CancelKey, peer: String) async {
     if cancels.isOwn(key) {
-      if !cancels.cancel(key) { log.warning("postgres-cancel-wrong-key", ("peer", peer)) }
-    } else {
-      await options.forwardCancel?(key, CancelRegistry.coordinator(of: key.process))
+      if cancels.cancel(key) { return }
+      log.warning("postgres-cancel-wrong-key", ("peer", peer))
     }
+    // Another one may have this one's number.
+    await options.forwardCancel?(key, CancelRegistry.coordinator(of: key.process))
   }
   /// A cancel request that another coordinator forwarded; false when no connection has the key.
   public func cancel(_ key: CancelKey) -> Bool { cancels.cancel(key) }

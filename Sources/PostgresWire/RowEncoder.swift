@@ -3,7 +3,7 @@
 //   D DataRow   u16 n, n × (i32 length or -1 for NULL, bytes)
 //
 // A block of rows is written column by column into one scratch buffer (each value with its length before it) and then put
-// together row by row: the switch over types runs once a block and nothing is allocated per row. Texts equal ValueText's.
+// together row by row: the switch over types runs once a block and nothing is allocated per row. Texts equal ZonedText's.
 //
 // Binary: integers and doubles by their bytes; dates and times count from 2000-01-01 (i32 days, i64 microseconds); interval is
 // i64 microseconds, i32 days, i32 months; numeric: NumericBinary.swift; jsonb is a version byte 1 and the text.
@@ -34,6 +34,7 @@ struct RowEncoder: ~Copyable {
     _ batch: Batch,
     _ rows: Range<Int>,
     isBinary: [Bool],
+    zone: ClockZone = .utc,
     sketches: SketchBytes,
     into out: inout ByteWriter
   ) throws(TallyError) {
@@ -44,7 +45,7 @@ struct RowEncoder: ~Copyable {
     ends.removeAll(keepingCapacity: true)
     ends.reserveCapacity(rows.count * batch.columns.count)
     for (at, column) in batch.columns.enumerated() {
-      try ColumnEncoding.write(column, rows, isBinary: isBinary[at], sketches, &scratch, &ends)
+      try ColumnEncoding.write(column, rows, isBinary: isBinary[at], zone, sketches, &scratch, &ends)
     }
     assemble(rows.count, batch.columns.count, into: &out)
   }
@@ -73,6 +74,7 @@ enum ColumnEncoding {
     _ column: ColumnVector,
     _ rows: Range<Int>,
     isBinary: Bool,
+    _ zone: ClockZone,
     _ sketches: SketchBytes,
     _ out: inout ByteWriter,
     _ ends: inout [Int]
@@ -80,6 +82,8 @@ enum ColumnEncoding {
     let type = column.type
     let validity = column.validity
     switch column.values {
+    case .fixed(let values) where type == .timestamptz && !isBinary && !zone.isUTC:
+      each(rows, validity, &out, &ends) { row, out in ZonedText.write(values[row], zone: zone, into: &out) }
     case .fixed(let values):
       values.withUnsafeBufferPointer { values in
         isBinary
@@ -106,12 +110,12 @@ enum ColumnEncoding {
       texts.bytes.withUnsafeBytes { bytes in
         each(rows, validity, &out, &ends) { row, out in
           let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
-          typed(UnsafeRawBufferPointer(rebasing: bytes[range]), type, isBinary: isBinary, &out)
+          typed(UnsafeRawBufferPointer(rebasing: bytes[range]), type, isBinary: isBinary, zone, &out)
         }
       }
     case .codes(let codes, let dictionary) where type.isBinary || type == .jsonb:
       each(rows, validity, &out, &ends) { row, out in
-        dictionary.withText(codes[row]) { typed($0, type, isBinary: isBinary, &out) }
+        dictionary.withText(codes[row]) { typed($0, type, isBinary: isBinary, zone, &out) }
       }
     case .text(let texts):
       texts.bytes.withUnsafeBytes { bytes in
@@ -181,12 +185,21 @@ enum ColumnEncoding {
   }
 
   /// A value of layout `.text` whose two formats differ.
-  private static func typed(_ bytes: UnsafeRawBufferPointer, _ type: DataType, isBinary: Bool, _ out: inout ByteWriter) {
+  private static func typed(
+    _ bytes: UnsafeRawBufferPointer,
+    _ type: DataType,
+    isBinary: Bool,
+    _ zone: ClockZone,
+    _ out: inout ByteWriter
+  ) {
     if type == .jsonb {
       if isBinary { out.u8(1) }
       return out.bytes(bytes)
     }
-    guard isBinary else { return BinaryForm.write(bytes, as: type, into: &out) }
+    guard isBinary else {
+      if ZonedText.depends(type), !zone.isUTC { return ZonedText.write(array: bytes, zone: zone, into: &out) }
+      return BinaryForm.write(bytes, as: type, into: &out)
+    }
     guard let element = type.element else { return out.bytes(bytes) }
     array(bytes, element, &out)
   }

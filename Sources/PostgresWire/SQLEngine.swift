@@ -141,9 +141,11 @@ public enum StatementResult: Sendable {
   case done(tag: String)
 }
 
-/// What BEGIN, COMMIT and their kin tell the engine.
+/// What BEGIN, COMMIT and their kin tell the engine. After `commit` and `rollback` none is open, also when `commit` throws.
 public enum TransactionChange: Sendable {
   case begin(TransactionModes)
+  /// Statements that came in one message without BEGIN; a `begin` may follow, which takes over what was done in it.
+  case beginImplicit
   /// SET TRANSACTION in one that is open.
   case modes(TransactionModes)
   case commit
@@ -182,7 +184,7 @@ public protocol SQLSession: AnyObject, Sendable {
     types: [DataType],
     _ context: StatementContext
   ) async throws -> [Value]
-  /// A transaction begins or ends, with all that may be refused there. Not told of implicit ones.
+  /// A transaction begins or ends, with all that may be refused there.
   func change(_ change: TransactionChange) async throws
   /// Bytes of one sketch that is not NULL: an `hll` packed, a `topn` as JSON text.
   func sketchBytes(_ column: ColumnVector, row: Int) throws(TallyError) -> [UInt8]

@@ -15,6 +15,9 @@ public enum ReportSeverity: String, Sendable {
   case fatal = "FATAL"
   case warning = "WARNING"
   case notice = "NOTICE"
+  case info = "INFO"
+  case log = "LOG"
+  case debug = "DEBUG"
 }
 
 /// An error or notice with what only PostgreSQL's protocol has a field for. An engine may throw it instead of a `TallyError`.
@@ -38,7 +41,7 @@ public struct ServerReport: Error, Sendable {
   public init(_ error: TallyError, _ severity: ReportSeverity = .error, context: String? = nil) {
     self.severity = severity
     self.error = error
-    self.context = context
+    self.context = context ?? error.context
   }
   /// A notice.
   public static func notice(_ message: String, sqlState: String = "00000", hint: String? = nil) -> ServerReport {
@@ -55,7 +58,7 @@ public struct ServerReport: Error, Sendable {
     return error.detail.map { $0 + "\nNode: \(node)." } ?? "Node: \(node)."
   }
   func write(into out: inout ByteWriter) {
-    let isNotice = severity == .warning || severity == .notice
+    let isNotice = severity != .error && severity != .fatal
     let start = out.begin(isNotice ? UInt8(ascii: "N") : UInt8(ascii: "E"))
     func field(_ code: Unicode.Scalar, _ text: String?, _ out: inout ByteWriter) {
       guard let text else { return }

@@ -96,7 +96,8 @@ extension Session {
       values,
       formats: formats,
       types: statement.parameters,
-      statement: name
+      statement: name,
+      zone: settings.zone
     )
     let columns = try columns(of: statement)
     portals[portal] = Portal(
@@ -133,6 +134,10 @@ extension Session {
     guard let statement = portal.statement.statement else { return out.message("I") }
     try checkNotFailed(statement)
     let rows = limit > 0 ? Int(limit) : .max
+    // A write that other statements of its cycle come after is not over before these are.
+    if block == .idle, !isImplicit, Self.isTransactional(statement), !Self.readsOnly(statement), await !isSyncNext() {
+      try await beginImplicit()
+    }
     try await asStatement(readsOnly: Self.readsOnly(statement)) { session, context in
       try await session.run(name, statement, limit: rows, context)
     }

@@ -59,12 +59,14 @@ extension Session {
   func send(_ cursor: RowCursor, limit: Int, isBinary: [Bool]) async throws -> Int {
     var sent = 0
     let engine = self.engine
+    let zone = settings.zone
     while sent < limit, let (batch, rows) = try await cursor.next(upTo: min(limit - sent, blockRows)) {
       let before = out.count
       try encoder.write(
         batch,
         rows,
         isBinary: isBinary,
+        zone: zone,
         sketches: { column, row throws(TallyError) in try engine.sketchBytes(column, row: row) },
         into: &out
       )

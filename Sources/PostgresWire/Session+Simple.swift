@@ -13,23 +13,29 @@ extension Session {
     if parsed.isEmpty { return out.message("I") }
     hasCompany = parsed.count > 1
     defer { hasCompany = false }
-    for statement in parsed {
+    let isTransaction = parsed.count { Self.isTransactional($0) } > 1
+    for (at, statement) in parsed.enumerated() {
       try checkNotFailed(statement)
+      if isTransaction, Self.isTransactional(statement) { try await beginImplicit() }
+      let isLast = at + 1 == parsed.count
       try await asStatement(readsOnly: Self.readsOnly(statement)) { session, context in
-        try await session.runSimply(statement, context)
+        try await session.runSimply(statement, isLast: isLast, context)
       }
     }
   }
-  private func runSimply(_ statement: EngineStatement, _ context: StatementContext) async throws {
+  private func runSimply(_ statement: EngineStatement, isLast: Bool, _ context: StatementContext) async throws {
     let isBinary = isBinaryCursor(statement)
     switch try await perform(statement, [], context) {
     case .done(let tag):
+      // The last one is done when all of them are.
+      if isLast { try await endImplicit() }
       if tag.isEmpty { out.message("I") } else { out.commandComplete(tag) }
     case .rows(let columns, let cursor, let tag):
       defer { cursor.close() }
       let flags = [Bool](repeating: isBinary, count: columns.count)
       out.rowDescription(columns, isBinary: flags)
       let count = try await send(cursor, limit: .max, isBinary: flags)
+      if isLast { try await endImplicit() }
       out.commandComplete(Self.tag(tag, count))
     }
   }

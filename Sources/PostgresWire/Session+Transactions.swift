@@ -22,6 +22,9 @@ extension Session {
       if block == .idle {
         guard !chain else { throw TallyError.sql("25P01", "ROLLBACK AND CHAIN can only be used in transaction blocks") }
         notice(.warning("25P01", "there is no transaction in progress"))
+        // What came before in the same message is taken back.
+        await dropImplicit()
+        settings.rollBack()
         return "ROLLBACK"
       }
       try await rollBack(chain)
@@ -66,6 +69,7 @@ extension Session {
     // Statements of the same message before it belong to it from here on, as their settings do.
     if !settings.isOpen { settings.begin() }
     block = .open
+    isImplicit = false
     try apply(modes, prefix: "transaction_", isLocal: true)
   }
   private func apply(_ modes: TransactionModes, prefix: String, isLocal: Bool) throws(TallyError) {
@@ -85,6 +89,9 @@ extension Session {
     case .idle:
       guard !chain else { throw TallyError.sql("25P01", "COMMIT AND CHAIN can only be used in transaction blocks") }
       notice(.warning("25P01", "there is no transaction in progress"))
+      // What came before in the same message is an end of its own.
+      try await endImplicit()
+      settings.commit()
       return "COMMIT"
     case .failed:
       try await rollBack(chain)

@@ -5,8 +5,8 @@
 // ReadyForQuery. Simple protocol: Session+Simple; extended: Session+Extended; what the session does itself: Session+Control,
 // Session+Transactions; rows: Session+Rows; COPY: Session+Copy.
 //
-// A cycle is one Query message, or everything up to a Sync: without BEGIN it is one implicit transaction as far as settings and
-// portals go. Statements of an implicit transaction take effect one by one; the engine decides what BEGIN … COMMIT means.
+// A cycle is one Query message, or everything up to a Sync: without BEGIN it is one implicit transaction. One whose only statement that
+// writes is its last takes effect by itself (Session+Cycle); the engine decides what a transaction means.
 
 internal import Bytes
 internal import Capabilities
@@ -35,6 +35,8 @@ actor Session {
   var block = Block.idle
   /// Several statements came in the Query message under way.
   var hasCompany = false
+  /// The engine was told of an implicit transaction, whose end it will be told of.
+  var isImplicit = false
   /// The cycle under way is of the extended protocol.
   private var skipsToSync = false
   var settings: SessionSettings
@@ -104,6 +106,10 @@ actor Session {
   }
 
   // MARK: Input and output
+
+  /// The type of the next message, when its first byte is here.
+  var nextType: UInt8? { framing.nextType }
+  func push(_ chunks: [[UInt8]]) { for chunk in chunks { framing.push(chunk) } }
 
   /// The next message; nil when the client has closed. A `TallyError` here is fatal.
   private func nextMessage() async throws -> RawMessage? {
@@ -210,7 +216,7 @@ actor Session {
       case .flush: try await flush()
       case .sync:
         skipsToSync = false
-        try await ready()
+        try await sync()
       case .functionCall:
         throw TallyError.sql("0A000", "function calls by the protocol are not supported", hint: "Use SELECT function(…).")
       case .password:
@@ -224,7 +230,7 @@ actor Session {
     }
   }
   /// Answers an error: once, then nothing until the cycle's end.
-  private func answer(_ error: any Error, _ isExtended: Bool) async throws {
+  func answer(_ error: any Error, _ isExtended: Bool) async throws {
     if error is ConnectionEnded || error is CancellationError { throw ConnectionEnded() }
     let report = Self.report(error)
     if report.severity == .fatal || report.error == PostgresServer.terminated { throw report.error }
@@ -232,6 +238,7 @@ actor Session {
       server.log.error("postgres-statement-failed", ("peer", client.peer), ("error", report.error.description))
     }
     report.write(into: &out)
+    await dropImplicit()
     finishCycle(failed: true)
     if isExtended {
       skipsToSync = true
@@ -283,7 +290,7 @@ actor Session {
     let deadline = milliseconds > 0 ? server.clock.now + .milliseconds(milliseconds) : .distantFuture
     let context = StatementContext(
       settings: settings,
-      block: block != .idle ? .explicit : hasCompany ? .implicit : .none,
+      block: block != .idle ? .explicit : hasCompany || isImplicit ? .implicit : .none,
       deadline: deadline
     )
     let statement = self.statement

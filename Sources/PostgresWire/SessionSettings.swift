@@ -62,6 +62,12 @@ public struct SessionSettings: Sendable {
   /// Milliseconds of a time setting; 0 is none.
   public func milliseconds(_ name: String) -> Int { SettingDefinition.milliseconds(self[name] ?? "0") }
 
+  /// The session's time zone.
+  public var zone: ClockZone {
+    let name = self["timezone"] ?? ClockZone.utc.name
+    return name == ClockZone.utc.name ? .utc : ClockZone.named(name) ?? .utc
+  }
+
   /// The value of a list as SET gives it.
   private static func joined(_ name: String, _ words: [String]) throws(TallyError) -> String {
     let kind = SettingDefinition.find(name)?.kind

@@ -1,6 +1,6 @@
 // SettingDefinition.swift — the settings that exist, what each may be, and how PostgreSQL spells their values.
 //
-// Values are kept in the form that SHOW prints. What PostgreSQL knows and Tally cannot do (another DateStyle, another time zone)
+// Values are kept in the form that SHOW prints. What PostgreSQL knows and Tally cannot do (another DateStyle)
 // is 0A000 with a hint, what neither knows 22023. Settings that only tune PostgreSQL's planner and memory are taken and mean
 // nothing here; tools set them by habit.
 
@@ -249,14 +249,30 @@ struct SettingDefinition: Sendable {
     return "ISO, \(order)"
   }
   private func timeZone(_ value: String) throws(TallyError) -> String {
-    switch value.lowercased() {
-    case "utc", "etc/utc", "etc/uct", "uct", "zulu", "etc/zulu", "universal", "etc/universal", "gmt", "etc/gmt", "gmt0",
-      "etc/gmt0", "greenwich", "etc/greenwich", "z", "default", "local", "0", "+0", "-0", "+00", "-00", "+00:00", "00:00",
-      "00:00:00":
-      return "Etc/UTC"
-    case let name where !name.isEmpty && name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }):
-      throw unsupported(value, "Times are told in UTC; convert them with AT TIME ZONE.")
-    default: throw invalid(value)
+    let lower = value.lowercased()
+    if lower.hasPrefix("interval") {
+      let quoted = value.dropFirst(8).drop { $0 == " " }
+      guard quoted.count > 2, quoted.first == "'", quoted.last == "'" else { throw invalid(value) }
+      let parsed = try ValueText.parse(String(quoted.dropFirst().dropLast()), as: .interval)
+      guard case .interval(let span) = parsed, span.months == 0, span.days == 0 else {
+        let unit = if case .interval(let span) = parsed, span.months != 0 { "months" } else { "days" }
+        throw .sql(
+          "22023",
+          "invalid value for parameter \"TimeZone\": \"\(value)\"",
+          detail: "Cannot specify \(unit) in time zone interval."
+        )
+      }
+      return try fixedZone(seconds: Double(span.microseconds) / 1e6, value)
     }
+    // A number is hours east.
+    if let hours = Double(value), hours.isFinite { return try fixedZone(seconds: hours * 3600, value) }
+    guard let zone = ClockZone.named(value) else { throw invalid(value) }
+    return zone.name
+  }
+  private func fixedZone(seconds: Double, _ value: String) throws(TallyError) -> String {
+    guard seconds.magnitude <= 167 * 3600 else {
+      throw .sql("22023", "invalid value for parameter \"TimeZone\": \"\(value)\"", detail: "UTC timezone offset is out of range.")
+    }
+    return ClockZone.fixed(east: Int64(seconds.rounded(.towardZero))).name
   }
 }

@@ -35,6 +35,8 @@ public struct SelectSyntax: Sendable {
   public var limit: ExpressionSyntax?
   /// OFFSET.
   public var offset: ExpressionSyntax?
+  /// FOR UPDATE and its kin, of a statement's own SELECT.
+  public var locking: LockingSyntax?
   /// Puts a query together.
   public init(
     body: Body,
@@ -157,6 +159,22 @@ public struct TableFunctionsSyntax: Sendable {
   public var columnAliases: [String]
   /// In characters from 1.
   public var position: Int
+  /// Puts functions together.
+  public init(
+    calls: [ExpressionSyntax],
+    isRowsFrom: Bool = false,
+    hasOrdinality: Bool = false,
+    alias: String? = nil,
+    columnAliases: [String] = [],
+    position: Int
+  ) {
+    self.calls = calls
+    self.isRowsFrom = isRowsFrom
+    self.hasOrdinality = hasOrdinality
+    self.alias = alias
+    self.columnAliases = columnAliases
+    self.position = position
+  }
 }
 
 /// A join, or two items of a FROM list.

@@ -1,4 +1,4 @@
-// SyntaxBuilder+Definitions.swift — CREATE TABLE, CREATE MATERIALIZED VIEW, INSERT, DELETE and TRUNCATE.
+// SyntaxBuilder+Definitions.swift — CREATE TABLE and CREATE MATERIALIZED VIEW.
 import Model
 
 extension SyntaxBuilder {
@@ -6,18 +6,26 @@ extension SyntaxBuilder {
     try refuse(
       body,
       [
-        ("inhRelations", "inheritance is"), ("partspec", "PARTITION BY is"), ("partbound", "PARTITION OF is"),
+        ("inhRelations", "inheritance is"), ("partbound", "PARTITION OF is"),
         ("ofTypename", "CREATE TABLE OF is"), ("accessMethod", "USING is"), ("tablespacename", "TABLESPACE is"),
         ("constraints", "table constraints are"),
       ]
     )
     guard let relation = child(body, "relation") else { throw damaged(body) }
+    if child(body, "partspec") != nil {
+      throw unsupported(
+        "PARTITION BY is",
+        relation,
+        hint: "Tables are sliced by day by themselves: WITH (time = column, keep = '30 days') drops old rows."
+      )
+    }
     var columns: [CreateTableSyntax.Column] = []
+    var constraints: [ConstraintSyntax] = []
     for element in tape.elements(child(body, "tableElts")) {
       guard let (tag, definition) = tape.tagged(element) else { throw damaged(element) }
       switch tape.string(tag) {
-      case "ColumnDef": columns.append(try column(definition))
-      case "Constraint": throw constraintRefusal(definition)
+      case "ColumnDef": columns.append(try column(definition, &constraints))
+      case "Constraint": constraints.append(try constraint(definition, column: nil))
       case "TableLikeClause": throw unsupported("CREATE TABLE … (LIKE …) is", definition)
       default: throw damaged(element)
       }
@@ -26,11 +34,13 @@ extension SyntaxBuilder {
       table: try relationName(relation),
       ifNotExists: flag(body, "if_not_exists"),
       columns: columns,
+      constraints: constraints,
       options: try options(child(body, "options"))
     )
   }
 
-  private func column(_ definition: Int) throws(TallyError) -> CreateTableSyntax.Column {
+  /// A column; its constraints are appended to the table's.
+  func column(_ definition: Int, _ constraints: inout [ConstraintSyntax]) throws(TallyError) -> CreateTableSyntax.Column {
     try refuse(definition, [("collClause", "COLLATE is"), ("fdwoptions", "column OPTIONS are")])
     if let method = text(definition, "compression") {
       throw unsupported("COMPRESSION \(method) is", definition)
@@ -51,55 +61,15 @@ extension SyntaxBuilder {
       case "CONSTR_DEFAULT":
         guard let raw = child(constraint, "raw_expr") else { throw damaged(constraint) }
         result.defaultValue = try expression(raw, depth: 0)
-        result.defaultText = sourceText(raw)
-      default: throw constraintRefusal(constraint)
+        result.defaultText = clauseText(after: constraint, word: "default")
+      case "CONSTR_IDENTITY": result.identity = try identity(constraint)
+      case "CONSTR_ATTR_NOT_DEFERRABLE", "CONSTR_ATTR_IMMEDIATE": break
+      default: constraints.append(try self.constraint(constraint, column: result.name))
       }
     }
     return result
   }
-  private func constraintRefusal(_ constraint: Int) -> TallyError {
-    switch text(constraint, "contype") ?? "" {
-    case "CONSTR_PRIMARY":
-      unsupported("PRIMARY KEY is", constraint, hint: "Tables are append-only; a retried batch is recognised by its key.")
-    case "CONSTR_UNIQUE": unsupported("UNIQUE is", constraint)
-    case "CONSTR_CHECK": unsupported("CHECK is", constraint)
-    case "CONSTR_FOREIGN": unsupported("FOREIGN KEY is", constraint)
-    case "CONSTR_GENERATED": unsupported("GENERATED is", constraint)
-    case "CONSTR_IDENTITY": unsupported("IDENTITY is", constraint)
-    case "CONSTR_EXCLUSION": unsupported("EXCLUDE is", constraint)
-    default: unsupported("this constraint is", constraint)
-    }
-  }
 
-  /// Source text of a DEFAULT expression: from its first token to the comma, parenthesis or next clause that ends it.
-  private func sourceText(_ node: Int) -> String {
-    var first = Int.max
-    var inner = node
-    while inner < Int(tape.nodes[node].next) {
-      if tape.nodes[inner].kind == .object, let offset = location(inner) { first = min(first, offset) }
-      inner += 1
-    }
-    guard first < bytes.count else { return "" }
-    var at = first
-    var depth = 0
-    while at < bytes.count {
-      let byte = bytes[at]
-      if byte == UInt8(ascii: "'") {
-        at += 1
-        while at < bytes.count, bytes[at] != UInt8(ascii: "'") { at += 1 }
-      } else if byte == UInt8(ascii: "(") {
-        depth += 1
-      } else if byte == UInt8(ascii: ")") {
-        if depth == 0 { break }
-        depth -= 1
-      } else if depth == 0 {
-        if byte == UInt8(ascii: ",") { break }
-        if isWord("not", at) || isWord("null", at) && at > first || isWord("constraint", at) { break }
-      }
-      at += 1
-    }
-    return trimmed(first, min(at, bytes.count))
-  }
   /// Whether a whole keyword stands at a byte offset, in any case.
   func isWord(_ word: StaticString, _ at: Int) -> Bool {
     let count = word.utf8CodeUnitCount
@@ -115,12 +85,17 @@ extension SyntaxBuilder {
   }
 
   func type(_ node: Int) throws(TallyError) -> TypeSyntax {
-    guard let names = strings(child(node, "names")), let name = names.last else { throw damaged(node) }
+    guard let names = strings(child(node, "names")) else { throw damaged(node) }
     if names.count > 1, names[0] != "pg_catalog", names[0] != "public" {
       throw .sql("3F000", "schema \"\(names[0])\" does not exist", position: position(node))
     }
     if flag(node, "setof") { throw unsupported("SETOF is", node) }
     if flag(node, "pct_type") { throw unsupported("%TYPE is", node) }
+    return try written(node)
+  }
+  /// A type without a look at SETOF and %TYPE.
+  func written(_ node: Int) throws(TallyError) -> TypeSyntax {
+    guard let names = strings(child(node, "names")), let name = names.last else { throw damaged(node) }
     var modifiers: [Int] = []
     for modifier in tape.elements(child(node, "typmods")) {
       guard let (tag, body) = tape.tagged(modifier), tape.matches(tag, "A_Const"),
@@ -168,78 +143,5 @@ extension SyntaxBuilder {
       end += 1
     }
     return trimmed(start, end)
-  }
-
-  func delete(_ body: Int) throws(TallyError) -> DeleteSyntax {
-    try refuse(body, [("usingClause", "DELETE … USING is"), ("returningList", "RETURNING is"), ("withClause", "WITH is")])
-    guard let relation = child(body, "relation") else { throw damaged(body) }
-    var condition: ExpressionSyntax?
-    if let node = child(body, "whereClause") { condition = try expression(node, depth: 0) }
-    return DeleteSyntax(
-      table: try relationName(relation),
-      alias: child(relation, "alias").flatMap { text($0, "aliasname") },
-      condition: condition,
-      isTruncate: false
-    )
-  }
-  func truncate(_ body: Int) throws(TallyError) -> DeleteSyntax {
-    let relations = tape.elements(child(body, "relations"))
-    guard let first = relations.first, let (_, relation) = tape.tagged(first) else { throw damaged(body) }
-    if relations.count > 1 { throw unsupported("TRUNCATE of several tables is", relation) }
-    if flag(body, "restart_seqs") { throw unsupported("RESTART IDENTITY is", relation) }
-    if text(body, "behavior") == "DROP_CASCADE" { throw unsupported("CASCADE is", relation) }
-    return DeleteSyntax(table: try relationName(relation), alias: nil, condition: nil, isTruncate: true)
-  }
-  func insert(_ body: Int) throws(TallyError) -> InsertSyntax {
-    try refuse(
-      body,
-      [
-        ("onConflictClause", "ON CONFLICT is"), ("returningList", "RETURNING is"),
-        ("withClause", "WITH is"),
-      ]
-    )
-    guard let relation = child(body, "relation") else { throw damaged(body) }
-    if child(relation, "alias") != nil { throw unsupported("an alias of the inserted table is", relation) }
-    if let override = text(body, "override"), override != "OVERRIDING_NOT_SET" {
-      throw unsupported("OVERRIDING is", relation)
-    }
-    let table = try relationName(relation)
-    var columns: [NameSyntax]?
-    if let list = child(body, "cols") {
-      var names: [NameSyntax] = []
-      for item in tape.elements(list) {
-        guard let (_, target) = tape.tagged(item), let name = text(target, "name") else { throw damaged(item) }
-        if child(target, "indirection") != nil { throw unsupported("a subfield in the column list is", target) }
-        names.append(NameSyntax(name: name, position: position(target)))
-      }
-      columns = names
-    }
-    guard let source = child(body, "selectStmt"), let (tag, query) = tape.tagged(source),
-      tape.matches(tag, "SelectStmt")
-    else { throw unsupported("INSERT … DEFAULT VALUES is", relation) }
-    guard let lists = child(query, "valuesLists") else {
-      return InsertSyntax(table: table, columns: columns, rows: [], query: try select(query, depth: 0))
-    }
-    try refuse(
-      query,
-      [
-        ("sortClause", "ORDER BY after VALUES is"), ("limitCount", "LIMIT after VALUES is"),
-        ("limitOffset", "OFFSET after VALUES is"), ("withClause", "WITH is"),
-      ]
-    )
-    var rows: [[ExpressionSyntax?]] = []
-    for list in tape.elements(lists) {
-      guard let (_, body) = tape.tagged(list) else { throw damaged(list) }
-      var row: [ExpressionSyntax?] = []
-      for item in tape.elements(child(body, "items")) {
-        if let (tag, _) = tape.tagged(item), tape.matches(tag, "SetToDefault") {
-          row.append(nil)
-        } else {
-          row.append(try expression(item, depth: 0))
-        }
-      }
-      rows.append(row)
-    }
-    return InsertSyntax(table: table, columns: columns, rows: rows)
   }
 }

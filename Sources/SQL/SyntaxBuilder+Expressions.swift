@@ -284,9 +284,9 @@ extension SyntaxBuilder {
     return result.kind
   }
 
-  private func call(_ body: Int, _ depth: Int) throws(TallyError) -> CallSyntax {
+  func call(_ body: Int, _ depth: Int) throws(TallyError) -> CallSyntax {
     guard let names = strings(child(body, "funcname")), let name = names.last else { throw damaged(body) }
-    if names.count > 1, !["pg_catalog", "public", "information_schema"].contains(names[0]) {
+    if names.count > 1, !["pg_catalog", "public", "information_schema", "cron"].contains(names[0]) {
       throw .sql("3F000", "schema \"\(names[0])\" does not exist", position: position(body))
     }
     if flag(body, "func_variadic") { throw unsupported("VARIADIC is", body) }

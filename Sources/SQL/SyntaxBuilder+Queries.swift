@@ -5,9 +5,10 @@ extension SyntaxBuilder {
   /// FROM items of one SELECT: bounds the depth of plans.
   private static let fromItemsMax = 100
 
-  func select(_ body: Int, depth: Int) throws(TallyError) -> SelectSyntax {
+  func select(_ body: Int, depth: Int, mayLock: Bool = false) throws(TallyError) -> SelectSyntax {
     guard depth < Limits.depthMax else { throw SyntaxFailure.tooDeep }
-    try refuse(body, [("intoClause", "SELECT INTO is"), ("lockingClause", "FOR UPDATE and FOR SHARE are")])
+    try refuse(body, [("intoClause", "SELECT INTO is")])
+    if !mayLock { try refuse(body, [("lockingClause", "FOR UPDATE and FOR SHARE inside of a statement are")]) }
     if text(body, "limitOption") == "LIMIT_OPTION_WITH_TIES" { throw unsupported("FETCH FIRST … WITH TIES is", body) }
     var limit: ExpressionSyntax?
     var offset: ExpressionSyntax?
@@ -42,7 +43,7 @@ extension SyntaxBuilder {
     return result
   }
 
-  private func with(_ clause: Int, _ depth: Int) throws(TallyError) -> WithSyntax {
+  func with(_ clause: Int, _ depth: Int) throws(TallyError) -> WithSyntax {
     var items: [WithSyntax.Item] = []
     for element in tape.elements(child(clause, "ctes")) {
       guard let (_, item) = tape.tagged(element), let name = text(item, "ctename"), let holder = child(item, "ctequery"),
@@ -107,34 +108,8 @@ extension SyntaxBuilder {
       }
     }
     if flag(body, "groupDistinct") { throw unsupported("GROUP BY DISTINCT is", body) }
-    var items: [PlainSelectSyntax.Item] = []
-    for item in tape.elements(child(body, "targetList")) {
-      guard let (_, target) = tape.tagged(item), let value = child(target, "val") else { throw damaged(item) }
-      items.append(
-        PlainSelectSyntax.Item(alias: text(target, "name"), expression: try expression(value, depth: depth + 1))
-      )
-    }
-    var from: FromSyntax?
-    let sources = tape.elements(child(body, "fromClause"))
-    guard sources.count <= Self.fromItemsMax else { throw SyntaxFailure.tooDeep }
-    for source in sources {
-      let item = try fromItem(source, depth + 1)
-      guard let left = from else {
-        from = item
-        continue
-      }
-      from = .join(
-        JoinSyntax(
-          kind: .inner,
-          left: left,
-          right: item,
-          isNatural: false,
-          using: [],
-          columnAliases: [],
-          position: position(source)
-        )
-      )
-    }
+    let items = try self.items(child(body, "targetList"), depth)
+    let from = try fromList(child(body, "fromClause"), depth)
     var condition: ExpressionSyntax?
     if let node = child(body, "whereClause") { condition = try expression(node, depth: depth + 1) }
     var having: ExpressionSyntax?
@@ -163,6 +138,43 @@ extension SyntaxBuilder {
       groupingSets: groupingSets,
       windows: windows
     )
+  }
+
+  /// Items of a select list or of RETURNING.
+  func items(_ list: Int?, _ depth: Int) throws(TallyError) -> [PlainSelectSyntax.Item] {
+    var items: [PlainSelectSyntax.Item] = []
+    for item in tape.elements(list) {
+      guard let (_, target) = tape.tagged(item), let value = child(target, "val") else { throw damaged(item) }
+      items.append(
+        PlainSelectSyntax.Item(alias: text(target, "name"), expression: try expression(value, depth: depth + 1))
+      )
+    }
+    return items
+  }
+  /// FROM or USING; nil for none.
+  func fromList(_ list: Int?, _ depth: Int) throws(TallyError) -> FromSyntax? {
+    var from: FromSyntax?
+    let sources = tape.elements(list)
+    guard sources.count <= Self.fromItemsMax else { throw SyntaxFailure.tooDeep }
+    for source in sources {
+      let item = try fromItem(source, depth + 1)
+      guard let left = from else {
+        from = item
+        continue
+      }
+      from = .join(
+        JoinSyntax(
+          kind: .inner,
+          left: left,
+          right: item,
+          isNatural: false,
+          using: [],
+          columnAliases: [],
+          position: position(source)
+        )
+      )
+    }
+    return from
   }
 
   // MARK: Groups and windows

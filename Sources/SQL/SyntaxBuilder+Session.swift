@@ -154,14 +154,23 @@ extension SyntaxBuilder {
     case "VAR_SET_VALUE":
       var values: [String] = []
       for argument in tape.elements(child(body, "args")) {
-        guard let value = try settingWord(argument) else {
-          throw unsupported("an interval as a time zone is", argument, hint: "Times are told in UTC.")
+        var value = try settingWord(argument)
+        if value == nil { value = try intervalWord(argument) }
+        guard let value else {
+          throw unsupported("this form of an interval as a time zone is", argument, hint: "Write INTERVAL '+02:00'.")
         }
         values.append(value)
       }
       return .set(name, values, isLocal: isLocal)
     default: throw damaged(body)
     }
+  }
+  /// SET TIME ZONE INTERVAL '…', as PostgreSQL writes it into the setting; nil when what the number means depends on fields.
+  private func intervalWord(_ node: Int) throws(TallyError) -> String? {
+    guard let (tag, body) = tape.tagged(node), tape.matches(tag, "TypeCast"), let inner = child(body, "arg"),
+      let span = try settingWord(inner), span.utf8.contains(where: { $0 == UInt8(ascii: ":") || ($0 | 0x20) &- 0x61 < 26 })
+    else { return nil }
+    return "INTERVAL '\(span)'"
   }
   /// A constant of SET as text, without quotes; nil when it is no constant.
   private func settingWord(_ node: Int) throws(TallyError) -> String? {

@@ -122,16 +122,26 @@ struct SyntaxBuilder {
   }
 
   func statement(_ tag: Int, _ body: Int, start: Int) throws(TallyError) -> Statement {
+    if let definition = try definition(tag, body, start: start) { return .define(definition) }
     switch tape.string(tag) {
-    case "SelectStmt": return .select(try select(body, depth: 0))
+    case "SelectStmt": return .select(try statementSelect(body))
     case "CreateStmt": return .createTable(try createTable(body))
     case "CreateTableAsStmt": return .createRollup(try createRollup(body))
     case "DropStmt": return try drop(body, start: start)
     case "InsertStmt": return .insert(try insert(body))
+    case "UpdateStmt": return .update(try update(body))
+    case "CreateSeqStmt": return .createSequence(try createSequence(body))
+    case "AlterSeqStmt": return .alterSequence(try alterSequence(body))
     case "DeleteStmt": return .delete(try delete(body))
     case "TruncateStmt": return .delete(try truncate(body))
     case "ExplainStmt": return try explain(body, start: start)
+    case "LockStmt": return .lock(try lock(body))
     case "CopyStmt": return .copy(try copy(body, start: start))
+    case "CreateFunctionStmt": return .createFunction(try createFunction(body, start: start))
+    case "DoStmt": return .doBlock(try doBlock(body))
+    case "CallStmt":
+      let (call, position) = try callStatement(body)
+      return .call(call, position: position)
     case let other:
       let (name, hint) = Self.statementName(other)
       throw .sql("0A000", "\(name) is not supported", hint: hint, position: position(atByte: firstToken(start)))
@@ -141,17 +151,9 @@ struct SyntaxBuilder {
   /// What people call a statement of PostgreSQL's grammar.
   private static func statementName(_ tag: String) -> (String, String?) {
     switch tag {
-    case "UpdateStmt":
-      return ("UPDATE", "Tables are append-only; rollups of corrected events come from new rows.")
-    case "AlterTableStmt": return ("ALTER TABLE", nil)
-    case "IndexStmt": return ("CREATE INDEX", "Segments carry zone maps; no index is needed.")
-    case "ViewStmt": return ("CREATE VIEW", "Use a subquery in FROM.")
-    case "CreateFunctionStmt": return ("CREATE FUNCTION", nil)
-    case "CreateExtensionStmt": return ("CREATE EXTENSION", "The hll and topn functions are built in.")
     case "TransactionStmt": return ("a transaction block", "Each statement is a transaction of its own.")
     case "VariableSetStmt": return ("SET", nil)
     case "VariableShowStmt": return ("SHOW", nil)
-    case "CreateSchemaStmt": return ("CREATE SCHEMA", "Everything is in schema public.")
     case "RefreshMatViewStmt":
       return ("REFRESH MATERIALIZED VIEW", "Rollups are always fresh; tally rollup refresh NAME waits for one.")
     case "PrepareStmt": return ("PREPARE", nil)
@@ -160,11 +162,9 @@ struct SyntaxBuilder {
     case "VacuumStmt": return ("VACUUM or ANALYZE", "Storage is compacted by itself.")
     case "GrantStmt", "GrantRoleStmt": return ("GRANT or REVOKE", nil)
     case "CreateRoleStmt": return ("CREATE ROLE", nil)
-    case "LockStmt": return ("LOCK", nil)
-    case "DoStmt": return ("DO", nil)
-    case "CallStmt": return ("CALL", nil)
+    case "AlterDefaultPrivilegesStmt": return ("ALTER DEFAULT PRIVILEGES", nil)
+    case "AlterOwnerStmt": return ("ALTER … OWNER TO", nil)
     case "CreateTrigStmt": return ("CREATE TRIGGER", nil)
-    case "CreateSeqStmt": return ("CREATE SEQUENCE", nil)
     default:
       let name = tag.hasSuffix("Stmt") ? String(tag.dropLast(4)) : tag
       return ("this statement (\(name))", nil)
@@ -175,27 +175,25 @@ struct SyntaxBuilder {
   func readName(_ range: Int) throws(TallyError) -> NameSyntax {
     if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
     guard let name = text(range, "relname") else { throw damaged(range) }
-    let schema = text(range, "schemaname")
-    return NameSyntax(name: name, schema: schema == "public" ? nil : schema, position: position(range))
+    return NameSyntax(name: name, schema: text(range, "schemaname"), position: position(range))
   }
-  /// `schema.name`; only schema public.
+  /// `schema.name` of a relation that is made or changed.
   func relationName(_ range: Int) throws(TallyError) -> NameSyntax {
-    if let schema = text(range, "schemaname"), schema != "public" {
-      throw .sql("3F000", "schema \"\(schema)\" does not exist", position: position(range))
-    }
     if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
     if let kind = text(range, "relpersistence"), kind != "p" {
       throw unsupported(kind == "t" ? "temporary tables are" : "unlogged tables are", range)
     }
-    guard let name = text(range, "relname") else { throw damaged(range) }
-    return NameSyntax(name: name, position: position(range))
+    return try readName(range)
   }
 
   private func drop(_ body: Int, start: Int) throws(TallyError) -> Statement {
     let here = position(atByte: firstToken(start))
     var names: [NameSyntax] = []
     let kind = text(body, "removeType") ?? ""
-    guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" else {
+    if kind == "OBJECT_FUNCTION" { return .dropFunction(try dropFunction(body, .function)) }
+    if kind == "OBJECT_PROCEDURE" { return .dropFunction(try dropFunction(body, .procedure)) }
+    if kind == "OBJECT_ROUTINE" { return .dropFunction(try dropFunction(body, .routine)) }
+    guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" || kind == "OBJECT_SEQUENCE" else {
       let what = kind.replacingPrefix("OBJECT_", with: "DROP ")
       throw .sql("0A000", "\(what) is not supported", position: here)
     }
@@ -211,6 +209,7 @@ struct SyntaxBuilder {
       names.append(NameSyntax(name: last, position: here))
     }
     let syntax = DropSyntax(names: names, ifExists: flag(body, "missing_ok"))
+    if kind == "OBJECT_SEQUENCE" { return .dropSequence(syntax) }
     return kind == "OBJECT_TABLE" ? .dropTable(syntax) : .dropRollup(syntax)
   }
 
@@ -236,12 +235,19 @@ struct SyntaxBuilder {
       }
     }
     guard let query = child(body, "query"), let (tag, inner) = tape.tagged(query) else { throw damaged(body) }
-    if tape.matches(tag, "InsertStmt"), !analyze {
-      let insert = try insert(inner)
-      if insert.query != nil { return .explainInsert(insert) }
+    if ["InsertStmt", "UpdateStmt", "DeleteStmt"].contains(tape.string(tag)) {
+      guard !analyze else {
+        throw .sql(
+          "0A000",
+          "EXPLAIN ANALYZE of a statement that changes rows is not supported",
+          hint: "EXPLAIN alone tells its plan.",
+          position: position(inner)
+        )
+      }
+      return .explainChange(try statement(tag, inner, start: start))
     }
     guard tape.matches(tag, "SelectStmt") else {
-      throw .sql("0A000", "EXPLAIN of anything but SELECT and INSERT … SELECT is not supported", position: position(inner))
+      throw .sql("0A000", "EXPLAIN of anything but SELECT, INSERT, UPDATE and DELETE is not supported", position: position(inner))
     }
     return .explain(try select(inner, depth: 0), analyze: analyze)
   }

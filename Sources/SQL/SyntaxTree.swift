@@ -10,6 +10,11 @@ public struct ParsedStatement: Sendable {
   public var statement: Statement
   /// Its text, without the semicolon.
   public var text: String
+  /// Makes a statement.
+  public init(statement: Statement, text: String) {
+    self.statement = statement
+    self.text = text
+  }
 }
 
 /// A statement.
@@ -19,22 +24,41 @@ public enum Statement: Sendable {
   case createRollup(CreateRollupSyntax)
   case dropRollup(DropSyntax)
   case insert(InsertSyntax)
+  case update(UpdateSyntax)
   case delete(DeleteSyntax)
+  case createSequence(SequenceSyntax)
+  case alterSequence(SequenceSyntax)
+  case dropSequence(DropSyntax)
   case select(SelectSyntax)
   case explain(SelectSyntax, analyze: Bool)
-  /// EXPLAIN of INSERT … SELECT.
-  case explainInsert(InsertSyntax)
+  /// EXPLAIN of INSERT, UPDATE or DELETE.
+  indirect case explainChange(Statement)
   case copy(CopySyntax)
+  case lock(LockSyntax)
+  case define(DefinitionSyntax)
+  case createFunction(CreateFunctionSyntax)
+  case dropFunction(DropFunctionSyntax)
+  case doBlock(DoSyntax)
+  /// CALL, and where the call stands.
+  case call(CallSyntax, position: Int)
 }
 
 /// A name with its place.
 public struct NameSyntax: Sendable {
   /// The name, folded to lower case unless it was quoted.
   public var name: String
-  /// The schema before it; nil for none, and for `public`.
+  /// The schema before it.
   public var schema: String? = nil
   /// In characters from 1.
   public var position: Int
+  /// Makes a name.
+  public init(name: String, schema: String? = nil, position: Int) {
+    self.name = name
+    self.schema = schema
+    self.position = position
+  }
+  /// As messages show it.
+  public var text: String { schema.map { "\($0).\(name)" } ?? name }
 }
 
 /// A type name with its modifiers.
@@ -63,6 +87,8 @@ public struct CreateTableSyntax: Sendable {
     public var defaultValue: ExpressionSyntax?
     /// Text of the DEFAULT expression.
     public var defaultText: String?
+    /// GENERATED … AS IDENTITY.
+    public var identity: IdentitySyntax? = nil
   }
   /// Table name.
   public var table: NameSyntax
@@ -70,6 +96,8 @@ public struct CreateTableSyntax: Sendable {
   public var ifNotExists: Bool
   /// Columns in order.
   public var columns: [Column]
+  /// PRIMARY KEY, UNIQUE and CHECK of columns and of the table, in written order.
+  public var constraints: [ConstraintSyntax] = []
   /// WITH (…).
   public var options: [OptionSyntax]
 }
@@ -102,30 +130,6 @@ public struct CreateRollupSyntax: Sendable {
   public var select: SelectSyntax
   /// Its text.
   public var selectText: String
-}
-
-/// INSERT … VALUES or INSERT … SELECT.
-public struct InsertSyntax: Sendable {
-  /// The table.
-  public var table: NameSyntax
-  /// The column list; nil when absent.
-  public var columns: [NameSyntax]?
-  /// Rows; nil stands for DEFAULT.
-  public var rows: [[ExpressionSyntax?]]
-  /// The query that gives them instead.
-  public var query: SelectSyntax?
-}
-
-/// DELETE FROM … [WHERE …] or TRUNCATE.
-public struct DeleteSyntax: Sendable {
-  /// The table.
-  public var table: NameSyntax
-  /// Its alias.
-  public var alias: String?
-  /// WHERE.
-  public var condition: ExpressionSyntax?
-  /// TRUNCATE.
-  public var isTruncate: Bool
 }
 
 /// An expression with its place.

@@ -112,6 +112,7 @@ final class ClusterRun: @unchecked Sendable {
   private let writer: StatementWriter
   private let tenants: TenantDeletions
   private let readings: RetentionTrials
+  private let counters: CounterTrials
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
@@ -157,6 +158,7 @@ final class ClusterRun: @unchecked Sendable {
     self.writer = writer
     tenants = TenantDeletions(workload, ledger)
     readings = RetentionTrials(workload, ledger)
+    counters = CounterTrials(workload, ledger)
     let pace = world.random.fork("writer")
     let writing = SimulatedProcess(world, world.node("writer", host: "10.0.4.1"), ledger, isTask: true) { near, _ in
       try await ClusterClient.run(near, "writer", coordinators) { client in try await writer.write(client, pace) }
@@ -203,6 +205,7 @@ final class ClusterRun: @unchecked Sendable {
         if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
         work.addTask { try await self.deleteTenants() }
         if workload.hasExpiringTable { work.addTask { try await self.expireReadings() } }
+        if workload.hasCounters { work.addTask { try await self.count() } }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -248,6 +251,15 @@ final class ClusterRun: @unchecked Sendable {
       }
     }
   }
+  private func count() async throws {
+    let (counters, random) = (counters, world.random.fork("counters"))
+    let bank = world.node("bank", host: "10.0.2.11")
+    try await bank.run { near in
+      try await ClusterClient.run(near, "bank", self.cluster.coordinators) { client in
+        try await counters.run(client, random) { !self.isReading }
+      }
+    }
+  }
   private func createRollup() async throws {
     let threshold: Int
     switch workload.moment {
@@ -264,13 +276,14 @@ final class ClusterRun: @unchecked Sendable {
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
     let (ledger, writer, sources, keyed) = (self.ledger, self.writer, workload.sources, workload.keyed)
-    let (tenants, readings) = (self.tenants, self.readings)
+    let (tenants, readings, counters) = (self.tenants, self.readings, self.counters)
     note("judging", what)
     defer { note("judged", what) }
     try await administer { client in
       try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
       try await tenants.judge(client, what)
       try await readings.judge(client, what)
+      try await counters.judge(client, what)
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }

@@ -61,6 +61,8 @@ struct Workload: Sendable {
   let hasSecondTable: Bool
   /// A table whose rows expire is filled meanwhile.
   let hasExpiringTable: Bool
+  /// A table with a key is changed by several writers meanwhile.
+  let hasCounters: Bool
   /// Every copy is read at the end.
   let readsEveryCopy: Bool
   let wallOffsets: [Int64]
@@ -84,6 +86,7 @@ struct Workload: Sendable {
     faultClasses = FaultClasses(random)
     hasSecondTable = random.chance(percent: 50)
     hasExpiringTable = random.fork("expiring table").chance(percent: 40)
+    hasCounters = random.fork("counters").chance(percent: 40)
     readsEveryCopy = random.chance(percent: 50)
     let skews = random.chance(percent: 30)
     wallOffsets = (0..<6).map { _ in

@@ -25,7 +25,7 @@ public enum Compaction {
     for chunk in chunks {
       let range = chunk.rows(through: after)..<max(chunk.rows(through: after), chunk.rows(through: through))
       guard !range.isEmpty else { continue }
-      let taken = chunk.batch(columns: all, rows: range, types: layout.types)
+      let taken = chunk.batch(columns: all, rows: range, layout: layout)
       let rest = chunk.deleted?.part(range)?.rest(of: 0..<range.count)
       var own: [UInt64] = []
       var start = range.lowerBound
@@ -127,15 +127,12 @@ public enum Compaction {
     guard merged.count > 0 else { return nil }
     return SectionInput(layout: layout, rows: merged, low: low, high: high, order: .sorted(.unsliced))
   }
-  /// All rows of a section, in its order; columns the relation gained later are NULL.
+  /// All rows of a section, in its order, in the relation's present columns.
   private static func rows(of section: SegmentSection, _ layout: RelationLayout, _ deleted: RowSet?) throws -> Batch {
-    let stored = Array(0..<min(section.types.count, layout.columns.count))
     var blocks: [Batch] = []
     for block in 0..<section.blockCount {
       let count = section.rows(ofBlock: block).count
-      var columns = try section.readBlock(block, columns: stored)
-      for column in layout.columns[stored.count...] { columns.append(ColumnVector.nulls(column.type, count: count)) }
-      let all = Batch(count: count, columns: columns)
+      let all = try layout.read(section, block, columns: Array(layout.columns.indices))
       let rest = deleted?.part(section.rows(ofBlock: block))?.rest(of: 0..<count)
       blocks.append(rest.map { all.gather($0) } ?? all)
     }

@@ -3,7 +3,7 @@
 //   Deletion := u64 table, u64 through, varint count, sections by file and section: u64 file, varint section, RowSet; RowSet of the
 //   memtable
 //
-// The primary evaluates the condition once; replay evaluates nothing. Rows in memory are numbered in log order from the first above
+// The primary evaluates the condition once (NamedRows); replay evaluates nothing. Rows in memory are numbered in log order from the first above
 // `flushedThrough`, which every replica has at the same applied position. So that both numbers mean the same rows when the entry is
 // applied as when they were named, no file of the shard changes in between: the flow that names rows has the right to change the files
 // until its entry is appended, and flushes, merges and expiry wait while a deletion is appended or staged and not applied.
@@ -11,7 +11,6 @@
 // No named row has a position above `through`, and every rollup of the table has taken in all rows up to there: what rollups hold never
 // changes by a deletion.
 import Bytes
-public import Columns
 public import Model
 
 /// Rows of one table that are deleted.
@@ -24,6 +23,8 @@ public struct Deletion: Equatable, Sendable {
   public internal(set) var sections: [(reference: SectionReference, rows: RowSet)] = []
   /// Rows in memory.
   public internal(set) var memory = RowSet()
+  /// True when no row is named.
+  public var isEmpty: Bool { sections.isEmpty && memory.isEmpty }
   /// Number of rows.
   public var count: Int { sections.reduce(memory.count) { $0 + $1.rows.count } }
   /// About what it keeps in memory.
@@ -75,94 +76,32 @@ public struct Deletion: Equatable, Sendable {
   }
 }
 
-/// A table's rows as a deletion names them: frozen, for Compute.
-public struct NamedRows: Sendable {
-  let table: TableID
-  let snapshot: TableSnapshot
-  let references: [SectionReference]
-
-  /// Names the rows up to `through` for which `matching` gives their places in a batch of `columns`; nil stands for all of the batch.
-  /// Throws what `matching` throws, `DecodingFailure` on damaged bytes.
-  public func name(
-    columns: [Int],
-    through: LogPosition,
-    where predicates: [ZonePredicate],
-    matching: (Batch) throws -> [UInt32]?
-  ) throws -> Deletion {
-    var deletion = Deletion(table: table, through: through)
-    for (reference, section) in zip(references, snapshot.sections) where section.summary.low <= through {
-      let gone = snapshot.deleted[ObjectIdentifier(section)]
-      var named = RowSet()
-      for block in 0..<section.blockCount
-      where predicates.allSatisfy({ $0.mayMatch(section.zone(block: block, column: $0.column)) }) {
-        let rows = section.rows(ofBlock: block)
-        var kept = gone?.rest(of: rows).map { Int($0) } ?? Array(rows)
-        if section.summary.high > through {
-          guard let positions = try section.positions(ofBlock: block) else {
-            throw TallyError(.internalError, "a file of relation \(table) with rows above \(through) stores no positions")
-          }
-          kept.removeAll { positions[$0 - rows.lowerBound] > through.rawValue }
-        }
-        if kept.isEmpty { continue }
-        let stored = columns.filter { $0 < section.types.count }
-        var vectors = Dictionary(uniqueKeysWithValues: zip(stored, try section.readBlock(block, columns: stored)))
-        for column in columns where vectors[column] == nil {
-          vectors[column] = .nulls(snapshot.layout.columns[column].type, count: rows.count)
-        }
-        let all = Batch(count: rows.count, columns: columns.compactMap { vectors[$0] })
-        let batch = kept.count == rows.count ? all : all.gather(kept.map { UInt32($0 - rows.lowerBound) })
-        guard let found = try matching(batch) else {
-          for row in kept { named.append(row..<row + 1) }
-          continue
-        }
-        for row in found { named.append(kept[Int(row)]..<kept[Int(row)] + 1) }
-      }
-      if !named.isEmpty { deletion.sections.append((reference, named)) }
-    }
-    deletion.sections.sort { $0.reference < $1.reference }
-    var base = 0
-    for chunk in snapshot.chunks {
-      let end = chunk.rows(through: through)
-      for start in stride(from: 0, to: end, by: 16384) {
-        let rows = start..<min(end, start + 16384)
-        let kept = chunk.deleted?.rest(of: rows) ?? rows.map { UInt32($0) }
-        if kept.isEmpty { continue }
-        let all = chunk.batch(columns: columns, rows: rows, types: snapshot.layout.types)
-        let batch = kept.count == rows.count ? all : all.gather(kept.map { $0 - UInt32(rows.lowerBound) })
-        guard let found = try matching(batch) else {
-          for row in kept { deletion.memory.append(base + Int(row)..<base + Int(row) + 1) }
-          continue
-        }
-        for row in found { deletion.memory.append(base + Int(kept[Int(row)])..<base + Int(kept[Int(row)]) + 1) }
-      }
-      base += chunk.count
-    }
-    return deletion
-  }
-}
-
 extension ShardStore {
   /// Bytes of one deletion.
   public static let deletionBytesMax = 32 << 20
 
   /// Whether a deletion was appended or staged and is not applied: until then no file of the shard changes.
-  var isDeleting: Bool {
+  public var isDeleting: Bool {
     if isPlanted(.filesChangeUnderDeletion) { return false }
     return applied.statements.hasDeletions || head.statements.hasDeletions
       || pending.contains {
         switch $0.body {
         case .delete, .tenantDelete: true
+        // One that its log's head has committed already.
+        case .stage(let stage): stage.content.deletion != nil
         default: false
         }
       }
   }
   /// Whether an open statement will delete rows.
   public var hasStagedDeletions: Bool { head.statements.hasDeletions || applied.statements.hasDeletions }
-  /// Runs `body` with the table's rows, while no flow changes the files: it names rows and appends them. Nil without the table.
-  public func naming<R>(_ table: TableID, _ body: (NamedRows) async throws -> R) async throws -> R? {
+  /// Runs `body` with the table's rows, while no flow changes the files: it names rows and appends them. Nil without the table. The rows
+  /// are those that a statement sees (`NamedRows.seen`).
+  public func naming<R>(_ table: TableID, by statement: StatementID? = nil, _ body: (NamedRows) async throws -> R) async throws -> R? {
     try await withLayoutRight {
-      guard let relation = relations[table], let snapshot = snapshot(of: table) else { return nil }
-      return try await body(NamedRows(table: table, snapshot: snapshot, references: relation.sections.map(\.reference)))
+      guard let snapshot = snapshot(of: table) else { return nil }
+      let own = statement.flatMap { applied.statements.open[$0] }
+      return try await body(NamedRows(table: table, snapshot: snapshot, statement: own, schema: applied.schema))
     }
   }
   /// Up to where a table's rows may be deleted: where all its rollups have come. Nil while one is backfilled.

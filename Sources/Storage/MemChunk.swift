@@ -94,7 +94,7 @@ public struct MemChunk: Sendable {
       return RowBorder(end: border.end - UInt32(offset), position: border.position)
     }
   }
-  /// Number of columns; relations that gained columns later show NULLs for the rest.
+  /// Number of columns; relations that gained columns later show what is missing for the rest.
   public var columnCount: Int { stored.count }
 
   /// How many rows, from the first, have positions at or below `position`.
@@ -106,13 +106,13 @@ public struct MemChunk: Sendable {
     }
     return low == borderRange.lowerBound ? 0 : Int(borderBuffer.start[low - 1].end) - offset
   }
-  /// The wanted columns of a range of rows; `types` are those of the relation.
-  public func batch(columns: [Int], rows: Range<Int>, types: [DataType]) -> Batch {
+  /// The wanted columns of a range of rows; `layout` is the relation's.
+  public func batch(columns: [Int], rows: Range<Int>, layout: RelationLayout) -> Batch {
     invariant(rows.lowerBound >= 0 && rows.upperBound <= count, "rows \(rows) of a chunk of \(count)")
     return Batch(
       count: rows.count,
       columns: columns.map { at in
-        at < stored.count ? vector(stored[at], rows) : ColumnVector.nulls(types[at], count: rows.count)
+        at < stored.count ? layout.typed(vector(stored[at], rows), at) : layout.absent(at, count: rows.count)
       }
     )
   }

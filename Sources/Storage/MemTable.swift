@@ -91,7 +91,7 @@ public final class MemTable {
     var first = 0
     var found = RowSet()
     for chunk in snapshot() {
-      for rows in chunk.rows(of: tenant, key, layout.types).ranges { found.append(first + rows.lowerBound..<first + rows.upperBound) }
+      for rows in chunk.rows(of: tenant, key, layout).ranges { found.append(first + rows.lowerBound..<first + rows.upperBound) }
       first += chunk.count
     }
     delete(found)

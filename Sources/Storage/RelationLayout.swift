@@ -3,6 +3,7 @@
 // A relation of a shard is a raw table, or one level of a rollup (rows are mergeable states, keys first). Raw rows are sorted
 // by (day slice, tenant, time, first key), ties in log order; states by all their keys, which are unique within a run.
 import Bytes
+import Columns
 public import Model
 
 /// A UTC day of a relation's time column; files are cut at its borders so that expiry is an unlink.
@@ -100,4 +101,41 @@ public struct RelationLayout: Equatable, Sendable {
   public var types: [DataType] { columns.map(\.type) }
   /// True when rows are cut into files by day.
   public var isSliced: Bool { !isState && timeColumn != nil }
+}
+
+// MARK: Columns that came later
+
+extension RelationLayout {
+  /// What a column is in rows that were stored before it was added.
+  func absent(_ column: Int, count: Int) -> ColumnVector {
+    let own = columns[column]
+    guard let text = own.missing else { return .nulls(own.type, count: count) }
+    do throws(TallyError) {
+      let value = ColumnVector(own.type, values: [try ValueText.parse(text, as: own.type)])
+      return value.gather([UInt32](repeating: 0, count: count))
+    } catch { fatalError("column \(own.name) of relation \(id) is missing as \(text): \(error)") }
+  }
+  /// A stored column as the relation has it now: its type may have become a wider one of the same layout.
+  func typed(_ vector: ColumnVector, _ column: Int) -> ColumnVector {
+    let type = columns[column].type
+    if vector.type == type || vector.type.layout != type.layout { return vector }
+    return ColumnVector(type, vector.values, validity: vector.validity)
+  }
+  /// The wanted columns of a section's block.
+  func read(_ section: SegmentSection, _ block: Int, columns wanted: [Int]) throws(DecodingFailure) -> Batch {
+    let count = section.rows(ofBlock: block).count
+    var vectors: [ColumnVector] = []
+    vectors.reserveCapacity(wanted.count)
+    for column in wanted {
+      vectors.append(
+        column < section.types.count ? typed(try section.readBlock(block, columns: [column])[0], column) : absent(column, count: count)
+      )
+    }
+    return Batch(count: count, columns: vectors)
+  }
+  /// Bounds of a column within a section's block.
+  func zone(_ section: SegmentSection, _ block: Int, _ column: Int) -> Zone {
+    let isMissing = column >= section.types.count && column < columns.count && columns[column].missing != nil
+    return isMissing ? Zone(hasNulls: false, bounds: .unknown) : section.zone(block: block, column: column)
+  }
 }

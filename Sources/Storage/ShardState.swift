@@ -131,7 +131,8 @@ public struct ShardState: Equatable, Sendable {
       case .nothing: break
       case .rows(let record, _): try requireTable(record.table)
       case .deletion(let deletion): try check(deletion)
-      case .statementKey: break
+      case .change(let change): if let deletion = stage.content.deletion { try check(deletion) } else { try requireTable(change.table) }
+      case .statementKey, .undo: break
       }
     case .delete(let deletion): try check(deletion)
     case .tenantDelete(let deletion): try tenants.check(deletion)
@@ -218,12 +219,15 @@ public struct ShardState: Equatable, Sendable {
   /// A statement's rows are there from its Commit entry on, and so are their keys.
   private mutating func takeEffect(_ statement: OpenStatement?, _ commit: EntryMark) {
     for piece in statement?.pieces ?? [] {
-      if case .deletion(let deletion) = piece.stage.content { hide(deletion) }
-      if case .statementKey(let key) = piece.stage.content { note(.id(key.id), key.contentHash, rows: key.rows, commit) }
+      let content = piece.stage.content
+      if let deletion = content.deletion { hide(deletion) }
+      if case .statementKey(let key) = content { note(.id(key.id), key.contentHash, rows: key.rows, commit) }
       // Without its table, which was dropped meanwhile, there is nothing to add to.
-      guard case .rows(let record, _) = piece.stage.content, schema.table(record.table) != nil else { continue }
-      rowsLogged[record.table, default: 0] += UInt64(record.rows)
-      if let key = record.key, !isPlanted(.stagedKeyForgotten) { note(key, record.contentHash, rows: record.rows, commit) }
+      guard content.added > 0, let table = content.table, schema.table(table) != nil else { continue }
+      rowsLogged[table, default: 0] += UInt64(content.added)
+      if case .rows(let record, _) = content, let key = record.key, !isPlanted(.stagedKeyForgotten) {
+        note(key, record.contentHash, rows: record.rows, commit)
+      }
     }
   }
   private mutating func note(_ key: BatchKey, _ content: Hash128, rows: Int, _ entry: EntryMark) {

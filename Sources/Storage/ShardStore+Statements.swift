@@ -22,6 +22,9 @@ extension ShardStore {
   /// Bytes that all open statements may keep in memory on one shard.
   public static let stagedBytesMax = 64 << 20
 
+  /// Bytes of the rows that one change brings: its entry travels to other copies in one frame.
+  public static let changeBytesMax = 12 << 20
+
   /// Checks a Stage against the head of the log and appends it, in one step. Throws 40001 when the statement has ended, 53200 when it is
   /// too large to be held, KeyConflict and KeyExpired.
   public func appendStage(_ stage: Stage) throws(TallyError) -> StageAdmission {
@@ -39,10 +42,9 @@ extension ShardStore {
       }
     case .statementKey(let key):
       if let known = try self.known(.id(key.id), key.contentHash, rows: key.rows, in: stage.statement) { return .duplicate(known) }
-    case .nothing, .deletion: break
+    case .nothing, .deletion, .change, .undo: break
     }
-    // What deletes rows adds none: bytes bound it.
-    let rows = (known?.rows ?? 0) + (stage.content.isDeletion ? 0 : stage.content.rows)
+    let rows = (known?.added ?? 0) + stage.content.added
     let bytes = head.statements.openBytes + stage.content.bytes
     guard rows <= Self.stagedRowsMax, bytes <= Self.stagedBytesMax else {
       throw Self.tooLarge(stage.statement, "\(rows) rows of it, \(bytes) bytes of all open statements on shard \(shard)")
@@ -59,21 +61,20 @@ extension ShardStore {
       hint: "Write fewer rows a statement, or load them with tally ingest without --atomic."
     )
   }
-  /// The rows of an open statement's Stages, decoded. A pure function, for Compute.
+  /// The rows of an open statement's Stages, decoded, without those that it deletes itself. A pure function, for Compute.
   public static func prepare(_ statement: OpenStatement, _ schema: ShardSchema) throws(DecodingFailure) -> PreparedRows {
+    let gone = statement.ownDeleted
     var batches: [Batch?] = []
     for piece in statement.pieces {
-      guard case .rows(let record, let encoded) = piece.stage.content, let table = schema.table(record.table) else {
-        batches.append(nil)
+      let rows = try OpenStatement.rows(of: piece.stage.content, schema)
+      guard let rows, let deleted = gone[piece.stage.ordinal] else {
+        batches.append(rows)
         continue
       }
-      // The table may have gained columns since.
-      let columns = try BatchFormat.columnCount(encoded)
-      let batch = try BatchFormat.decode(encoded, types: table.columns.prefix(columns).map(\.type))
-      guard batch.count == record.rows else {
-        throw DecodingFailure(.malformed, at: 0, "\(batch.count) rows where \(record.rows) were announced")
+      guard deleted.ranges.last.map({ $0.upperBound <= rows.count }) ?? true else {
+        throw DecodingFailure(.malformed, at: 0, "a deletion of row \(deleted.ranges.last?.upperBound ?? 0) of a part of \(rows.count)")
       }
-      batches.append(batch)
+      batches.append(rows.gather(deleted.rest(of: 0..<rows.count)))
     }
     return .staged(batches)
   }
@@ -86,13 +87,13 @@ extension ShardStore {
     guard case .staged(let batches) = prepared, batches.count == statement.pieces.count else {
       fatalError("rows of another statement at a Commit of \(id)")
     }
-    for case .deletion(let deletion) in statement.pieces.map(\.stage.content) { try checkNamed(deletion, entry) }
+    for case let deletion? in statement.pieces.map(\.stage.content.deletion) { try checkNamed(deletion, entry) }
     try applied.advance(entry, .commit(id))
     for (piece, batch) in zip(statement.pieces, batches) {
-      if case .deletion(let deletion) = piece.stage.content { hide(deletion) }
-      guard case .rows(let record, _) = piece.stage.content, let batch, relations[record.table] != nil else { continue }
-      relations[record.table]?.memtable.append(batch, at: entry.position)
-      lastBatch[record.table] = entry.position
+      if let deletion = piece.stage.content.deletion { hide(deletion) }
+      guard let table = piece.stage.content.table, let batch, batch.count > 0, relations[table] != nil else { continue }
+      relations[table]?.memtable.append(batch, at: entry.position)
+      lastBatch[table] = entry.position
     }
   }
 }

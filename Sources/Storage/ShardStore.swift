@@ -126,7 +126,8 @@ public final class ShardStore {
       position: applied.position,
       chunks: relation.memtable.snapshot(),
       sections: relation.sections.map(\.section),
-      deleted: deletedRows(relation.sections, of: relation.layout.id)
+      deleted: deletedRows(relation.sections, of: relation.layout.id),
+      references: relation.sections.map(\.reference)
     )
   }
   /// How far a rollup has come, as readers see it.

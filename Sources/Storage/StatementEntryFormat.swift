@@ -3,7 +3,8 @@
 //   Statement := u64 session, u64 number
 //   Stage     := Statement, u64 done below, u64 deciding shard, varint ordinal, u8 content (0 nothing | 1 rows: as a Batch entry from its
 //                table on, to the end of the body | 2 rows that will be gone: Deletion | 3 key of the
-//                statement: u64 high, u64 low, hash content, u64 rows)
+//                statement: u64 high, u64 low, hash content, u64 rows | 4 rows that are gone and rows that come: RowChange |
+//                5 parts of the statement with ordinals from one on, below this stage's own, are gone: varint ordinal)
 //   Decide    := Statement, varint count, participants by rising shard: u64 shard, u64 rows
 //   Commit    := Statement
 //   Abort     := Statement, u64 done below
@@ -39,13 +40,26 @@ public enum StagedContent: Equatable, Sendable {
   case deletion(Deletion)
   /// The key of the whole statement.
   case statementKey(StatementKey)
+  /// Rows that will be gone, and rows that will be there instead.
+  case change(RowChange)
+  /// The statement's parts here from that ordinal on, below its own, are taken back.
+  case undo(from: Int)
 
-  /// Rows it will add or delete.
+  /// Rows it will add, change or delete, as the statement counts them.
   public var rows: Int {
     switch self {
-    case .nothing, .statementKey: 0
+    case .nothing, .statementKey, .undo: 0
     case .rows(let record, _): record.rows
     case .deletion(let deletion): deletion.count
+    case .change(let change): change.affected
+    }
+  }
+  /// Rows it will add.
+  public var added: Int {
+    switch self {
+    case .rows(let record, _): record.rows
+    case .change(let change): change.added
+    case .nothing, .deletion, .statementKey, .undo: 0
     }
   }
   /// Bytes it keeps in memory until the statement ends.
@@ -55,16 +69,33 @@ public enum StagedContent: Equatable, Sendable {
     case .rows(_, let encoded): encoded.count
     case .deletion(let deletion): deletion.bytes
     case .statementKey: MemoryLayout<StatementKey>.size
+    case .change(let change): change.bytes
+    case .undo: MemoryLayout<StagedContent>.size
     }
   }
-  /// Whether it deletes rows.
-  public var isDeletion: Bool { if case .deletion = self { true } else { false } }
+  /// The committed rows that it names.
+  var deletion: Deletion? {
+    switch self {
+    case .deletion(let deletion): deletion
+    case .change(let change) where !change.deletion.isEmpty: change.deletion
+    case .nothing, .rows, .statementKey, .change, .undo: nil
+    }
+  }
+  /// The table whose rows it adds or deletes, or that it locks.
+  public var table: TableID? {
+    switch self {
+    case .rows(let record, _): record.table
+    case .deletion(let deletion): deletion.table
+    case .change(let change): change.table
+    case .nothing, .statementKey, .undo: nil
+    }
+  }
   /// The key that its rows take effect under.
   public var key: BatchKey? {
     switch self {
     case .rows(let record, _): record.key
     case .statementKey(let key): .id(key.id)
-    case .nothing, .deletion: nil
+    case .nothing, .deletion, .change, .undo: nil
     }
   }
 }
@@ -161,6 +192,12 @@ extension LogEntryFormat {
       encode(key.id, into: &out)
       out.hash(key.contentHash)
       out.u64(UInt64(key.rows))
+    case .change(let change):
+      out.u8(4)
+      change.encode(into: &out)
+    case .undo(let first):
+      out.u8(5)
+      out.count(first)
     }
     return out.finish()
   }
@@ -183,6 +220,8 @@ extension LogEntryFormat {
       let (id, hash, start) = (try decodeID(&reader), try reader.hash(), reader.position)
       guard let rows = Int(exactly: try reader.u64()) else { throw DecodingFailure(.malformed, at: start, "rows of a statement") }
       return .statementKey(StatementKey(id: id, contentHash: hash, rows: rows))
+    case 4: return .change(try RowChange.decode(&reader))
+    case 5: return .undo(from: try reader.count(max: stagesMax, "ordinal of a stage"))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "content \(form) of a stage")
     }
   }

@@ -7,13 +7,16 @@
 // The deciding shard commits last: while it is open and decided there, some participant may not have committed. So the outcome is kept
 // until all have, by nothing but the open statement itself.
 //
+// A part that takes others back (undo) stays in their place: what of them is still on its way is refused by it.
+//
 // Ended statements are remembered, so that a Stage that was on its way for long does not open one again: per session those from `forgotten
 // below` on, at most `window`; what is below and not open has ended. Sessions are forgotten by KeyExpiry entries, as producers' are.
 //
 // Checkpoint: varint count, open statements by rising id: Statement, u64 decider, i64 begun, varint stages: u64 position, varint bytes,
 // Stage
 //   (its entry's body); u8 decided (0, 1), [participants] · varint count, sessions by rising id: u64 session, i64 last log time, u64
-//   forgotten below, varint count, rising: u64 number, u8 committed (0, 1)
+//   forgotten below, varint count, rising: u64 number, u8 committed (0, 1; 2: committed, varint
+//   rows)
 import Bytes
 public import Model
 
@@ -34,8 +37,12 @@ public struct OpenStatement: Equatable, Sendable {
   public internal(set) var pieces: [Piece] = []
   /// All shards with their rows, once it is decided; only on the deciding shard.
   public internal(set) var decision: [Participant]?
-  /// Rows staged here.
+  /// Rows staged here, as the statement counts them.
   public internal(set) var rows = 0
+  /// Rows that its Commit will add.
+  public internal(set) var added = 0
+  /// Parts that name committed rows.
+  var deletions = 0
   /// Bytes they keep in memory.
   public internal(set) var bytes = 0
 
@@ -48,10 +55,34 @@ public struct OpenStatement: Equatable, Sendable {
     if let last = pieces.last, last.stage.ordinal < ordinal { return pieces.count }
     return partition(0..<pieces.count) { pieces[$0].stage.ordinal >= ordinal }
   }
-  mutating func add(_ stage: Stage, at position: LogPosition) {
+  /// Whether it changes rows by what is there.
+  var changesRows: Bool { pieces.contains { if case .change = $0.stage.content { true } else { false } } }
+  /// Whether a part of that ordinal was taken back, or would be.
+  func isUndone(_ ordinal: Int) -> Bool {
+    pieces.contains { if case .undo(let first) = $0.stage.content { first <= ordinal && ordinal < $0.stage.ordinal } else { false } }
+  }
+  /// Adds a part; returns those that it takes back.
+  @discardableResult mutating func add(_ stage: Stage, at position: LogPosition) -> [Piece] {
+    var gone: [Piece] = []
+    if case .undo(let first) = stage.content {
+      pieces.removeAll { piece in
+        guard first <= piece.stage.ordinal, piece.stage.ordinal < stage.ordinal else { return false }
+        // One that reaches further back still refuses what it refused.
+        if case .undo(let earlier) = piece.stage.content, earlier < first { return false }
+        gone.append(piece)
+        return true
+      }
+      for piece in gone { count(piece.stage.content, -1) }
+    }
     pieces.insert(Piece(position: position, stage: stage), at: place(of: stage.ordinal))
-    rows += stage.content.rows
-    bytes += stage.content.bytes
+    count(stage.content, 1)
+    return gone
+  }
+  private mutating func count(_ content: StagedContent, _ sign: Int) {
+    rows += sign * content.rows
+    added += sign * content.added
+    bytes += sign * content.bytes
+    if content.deletion != nil { deletions += sign }
   }
 }
 
@@ -71,6 +102,8 @@ public struct StatementTable: Equatable, Sendable {
   struct Ended: Equatable, Sendable {
     var number: UInt64
     var isCommitted: Bool
+    /// Of one that changed rows of this shard alone: what its answer said.
+    var rows: Int?
   }
   struct Session: Equatable, Sendable {
     var lastLogTime: Int64
@@ -95,7 +128,7 @@ public struct StatementTable: Equatable, Sendable {
   public private(set) var openBytes = 0
   /// Whether an open statement will delete rows.
   var hasDeletions: Bool {
-    open.values.contains { $0.pieces.contains { if case .deletion = $0.stage.content { true } else { false } } }
+    open.values.contains { $0.deletions > 0 }
   }
 
   /// An empty table.
@@ -111,6 +144,12 @@ public struct StatementTable: Equatable, Sendable {
     }
     return statement.number < session.forgottenBelow ? .ended : .unknown
   }
+  /// Rows that a statement of this shard alone changed, while it is remembered as committed.
+  public func committedRows(_ statement: StatementID) -> Int? {
+    guard let session = sessions[statement.session] else { return nil }
+    let at = partition(0..<session.ended.count) { session.ended[$0].number >= statement.number }
+    return at < session.ended.count && session.ended[at].number == statement.number ? session.ended[at].rows : nil
+  }
   /// The open statement under which a batch key will take effect.
   public func holder(of key: BatchKey) -> StatementID? { heldKeys[key.alone] }
 
@@ -120,11 +159,13 @@ public struct StatementTable: Equatable, Sendable {
   func check(_ body: EntryBody) throws(TallyError) {
     switch body {
     case .stage(let stage):
+      if case .undo(let first) = stage.content, first >= stage.ordinal { throw Self.unfit(stage.statement, "an undo from \(first) on") }
       switch standing(stage.statement) {
       case .unknown: break
       case .open:
         guard let known = open[stage.statement], known.decider == stage.decider, known.decision == nil, known.piece(stage.ordinal) == nil
         else { throw Self.unfit(stage.statement, "stage \(stage.ordinal)") }
+        if known.isUndone(stage.ordinal) { throw Self.undone(stage) }
       case .committed, .aborted, .ended: throw Self.ended(stage.statement)
       }
     case .decide(let decide):
@@ -145,6 +186,16 @@ public struct StatementTable: Equatable, Sendable {
   private static func unfit(_ statement: StatementID, _ what: String) -> TallyError {
     TallyError(.internalError, "statement \(statement): \(what) does not fit what its shard's log holds of it")
   }
+  /// What a part that comes after it was taken back is told.
+  private static func undone(_ stage: Stage) -> TallyError {
+    TallyError(
+      .invalid,
+      "part \(stage.ordinal) of statement \(stage.statement) was taken back",
+      sqlState: "40001",
+      detail: "It had been rolled back to a savepoint when the part came to a shard.",
+      hint: "Repeat the transaction."
+    )
+  }
   /// What whoever goes on with an ended statement is told.
   static func ended(_ statement: StatementID) -> TallyError {
     TallyError(
@@ -161,9 +212,10 @@ public struct StatementTable: Equatable, Sendable {
   mutating func stage(_ stage: Stage, _ mark: EntryMark) {
     touch(stage.statement, doneBelow: stage.doneBelow, mark)
     var statement = open.removeValue(forKey: stage.statement) ?? OpenStatement(decider: stage.decider, begun: mark.logTime)
-    statement.add(stage, at: mark.position)
+    openBytes -= statement.bytes
+    for piece in statement.add(stage, at: mark.position) { if let key = piece.stage.content.key { heldKeys[key.alone] = nil } }
+    openBytes += statement.bytes
     open[stage.statement] = statement
-    openBytes += stage.content.bytes
     if let key = stage.content.key { heldKeys[key.alone] = stage.statement }
   }
   mutating func decide(_ decide: Decide, _ mark: EntryMark) { open[decide.statement]?.decision = decide.participants }
@@ -181,7 +233,9 @@ public struct StatementTable: Equatable, Sendable {
     guard var session = sessions.removeValue(forKey: id.session) else { return statement }
     let at = partition(0..<session.ended.count) { session.ended[$0].number >= id.number }
     if id.number >= session.forgottenBelow {
-      session.ended.insert(Ended(number: id.number, isCommitted: isCommitted), at: at)
+      let isSole = statement?.decision?.count == 1
+      let rows = isCommitted && isSole && statement?.changesRows == true ? statement?.rows : nil
+      session.ended.insert(Ended(number: id.number, isCommitted: isCommitted, rows: rows), at: at)
       if session.ended.count > Self.window { session.forget(below: session.ended[0].number + 1) }
     }
     sessions[id.session] = session
@@ -225,7 +279,12 @@ public struct StatementTable: Equatable, Sendable {
       out.count(kept.count)
       for ended in kept {
         out.u64(ended.number)
-        out.bool(ended.isCommitted)
+        if let rows = ended.rows {
+          out.u8(2)
+          out.count(rows)
+        } else {
+          out.bool(ended.isCommitted)
+        }
       }
     }
   }
@@ -258,7 +317,7 @@ public struct StatementTable: Equatable, Sendable {
       let id = SessionID(try reader.u64())
       var session = Session(lastLogTime: try reader.i64(), forgottenBelow: try reader.u64())
       for _ in 0..<(try reader.count(max: window, "ended statements")) {
-        let ended = Ended(number: try reader.u64(), isCommitted: try reader.bool())
+        let ended = try decodeEnded(&reader)
         guard session.ended.last.map({ $0.number < ended.number }) ?? true else {
           throw DecodingFailure(.malformed, at: reader.position, "ended statements out of order")
         }
@@ -269,6 +328,15 @@ public struct StatementTable: Equatable, Sendable {
       }
     }
     return table
+  }
+  private static func decodeEnded(_ reader: inout ByteReader) throws(DecodingFailure) -> Ended {
+    let number = try reader.u64()
+    switch try reader.u8() {
+    case 0: return Ended(number: number, isCommitted: false)
+    case 1: return Ended(number: number, isCommitted: true)
+    case 2: return Ended(number: number, isCommitted: true, rows: try reader.count(max: RowSet.rowsMax, "rows of a statement"))
+    default: throw DecodingFailure(.unknown, at: reader.position - 1, "end of statement \(number)")
+    }
   }
 }
 

@@ -47,6 +47,10 @@ public struct TableSnapshot: Sendable {
   public var sections: [SegmentSection]
   /// Deleted rows of sections; those in memory are noted in their chunks.
   var deleted: [ObjectIdentifier: RowSet] = [:]
+  /// Names of the sections, where a shard's store made the snapshot.
+  var references: [SectionReference] = []
+  /// What an open statement staged, behind all other rows (StatementView).
+  var own: [OwnChunk] = []
   /// Makes a snapshot.
   public init(layout: RelationLayout, position: LogPosition, chunks: [MemChunk], sections: [SegmentSection]) {
     self.layout = layout
@@ -59,14 +63,17 @@ public struct TableSnapshot: Sendable {
     position: LogPosition,
     chunks: [MemChunk],
     sections: [SegmentSection],
-    deleted: [ObjectIdentifier: RowSet]
+    deleted: [ObjectIdentifier: RowSet],
+    references: [SectionReference]
   ) {
     self.init(layout: layout, position: position, chunks: chunks, sections: sections)
     self.deleted = deleted
+    self.references = references
   }
   /// Number of rows at or below the position, without reading any; an upper bound while files reach above it or rows are deleted.
   public var rowCount: Int {
     sections.reduce(0) { $0 + $1.summary.rows } + chunks.reduce(0) { $0 + $1.rows(through: position) }
+      + own.reduce(0) { $0 + $1.chunk.count }
   }
   /// The parts to scan, sections cut after about `blocks` blocks.
   public func units(blocks: Int = 16) -> [ScanUnit] {
@@ -76,11 +83,11 @@ public struct TableSnapshot: Sendable {
         units.append(.blocks(section, start..<min(start + max(1, blocks), section.blockCount)))
       }
     }
-    return units + chunks.map { .chunk($0) }
+    return units + chunks.map { .chunk($0) } + own.map { .chunk($0.chunk) }
   }
 
   /// Delivers the wanted columns of the rows with after < position ≤ through (nil: the snapshot's) that zones do not exclude,
-  /// in batches of at most `morselRows`. Zone predicates are advice: `body` sees rows that do not match. Throws
+  /// in batches of at most `morselRows`; `placeColumn` among the columns gives their places. Zone predicates are advice: `body` sees rows that do not match. Throws
   /// `DecodingFailure` on damaged bytes, `TallyError` when a file that must be cut at a position does not store positions.
   @discardableResult public func scan(
     columns: [Int],
@@ -91,9 +98,10 @@ public struct TableSnapshot: Sendable {
     _ body: (Batch) throws -> Void
   ) throws -> ScanCounts {
     var counts = ScanCounts()
-    for section in sections {
-      counts += try scan(
-        .blocks(section, 0..<section.blockCount),
+    func scan(_ unit: ScanUnit, at place: Int64) throws {
+      counts += try self.scan(
+        unit,
+        at: place,
         columns: columns,
         after: after,
         through: through,
@@ -102,22 +110,21 @@ public struct TableSnapshot: Sendable {
         body
       )
     }
+    for (at, section) in sections.enumerated() {
+      try scan(.blocks(section, 0..<section.blockCount), at: Self.place(ofPart: at))
+    }
+    var place = memoryPlace
     for chunk in chunks {
-      counts += try scan(
-        .chunk(chunk),
-        columns: columns,
-        after: after,
-        through: through,
-        where: predicates,
-        morselRows: morselRows,
-        body
-      )
+      try scan(.chunk(chunk), at: place)
+      place += Int64(chunk.count)
     }
+    for (at, part) in own.enumerated() { try scan(.chunk(part.chunk), at: self.place(ofOwn: at)) }
     return counts
   }
-  /// Scans one unit, as `scan` does all.
+  /// Scans one unit, as `scan` does all; `place` is that of its first row.
   @discardableResult public func scan(
     _ unit: ScanUnit,
+    at place: Int64 = 0,
     columns: [Int],
     after: LogPosition = LogPosition(0),
     through: LogPosition? = nil,
@@ -131,7 +138,8 @@ public struct TableSnapshot: Sendable {
       after: after,
       through: min(through ?? position, position),
       predicates: predicates,
-      morselRows: max(1, morselRows)
+      morselRows: max(1, morselRows),
+      place: place
     )
     switch unit {
     case .blocks(let section, let range): try scan.read(section, range, deleted: deleted[ObjectIdentifier(section)], body)

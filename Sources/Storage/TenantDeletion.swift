@@ -218,7 +218,7 @@ public struct TenantRows: Sendable {
       }
       part.sections.sort { $0.reference < $1.reference }
       for chunk in snapshot.chunks {
-        for rows in chunk.rows(of: tenant, key, snapshot.layout.types).ranges {
+        for rows in chunk.rows(of: tenant, key, snapshot.layout).ranges {
           part.rows += UInt64(chunk.deleted?.rest(of: rows).count ?? rows.count)
         }
       }
@@ -235,8 +235,8 @@ extension RelationLayout {
 
 extension MemChunk {
   /// Rows of a tenant.
-  func rows(of tenant: Tenant, _ key: Int, _ types: [DataType]) -> RowSet {
-    tenant.rows(of: batch(columns: [key], rows: 0..<count, types: types).columns[0])
+  func rows(of tenant: Tenant, _ key: Int, _ layout: RelationLayout) -> RowSet {
+    tenant.rows(of: batch(columns: [key], rows: 0..<count, layout: layout).columns[0])
   }
 }
 
@@ -301,9 +301,7 @@ extension ShardStore {
     for (id, statement) in statements {
       guard case .staged(let batches) = try prepare(statement, schema) else { continue }
       for (piece, batch) in zip(statement.pieces, batches) {
-        guard case .rows(let record, _) = piece.stage.content, let batch, let table = schema.table(record.table),
-          case .distributed(let key, _) = table.distribution
-        else { continue }
+        guard let batch, let key = piece.stage.content.table.flatMap({ schema.table($0) })?.distribution.tenantKey else { continue }
         if !tenant.rows(of: batch.columns[key]).isEmpty { found.insert(id) }
       }
     }

@@ -10,6 +10,8 @@ struct UnitScan {
   let through: LogPosition
   let predicates: [ZonePredicate]
   let morselRows: Int
+  /// Of the unit's part: the place of its first row.
+  let place: Int64
   var counts = ScanCounts()
 
   init(
@@ -18,7 +20,8 @@ struct UnitScan {
     after: LogPosition,
     through: LogPosition,
     predicates: [ZonePredicate],
-    morselRows: Int
+    morselRows: Int,
+    place: Int64
   ) {
     self.layout = layout
     self.columns = columns
@@ -26,6 +29,10 @@ struct UnitScan {
     self.through = through
     self.predicates = predicates
     self.morselRows = morselRows
+    self.place = place
+  }
+  private func places(_ rows: Range<Int>) -> ColumnVector {
+    ColumnVector(.bigint, .fixed(rows.map { place + Int64($0) }))
   }
 
   // MARK: Memory
@@ -38,7 +45,10 @@ struct UnitScan {
     var start = range.lowerBound
     while start < range.upperBound {
       let end = min(start + morselRows, range.upperBound)
-      let batch = chunk.batch(columns: columns, rows: start..<end, types: layout.types)
+      var batch = chunk.batch(columns: columns.filter { $0 != TableSnapshot.placeColumn }, rows: start..<end, layout: layout)
+      for (at, column) in columns.enumerated() where column == TableSnapshot.placeColumn {
+        batch.columns.insert(places(start..<end), at: at)
+      }
       let rest = chunk.deleted?.part(start..<end)?.rest(of: 0..<end - start)
       start = end
       if let rest, rest.isEmpty { continue }
@@ -68,7 +78,7 @@ struct UnitScan {
     let candidates = candidateBlocks(section, blocks)
     counts.blocksSkipped += blocks.count - candidates.count
     for block in candidates {
-      if predicates.contains(where: { !$0.mayMatch(section.zone(block: block, column: $0.column)) }) {
+      if predicates.contains(where: { !$0.mayMatch(layout.zone(section, block, $0.column)) }) {
         counts.blocksSkipped += 1
         continue
       }
@@ -134,10 +144,11 @@ struct UnitScan {
     for column in columns {
       if let known = decoded[column] {
         vectors.append(known)
-      } else if column < section.types.count {
-        vectors.append(try section.readBlock(block, columns: [column])[0])
+      } else if column == TableSnapshot.placeColumn {
+        vectors.append(places(section.rows(ofBlock: block)))
+        continue
       } else {
-        vectors.append(ColumnVector.nulls(layout.columns[column].type, count: all.count))
+        vectors.append(try layout.read(section, block, columns: [column]).columns[0])
       }
       counts.bytes += section.byteCount(block: block, column: column)
     }

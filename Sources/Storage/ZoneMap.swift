@@ -1,7 +1,7 @@
 // ZoneMap.swift — the bounds of a column within a block, and the questions a scan asks them.
 //
 // Zones are advice: a block they do not exclude may still hold no matching row, and callers filter exactly.
-import Columns
+public import Columns
 public import Model
 
 /// Bounds of the values of one column in one block; NULLs apart.
@@ -66,6 +66,33 @@ public struct ZonePredicate: Sendable {
   public static func equal(_ column: Int, _ value: Int64) -> ZonePredicate {
     ZonePredicate(column: column, .fixed(low: value, high: value))
   }
+  /// value is one that a column has, or lies between two; nil where zones of the type are not asked, or there is none.
+  public static func covering(_ column: Int, _ values: ColumnVector) -> ZonePredicate? {
+    switch values.values {
+    case .fixed(let all):
+      let present = (0..<all.count).filter { !values.isNull($0) }.map { all[$0] }
+      guard let low = present.min(), let high = present.max() else { return nil }
+      if low == high { return .equal(column, low) }
+      let distinct = present.count <= fixedAnyMax ? Set(present).sorted() : []
+      return ZonePredicate(column: column, distinct.isEmpty ? .fixed(low: low, high: high) : .fixedAny(distinct))
+    case .text(let texts):
+      let present = (0..<texts.count).filter { !values.isNull($0) }.map {
+        Array(texts.bytes[Int(texts.offsets[$0])..<Int(texts.offsets[$0 + 1])])
+      }
+      return covering(column, texts: present)
+    case .codes(let codes, let dictionary):
+      let used = Set((0..<codes.count).filter { !values.isNull($0) }.map { codes[$0] })
+      return covering(column, texts: used.sorted().map { dictionary.withText($0) { Array($0) } })
+    case .double, .numeric, .interval, .hll, .topn: return nil
+    }
+  }
+  private static func covering(_ column: Int, texts: [[UInt8]]) -> ZonePredicate? {
+    func precedes(_ a: [UInt8], _ b: [UInt8]) -> Bool { a.lexicographicallyPrecedes(b) }
+    guard let low = texts.min(by: precedes), let high = texts.max(by: precedes) else { return nil }
+    return ZonePredicate(column: column, .text(low: low, high: high))
+  }
+  /// Values that a block's zone is compared with one by one.
+  private static let fixedAnyMax = 256
   /// value = `text` by bytes.
   public static func equal(_ column: Int, text: [UInt8]) -> ZonePredicate {
     ZonePredicate(column: column, .text(low: text, high: text))

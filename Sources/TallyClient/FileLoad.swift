@@ -1,15 +1,30 @@
-// FileLoad.swift — loads of CSV files: what a program asks for and what it is told.
+// FileLoad.swift — loads of files of CSV or JSON lines: what a program asks for and what it is told.
 import Capabilities
 import ClientCore
 public import Model
 import NodeRuntime
 
-/// A CSV or CSV.gz file to load.
+/// A file to load, plain or gzipped.
 public struct FileLoad: Sendable {
+  /// What files are written in.
+  public enum Format: String, Sendable, CaseIterable {
+    case csv
+    /// A JSON object a line.
+    case ndjson
+    /// By the file's name: .ndjson and .jsonl, also before .gz, are JSON lines, all others CSV.
+    public init(ofFile name: String) {
+      let plain = name.lowercased().hasSuffix(".gz") ? String(name.dropLast(3)).lowercased() : name.lowercased()
+      self = plain.hasSuffix(".ndjson") || plain.hasSuffix(".jsonl") ? .ndjson : .csv
+    }
+  }
   /// Absolute path.
   public var file: String
   /// The table.
   public var table: String
+  /// What it is written in.
+  public var format: Format
+  /// Of JSON lines: fields that no column has are left out; else the first one is an error.
+  public var ignoresUnknownFields = false
   /// Columns in the order of the file's fields; nil: the header names them, or without a header all of the table's.
   public var columns: [String]?
   /// The first record names the columns (or is skipped when `columns` names them).
@@ -36,12 +51,14 @@ public struct FileLoad: Sendable {
   public init(file: String, table: String) {
     self.file = file
     self.table = table
+    format = Format(ofFile: file)
   }
 
   /// The request; files are named below the root.
   func request() throws(TallyError) -> IngestRequest {
     var request = IngestRequest(path: try Self.belowRoot(file), table: table)
     request.columns = columns
+    request.encoding = format == .csv ? .csv : .ndjson(ignoresUnknownFields: ignoresUnknownFields)
     request.hasHeader = hasHeader
     request.format = CSVFormat(delimiter: delimiter, nullText: Array(nullText.utf8))
     request.source = source ?? file

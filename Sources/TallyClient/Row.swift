@@ -109,13 +109,15 @@ public struct Cell: Sendable {
   /// PostgreSQL's text; nil for NULL.
   ///
   /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
-  public var text: String? {
+  public var text: String? { text(zone: .utc) }
+  /// As `text`; a `timestamptz` is told by the clocks of the zone.
+  public func text(zone: ClockZone) -> String? {
     switch content {
     case .null: nil
     case .hll(let bytes): ValueText.print(.hll(bytes), as: vector.type)
     case .topn:
       if case .topn(let states) = vector.values { TopNText.print(states.state(index)) } else { nil }
-    case let value: ValueText.print(value, as: vector.type)
+    case let value: ZonedText.print(value, as: vector.type, zone: zone)
     }
   }
   /// The plain value; sketches packed.

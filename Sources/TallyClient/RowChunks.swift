@@ -41,7 +41,7 @@ struct RowPlan: Sendable {
     plan = try CSVPlan(table: table, shards: shards, columns: columns, constants: constants)
     self.table = table
     self.shards = shards.map(\.id)
-    let names = columns ?? table.columns.map(\.name)
+    let names = columns ?? table.liveColumns.map { table.columns[$0].name }
     targets = names.compactMap { table.columnIndex($0) }
   }
 
@@ -75,11 +75,12 @@ struct RowPlan: Sendable {
     let all = Batch(count: chunk.rows, columns: columns)
     let hash = Murmur3.hash(BatchFormat.encode(all))
     var rowsOfShard = [[UInt32]](repeating: [], count: shards.count)
-    guard let keyField = targets.firstIndex(of: plan.key) else {
-      fatalError("a plan without its key")
-    }
-    for (row, value) in chunk.values[keyField].enumerated() {
-      rowsOfShard[plan.shard(ofHash: try Self.hash(value, plan))].append(UInt32(row))
+    if let key = plan.key, let keyField = targets.firstIndex(of: key) {
+      for (row, value) in chunk.values[keyField].enumerated() {
+        rowsOfShard[plan.shard(ofHash: try Self.hash(value, table.columns[key].type, plan))].append(UInt32(row))
+      }
+    } else {
+      rowsOfShard[0] = Array(0..<UInt32(chunk.rows))
     }
     var batches: [ShardBatch] = []
     for (shard, rows) in rowsOfShard.enumerated() where !rows.isEmpty {
@@ -110,14 +111,14 @@ struct RowPlan: Sendable {
     batches.append(ShardBatch(shard: shard, part: part, rows: batch.count, bytes: bytes))
     part += 1
   }
-  private static func hash(_ value: Value, _ plan: CSVPlan) throws(TallyError) -> UInt64 {
+  private static func hash(_ value: Value, _ type: DataType, _ plan: CSVPlan) throws(TallyError) -> UInt64 {
     switch value {
     case .fixed(let number): return StableHash.hash(number)
     case .text(var text): return text.withUTF8 { StableHash.hash(UnsafeRawBufferPointer($0)) }
     default:
       throw .sql(
         "0A000",
-        "a distribution column of type \(plan.table.columns[plan.key].type.name) is not supported"
+        "a distribution column of type \(type.name) is not supported"
       )
     }
   }

@@ -22,8 +22,10 @@ public struct Rows: Sendable {
 
   /// All rows as text; nil is NULL.
   ///
-  /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON.
-  public func textRows() -> [[String?]] { map { row in (0..<row.count).map { row[$0].text } } }
+  /// An `hll` is `\x…`, postgresql-hll's bytes; a `topn` is JSON; a `timestamptz` is told by the clocks of the zone.
+  public func textRows(zone: ClockZone = .utc) -> [[String?]] {
+    map { row in (0..<row.count).map { row[$0].text(zone: zone) } }
+  }
 
   /// All rows as typed tuples, the columns in order.
   public func decode<each T: TallyDecodable>(

@@ -46,17 +46,20 @@ extension TallyClient {
     }
     let deadline = surroundings.clock.now + patience
     try await awaitCoordinator(deadline)
-    let routing = try await map.refresh(after: map.known, deadline: deadline)
-    guard let schema = routing.catalog.table(named: table) else {
+    var routing = try await map.refresh(after: map.known, deadline: deadline)
+    guard var schema = routing.catalog.table(named: table) else {
       throw TallyError.sql("42P01", "relation \"\(table)\" does not exist")
     }
-    guard case .distributed(_, let group) = schema.distribution else {
-      throw TallyError.sql(
-        "0A000",
-        "table \"\(table)\" is not distributed",
-        hint: "Call create_distributed_table before loading rows."
+    if schema.distribution.group == nil {
+      // A session gives the table its place, whoever uses it.
+      _ = try await open(
+        OpenProducer(table: table, name: "", chunkBytes: UInt64(batchRows), fingerprint: Self.fingerprint(columns), again: false),
+        deadline
       )
+      routing = try await map.refresh(after: map.known, deadline: deadline)
+      if let placed = routing.catalog.table(schema.id) { schema = placed }
     }
+    guard let group = schema.distribution.group else { throw TallyError(.staleCatalog, "table \(table) has no place") }
     let plan = try RowPlan(
       table: schema,
       shards: routing.shards(of: group),
@@ -173,7 +176,23 @@ extension TallyClient {
     let list = missing.map {
       "CAST((\(table.columns[$0].defaultSQL ?? "NULL")) AS \(table.columns[$0].type.name))"
     }
-    let rows = try await run("SELECT " + list.joined(separator: ", "), deadline: .seconds(30))
+    // Twice: a default that differs from row to row shows itself.
+    let text = "SELECT " + list.joined(separator: ", ") + " FROM generate_series(1, 2) AS n"
+    let rows = try await run(text, deadline: .seconds(30))
+    var seen: [String?]?
+    for result in rows {
+      for row in result {
+        let values = missing.indices.map { row[$0].text }
+        if let at = seen.flatMap({ first in values.indices.first { first[$0] != values[$0] } }) {
+          throw TallyError.sql(
+            "0A000",
+            "the default of column \"\(table.columns[missing[at]].name)\" differs from row to row",
+            hint: "Give the column in the rows, or use INSERT."
+          )
+        }
+        seen = values
+      }
+    }
     guard let row = rows.first?.makeIterator().firstRow, row.count == missing.count else {
       throw TallyError(
         .protocolViolation,

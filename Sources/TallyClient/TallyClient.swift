@@ -106,15 +106,21 @@ public final class TallyClient: Sendable {
   }
   /// Runs all statements of a text and collects their rows; one result for each statement.
   ///
+  /// `parameters` are the values of `$1`, `$2`, … as texts; the statement tells their types. `timeZone` is what times without a zone are
+  /// told in, and what depends on a session's zone.
   /// With `batchKey`, a UUIDv7, the text is one INSERT that counts once however often it is run with that key within 24 hours; a notice
   /// says that it had taken effect before.
   public func run(
     _ sql: String,
     read: ReadLevel? = nil,
     batchKey: String? = nil,
+    parameters: [String] = [],
+    timeZone: String? = nil,
     deadline: Duration? = nil
   ) async throws -> [Rows] {
-    try await Rows.collect(try await open(sql, read, deadline, batchKey: batchKey))
+    var settings = parameters.enumerated().map { QuerySetting(name: "$\($0 + 1)", value: $1) }
+    if let timeZone { settings.append(QuerySetting(name: "TimeZone", value: timeZone)) }
+    return try await Rows.collect(try await open(sql, read, deadline, batchKey: batchKey, settings: settings))
   }
   /// Runs one statement for its effect; returns PostgreSQL's command tag, for example `CREATE TABLE`.
   @discardableResult
@@ -170,10 +176,16 @@ public final class TallyClient: Sendable {
     try await map.forcePrimary(order, deadline: end)
   }
 
-  private func open(_ sql: String, _ read: ReadLevel?, _ deadline: Duration?, batchKey: String? = nil) async throws -> QueryCall {
+  private func open(
+    _ sql: String,
+    _ read: ReadLevel?,
+    _ deadline: Duration?,
+    batchKey: String? = nil,
+    settings: [QuerySetting] = []
+  ) async throws -> QueryCall {
     let end = instant(deadline)
     try await awaitCoordinator(end)
-    let request = QueryRequest(sql: sql, batchKey: batchKey, read: read ?? options.read)
+    let request = QueryRequest(sql: sql, settings: settings, batchKey: batchKey, read: read ?? options.read)
     return try await QueryCall.open(request, map: map, deadline: end)
   }
   func instant(_ deadline: Duration?) -> Instant {

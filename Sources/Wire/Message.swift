@@ -74,6 +74,8 @@ public enum Message: Sendable, Equatable {
   case joinedGroup(JoinedGroup)
   case readIndex(ReadIndex)
   case readIndexReply(ReadIndexReply)
+  case cancelStatement(CancelStatement)
+  case awaitWriters(AwaitWriters)
   case stageRows(StageRows)
   case staged(Staged)
   case decideStatement(DecideStatement)
@@ -130,6 +132,8 @@ public enum Message: Sendable, Equatable {
     case .joinedGroup: 42
     case .readIndex: 43
     case .readIndexReply: 44
+    case .cancelStatement: 45
+    case .awaitWriters: 46
     case .stageRows: 48
     case .staged: 49
     case .decideStatement: 50
@@ -187,6 +191,8 @@ public enum Message: Sendable, Equatable {
     case .joinedGroup(let content): content
     case .readIndex(let content): content
     case .readIndexReply(let content): content
+    case .cancelStatement(let content): content
+    case .awaitWriters(let content): content
     case .stageRows(let content): content
     case .staged(let content): content
     case .decideStatement(let content): content
@@ -298,6 +304,8 @@ public enum MessageFormat {
     case 42: message = .joinedGroup(try JoinedGroup.decode(&reader, body: body))
     case 43: message = .readIndex(try ReadIndex.decode(&reader, body: body))
     case 44: message = .readIndexReply(try ReadIndexReply.decode(&reader, body: body))
+    case 45: message = .cancelStatement(try CancelStatement.decode(&reader, body: body))
+    case 46: message = .awaitWriters(try AwaitWriters.decode(&reader, body: body))
     case 48: message = .stageRows(try StageRows.decode(&reader, body: body))
     case 49: message = .staged(try Staged.decode(&reader, body: body))
     case 50: message = .decideStatement(try DecideStatement.decode(&reader, body: body))

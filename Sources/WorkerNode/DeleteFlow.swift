@@ -25,16 +25,36 @@ extension Worker {
       try await host.settle(piece.position)
       return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false, point: host.appliedPoint)
     }
+    guard let table = host.store.head.schema.table(request.table) else {
+      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
+    }
     if !isPlanted(.deletesBeforeRollup) { try await rollUp(request.table, host, request.epoch) }
-    let named = try await host.store.naming(request.table) { rows -> (count: Int, appended: ShardHost.Appended) in
+    try await host.hold(table, for: .delete, by: request.statement, until: surroundings.clock.now + Self.changePatience, surroundings.clock)
+    let named: (count: Int, appended: ShardHost.Appended)?
+    do {
+      defer { host.release(table) }
+      named = try await name(request, scan, host)
+    }
+    guard let named else {
+      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
+    }
+    try await host.settle(named.appended)
+    return Staged(rows: UInt64(named.count), isDuplicate: false, point: host.appliedPoint)
+  }
+  private func name(
+    _ request: DeleteRows,
+    _ scan: ScanNode,
+    _ host: ShardHost
+  ) async throws -> (count: Int, appended: ShardHost.Appended)? {
+    try await host.store.naming(request.table, by: request.statement) { rows -> (count: Int, appended: ShardHost.Appended) in
       guard let through = host.store.deletable(request.table) else {
         throw TallyError(.unavailable, "a rollup of table \(request.table) is being backfilled", node: settings.name)
       }
-      let deletion = try await surroundings.compute.attempt { try DeletedRows.name(scan, rows, through: through) }
-      guard deletion.bytes <= ShardStore.deletionBytesMax else {
+      let change = try await surroundings.compute.attempt { try DeletedRows.name(scan, rows, through: through) }
+      guard change.bytes <= ShardStore.deletionBytesMax else {
         throw TallyError.sql(
           "53200",
-          "the \(deletion.count) rows to delete on shard \(host.id) lie too scattered to be named in one statement",
+          "the \(change.affected) rows to delete on shard \(host.id) lie too scattered to be named in one statement",
           hint: "Delete them in parts, for instance by time."
         )
       }
@@ -44,22 +64,17 @@ extension Worker {
         doneBelow: request.doneBelow,
         decider: request.decider,
         ordinal: request.ordinal,
-        content: .deletion(deletion)
+        content: change.own.isEmpty ? .deletion(change.deletion) : .change(change)
       )
       guard case .appended(let appended) = try host.append(stage) else {
         throw TallyError(.unavailable, "statement \(request.statement) is being staged already", node: settings.name)
       }
-      return (deletion.count, appended)
+      return (change.affected, appended)
     }
-    guard let named else {
-      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
-    }
-    try await host.settle(named.appended)
-    return Staged(rows: UInt64(named.count), isDuplicate: false, point: host.appliedPoint)
   }
 
   /// Returns when all rollups of the table hold every row applied before the call.
-  private func rollUp(_ table: TableID, _ host: ShardHost, _ epoch: Epoch) async throws {
+  func rollUp(_ table: TableID, _ host: ShardHost, _ epoch: Epoch) async throws {
     let target = host.store.lastBatch[table] ?? LogPosition(0)
     while host.store.deletable(table).map({ $0 < target }) ?? true {
       if let damage = host.damage { throw refusal(of: host, for: damage) }

@@ -5,6 +5,7 @@
 import Bytes
 import Capabilities
 import Columns
+import Execution
 import Model
 import RPC
 import Replication
@@ -28,7 +29,19 @@ extension Worker {
     }
     let batch = try checked(request.batch, table, host)
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: request.key)
-    switch try host.append(record, encoded: request.batch, rows: batch) {
+    let outcome: ShardHost.BatchOutcome
+    if table.keys.isEmpty {
+      outcome = try host.append(record, encoded: request.batch, rows: batch)
+    } else {
+      outcome = try await whileKeysAreFree(batch, table, host, by: nil, deadline: deadline) {
+        try host.store.isKnown(record)
+      } append: {
+        _ = try writable(request.shard, request.epoch)
+        if let key = table.distribution.tenantKey { try refuseDeleted(batch.columns[key], host) }
+        return try host.append(record, encoded: request.batch, rows: batch)
+      }
+    }
+    switch outcome {
     case .appended(let appended):
       lastIngest = surroundings.clock.now
       try await host.settle(appended)
@@ -60,14 +73,11 @@ extension Worker {
       throw TallyError(.invalid, "a batch of \(bytes.count) bytes", sqlState: "54000")
     }
     let batch = try BatchFormat.decode(bytes, types: table.columns.map(\.type))
-    for (column, vector) in zip(table.columns, batch.columns) where column.isNotNull && vector.validity != nil {
-      throw TallyError.sql(
-        "23502",
-        "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
-      )
-    }
-    guard case .distributed(let key, _) = table.distribution else {
-      throw TallyError(.staleCatalog, "table \(table.name) is not distributed")
+    try RowConstraints.check(batch, table, try host.checks(of: table))
+    // A table on one shard has no tenants: every row belongs there.
+    guard let key = table.distribution.tenantKey else {
+      guard table.distribution.group != nil else { throw TallyError(.staleCatalog, "table \(table.name) has no place") }
+      return batch
     }
     guard TenantHashes.all(batch.columns[key], areWithin: host.shardRange) else {
       throw TallyError(

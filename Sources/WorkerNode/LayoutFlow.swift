@@ -11,6 +11,9 @@ extension Worker {
   /// A shard whose flushed file could not be read back is left alone for so long.
   static let flushPause = Duration.seconds(1)
 
+  /// How long a flush waits for changes under way.
+  static let restMax = Duration.milliseconds(500)
+
   /// Works until cancelled.
   func keepLayout() async throws {
     while true {
@@ -78,6 +81,10 @@ extension Worker {
     host.unflushedSince = nil
     do {
       let before = host.store.memtableBytes
+      // What open statements named may take long; what is being done now does not.
+      let rests = host.isChanging && !host.store.hasStagedDeletions
+      if rests { try await host.rest(until: now + Self.restMax, surroundings.clock) }
+      defer { if rests { host.endRest() } }
       guard try await host.store.flush(host, compute: surroundings.compute) else {
         host.unflushedSince = since
         return false

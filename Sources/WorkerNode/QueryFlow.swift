@@ -17,11 +17,31 @@ extension Worker {
     var views: [ShardReadView] = []
     var seen: [(point: LogPoint, age: Duration?)] = []
     var refused: [ShardRefusal] = []
+    var own: [ShardID: (statement: OpenStatement, schema: ShardSchema)] = [:]
+    guard request.statement == nil || request.read == .latest else {
+      throw TallyError(.protocolViolation, "a read inside of a statement that is not for primaries", node: settings.name)
+    }
     if request.read == .latest {
       if catalog.version < request.version { try await require(request.version) }
       for wanted in request.shards {
         let host = try serving(wanted.shard, wanted.point.epoch)
         views.append(try view(of: host))
+        if let id = request.statement {
+          let statements = host.store.applied.statements
+          if let open = statements.open[id] {
+            own[host.id] = (open, host.store.applied.schema)
+          } else if statements.standing(id) != .unknown {
+            // Its own rows are gone, or others see them already: neither is what its transaction wrote.
+            throw TallyError(
+              .invalid,
+              "statement \(id) has ended",
+              sqlState: "40001",
+              detail: "Shard \(host.id) had not heard of it for too long.",
+              hint: "Repeat the transaction.",
+              node: settings.name
+            )
+          }
+        }
         // The coordinators said who leads after the query began: nothing acknowledged before is missing (R13).
         seen.append((host.appliedPoint, .zero))
       }
@@ -41,6 +61,11 @@ extension Worker {
     }
     let started = surroundings.clock.now
     let cancel = CancelFlag()
+    for at in views.indices {
+      guard let (statement, schema) = own[views[at].shard] else { continue }
+      let view = views[at]
+      views[at] = try await surroundings.compute.attempt { try view.seen(by: statement, schema) }
+    }
     let (frozen, memory) = (views, Int(clamping: request.memoryLimit))
     let results = try await withTaskCancellationHandler {
       try await run(plan, frozen, memory: memory, cancel)

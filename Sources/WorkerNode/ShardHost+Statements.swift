@@ -1,5 +1,6 @@
 // ShardHost+Statements.swift — a shard's part in statements over several shards: staging, the last word of who runs one, committing.
 import Capabilities
+import Columns
 import Model
 import Storage
 
@@ -17,6 +18,15 @@ extension ShardHost {
     case .repeated(let position): .repeated(position)
     case .duplicate(let known): .duplicate(known)
     }
+  }
+  /// Appends a change that is a whole statement.
+  func append(alone stage: Stage, rows: Batch?) throws(TallyError) -> Appended {
+    try requirePrimary()
+    let entries = try store.appendAlone(stage, rows: rows)
+    guard let last = entries.last else { throw TallyError(.internalError, "a statement without entries") }
+    let appended = hand(over: entries, last: last)
+    if let rows, rows.count > 0 { noteRecent(appended.position, rows: rows.count) }
+    return appended
   }
   /// Appends the Commit of an open statement, whose rows were decoded.
   func append(commit statement: StatementID, rows: PreparedRows, count: Int) throws(TallyError) -> Appended {

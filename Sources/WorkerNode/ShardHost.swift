@@ -62,10 +62,16 @@ final class ShardHost: ShardLog {
   private var unrolledSince: [TableID: Instant] = [:]
   /// When something was last heard of an open statement's runner.
   var statementWords: [StatementID: Instant] = [:]
+  /// Who waits for tables, and which are being changed (ShardHost+Locks).
+  var tableWaits = TableWaits()
+  /// Answers to changes of rows in the epoch it serves.
+  var modifyAnswers = ModifyAnswers()
   /// Tenants that are being deleted: until then nothing of them is taken in.
   var deletingTenants: [Tenant: Instant] = [:]
   /// How the rows of unfinished backfills lie in time, by rollup.
   var backfillSlices: [TableID: BackfillSlices] = [:]
+  /// Bound once a table.
+  private var checks: [TableID: (table: TableSchema, checks: [ModifyProgram.Check])] = [:]
   /// Decoded once a rollup.
   private var programs: [TableID: (version: CatalogVersion, program: RollupProgram)] = [:]
   /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
@@ -125,6 +131,8 @@ final class ShardHost: ShardLog {
     primary = nil
     link()
     recent = []
+    modifyAnswers = ModifyAnswers()
+    wakeTableWaits()
     let waiting = waiting
     self.waiting = []
     for waiter in waiting { waiter.promise.fail(roleEnded) }
@@ -162,7 +170,7 @@ final class ShardHost: ShardLog {
     return hand(over: try store.append(body, rows: rows))
   }
   /// Nobody but the primary appends in an epoch (I5): who waited for something may have lost its role meanwhile.
-  private func requirePrimary() throws(TallyError) {
+  func requirePrimary() throws(TallyError) {
     if primary == nil { throw TallyError(.notPrimary, "shard \(id) is not led here any more") }
   }
   /// What offering a batch gave.
@@ -180,15 +188,19 @@ final class ShardHost: ShardLog {
       return .appended(hand(over: entry))
     }
   }
-  func hand(over entry: LogEntry) -> Appended {
+  func hand(over entry: LogEntry) -> Appended { hand(over: [entry], last: entry) }
+  /// Hands several entries over that were appended together; they become durable together.
+  func hand(over entries: [LogEntry], last: LogEntry) -> Appended {
     let appended = Appended(
-      position: entry.position,
-      epoch: entry.epoch,
-      durable: journal.enqueue([JournalRecord(shard: id, entry: entry)])
+      position: last.position,
+      epoch: last.epoch,
+      durable: journal.enqueue(entries.map { JournalRecord(shard: id, entry: $0) })
     )
     lastAppended = appended
-    tell(.made(entry.mark))
-    witnessed?.noteHanded(appended.position, appended.durable)
+    for entry in entries {
+      tell(.made(entry.mark))
+      witnessed?.noteHanded(entry.position, appended.durable)
+    }
     for link in orderedLinks { link.ring() }
     return appended
   }
@@ -287,6 +299,7 @@ final class ShardHost: ShardLog {
     if !store.head.schema.rollups.isEmpty { recent.append((position, rows)) }
   }
   private func tell() {
+    wakeTableWaits()
     let count = waiting.firstIndex { $0.position > store.applied.position } ?? waiting.count
     if count == 0 { return }
     let told = waiting[..<count]
@@ -344,6 +357,14 @@ final class ShardHost: ShardLog {
     guard let since = unrolledSince[rollup.source] else { return 1 }
     let (seconds, attoseconds) = (now - since).components
     return max(1, UInt64(seconds) * 1_000_000 + UInt64(attoseconds / 1_000_000_000_000))
+  }
+  /// The table's CHECKs.
+  func checks(of table: TableSchema) throws -> [ModifyProgram.Check] {
+    if table.checks.isEmpty { return [] }
+    if let known = checks[table.id], known.table == table { return known.checks }
+    let bound = try TableChecks.bound(table)
+    checks[table.id] = (table, bound)
+    return bound
   }
   /// The rollup's expressions.
   func program(_ rollup: RollupDefinition) throws -> RollupProgram {

@@ -29,14 +29,17 @@ extension Worker {
   /// Stages rows, or opens the statement; durable when this returns.
   func stage(_ request: StageRows, deadline: Instant) async throws -> Staged {
     _ = try writable(request.shard, request.epoch)
-    // What only opens a statement may open a DELETE, which makes room.
-    if space == .full || request.content != .nothing { try requireRoom() }
+    // What only opens a statement may open a DELETE, which makes room; what takes parts back makes some too.
+    switch request.content {
+    case .nothing where space != .full, .undo: break
+    case .nothing, .rows, .key: try requireRoom()
+    }
     if catalog.version < request.version { try await require(request.version) }
     try await waitForMemory(deadline)
     try await journal.reserve(request.body.count)
     // Everything may have changed while this waited.
     let host = try writable(request.shard, request.epoch)
-    let content = try content(request, host)
+    let (content, keyed) = try content(request, host)
     let staged = orderedHosts.reduce(0) { $0 + $1.store.head.statements.openBytes }
     guard staged + content.bytes <= settings.memory / 8 else {
       throw ShardStore.tooLarge(request.statement, "\(staged) bytes of all open statements on \(settings.name)")
@@ -49,7 +52,19 @@ extension Worker {
       ordinal: request.ordinal,
       content: content
     )
-    switch try host.append(stage) {
+    let outcome: ShardHost.StageOutcome
+    if let (rows, table) = keyed, host.store.head.statements.open[request.statement]?.piece(request.ordinal) == nil {
+      outcome = try await whileKeysAreFree(rows, table, host, by: request.statement, deadline: deadline) {
+        if case .rows(let record, _) = content { try host.store.isKnown(record, in: request.statement) } else { false }
+      } append: {
+        _ = try writable(request.shard, request.epoch)
+        if let key = table.distribution.tenantKey { try refuseDeleted(rows.columns[key], host) }
+        return try host.append(stage)
+      }
+    } else {
+      outcome = try host.append(stage)
+    }
+    switch outcome {
     case .appended(let appended): try await host.settle(appended)
     case .repeated(let position): try await host.settle(position)
     case .duplicate(let known):
@@ -58,23 +73,22 @@ extension Worker {
     }
     return Staged(rows: UInt64(content.rows), isDuplicate: false, point: host.appliedPoint)
   }
-  private func content(_ request: StageRows, _ host: ShardHost) throws -> StagedContent {
+  /// What is to be staged, and of a table with keys the rows.
+  private func content(_ request: StageRows, _ host: ShardHost) throws -> (StagedContent, keyed: (Batch, TableSchema)?) {
     let rows: StageRows.Rows
     switch request.content {
-    case .nothing: return .nothing
+    case .nothing: return (.nothing, nil)
     case .key(let id, let hash, let count):
-      return .statementKey(StatementKey(id: id, contentHash: hash, rows: Int(clamping: count)))
-    case .undo: throw TallyError.sql("0A000", "parts of an open statement cannot be taken back")
+      return (.statementKey(StatementKey(id: id, contentHash: hash, rows: Int(clamping: count))), nil)
+    case .undo(let first): return (.undo(from: first), nil)
     case .rows(let content): rows = content
     }
     guard let table = host.store.head.schema.table(rows.table) else {
       throw TallyError(.staleCatalog, "table \(rows.table) is not in shard \(request.shard)", node: settings.name)
     }
     let batch = try checked(rows.batch, table, host)
-    return .rows(
-      BatchRecord(table: table.id, rows: batch.count, contentHash: rows.contentHash, key: rows.key),
-      encoded: rows.batch
-    )
+    let record = BatchRecord(table: table.id, rows: batch.count, contentHash: rows.contentHash, key: rows.key)
+    return (.rows(record, encoded: rows.batch), table.keys.isEmpty ? nil : (batch, table))
   }
 
   /// Decides that a statement takes effect, unless it was aborted before.
@@ -170,12 +184,11 @@ extension Worker {
       throw TallyError(.notPrimary, "shard \(host.id) is not served here any more", node: settings.name)
     }
     guard host.store.head.statements.open[statement] != nil else { return try await host.settle(host.store.head.position) }
-    let added = open.pieces.reduce(0) { $0 + ($1.stage.content.isDeletion ? 0 : $1.stage.content.rows) }
-    let appended = try host.append(commit: statement, rows: rows, count: added)
+    let appended = try host.append(commit: statement, rows: rows, count: open.added)
     try await host.settle(appended)
     lastIngest = surroundings.clock.now
-    for case .rows(let record, _) in open.pieces.map(\.stage.content) {
-      host.noteBatch(of: record.table, at: appended.position, now: surroundings.clock.now)
+    for content in open.pieces.map(\.stage.content) where content.added > 0 {
+      if let table = content.table { host.noteBatch(of: table, at: appended.position, now: surroundings.clock.now) }
     }
     host.forgetEndedStatements()
   }

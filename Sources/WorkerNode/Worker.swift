@@ -362,6 +362,7 @@ public actor Worker: RPCResponder {
     case .ingest(let ingest): try await call.reply(.ingested(try await self.ingest(ingest, deadline: call.deadline)))
     case .stageRows(let stage): try await call.reply(.staged(try await self.stage(stage, deadline: call.deadline)))
     case .deleteRows(let delete): try await call.reply(.staged(try await self.delete(delete)))
+    case .modifyRows(let modify): try await call.reply(.modified(try await self.modify(modify, deadline: call.deadline)))
     case .eraseTenant(let erase): try await call.reply(.tenantErased(try await self.erase(erase)))
     case .describeErasure(let describe): try await call.reply(.erasureReport(try describeErasure(describe)))
     case .decideStatement(let decide): try await call.reply(.statementAnswer(try await self.decide(decide)))

@@ -13,7 +13,7 @@ import PostgresWire
     abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
     discussion: """
       Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_PEERS, TALLY_COPIES,
-      TALLY_DEAD_AFTER, TALLY_SQL_LISTEN,
+      TALLY_DEAD_AFTER, TALLY_SQL_LISTEN, TALLY_DATABASE,
       TALLY_PASSWORDS, TALLY_SQL_CERTIFICATE, TALLY_SQL_KEY.
       """,
     version: "tally-coordinator 0.1.0"
@@ -36,6 +36,9 @@ import PostgresWire
     )
   )
   var passwords: String?
+  @Option(help: "Name of the cluster's one database, as PostgreSQL's clients give it; the same at every coordinator.") var database:
+    String =
+      setting("TALLY_DATABASE") ?? "tally"
   @Option(help: "File of the certificate chain for TLS, PEM; read again when it changes.") var sqlCertificate: String?
   @Option(help: "File of its private key, PEM, readable by its owner only.") var sqlKey: String?
   @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
@@ -84,6 +87,7 @@ extension CoordinatorMain {
   private func front() throws -> PostgresFrontSettings {
     guard let address = NetworkAddress(sqlListen) else { throw ValidationError("\"\(sqlListen)\" is not of the form host:port") }
     var front = PostgresFrontSettings(listen: address)
+    front.database = database
     if let path = passwords ?? setting("TALLY_PASSWORDS") { front.passwords = NamedFiles([OperatorFile(path, isSecret: true)]) }
     switch (sqlCertificate ?? setting("TALLY_SQL_CERTIFICATE"), sqlKey ?? setting("TALLY_SQL_KEY")) {
     case (let certificate?, let key?):

@@ -1,4 +1,5 @@
-// IngestCommand.swift — `tally ingest`: loads CSV files, each as a named producer, so that repeating it completes and never doubles.
+// IngestCommand.swift — `tally ingest`: loads files of CSV or JSON lines, each as a named producer, so that repeating it completes and
+// never doubles.
 //
 // Progress goes to standard error: one line that is redrawn on a terminal, else a line every five seconds. The report goes to standard
 // output; with --json as one object a file and, last, one of their sum.
@@ -10,18 +11,27 @@ struct IngestCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ingest",
     abstract:
-      "Loads CSV files (plain or .gz). Running it again completes the load; it never doubles rows."
+      "Loads files of CSV or JSON lines (plain or .gz). Running it again completes the load; it never doubles rows."
   )
   @OptionGroup var connection: ConnectionOptions
   @Argument(help: "Files, loaded one after the other.") var files: [String]
   @Option(help: "Table to load into.") var table: String
   @Option(
-    help: "Columns in the order of the fields, separated by commas. Default: the header's names."
+    help: "csv or ndjson (a JSON object a line). Default: ndjson for .ndjson and .jsonl (also with .gz), else csv.",
+    transform: { word in
+      guard let format = FileLoad.Format(rawValue: word) else { throw ValidationError("a format is csv or ndjson") }
+      return format
+    }
+  )
+  var format: FileLoad.Format?
+  @Flag(help: "Of ndjson: leaves out fields that the table has no column for; else the first one ends the load.") var ignoreUnknown = false
+  @Option(
+    help: "Of csv: columns in the order of the fields, separated by commas. Default: the header's names."
   ) var columns: String?
-  @Flag(help: "The first line is a row, not a header.") var noHeader = false
-  @Option(help: "Unquoted text that means NULL. Default: nothing between the delimiters.")
+  @Flag(help: "Of csv: the first line is a row, not a header.") var noHeader = false
+  @Option(help: "Of csv: unquoted text that means NULL. Default: nothing between the delimiters.")
   var null = ""
-  @Option(help: "Character between fields; \"tab\" for a tabulator.") var delimiter = ","
+  @Option(help: "Of csv: character between fields; \"tab\" for a tabulator.") var delimiter = ","
   @Option(
     help:
       "File for rows that cannot be read, each with its line and reason; the load goes on without them."
@@ -44,6 +54,11 @@ struct IngestCommand: AsyncParsableCommand {
     if delimiterByte == nil {
       throw ValidationError("--delimiter is one ASCII character, or \"tab\"")
     }
+    let formats = Set(files.map { format ?? FileLoad.Format(ofFile: $0) })
+    if formats.contains(.ndjson), columns != nil || noHeader || !null.isEmpty || delimiter != "," {
+      throw ValidationError("--columns, --no-header, --null and --delimiter are for csv; fields of JSON objects have names")
+    }
+    if ignoreUnknown, formats != [.ndjson] { throw ValidationError("--ignore-unknown is for ndjson") }
     if patience < 1 { throw ValidationError("--patience is at least 1") }
   }
   private var delimiterByte: UInt8? {
@@ -80,6 +95,8 @@ struct IngestCommand: AsyncParsableCommand {
 
   private func request(_ file: String) -> FileLoad {
     var load = FileLoad(file: absolute(file), table: table)
+    if let format { load.format = format }
+    load.ignoresUnknownFields = ignoreUnknown
     load.columns = columns?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
     load.hasHeader = !noHeader
     load.nullText = null

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Foundation
 import Model
+import SQLShell
 import TallyClient
 
 /// How results are printed.
@@ -10,17 +11,17 @@ enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
 }
 
 /// Prints one result.
-func show(_ rows: Rows, as format: OutputFormat) {
+func show(_ rows: Rows, as format: OutputFormat, zone: ClockZone = .utc) {
   var out = ""
   switch format {
-  case .table: out = table(rows)
+  case .table: out = AlignedTable(rows, zone: zone).aligned()
   case .csv:
     out = rows.columns.map { csvField($0.name) }.joined(separator: ",") + "\n"
-    for row in rows.textRows() {
+    for row in rows.textRows(zone: zone) {
       out += row.map { $0.map(csvField) ?? "" }.joined(separator: ",") + "\n"
     }
   case .json:
-    for row in rows.textRows() {
+    for row in rows.textRows(zone: zone) {
       let fields = zip(rows.columns, row).map { column, text in
         "\(jsonText(column.name)):\(jsonValue(text, column.type))"
       }
@@ -29,27 +30,6 @@ func show(_ rows: Rows, as format: OutputFormat) {
   }
   // Not by FileHandle, which traps when the reader of a pipe went away.
   print(out, terminator: "")
-}
-
-private func table(_ rows: Rows) -> String {
-  let texts = rows.textRows()
-  if rows.columns.isEmpty { return "" }
-  let isRight = rows.columns.map { $0.type.isNumber }
-  let widths = rows.columns.indices.map { at in
-    max(rows.columns[at].name.count, texts.reduce(0) { max($0, ($1[at] ?? "").count) })
-  }
-  func line(_ cells: [String], _ right: [Bool]) -> String {
-    var text = cells.indices.map { at in
-      let blank = String(repeating: " ", count: max(0, widths[at] - cells[at].count))
-      return " " + (right[at] ? blank + cells[at] : cells[at] + blank) + " "
-    }.joined(separator: "|")
-    while text.last == " " { text.removeLast() }
-    return text + "\n"
-  }
-  var out = line(rows.columns.map(\.name), rows.columns.map { _ in false })
-  out += widths.map { String(repeating: "-", count: $0 + 2) }.joined(separator: "+") + "\n"
-  for row in texts { out += line(row.map { $0 ?? "" }, isRight) }
-  return out + "(\(texts.count) \(texts.count == 1 ? "row" : "rows"))\n"
 }
 
 private func csvField(_ text: String) -> String {

@@ -3,6 +3,7 @@ import ArgumentParser
 import Foundation
 import Launcher
 import Model
+import SQLShell
 import TallyClient
 
 @main struct Tally: AsyncParsableCommand {
@@ -60,10 +61,12 @@ func reporting(_ body: () async throws -> Void) async throws {
   }
 }
 
-/// Prints an error with its SQLSTATE, position, detail and hint to standard error.
-func complain(_ error: TallyError) {
+/// Prints an error with its SQLSTATE, position, detail and hint to standard error; in a text that is known with a caret below its place.
+func complain(_ error: TallyError, in sql: String? = nil) {
   var text = "ERROR:  \(error.sqlState): \(error.message)"
-  if let position = error.position { text += "\nPOSITION:  \(position)" }
+  if let position = error.position {
+    text += "\n" + (sql.flatMap { ErrorPlace.shown(position, in: $0) } ?? "POSITION:  \(position)")
+  }
   if let detail = error.detail { text += "\nDETAIL:  \(detail)" }
   if let hint = error.hint { text += "\nHINT:  \(hint)" }
   if let node = error.node { text += "\nNODE:  \(node)" }

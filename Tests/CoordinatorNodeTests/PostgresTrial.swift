@@ -62,7 +62,28 @@ final class PostgresTrial {
     }
     _ = try run("/usr/sbin/runuser", ["-u", "postgres", "--", program] + command.dropFirst())
   }
-  private func run(_ program: String, _ arguments: [String]) throws -> String {
+  /// What psql prints of a script: rows, `|` between columns, and messages without their places.
+  func session(_ script: String) throws -> (rows: [String], messages: [String]) {
+    let path = NSTemporaryDirectory() + "tally-script-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sql"
+    try script.write(toFile: path, atomically: true, encoding: .utf8)
+    defer { unlink(path) }
+    let (output, errors) = try runBoth(
+      Self.programs + "/psql",
+      ["-h", directory, "-U", "trial", "-d", "postgres", "-X", "-A", "-t", "-q", "-P", "null=NULL", "-f", path]
+    )
+    var messages: [String] = []
+    for var line in errors.split(separator: "\n") {
+      if line.hasPrefix("psql:"), let place = line.firstRange(of: ".sql:") {
+        line = line[place.upperBound...].drop { $0 != " " }.dropFirst()
+      } else if line.hasPrefix("LINE ") || line.hasPrefix("QUERY:") || line.allSatisfy({ $0 == " " || $0 == "^" }) {
+        continue
+      }
+      messages.append(String(line))
+    }
+    return (output.split(separator: "\n", omittingEmptySubsequences: false).dropLast().map { String($0) }, messages)
+  }
+  private func run(_ program: String, _ arguments: [String]) throws -> String { try runBoth(program, arguments).output }
+  private func runBoth(_ program: String, _ arguments: [String]) throws -> (output: String, errors: String) {
     // Files, and no Process: a server that is started keeps what it inherits, and whoever waits for the end of that waits for long.
     let base = NSTemporaryDirectory() + "tally-catalogs-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     let (output, errors) = (base + ".out", base + ".err")
@@ -93,7 +114,7 @@ final class PostgresTrial {
     var status: Int32 = 0
     while waitpid(process, &status, 0) < 0 && errno == EINTR {}
     guard status == 0 else { throw Failure(text: Self.text(errors)) }
-    return Self.text(output)
+    return (Self.text(output), Self.text(errors))
   }
   private static func text(_ path: String) -> String {
     String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)

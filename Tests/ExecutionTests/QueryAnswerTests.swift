@@ -33,9 +33,12 @@ private struct TableRows: RelationSource {
 private struct SampleTables {
   var catalog = CatalogSnapshot(cluster: .none)
   var rows: [TableID: [[Value]]] = [:]
+  private let single: Set<String>
 
-  init() throws {
-    for (number, type) in [(1, DataType.text), (2, .bigint)] as [(UInt64, DataType)] {
+  /// `single`: tables that lie on one shard, as reference tables do.
+  init(single: Set<String> = []) throws {
+    self.single = single
+    for (number, type) in [(1, DataType.text), (2, .bigint), (3, .bigint)] as [(UInt64, DataType)] {
       catalog.groups.append(ColocationGroup(id: GroupID(number), keyType: type, shards: [ShardID(number)]))
       catalog.shards.append(
         ShardRecord(
@@ -61,7 +64,8 @@ private struct SampleTables {
     guard case .createTable(let plan) = try Self.plan(text, catalog) else { return }
     var table = plan.table
     table.id = TableID(id)
-    table.distribution = .distributed(key: 0, group: GroupID(group))
+    table.distribution =
+      single.contains(table.name) ? .single(group: GroupID(3), isReference: true) : .distributed(key: 0, group: GroupID(group))
     catalog.tables.append(table)
   }
   static func plan(_ text: String, _ catalog: CatalogSnapshot) throws -> BoundStatement {
@@ -81,18 +85,38 @@ private struct SampleTables {
   }
   private func run(_ sql: String, _ shards: Int) throws -> [String] {
     guard case .select(let plan) = try Self.plan(sql, catalog) else { return ["not a query"] }
+    let answer = try run(plan, shards)
+    // What has rows sent along can be had without: the same rows, where their order does not matter.
+    for gathered in plan.gathered {
+      let other = try run(gathered, shards)
+      guard other.sorted() == answer.sorted() || sql.contains("limit") else { return ["\(answer)", "without sent rows", "\(other)"] }
+    }
+    return answer
+  }
+  private func run(_ plan: DistributedPlan, _ shards: Int) throws -> [String] {
     let types = Dictionary(uniqueKeysWithValues: catalog.tables.map { ($0.id, $0.columns.map(\.type)) })
     var results: [FragmentResult] = []
     for fragment in plan.fragments {
-      let sent = try FragmentFormat.decode(FragmentFormat.encode(fragment.plan))
+      if fragment.shards == .coordinator {
+        results.append(try MergeExecution.executeCoordinator(fragment.plan, fragments: results))
+        continue
+      }
+      guard let supplied = fragment.supplied(results.map(\.batches)) else { throw TallyError(.internalError, "too many rows to send") }
+      let sent = try FragmentFormat.decode(FragmentFormat.encode(supplied.plan))
       var batches: [Batch] = []
       for shard in 0..<shards {
         func isHere(_ hash: UInt64?) -> Bool { hash.map { Int($0 % UInt64(shards)) == shard } ?? false }
-        if case .one(let hash) = fragment.shards, !isHere(hash) { continue }
+        // The group of tables on one shard has one, whatever the others have.
+        if fragment.group == GroupID(3) {
+          guard shard == 0 else { continue }
+        } else if case .one(let hash) = fragment.shards, !isHere(hash) {
+          continue
+        }
         var own: [TableID: [[Value]]] = [:]
         for table in catalog.tables {
-          guard case .distributed(_, let group) = table.distribution, group == fragment.group else { continue }
-          own[table.id] = (rows[table.id] ?? []).filter { isHere(TenantHash.hash($0[0])) }
+          guard table.distribution.group == fragment.group else { continue }
+          let isWhole = table.distribution.tenantKey == nil
+          own[table.id] = (rows[table.id] ?? []).filter { isWhole || isHere(TenantHash.hash($0[0])) }
         }
         let source = TableRows(rows: own, types: types)
         batches += try FragmentExecution.run(sent, source, ExecutionLimits(), isPartial: true).batches
@@ -109,7 +133,13 @@ private struct SampleTables {
 }
 
 @Test(arguments: [1, 3, 7]) func answersArePostgreSQLs(_ shards: Int) throws {
-  let tables = try SampleTables()
+  try checkAnswers(try SampleTables(), shards)
+}
+/// The same with tables that lie on one shard: reference and local tables among distributed ones, and alone.
+@Test(arguments: [["s"], ["u"], ["t", "s"], ["t", "u", "s"]]) func answersOfReferenceTablesArePostgreSQLs(_ single: [String]) throws {
+  try checkAnswers(try SampleTables(single: Set(single)), 3)
+}
+private func checkAnswers(_ tables: SampleTables, _ shards: Int) throws {
   var sql = ""
   var isOrdered = false
   var expected: [String] = []

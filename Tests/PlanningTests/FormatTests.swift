@@ -13,7 +13,7 @@ private func plans() throws -> [PlanNode] {
   for block in try String(contentsOf: file, encoding: .utf8).components(separatedBy: "---- ").dropFirst() {
     let sql = String(block.prefix { $0 != "\n" })
     guard case .select(let plan) = try SampleCatalog.statement(sql, catalog) else { continue }
-    result.append(contentsOf: plan.fragments.map(\.plan))
+    result.append(contentsOf: plan.fragments.filter { $0.shards != .coordinator }.map(\.plan))
     result.append(plan.coordinatorPlan)
   }
   return result

@@ -49,7 +49,6 @@ private func fixture(_ name: String) throws -> String {
 }
 
 @Test(arguments: [
-  ("select * from loose", "55000", "table \"loose\" is not distributed"),
   ("select topn(top_queries, 3) from searches", "0A000", "a row of topn as one value is not supported"),
   (
     "select (topn(top_queries, 3)).item, (topn(top_queries, 4)).item from searches", "0A000",
@@ -68,9 +67,9 @@ private func fixture(_ name: String) throws -> String {
   ("select time_bucket('1 month 2 days', ts) from queries", "22023", "invalid bucket width 1 mon 2 days"),
   ("select 2 ### 3", "42883", "operator does not exist: integer ### integer"),
   ("select 'aa' ~ '(a)\\1'", "0A000", "back references in regular expressions are not supported"),
-  ("select now() at time zone 'Europe/Berlin'", "0A000", "time zone \"Europe/Berlin\" is not supported"),
+  ("select now() at time zone 'Europe/Nowhere'", "22023", "time zone \"Europe/Nowhere\" not recognized"),
   ("select array[[1], [2]]", "0A000", "arrays of more than one dimension are not supported"),
-  ("select random()", "0A000", "function random is not supported"),
+  ("select setseed(0.5)", "0A000", "function setseed is not supported"),
   ("create table t (a inet)", "0A000", "type inet is not supported"),
   ("create table t (a xml)", "0A000", "type xml is not supported"),
   ("create table t (a serial)", "0A000", "type serial is not supported"),
@@ -196,7 +195,7 @@ func refusalsAreNamed(_ text: String, _ state: String, _ message: String) throws
   }
   #expect(plan.select.coordinatorPlan.columns.map(\.type) == plan.table.columns.map(\.type))
   #expect(plan.select.planClass == .router && plan.select.fragments.count == 1)
-  guard case .explainInsert = try SampleCatalog.statement("explain insert into queries select * from queries", catalog) else {
+  guard case .explainChange = try SampleCatalog.statement("explain insert into queries select * from queries", catalog) else {
     Issue.record("not an explanation")
     return
   }

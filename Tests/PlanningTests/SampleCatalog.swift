@@ -77,11 +77,11 @@ enum SampleCatalog {
     try plan(try parse(text)[0], catalog: catalog, context: context)
   }
   /// EXPLAIN's lines of a query; with `isSent` every fragment has gone through its bytes.
-  static func explain(_ text: String, choosesLevels: Bool = true, isSent: Bool = true) throws -> String {
+  static func explain(_ text: String, choosesLevels: Bool = true, isSent: Bool = true, zone: ClockZone = .utc) throws -> String {
     let catalog = try make()
-    let context = PlanningContext(now: context.now, choosesLevels: choosesLevels)
+    let context = PlanningContext(now: context.now, choosesLevels: choosesLevels, zone: zone)
     guard case .select(var plan) = try statement(text, catalog, context: context) else { return "not a query" }
-    for i in plan.fragments.indices where isSent {
+    for i in plan.fragments.indices where isSent && plan.fragments[i].shards != .coordinator {
       plan.fragments[i].plan = try FragmentFormat.decode(FragmentFormat.encode(plan.fragments[i].plan))
     }
     // What is shared or reads itself never travels.

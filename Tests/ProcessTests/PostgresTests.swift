@@ -13,7 +13,7 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
 extension RunningCluster {
   /// Port of a coordinator's SQL, from 1.
   func sqlPort(_ coordinator: Int) -> UInt16 { portBase + 31 + UInt16(coordinator) }
-  fileprivate func psqlProcess(_ arguments: [String], coordinator: Int) -> (Process, input: Pipe, output: Pipe) {
+  func psqlProcess(_ arguments: [String], coordinator: Int) -> (Process, input: Pipe, output: Pipe) {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments =
@@ -27,7 +27,7 @@ extension RunningCluster {
     return (process, input, output)
   }
   /// Runs psql; output and errors together, as they came.
-  fileprivate func psql(_ arguments: [String], coordinator: Int = 1, input: String = "") throws -> (output: String, status: Int32) {
+  func psql(_ arguments: [String], coordinator: Int = 1, input: String = "") throws -> (output: String, status: Int32) {
     let (process, stdin, output) = psqlProcess(["psql", "-X"] + arguments, coordinator: coordinator)
     try process.run()
     stdin.fileHandleForWriting.write(Data(input.utf8))
@@ -37,10 +37,10 @@ extension RunningCluster {
     return (text, process.terminationStatus)
   }
   /// The rows of a query, `|` between columns.
-  fileprivate func ask(_ sql: String, coordinator: Int = 1) throws -> String {
+  func ask(_ sql: String, coordinator: Int = 1) throws -> String {
     try psql(["-q", "-A", "-t", "-c", sql], coordinator: coordinator).output
   }
-  fileprivate func table(_ name: String, _ columns: String) throws {
+  func table(_ name: String, _ columns: String) throws {
     try execute("CREATE TABLE \(name) (\(columns))")
     try execute("SELECT create_distributed_table('\(name)', 'app', shard_count => 4)")
   }
@@ -70,6 +70,20 @@ extension RunningCluster {
     let key = String(format: "%08x-%04x-7abc-8000-000000000001", UInt32(now >> 16), UInt32(now & 0xffff))
     for _ in 0..<2 { _ = try cluster.psql(["-c", "SET tally.batch_key = '\(key)'", "-c", "INSERT INTO ev VALUES ('k', NULL, 1)"]) }
     #expect(try cluster.ask("SELECT count(*) FROM ev WHERE app = 'k'") == "1\n")
+  }
+
+  /// keyed.out is PostgreSQL's own answer.
+  @Test func keyedTablesAnswerAsPostgresDoes() throws {
+    let cluster = try RunningCluster(workers: 2)
+    let script = try String(contentsOfFile: fixtures + "keyed.sql", encoding: .utf8)
+    let (output, _) = try cluster.psql([], input: script)
+    let golden = try String(contentsOfFile: fixtures + "keyed.out", encoding: .utf8)
+    let (got, wanted) = (output.split(separator: "\n"), golden.split(separator: "\n"))
+    for (at, (line, expected)) in zip(got, wanted).enumerated() where line != expected {
+      Issue.record("line \(at + 1): got \"\(line)\", expected \"\(expected)\", after \"\(at > 0 ? got[at - 1] : "")\"")
+      break
+    }
+    #expect(got.count == wanted.count)
   }
 
   @Test(arguments: ["psycopg2", "psycopg", "asyncpg", "pg8000"]) func driversWork(driver: String) throws {

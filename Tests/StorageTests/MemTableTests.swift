@@ -9,7 +9,7 @@ import Testing
   static func rows(_ chunks: [MemChunk]) -> [String] {
     chunks.flatMap {
       Samples.describe(
-        $0.batch(columns: Array(0..<$0.columnCount), rows: 0..<$0.count, types: Samples.events.types)
+        $0.batch(columns: Array(0..<$0.columnCount), rows: 0..<$0.count, layout: Samples.events)
       )
     }
   }
@@ -96,7 +96,7 @@ import Testing
       table.append(batch.slice(start..<start + 10), at: LogPosition(UInt64(start + 1)))
     }
     let rows = table.snapshot().flatMap {
-      Samples.describe($0.batch(columns: Array(0..<10), rows: 0..<$0.count, types: Samples.everyType.types))
+      Samples.describe($0.batch(columns: Array(0..<10), rows: 0..<$0.count, layout: Samples.everyType))
     }
     #expect(rows == Samples.describe(batch))
   }

@@ -1,4 +1,4 @@
-// OperatorMessageTests.swift — orders of an operator: there and back, golden bytes, cuts.
+// OperatorMessageTests.swift — orders of an operator, cancel requests passed on: there and back, golden bytes, cuts.
 import Bytes
 import Model
 import Testing
@@ -13,4 +13,17 @@ import Wire
     #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head[..<cut]), body: []) }
   }
   #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: head + [0], body: []) }
+}
+
+@Test func cancelRequestsTravelThereAndBack() throws {
+  let cancel = Message.cancelStatement(CancelStatement(process: 0x0102_0304, secret: [9, 8]))
+  let (head, body) = MessageFormat.encode(cancel)
+  #expect(head == [45, 4, 3, 2, 1, 2, 9, 8] && body.isEmpty)
+  #expect(try MessageFormat.decode(head: head, body: body) == cancel)
+  for cut in 0..<head.count {
+    #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head[..<cut]), body: []) }
+  }
+  // More than a secret can have.
+  let long = MessageFormat.encode(.cancelStatement(CancelStatement(process: 1, secret: [UInt8](repeating: 1, count: 257)))).head
+  #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: long, body: []) }
 }

@@ -95,7 +95,7 @@ final class WorkerStage: RPCResponder {
     )
   }
   /// A catalog of the version with that record.
-  static func catalog(_ version: UInt64, _ record: ShardRecord) -> CatalogSnapshot {
+  static func catalog(_ version: UInt64, _ record: ShardRecord, tables: [TableSchema] = [table]) -> CatalogSnapshot {
     CatalogSnapshot(
       cluster: cluster,
       version: CatalogVersion(version),
@@ -105,7 +105,7 @@ final class WorkerStage: RPCResponder {
       ],
       groups: [ColocationGroup(id: GroupID(1), keyType: .bigint, shards: [shard], copies: 2)],
       shards: [record],
-      tables: [table]
+      tables: tables
     )
   }
   private static func bytes(_ catalog: CatalogSnapshot) -> [UInt8] {
@@ -115,11 +115,15 @@ final class WorkerStage: RPCResponder {
   }
 
   /// Runs `body` beside a worker that found that record when it started on an empty disk.
-  static func play(_ record: ShardRecord, _ body: @escaping @Sendable (WorkerStage) async throws -> Void) throws {
+  static func play(
+    _ record: ShardRecord,
+    tables: [TableSchema] = [table],
+    _ body: @escaping @Sendable (WorkerStage) async throws -> Void
+  ) throws {
     let world = SimulatedWorld(seed: 1, limit: .seconds(300))
     try world.run { world in
       try await world.node("test", host: "t").run { near in
-        let stage = WorkerStage(world, near, catalog(1, record))
+        let stage = WorkerStage(world, near, catalog(1, record, tables: tables))
         for address in coordinators + [playedAddress] {
           world.node(address.host, host: address.host).start { near in
             let server = RPCServer(
@@ -250,7 +254,7 @@ final class WorkerStage: RPCResponder {
 
   // MARK: What the worker is asked
 
-  private func ask(_ request: Message, within limit: Duration = .seconds(5)) async throws -> Message {
+  func ask(_ request: Message, within limit: Duration = .seconds(5)) async throws -> Message {
     try await pool.call(request, to: Self.workerAddress, deadline: clock.now + limit)
   }
   private static func append(_ entries: [LogEntry], after place: LogPlace, epoch: UInt64, commit: UInt64, shard: ShardID = shard) -> Append
@@ -316,6 +320,21 @@ final class WorkerStage: RPCResponder {
       throw TallyError(.protocolViolation, "another answer")
     }
     return answer
+  }
+  /// The version of the catalog that the coordinators have.
+  var version: CatalogVersion { state.withLock { $0.catalog.version } }
+  /// The batches that a fragment gives.
+  func rows(of request: Execute) async throws -> [[UInt8]] {
+    let stream = try await pool.openStream(.execute(request), to: Self.workerAddress, deadline: clock.now + .seconds(5))
+    var batches: [[UInt8]] = []
+    while let message = try await stream.next() {
+      switch message {
+      case .resultBatch(let result): batches.append(result.batch)
+      case .executeEnd: return batches
+      default: throw TallyError(.protocolViolation, "another answer")
+      }
+    }
+    throw TallyError(.unavailable, "ended early")
   }
   /// Stages rows of a statement that another shard decides; returns how many are.
   func stage(_ rows: Batch, epoch: UInt64, decider: ShardID) async throws -> UInt64 {

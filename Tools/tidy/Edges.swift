@@ -30,11 +30,12 @@ let allowedImports: [String: Set<String>] = [
   "NodeRuntime": ["Capabilities", "Model", "Bytes", "CUV", "CShims", "Logging", "Glibc"],
   "Simulation": [
     "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims", "Glibc",
-    "RPC", "Wire", "Storage", "Aggregates",
+    "RPC", "Wire", "Storage", "Aggregates", "Execution",
   ],
   "TallyClient": [
     "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes", "RPC",
   ],
+  "SQLShell": [],
   "ReplicationModel": [],
 ]
 

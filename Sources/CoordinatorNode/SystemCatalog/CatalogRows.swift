@@ -7,7 +7,7 @@ import Model
 extension SystemRelations {
   func catalogRows(_ name: String) -> SystemRows? {
     switch name {
-    case "pg_namespace": return SystemRows(SchemaEntry.all, Self.namespace)
+    case "pg_namespace": return SystemRows(schemas, Self.namespace)
     case "pg_class": return SystemRows(index.entries, relationCells)
     case "pg_attribute":
       return SystemRows(
@@ -25,7 +25,7 @@ extension SystemRelations {
         }
       }
     case "pg_type": return SystemRows(PostgresTypes.all.records, Self.type)
-    case "pg_proc": return SystemRows(PostgresFunctions.all.records, Self.function)
+    case "pg_proc": return SystemRows(PostgresFunctions.all.records + catalog.functions.map { PostgresFunctionRecord($0) }, Self.function)
     case "pg_operator": return SystemRows(PostgresOperatorRecord.all, Self.operatorCells)
     case "pg_cast":
       return SystemRows(PostgresCastRecord.all) { name in
@@ -85,8 +85,10 @@ extension SystemRelations {
     case "relname": return { .text($0.name) }
     case "relnamespace": return { .number($0.namespace) }
     case "relowner": return { _ in .number(ObjectNumbers.owner) }
-    case "relam": return { $0.kind == "v" ? .number(0) : .number(ObjectNumbers.heap) }
+    case "relam": return { .number(["v": 0, "S": 0, "i": ObjectNumbers.btree][$0.kind] ?? ObjectNumbers.heap) }
     case "relfilenode": return { .number($0.kind == "v" || $0.isSystem ? 0 : $0.oid) }
+    case "relhasindex": return { .flag(Self.table($0).map { !$0.keys.isEmpty || !$0.indexes.isEmpty } ?? false) }
+    case "relchecks": return { .number(Int64(Self.table($0)?.checks.count ?? 0)) }
     case "reltuples":
       // -1 is PostgreSQL's "never counted".
       return { .real(self.rowCount(of: $0).map(Double.init) ?? -1) }
@@ -95,13 +97,13 @@ extension SystemRelations {
     case "relkind": return { .text($0.kind) }
     case "relnatts": return { .number(Int64($0.columns.count)) }
     case "relispopulated": return { _ in .flag(true) }
-    case "relreplident": return { .text($0.isSystem || $0.kind == "v" ? "n" : "d") }
+    case "relreplident": return { .text($0.isSystem || ["v", "i", "S"].contains($0.kind) ? "n" : "d") }
     case "reloptions": return { Self.options($0).map { .texts($0) } ?? .null }
     case "relacl", "relpartbound": return { _ in .null }
-    case "relhasindex", "relisshared", "relhasrules", "relhastriggers", "relhassubclass", "relrowsecurity", "relforcerowsecurity",
+    case "relisshared", "relhasrules", "relhastriggers", "relhassubclass", "relrowsecurity", "relforcerowsecurity",
       "relispartition":
       return { _ in .flag(false) }
-    // reltype, reloftype, reltablespace, relallvisible, reltoastrelid, relchecks, relrewrite, relfrozenxid, relminmxid
+    // reltype, reloftype, reltablespace, relallvisible, reltoastrelid, relrewrite, relfrozenxid, relminmxid
     default: return { _ in .number(0) }
     }
   }
@@ -118,8 +120,12 @@ extension SystemRelations {
       if let level { return rollup.levels[level].keep.map { ["keep=" + text($0)] } }
       let keeps = rollup.levels.map { $0.keep.map(text) ?? "forever" }
       return ["rollup=true", "levels=" + rollup.levels.map(\.suffix).joined(separator: ", "), "keep=" + keeps.joined(separator: ", ")]
-    case .system: return nil
+    case .sequence, .index, .view, .system: return nil
     }
+  }
+  private static func table(_ entry: RelationRecord) -> TableSchema? {
+    guard case .table(let table) = entry.origin else { return nil }
+    return table
   }
 
   private static func attribute(_ name: String) -> (PlacedColumn) -> Cell {
@@ -138,10 +144,12 @@ extension SystemRelations {
     case "attbyval": return type { .flag($0.isByValue) }
     case "attalign": return type { .text($0.alignment) }
     case "attstorage": return type { .text($0.storage) }
-    case "attcompression", "attidentity", "attgenerated": return { _ in .text("") }
+    case "attidentity": return { .text($0.column.identity ?? "") }
+    case "attcompression", "attgenerated": return { _ in .text("") }
     case "attnotnull": return { .flag($0.column.isNotNull) }
     case "atthasdef": return { .flag($0.column.defaultSQL != nil) }
-    case "atthasmissing", "attisdropped": return { _ in .flag(false) }
+    case "atthasmissing": return { _ in .flag(false) }
+    case "attisdropped": return { .flag($0.column.isDropped) }
     case "attislocal": return { _ in .flag(true) }
     case "attinhcount": return { _ in .number(0) }
     case "attcollation": return type { .number($0.collation) }
@@ -190,10 +198,16 @@ extension SystemRelations {
   private static func function(_ name: String) -> (PostgresFunctionRecord) -> Cell {
     switch name {
     case "oid": return { .number($0.oid) }
-    case "proname", "prosrc": return { .text($0.name) }
+    case "proname": return { .text($0.name) }
+    case "prosrc": return { .text($0.user?.body ?? $0.name) }
+    case "proargnames":
+      return { record in
+        let names = record.user?.arguments.map(\.name) ?? []
+        return names.contains { !$0.isEmpty } ? .texts(names) : .null
+      }
     case "pronamespace": return { .number($0.namespace) }
     case "proowner": return { _ in .number(ObjectNumbers.owner) }
-    case "prolang": return { _ in .number(12) }
+    case "prolang": return { .number($0.user.map { $0.language == "sql" ? 14 : ObjectNumbers.blockLanguage } ?? 12) }
     case "procost": return { _ in .real(1) }
     case "prorows": return { .real($0.isSet ? 1000 : 0) }
     case "provariadic":
@@ -205,11 +219,12 @@ extension SystemRelations {
     case "proisstrict": return { .flag($0.isStrict) }
     case "proretset": return { .flag($0.isSet) }
     case "provolatile": return { .text($0.volatility) }
-    case "proparallel": return { _ in .text("s") }
+    case "proparallel": return { .text($0.user == nil ? "s" : "u") }
     case "pronargs": return { .number(Int64($0.arguments.count)) }
     case "prorettype": return { .number($0.result) }
     case "proargtypes": return { .numbers($0.arguments) }
-    case "prosupport", "pronargdefaults": return { _ in .number(0) }
+    case "pronargdefaults": return { .number(Int64($0.user?.inputs.count { $0.defaultSQL != nil } ?? 0)) }
+    case "prosupport": return { _ in .number(0) }
     default: return { _ in .null }
     }
   }
@@ -255,7 +270,8 @@ extension SystemRelations {
       case "schemaname": return { .text($0.schema) }
       case "tablename", "viewname", "matviewname": return { .text($0.name) }
       case "tableowner", "viewowner", "matviewowner": return { _ in .text(facts.owner) }
-      case "hasindexes", "hasrules", "hastriggers", "rowsecurity": return { _ in .flag(false) }
+      case "hasindexes": return { .flag(Self.table($0).map { !$0.keys.isEmpty || !$0.indexes.isEmpty } ?? false) }
+      case "hasrules", "hastriggers", "rowsecurity": return { _ in .flag(false) }
       case "ispopulated": return { _ in .flag(true) }
       case "definition": return { .optional($0.definition) }
       default: return { _ in .null }

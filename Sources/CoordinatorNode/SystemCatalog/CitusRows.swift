@@ -16,8 +16,14 @@ extension SystemRelations {
     var shard: ShardRecord
     var copy: ReplicaRecord
   }
+  /// Those that Citus knows: a local table is PostgreSQL's own there, until a reference table makes it a managed one.
   private var distributed: [TableSchema] {
-    catalog.tables.filter { if case .distributed = $0.distribution { true } else { false } }
+    catalog.tables.filter { table in
+      switch table.distribution {
+      case .distributed, .single: true
+      case .local: false
+      }
+    }
   }
   private var tableShards: [TableShard] { distributed.flatMap { table in shards(of: table).map { TableShard(table: table, shard: $0) } } }
   private var placements: [Placement] { catalog.shards.flatMap { shard in shard.replicas.map { Placement(shard: shard, copy: $0) } } }
@@ -26,10 +32,10 @@ extension SystemRelations {
   var activeWorkers: [NodeRecord] { hearsWorkers ? workers.filter { fleet.isUp($0.id, at: now) } : workers }
   private func host(_ node: NodeID) -> NetworkAddress? { catalog.node(node).flatMap { NetworkAddress($0.address) } }
   private static func key(_ table: TableSchema) -> Column? {
-    if case .distributed(let key, _) = table.distribution { table.columns[key] } else { nil }
+    table.distribution.tenantKey.map { table.columns[$0] }
   }
   private static func group(_ table: TableSchema) -> Int64 {
-    if case .distributed(_, let group) = table.distribution { Int64(group.rawValue) } else { 0 }
+    table.distribution.group.map { Int64($0.rawValue) } ?? 0
   }
 
   func citusRows(_ name: String) -> SystemRows? {
@@ -50,7 +56,7 @@ extension SystemRelations {
       return SystemRows(distributed) { name in
         switch name {
         case "logicalrelid": return { .number(ObjectNumbers.relation($0.id)) }
-        case "partmethod": return { _ in .text("h") }
+        case "partmethod": return { .text($0.distribution.tenantKey == nil ? "n" : "h") }
         case "partkey": return { .optional(Self.key($0)?.name) }
         case "colocationid": return { .number(Self.group($0)) }
         case "repmodel": return { _ in .text("s") }
@@ -85,8 +91,8 @@ extension SystemRelations {
   private func table(_ name: String) -> (TableSchema) -> Cell {
     switch name {
     case "table_name": return { .number(ObjectNumbers.relation($0.id)) }
-    case "citus_table_type": return { _ in .text("distributed") }
-    case "distribution_column": return { .optional(Self.key($0)?.name) }
+    case "citus_table_type": return { .text($0.distribution.kind) }
+    case "distribution_column": return { .text(Self.key($0)?.name ?? "<none>") }
     case "colocation_id": return { .number(Self.group($0)) }
     case "table_size": return { .optional(self.totalBytes(of: RelationRecord($0)).map { SizeText.pretty($0) }) }
     case "shard_count": return { .number(Int64(self.shards(of: $0).count)) }
@@ -99,7 +105,7 @@ extension SystemRelations {
     case "table_name": return { .number(ObjectNumbers.relation($0.table.id)) }
     case "shardid": return { .number(Int64($0.shard.id.rawValue)) }
     case "shard_name": return { .text("\($0.table.name)_\($0.shard.id)") }
-    case "citus_table_type": return { _ in .text("distributed") }
+    case "citus_table_type": return { .text($0.table.distribution.kind) }
     case "colocation_id": return { .number(Self.group($0.table)) }
     case "nodename": return { .optional(self.host($0.shard.primary)?.host) }
     case "nodeport": return { .optional(self.host($0.shard.primary).map { Int64($0.port) }) }

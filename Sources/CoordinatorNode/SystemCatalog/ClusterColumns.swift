@@ -37,6 +37,13 @@ enum ClusterColumns {
     tally_statements 17424 v: statement text, shard int8, decides int8, state text, rows int8, bytes int8, age_seconds int8
     tally_losses 17425 v: shard int8, epoch int8, time text, kept_through int8, known_through int8, primary text, reason text
     """
+  /// pg_cron's, in schema cron.
+  static let cron = """
+    job 17430 r: jobid int8!, schedule text!, command text!, nodename text!, nodeport int4!, database text!, username text!,
+      active bool!, jobname text
+    job_run_details 17431 r: jobid int8, runid int8!, job_pid int4, database text, username text, command text, status text,
+      return_message text, start_time timestamptz, end_time timestamptz
+    """
   /// Functions that give rows and have no arguments.
   static let functions = """
     citus_get_active_worker_nodes 0 f: node_name text, node_port int8

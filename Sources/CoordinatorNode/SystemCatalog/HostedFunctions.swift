@@ -8,9 +8,11 @@ import Planning
 extension SystemRelations {
   /// Functions of a name, whatever their arguments.
   func hosted(_ name: String) -> [HostedFunction] {
-    for found in [sessionFunctions(name), objectFunctions(name), visibilityFunctions(name), privilegeFunctions(name)] where !found.isEmpty {
-      return found
-    }
+    let areas = [
+      sessionFunctions(name), sequenceFunctions(name), constraintFunctions(name), objectFunctions(name), visibilityFunctions(name),
+      privilegeFunctions(name), volatileFunctions(name),
+    ]
+    for found in areas where !found.isEmpty { return found }
     let sizes = sizeFunctions(name)
     return sizes.isEmpty ? clusterFunctions(name) : sizes
   }

@@ -2,23 +2,23 @@
 //
 // One difference from PostgreSQL: rollups and their levels, which are materialized views, are shown as views. PostgreSQL leaves
 // materialized views out of information_schema altogether; tools that list tables from here (Grafana, Metabase) would not offer the
-// relations that dashboards are for. Constraints come with keyed tables; until then those relations are empty.
+// relations that dashboards are for. Constraints and sequences: ConstraintRows.swift.
 import Model
 
 extension SystemRelations {
   func informationSchema(_ name: String) -> SystemRows? {
     switch name {
     case "information_schema_catalog_name": return SystemRows([facts.database]) { _ in { .text($0) } }
-    case "schemata": return SystemRows(SchemaEntry.all, schemaCells)
-    case "tables": return SystemRows(index.entries, tableCells)
-    case "views": return SystemRows(index.entries.filter { $0.kind != "r" }, viewCells)
+    case "schemata": return SystemRows(schemas, schemaCells)
+    case "tables": return SystemRows(shown, tableCells)
+    case "views": return SystemRows(shown.filter { $0.kind != "r" }, viewCells)
     case "columns": return SystemRows(placed { _ in true }, columnCells)
     case "element_types":
       return SystemRows(placed { PostgresTypes.all[oid: $0.type].map(Self.isArray) ?? false }, elementCells)
     case "table_privileges", "role_table_grants": return SystemRows(grants, grantCells)
     case "column_privileges", "role_column_grants":
       let granted = grants.filter { ["SELECT", "INSERT"].contains($0.privilege) }
-        .flatMap { grant in grant.entry.columns.map { ColumnGrant(grant: grant, column: $0.name) } }
+        .flatMap { grant in grant.entry.columns.filter { !$0.isDropped }.map { ColumnGrant(grant: grant, column: $0.name) } }
       return SystemRows(granted) { name in
         if name == "column_name" { return { .text($0.column) } }
         let cell = self.grantCells(name)
@@ -45,16 +45,17 @@ extension SystemRelations {
     case "enabled_roles":
       let own = roles.filter { $0.fact.name == facts.user || $0.fact.name == facts.owner }
       return SystemRows(own) { _ in { .text($0.fact.name) } }
-    case "table_constraints", "key_column_usage", "referential_constraints", "constraint_column_usage", "constraint_table_usage",
-      "check_constraints", "sequences", "triggers", "applicable_roles", "user_defined_types", "foreign_tables":
+    case "referential_constraints", "triggers", "applicable_roles", "user_defined_types", "foreign_tables":
       return SystemRows.none
     default: return nil
     }
   }
 
+  /// Relations with rows of their own: neither sequences nor indexes.
+  private var shown: [RelationRecord] { index.entries.filter { $0.kind != "S" && $0.kind != "i" } }
   private func placed(_ isWanted: (ColumnEntry) -> Bool) -> [PlacedColumn] {
-    index.entries.flatMap { entry in
-      entry.columns.enumerated().filter { isWanted($1) }.map { PlacedColumn(entry: entry, number: $0 + 1, column: $1) }
+    shown.flatMap { entry in
+      entry.columns.enumerated().filter { !$1.isDropped && isWanted($1) }.map { PlacedColumn(entry: entry, number: $0 + 1, column: $1) }
     }
   }
   static func isArray(_ type: PostgresTypeRecord) -> Bool { type.element != 0 && type.length == -1 }
@@ -147,7 +148,11 @@ extension SystemRelations {
     case "column_default": return { .optional($0.column.defaultSQL) }
     case "is_nullable": return { .yes(!$0.column.isNotNull) }
     case "dtd_identifier": return { .text(String($0.number)) }
-    case "is_self_referencing", "is_identity", "identity_cycle", "is_updatable": return { _ in .text("NO") }
+    case "is_self_referencing": return { _ in .text("NO") }
+    case "is_updatable": return { .yes($0.entry.kind == "r" && !$0.entry.isSystem) }
+    case "is_identity", "identity_generation", "identity_start", "identity_increment", "identity_maximum", "identity_minimum",
+      "identity_cycle":
+      return { self.identityCell(name, $0) }
     case "is_generated": return { _ in .text("NEVER") }
     default: return { self.typeCell(name, $0.column.type, $0.column.modifier) ?? .null }
     }
@@ -188,8 +193,8 @@ extension SystemRelations {
     var column: String
   }
   private var grants: [Grant] {
-    index.entries.flatMap { entry -> [Grant] in
-      let words = entry.kind == "r" && !entry.isSystem ? ["INSERT", "SELECT", "DELETE", "TRUNCATE"] : ["SELECT"]
+    shown.flatMap { entry -> [Grant] in
+      let words = entry.kind == "r" && !entry.isSystem ? ["INSERT", "SELECT", "UPDATE", "DELETE", "TRUNCATE"] : ["SELECT"]
       return words.map { Grant(entry: entry, privilege: $0) }
     }
   }

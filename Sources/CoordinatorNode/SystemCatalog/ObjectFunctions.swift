@@ -1,6 +1,6 @@
 // ObjectFunctions.swift — functions that tell of an object by its number: types, columns, functions, relations, and comments on them.
 //
-// Of kinds of objects that cannot exist here (constraints, indexes, triggers, rules, statistics) every number is unknown: NULL.
+// Of kinds of objects that cannot exist here (triggers, rules, statistics) every number is unknown: NULL.
 import Model
 import Planning
 
@@ -24,8 +24,7 @@ extension SystemRelations {
       return [
         HostedFunction(name, [.text, .oid], .text) { $0[0] }, HostedFunction(name, [.text, .oid, .boolean], .text) { $0[0] },
       ]
-    case "pg_get_constraintdef", "pg_get_triggerdef", "pg_get_ruledef": return unknown(.text, [[.oid], [.oid, .boolean]])
-    case "pg_get_indexdef": return unknown(.text, [[.oid], [.oid, .integer, .boolean]])
+    case "pg_get_triggerdef", "pg_get_ruledef": return unknown(.text, [[.oid], [.oid, .boolean]])
     case "pg_get_statisticsobjdef_columns", "pg_get_statisticsobjdef", "pg_get_partkeydef": return unknown(.text, [[.oid]])
     case "pg_get_viewdef":
       return [
@@ -44,6 +43,7 @@ extension SystemRelations {
     case "pg_get_function_result":
       return [
         HostedFunction(name, [.oid], .text) { arguments in
+          if let user = self.userFunction(arguments.number(0)) { return .optional(user.shownResult) }
           guard let function = PostgresFunctions.all[oid: arguments.number(0)] else { return .null }
           return .text((function.isSet ? "SETOF " : "") + self.typeText(function.result))
         }
@@ -51,6 +51,9 @@ extension SystemRelations {
     case "pg_get_function_arguments", "pg_get_function_identity_arguments":
       return [
         HostedFunction(name, [.oid], .text) { arguments in
+          if let user = self.userFunction(arguments.number(0)) {
+            return .text(user.shownArguments(isIdentity: name == "pg_get_function_identity_arguments"))
+          }
           guard let function = PostgresFunctions.all[oid: arguments.number(0)] else { return .null }
           var shown = function.arguments.map { self.typeText($0) }
           if function.isVariadic, let last = shown.popLast() { shown.append("VARIADIC " + last) }
@@ -60,18 +63,11 @@ extension SystemRelations {
     case "pg_get_functiondef":
       return [
         HostedFunction(name, [.oid], .text) { (arguments) throws(TallyError) in
+          if let user = self.userFunction(arguments.number(0)) { return .text(user.definition) }
           guard let function = PostgresFunctions.all[oid: arguments.number(0)] else {
             throw .sql("XX000", "cache lookup failed for function \(arguments.number(0))")
           }
           throw .sql("0A000", "function \(function.name) is built in and has no definition in SQL")
-        }
-      ]
-    case "pg_get_serial_sequence":
-      return [
-        HostedFunction(name, [.text, .text], .text) { (arguments) throws(TallyError) in
-          let entry = try self.existing(arguments.text(0))
-          try Self.requireColumn(arguments.text(1), entry)
-          return .null
         }
       ]
     case "obj_description":
@@ -116,6 +112,9 @@ extension SystemRelations {
     case "to_regrole": return [lookUpFunction(name, .regrole)]
     default: return []
     }
+  }
+  private func userFunction(_ oid: Int64) -> FunctionRecord? {
+    catalog.functions.first { ObjectNumbers.relation($0.id) == oid }
   }
   private func typeText(_ oid: Int64) -> String { TypeNumbers.text(of: oid, modifier: nil, isVisible: isSearched) }
   /// NULL for a name of nothing; a name that is none fails.

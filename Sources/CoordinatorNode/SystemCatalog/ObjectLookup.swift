@@ -52,7 +52,7 @@ extension SystemRelations {
       // Of several functions of a name the schema is shown, as PostgreSQL does.
       if PostgresFunctions.all[name: function.name].count == 1 && isSearched(function.namespace) { return name }
       return (SchemaEntry.all.first { $0.oid == function.namespace }?.name ?? "?") + "." + name
-    case .regnamespace: return SchemaEntry.all.first { $0.oid == object }.map { SystemName.quoted($0.name) } ?? number
+    case .regnamespace: return schemas.first { $0.oid == object }.map { SystemName.quoted($0.name) } ?? number
     case .regrole: return roleName(object).map { SystemName.quoted($0) } ?? number
     default: return number
     }
@@ -84,7 +84,7 @@ extension SystemRelations {
     return entry
   }
   func schema(_ name: String) throws(TallyError) -> SchemaEntry {
-    guard let found = SchemaEntry.all.first(where: { $0.name == name }) else {
+    guard let found = schemas.first(where: { $0.name == name }) else {
       throw .sql("3F000", "schema \"\(name)\" does not exist")
     }
     return found

@@ -20,6 +20,43 @@ struct PostgresFunctionRecord: Sendable {
   var isStrict: Bool
   var isSet: Bool
   var isVariadic: Bool
+  /// A user's function.
+  var user: FunctionRecord?
+
+  /// The row of a user's function.
+  init(_ function: FunctionRecord) {
+    oid = ObjectNumbers.relation(function.id)
+    name = function.name
+    namespace = ObjectNumbers.publicSchema
+    let outputs = function.outputs
+    if outputs.count > 1 {
+      result = 2249
+    } else {
+      result = TypeNumbers.number(of: outputs.first?.type ?? function.result ?? .void).oid
+    }
+    arguments = function.inputs.map { TypeNumbers.number(of: $0.type).oid }
+    kind = function.isProcedure ? "p" : "f"
+    volatility = function.volatility == .immutable ? "i" : function.volatility == .stable ? "s" : "v"
+    isStrict = function.isStrict
+    isSet = function.returnsSet
+    isVariadic = false
+    user = function
+  }
+  init(
+    oid: Int64,
+    name: String,
+    namespace: Int64,
+    result: Int64,
+    arguments: [Int64],
+    kind: String,
+    volatility: String,
+    isStrict: Bool,
+    isSet: Bool,
+    isVariadic: Bool
+  ) {
+    (self.oid, self.name, self.namespace, self.result, self.arguments) = (oid, name, namespace, result, arguments)
+    (self.kind, self.volatility, self.isStrict, self.isSet, self.isVariadic) = (kind, volatility, isStrict, isSet, isVariadic)
+  }
 }
 
 /// The functions, made once.
@@ -310,6 +347,8 @@ struct PostgresFunctions: Sendable {
     pg_relation_size: 2325 int8(regclass)v; 2332 int8(regclass,text)v
     pg_size_bytes: 3334 int8(text)
     pg_size_pretty: 2288 text(int8); 3166 text(numeric)
+    pg_sleep: 2626 void(float8)v
+    pg_sleep_for: 3935 void(interval)v
     pg_statistics_obj_is_visible: 3403 bool(oid)s
     pg_table_is_visible: 2079 bool(oid)s
     pg_table_size: 2997 int8(regclass)v

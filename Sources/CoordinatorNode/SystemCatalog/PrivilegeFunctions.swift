@@ -62,7 +62,7 @@ extension SystemRelations {
         _ = try self.schema(text)
         return true
       } byNumber: { number in
-        SchemaEntry.all.contains { $0.oid == number }
+        self.schemas.contains { $0.oid == number }
       }
     case "has_database_privilege":
       return function(["CREATE", "TEMPORARY", "TEMP", "CONNECT"]) { (text) throws(TallyError) in

@@ -88,7 +88,7 @@ struct RelationDefinition: Sendable {
   }()
   /// By `schema.name`.
   static let byName: [String: RelationDefinition] = Dictionary(
-    all.map { ($0.fullName, $0) },
+    (all + RecordText.lines(ClusterColumns.cron).compactMap { RelationDefinition($0, schema: "cron") }).map { ($0.fullName, $0) },
     uniquingKeysWith: { first, _ in first }
   )
   /// Functions without arguments that give rows; they are called in FROM and stand in no list of relations.

@@ -1,4 +1,4 @@
-// RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, system relations; and their index.
+// RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, sequences, indexes, system relations; and their index.
 //
 // Made of one version of the catalog. A rollup and each of its levels is a materialized view ('m'): that is what CREATE MATERIALIZED
 // VIEW made. System relations are PostgreSQL's tables ('r') and views ('v').
@@ -12,6 +12,10 @@ struct ColumnEntry: Sendable {
   var modifier: Int64
   var isNotNull: Bool
   var defaultSQL: String?
+  /// a or d.
+  var identity: String?
+  /// Its number alone is left.
+  var isDropped = false
 }
 
 /// A relation as pg_class shows it.
@@ -21,6 +25,9 @@ struct RelationRecord: Sendable {
     case table(TableSchema)
     /// A rollup; or one of its levels.
     case rollup(RollupDefinition, level: Int?)
+    case sequence(SequenceRecord)
+    case index(IndexRecord)
+    case view(ViewRecord)
     case system(RelationDefinition)
   }
   var oid: Int64
@@ -28,7 +35,7 @@ struct RelationRecord: Sendable {
   /// Number of the schema, and its name.
   var namespace: Int64
   var schema: String
-  /// r, m or v.
+  /// r, m, v, S or i.
   var kind: String
   var columns: [ColumnEntry]
   var origin: Origin
@@ -38,16 +45,23 @@ struct RelationRecord: Sendable {
     switch origin {
     case .table(let table): table.id
     case .rollup(let rollup, let level): level.map { rollup.levelTable($0) } ?? rollup.id
-    case .system: nil
+    case .sequence(let sequence): sequence.id
+    case .view(let view): view.id
+    case .index, .system: nil
     }
   }
-  /// A rollup's SELECT, as it was written.
+  /// The SELECT of a rollup or view, as it was written.
   var definition: String? {
-    guard case .rollup(let rollup, _) = origin else { return nil }
-    let text = rollup.sql.reversed().drop { $0 == " " || $0 == ";" || $0.isNewline }.reversed()
+    let written: String
+    switch origin {
+    case .rollup(let rollup, _): written = rollup.sql
+    case .view(let view): written = view.sql
+    default: return nil
+    }
+    let text = written.reversed().drop { $0 == " " || $0 == ";" || $0.isNewline }.reversed()
     return String(text) + ";"
   }
-  var isSystem: Bool { table == nil }
+  var isSystem: Bool { if case .system = origin { true } else { false } }
 
   init(_ table: TableSchema) {
     self.init(
@@ -71,6 +85,31 @@ struct RelationRecord: Sendable {
       .rollup(rollup, level: level)
     )
   }
+  init(_ view: ViewRecord) {
+    self.init(ObjectNumbers.relation(view.id), view.name, view.schemaName, "v", view.columns.map { Self.column($0) }, .view(view))
+  }
+  init(_ sequence: SequenceRecord) {
+    self.init(
+      ObjectNumbers.relation(sequence.id),
+      sequence.name,
+      sequence.schemaName,
+      "S",
+      [Column(name: "last_value", type: .bigint), Column(name: "log_cnt", type: .bigint), Column(name: "is_called", type: .boolean)].map {
+        Self.column($0)
+      },
+      .sequence(sequence)
+    )
+  }
+  init(_ index: IndexRecord) {
+    self.init(
+      index.oid,
+      index.name,
+      index.table.schemaName,
+      "i",
+      index.columns.map { Self.column(Column(name: index.table.columns[$0].name, type: index.table.columns[$0].type)) },
+      .index(index)
+    )
+  }
   init(_ definition: RelationDefinition) {
     self.init(
       definition.oid,
@@ -87,7 +126,7 @@ struct RelationRecord: Sendable {
     self.oid = oid
     self.name = name
     self.schema = schema
-    namespace = SchemaEntry.all.first { $0.name == schema }?.oid ?? 0
+    namespace = ObjectNumbers.schema(schema)
     self.kind = kind
     self.columns = columns
     self.origin = origin
@@ -99,7 +138,10 @@ struct RelationRecord: Sendable {
       type: type,
       modifier: modifier,
       isNotNull: column.isNotNull,
-      defaultSQL: column.defaultSQL
+      // An identity column's numbers are no default.
+      defaultSQL: column.identity == .none ? column.defaultSQL : nil,
+      identity: column.identity == .none ? nil : column.identity == .always ? "a" : "d",
+      isDropped: column.isDropped
     )
   }
   /// System relations, made once.
@@ -110,7 +152,7 @@ struct RelationRecord: Sendable {
 struct SchemaEntry: Sendable {
   var oid: Int64
   var name: String
-  /// Those that exist: CREATE SCHEMA does not yet.
+  /// Those that every database has; `SystemRelations.schemas` has all.
   static let all = [
     SchemaEntry(oid: ObjectNumbers.catalogSchema, name: "pg_catalog"),
     SchemaEntry(oid: ObjectNumbers.publicSchema, name: "public"),
@@ -126,7 +168,12 @@ struct RelationIndex: Sendable {
 
   init(_ catalog: CatalogSnapshot) {
     var all = RelationRecord.system
-    for table in catalog.tables { all.append(RelationRecord(table)) }
+    for table in catalog.tables {
+      all.append(RelationRecord(table))
+      all += IndexRecord.all(of: table).map { RelationRecord($0) }
+    }
+    all += catalog.sequences.map { RelationRecord($0) }
+    all += catalog.views.map { RelationRecord($0) }
     for rollup in catalog.rollups {
       all.append(RelationRecord(rollup))
       for level in rollup.levels.indices { all.append(RelationRecord(rollup, level: level)) }

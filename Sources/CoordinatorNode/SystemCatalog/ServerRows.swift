@@ -63,7 +63,7 @@ extension SystemRelations {
     case "pg_settings": return SystemRows(facts.settings(), Self.setting)
     case "pg_stat_activity": return SystemRows(facts.sessions(), activity)
     case "pg_stat_user_tables", "pg_stat_all_tables":
-      let tables = index.entries.filter { $0.kind != "v" && (name == "pg_stat_all_tables" || !$0.isSystem) }
+      let tables = index.entries.filter { ($0.kind == "r" || $0.kind == "m") && (name == "pg_stat_all_tables" || !$0.isSystem) }
       return SystemRows(tables) { name in
         switch name {
         case "relid": return { .number($0.oid) }

@@ -124,6 +124,8 @@ public struct SessionFacts: Sendable {
   public var clientAddress: String?
   /// Its port.
   public var clientPort: Int32?
+  /// The zone that the session's times are told in.
+  public var zone = ClockZone.utc
   /// A setting's value as SHOW prints it; nil when there is no such setting.
   public var setting: @Sendable (String) -> String? = { _ in nil }
   /// All settings.
@@ -131,6 +133,16 @@ public struct SessionFacts: Sendable {
   /// Sets one (name, value or nil for the default, for the transaction only) and gives its new value.
   public var set: @Sendable (String, String?, Bool) throws(TallyError) -> String = { (name, _, _) throws(TallyError) in
     throw .sql("0A000", "parameter \"\(name)\" cannot be set here", hint: "Settings belong to sessions of the PostgreSQL protocol.")
+  }
+  /// What currval and lastval tell.
+  public var sessionNumbers = SessionNumbers()
+  /// Numbers of sequences that the statement may use.
+  var numbers = StatementNumbers()
+  /// 64 random bits.
+  var random: @Sendable () -> UInt64 = { 0 }
+  /// Notes that the statement's answer is to wait for so long (pg_sleep).
+  public var pause: @Sendable (Duration) throws(TallyError) -> Void = { (_) throws(TallyError) in
+    throw .sql("0A000", "pg_sleep is not supported here", hint: "It waits in sessions of the PostgreSQL protocol.")
   }
   /// The sessions of this coordinator.
   public var sessions: @Sendable () -> [SessionFact] = { [] }

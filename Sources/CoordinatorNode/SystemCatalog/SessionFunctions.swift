@@ -11,13 +11,13 @@ extension SystemRelations {
     case "current_user", "current_role", "user": return constant(.name, .text(facts.user))
     case "session_user": return constant(.name, .text(facts.sessionUser))
     case "current_schema":
-      return constant(.name, .optional(facts.searchPath.first { name in SchemaEntry.all.contains { $0.name == name } }))
+      return constant(.name, .optional(facts.searchPath.first { name in self.schemas.contains { $0.name == name } }))
     case "current_schemas":
       let searched = searchedSchemas
       return [
         HostedFunction(name, [.boolean], .array(.name)) { (arguments) throws(TallyError) in
           let named = arguments.isTrue(0) ? searched : facts.searchPath
-          let existing = named.filter { name in SchemaEntry.all.contains { $0.name == name } }
+          let existing = named.filter { name in self.schemas.contains { $0.name == name } }
           return try ArrayValue(.name, existing.map { .text($0) }).value()
         }
       ]
@@ -49,6 +49,21 @@ extension SystemRelations {
           return .text(try facts.set(arguments.text(0), value, arguments.isTrue(2)))
         }
       ]
+    case "pg_sleep":
+      return [
+        HostedFunction(name, [.double], .void, isStable: false) { (arguments) throws(TallyError) in
+          guard case .double(let seconds) = arguments[0] else { return .null }
+          return try Self.pause(seconds, facts)
+        }
+      ]
+    case "pg_sleep_for":
+      return [
+        HostedFunction(name, [.interval], .void, isStable: false) { (arguments) throws(TallyError) in
+          guard case .interval(let length) = arguments[0] else { return .null }
+          let days = Double(length.months) * 30 + Double(length.days)
+          return try Self.pause(days * 86_400 + Double(length.microseconds) / 1_000_000, facts)
+        }
+      ]
     case "pg_encoding_to_char":
       return [HostedFunction(name, [.integer], .name) { .text(Encodings.name($0.number(0))) }]
     case "pg_char_to_encoding":
@@ -62,6 +77,11 @@ extension SystemRelations {
       ]
     default: return []
     }
+  }
+  /// Rows wait for it together, before the first of them is sent.
+  private static func pause(_ seconds: Double, _ facts: SessionFacts) throws(TallyError) -> Value {
+    if seconds > 0 { try facts.pause(.seconds(min(seconds, 1e9))) }
+    return .text("")
   }
   private static func setting(_ name: String, _ facts: SessionFacts) throws(TallyError) -> String {
     guard let value = facts.setting(name) else {

@@ -6,16 +6,14 @@ import Model
 import Wire
 
 extension SystemRelations {
-  /// The shards of a table's group; none when it is not distributed.
+  /// The shards of a table's group; none when it has no place yet.
   func shards(of table: TableSchema) -> [ShardRecord] {
-    guard case .distributed(_, let group) = table.distribution else { return [] }
+    guard let group = table.distribution.group else { return [] }
     return catalog.shards.filter { $0.group == group }
   }
   private func isAlone(_ table: TableSchema) -> Bool {
-    guard case .distributed(_, let group) = table.distribution else { return false }
-    return catalog.tables.count {
-      if case .distributed(_, group) = $0.distribution { true } else { false }
-    } == 1
+    guard let group = table.distribution.group else { return false }
+    return catalog.tables.count { $0.distribution.group == group } == 1
   }
   private func sum(_ table: TableSchema, _ figure: (ShardReport) -> UInt64) -> Int64? {
     var total: UInt64 = 0

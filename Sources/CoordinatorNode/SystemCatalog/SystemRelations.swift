@@ -19,6 +19,10 @@ final class SystemRelations: SystemCatalog {
   let now: Instant
   /// Whether this coordinator hears the workers.
   let hearsWorkers: Bool
+  /// Runs of jobs that this coordinator began.
+  let jobRuns: JobRuns
+  /// Where random numbers and times of day come from; nil: there are none.
+  let sources: VolatileSources?
   private let madeIndex = Mutex<RelationIndex?>(nil)
 
   init(
@@ -27,7 +31,9 @@ final class SystemRelations: SystemCatalog {
     fleet: Fleet,
     standing: CatalogLog.Standing,
     now: Instant,
-    hearsWorkers: Bool
+    hearsWorkers: Bool,
+    jobRuns: JobRuns = JobRuns(),
+    sources: VolatileSources? = nil
   ) {
     self.state = state
     self.facts = facts
@@ -35,6 +41,8 @@ final class SystemRelations: SystemCatalog {
     self.standing = standing
     self.now = now
     self.hearsWorkers = hearsWorkers
+    self.jobRuns = jobRuns
+    self.sources = sources
   }
 
   var catalog: CatalogSnapshot { state.snapshot }
@@ -54,7 +62,7 @@ final class SystemRelations: SystemCatalog {
     if let schema { return RelationDefinition.byName[schema + "." + name]?.relation }
     for schema in searchedSchemas {
       // What the catalog holds under a schema that comes before is found there.
-      if schema == "public", catalog.table(named: name) != nil { return nil }
+      if catalog.table(named: name, in: schema) != nil || catalog.view(named: name, in: schema) != nil { return nil }
       if let found = RelationDefinition.byName[schema + "." + name] { return found.relation }
     }
     return nil
@@ -86,31 +94,38 @@ final class SystemRelations: SystemCatalog {
   var searchedSchemas: [String] {
     facts.searchPath.contains("pg_catalog") ? facts.searchPath : ["pg_catalog"] + facts.searchPath
   }
+  /// All schemas.
+  var schemas: [SchemaEntry] { SchemaEntry.all + catalog.schemas.map { SchemaEntry(oid: ObjectNumbers.schema($0), name: $0) } }
   /// Whether names in a schema are found without it.
   func isSearched(_ namespace: Int64) -> Bool {
-    searchedSchemas.contains { schema in SchemaEntry.all.contains { $0.name == schema && $0.oid == namespace } }
+    searchedSchemas.contains { schema in schemas.contains { $0.name == schema && $0.oid == namespace } }
   }
 
   /// The rows of a relation; nil when nobody makes them, which is a defect.
   private func content(of definition: RelationDefinition) throws(TallyError) -> SystemRows? {
-    if definition.schema == "information_schema" { return informationSchema(definition.name) }
-    if let rows = catalogRows(definition.name) ?? serverRows(definition.name) ?? citusRows(definition.name) { return rows }
+    if definition.schema == "information_schema" { return constraintViews(definition.name) ?? informationSchema(definition.name) }
+    if let rows = constraintRows(definition.name) ?? catalogRows(definition.name) ?? serverRows(definition.name)
+      ?? citusRows(definition.name)
+    {
+      return rows
+    }
     if let rows = try tallyRows(definition) { return rows }
+    if let rows = cronRows(definition) { return rows }
     return Self.empty.contains(definition.name) ? SystemRows.none : nil
   }
 
   /// Relations of PostgreSQL that are empty because nothing of their kind can exist here.
   static let empty: Set<String> = [
-    // Constraints and indexes come with keyed tables.
-    "pg_constraint", "pg_index", "pg_indexes", "pg_stat_user_indexes", "pg_stat_all_indexes", "pg_inherits", "pg_partitioned_table",
-    "pg_opclass", "pg_opfamily", "pg_amop", "pg_amproc",
+    // Nothing is built for an index, so nothing is counted.
+    "pg_stat_user_indexes", "pg_stat_all_indexes", "pg_inherits", "pg_partitioned_table", "pg_opclass", "pg_opfamily", "pg_amop",
+    "pg_amproc",
     // No statement makes these.
     "pg_enum", "pg_trigger", "pg_policy", "pg_policies", "pg_statistic_ext", "pg_publication", "pg_publication_rel",
-    "pg_publication_namespace", "pg_publication_tables", "pg_sequence", "pg_sequences", "pg_auth_members", "pg_group", "pg_range",
+    "pg_publication_namespace", "pg_publication_tables", "pg_auth_members", "pg_group", "pg_range",
     "pg_conversion", "pg_rewrite", "pg_rules", "pg_shdescription", "pg_event_trigger", "pg_foreign_data_wrapper",
     "pg_foreign_server", "pg_foreign_table", "pg_user_mapping", "pg_user_mappings", "pg_seclabel",
     "pg_shseclabel", "pg_default_acl", "pg_db_role_setting", "pg_subscription", "pg_init_privs", "pg_transform",
-    "pg_depend", "pg_shdepend",
+    "pg_shdepend",
     // Locks are the shards' own and none outlives a statement; replication is not PostgreSQL's.
     "pg_locks", "pg_prepared_xacts", "pg_stat_replication", "pg_replication_slots",
   ]

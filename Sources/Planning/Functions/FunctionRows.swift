@@ -69,6 +69,7 @@ extension FunctionTable {
     pg_size_pretty(int8) text sizePretty
     """
   static let texts = """
+    .assign(text,int4) text assignText
     lower(text) text lower
     upper(text) text upper
     length(text) int4 length
@@ -198,6 +199,12 @@ extension FunctionTable {
     overlaps(timestamptz,interval,timestamptz,interval) bool overlaps
     date_bin(interval,timestamp,timestamp) timestamp dateBin
     date_bin(interval,timestamptz,timestamptz) timestamptz dateBin
+    .truncate(int8,timestamptz,text) timestamptz dateTruncInZone
+    .add(timestamptz,interval,text) timestamptz addInZone
+    .to_char(timestamptz,text,text) text formatInZone
+    .to_timestamp(text,text,text) timestamptz parseInZone
+    .timezone(timestamptz,text) int4 zoneOffset
+    .json(timestamptz,text) text isoInZone
     """
   static let documents = """
     jsonb_build_object(variadic any) jsonb jsonBuildObject
@@ -212,6 +219,10 @@ extension FunctionTable {
     json_typeof(json) text jsonTypeof
     jsonb_array_length(jsonb) int4 jsonArrayLength
     json_array_length(json) int4 jsonArrayLength
+    json_extract_path(json,variadic text) json jsonPath
+    json_extract_path_text(json,variadic text) text jsonPathText
+    json_object_field(json,text) json jsonField
+    json_object_field_text(json,text) text jsonFieldText
     jsonb_extract_path(jsonb,variadic text) jsonb jsonPath
     jsonb_extract_path_text(jsonb,variadic text) text jsonPathText
     jsonb_set(jsonb,text[],jsonb) jsonb jsonSet
@@ -299,6 +310,12 @@ extension FunctionTable {
     ->>(jsonb,text) text jsonFieldText
     ->(jsonb,int4) jsonb jsonElement
     ->>(jsonb,int4) text jsonElementText
+    ->(json,text) json jsonField
+    ->>(json,text) text jsonFieldText
+    ->(json,int4) json jsonElement
+    ->>(json,int4) text jsonElementText
+    #>(json,text[]) json jsonPath
+    #>>(json,text[]) text jsonPathText
     #>(jsonb,text[]) jsonb jsonPath
     #>>(jsonb,text[]) text jsonPathText
     @>(jsonb,jsonb) bool jsonContains

@@ -89,6 +89,7 @@ enum FunctionTable {
   static func takes(_ function: Function, _ arguments: [Expression], _ type: DataType) -> Bool {
     let types = arguments.map(\.type)
     if function == .quantified { return QuantifiedComparison.takes(arguments, type) }
+    if function == .castInZone { return ZonedCast.takes(arguments, type) }
     return (byFunction[function] ?? []).contains { fits($0, types, type) }
   }
   private static func fits(_ signature: FunctionSignature, _ types: [DataType], _ result: DataType) -> Bool {

@@ -6,6 +6,7 @@ import Model
 
 extension ScalarFunctions {
   static func document(_ function: Function, _ a: FunctionArguments, _ result: DataType) throws(TallyError) -> Value {
+    if a.count > 1, a.types[0] == .json, let found = try written(function, a) { return found }
     switch function {
     case .jsonField: return wrap(try a.json(0)[a.text(1)])
     case .jsonFieldText: return plain(try a.json(0)[a.text(1)])
@@ -71,6 +72,24 @@ extension ScalarFunctions {
 
   // MARK: Reading
 
+  /// The part of a json that a function takes, as it is written; nil for functions that take none.
+  private static func written(_ function: Function, _ a: FunctionArguments) throws(TallyError) -> Value? {
+    let json = JSONText(a.text(0))
+    let part: JSONText?
+    switch function {
+    case .jsonField, .jsonFieldText: part = try json.member(a.text(1))
+    case .jsonElement, .jsonElementText: part = json.element(a.integer(1))
+    case .jsonPath, .jsonPathText:
+      guard let path = try path(a) else { return .null }
+      part = try json.follow(path)
+    default: return nil
+    }
+    guard let part else { return .null }
+    switch function {
+    case .jsonFieldText, .jsonElementText, .jsonPathText: return try part.plain().map { .text($0) } ?? .null
+    default: return .text(part.text)
+    }
+  }
   private static func wrap(_ json: JSONValue?) -> Value { json.map { .text($0.text) } ?? .null }
   /// A string without quotes; NULL for JSON's null.
   static func plain(_ json: JSONValue?) -> Value {

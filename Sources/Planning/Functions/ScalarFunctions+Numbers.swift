@@ -1,7 +1,6 @@
 // ScalarFunctions+Numbers.swift — powers, logarithms, trigonometry, whole numbers and bits, with PostgreSQL's errors.
 //
-// numeric has exact roots and whole powers; exp, ln, log and other powers of numeric would need more digits than it has and are refused:
-// cast to double precision.
+// numeric has exact roots and whole powers here; its exp, ln, log and other powers stand in ScalarFunctions+Logarithms.
 internal import Glibc
 import Model
 
@@ -190,9 +189,10 @@ extension ScalarFunctions {
     case .sign: return Numeric(x.coefficient > 0 ? 1 : x.coefficient < 0 ? -1 : 0)
     case .squareRoot: return try squareRoot(x)
     case .power: return try power(x, a.numeric(1))
-    default:
-      let name = function == .exponential ? "exp" : function == .naturalLogarithm ? "ln" : "log"
-      throw .sql("0A000", "\(name) of numeric is not supported", hint: "Cast the argument to double precision.")
+    case .exponential: return try exponential(x)
+    case .naturalLogarithm: return try naturalLogarithm(x)
+    case .logarithm: return try logarithm(x, base: Numeric(10))
+    default: return try logarithm(a.numeric(1), base: x)
     }
   }
   /// Digits before the point; negative for leading zeros after it.
@@ -223,11 +223,7 @@ extension ScalarFunctions {
     if x.coefficient == 0, y.coefficient < 0 { throw .sql("2201F", "zero raised to a negative power is undefined") }
     guard whole.scale == 0 else {
       if x.coefficient < 0 { throw .sql("2201F", "a negative number raised to a non-integer power yields a complex result") }
-      throw .sql(
-        "0A000",
-        "a power of numeric that is no whole number is not supported",
-        hint: "Cast the arguments to double precision."
-      )
+      return try fractionalPower(x, y)
     }
     guard let count = Int64(exactly: whole.coefficient), count.magnitude <= 10_000 else {
       throw .sql("22003", "value overflows numeric format")

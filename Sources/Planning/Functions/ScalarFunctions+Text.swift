@@ -33,6 +33,9 @@ extension ScalarFunctions {
       let size = Int64(a.text(0).utf8.count).multipliedReportingOverflow(by: count)
       guard !size.overflow, size.partialValue <= Int64(Limits.textBytesMax) else { throw .sql("54000", "requested length too large") }
       return .text(String(repeating: a.text(0), count: a.text(0).isEmpty ? 0 : Int(count)))
+    case .assignText:
+      let limit = UInt32(clamping: abs(max(a.integer(1), -Int64(Int32.max))))
+      return .text(a.integer(1) >= 0 ? try ValueText.cut(a.text(0), limit) : try ValueText.padded(a.text(0), limit))
     case .reverse: return .text(text(ofScalars: a.scalars(0).reversed()))
     case .splitPart: return .text(try splitPart(a))
     case .format: return try format(a)

@@ -1,7 +1,6 @@
 // ScalarFunctions+Times.swift — dates, times of day, timestamps and intervals: making, aging, justifying, binning, zones.
 //
-// The session's zone is UTC. Other zones are fixed offsets, abbreviations of such and POSIX forms (`FixedZone`); zones with rules are
-// refused (0A000).
+// What depends on the session's zone stands in ZonedFunctions; here it is UTC.
 import Bytes
 import Model
 
@@ -18,35 +17,35 @@ extension ScalarFunctions {
         toTimestamp: try TimeArithmetic.timestamp(ofDate: day)
       )
       guard a.count > 6 else { return .fixed(local) }
-      return .fixed(try shifted(local, by: -(try FixedZone.secondsEast(a.text(6), isOffsetEast: true))))
+      return .fixed(try Self.zone(ofMaking: a.text(6), &memory).instant(ofLocal: local))
     case .makeInterval: return .interval(try makeInterval(a))
     case .formatTime:
       let template = try timeTemplate(a.text(1), &memory)
       if TimeArithmetic.isInfinite(a.integer(0)) || template.isEmpty { return .null }
-      return .text(template.format(a.integer(0), hasZone: a.types[0] == .timestamptz))
+      let zone = a.types[0] == .timestamptz ? ClockZone.utc.offset(at: a.integer(0)) : nil
+      return .text(template.format(a.integer(0), zone: zone))
     case .formatInterval:
       let template = try timeTemplate(a.text(1), &memory)
       return template.isEmpty ? .null : .text(try template.format(a.interval(0)))
     case .formatNumber: return .text(try numberTemplate(a.text(1), &memory).format(try a.decimal(0)))
     case .parseNumber: return .numeric(try numberTemplate(a.text(1), &memory).parse(a.text(0)))
-    case .parseDate: return .fixed(Calendar.day(ofMicroseconds: try timeTemplate(a.text(1), &memory).parse(a.text(0))))
-    case .parseTimestamp: return .fixed(try timeTemplate(a.text(1), &memory).parse(a.text(0)))
+    case .parseDate: return .fixed(Calendar.day(ofMicroseconds: try timeTemplate(a.text(1), &memory).parse(a.text(0)).time))
+    case .parseTimestamp: return .fixed(try timeTemplate(a.text(1), &memory).parse(a.text(0)).time)
     case .timestampOfEpoch: return .fixed(try timestamp(ofEpoch: a.double(0)))
     case .atZone:
       let time = a.integer(1)
       if TimeArithmetic.isInfinite(time) { return .fixed(time) }
-      let east: Int64
       if a.types[0] == .interval {
         let span = a.interval(0)
         guard span.months == 0, span.days == 0 else {
           let shown = ValueText.print(.interval(span), as: .interval) ?? ""
           throw .sql("22023", "interval time zone \"\(shown)\" must not include months or days")
         }
-        east = span.microseconds / 1_000_000
-      } else {
-        east = try FixedZone.secondsEast(a.text(0))
+        let east = span.microseconds / 1_000_000
+        return .fixed(try shifted(time, by: a.types[1] == .timestamptz ? east : -east))
       }
-      return .fixed(try shifted(time, by: a.types[1] == .timestamptz ? east : -east))
+      let zone = try memory.zone(a.text(0))
+      return .fixed(a.types[1] == .timestamptz ? try zone.local(time) : try zone.instant(ofLocal: time))
     case .isFinite: return .fixed(a.types[0] == .interval || !TimeArithmetic.isInfinite(a.integer(0)) ? 1 : 0)
     case .justifyDays: return .interval(try justifiedDays(a.interval(0)))
     case .justifyHours: return .interval(try justifiedHours(a.interval(0)))
@@ -64,7 +63,19 @@ extension ScalarFunctions {
     }
   }
   private static func two(_ value: Int64) -> String { value >= 0 && value < 10 ? "0\(value)" : String(value) }
-  private static func timeTemplate(_ text: String, _ memory: inout FunctionMemory) throws(TallyError) -> TimeTemplate {
+  /// The zone of make_timestamptz: a bare `+02` counts east, as in a timestamp's text.
+  private static func zone(ofMaking text: String, _ memory: inout FunctionMemory) throws(TallyError) -> ClockZone {
+    guard let first = text.utf8.first, first == 0x2b || first == 0x2d || first &- 0x30 < 10 else { return try memory.zone(text) }
+    guard first == 0x2b || first == 0x2d else {
+      throw .sql(
+        "22023",
+        "invalid input syntax for type numeric time zone: \"\(text)\"",
+        hint: "Numeric time zones must have \"-\" or \"+\" as first character."
+      )
+    }
+    return try memory.zone(":" + (first == 0x2b ? "-" : "+") + text.dropFirst())
+  }
+  static func timeTemplate(_ text: String, _ memory: inout FunctionMemory) throws(TallyError) -> TimeTemplate {
     if let known = memory.timeTemplate, known.text == text { return known.template }
     let template = try TimeTemplate(text)
     memory.timeTemplate = (text, template)

@@ -14,6 +14,7 @@ public struct FunctionMemory {
   private var regexes: [RegexKey: Regex] = [:]
   var timeTemplate: (text: String, template: TimeTemplate)?
   var numberTemplate: (text: String, template: NumberTemplate)?
+  var zone: (text: String, zone: ClockZone)?
 
   /// Nothing kept yet.
   public init() {}
@@ -75,6 +76,7 @@ public enum ScalarFunctions {
     case ..<192: value = try number(function, arguments, result)
     case ..<288: value = try text(function, arguments, &memory)
     case ..<304: value = try binary(function, arguments)
+    case Function.dateTruncInZone.rawValue...Function.isoInZone.rawValue: value = try zoned(function, arguments, result, &memory)
     case ..<400: value = try time(function, arguments, &memory)
     case ..<464: value = try document(function, arguments, result)
     case ..<512:

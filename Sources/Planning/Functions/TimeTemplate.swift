@@ -88,9 +88,10 @@ struct TimeTemplate {
     var microsecond: Int64 = 0
     /// Day since 1970; nil for an interval.
     var date: Int64?
-    var hasZone = false
+    var zone: ZoneOffset?
   }
-  func format(_ micros: Int64, hasZone: Bool) -> String {
+  /// The text of a local time; `zone` is what its clocks show, for a time with time zone.
+  func format(_ micros: Int64, zone: ZoneOffset?) -> String {
     let fields = Calendar.fields(ofMicroseconds: micros)
     return format(
       Moment(
@@ -102,7 +103,7 @@ struct TimeTemplate {
         second: Int64(fields.second),
         microsecond: Int64(fields.microsecond),
         date: Calendar.day(ofMicroseconds: micros),
-        hasZone: hasZone
+        zone: zone
       )
     )
   }
@@ -190,9 +191,13 @@ struct TimeTemplate {
       return name == lower ? shown : shown.uppercased()
     case "ad", "bc": return name == lower ? "ad" : "AD"
     case "a.d.", "b.c.": return name == lower ? "a.d." : "A.D."
-    case "tz": return m.hasZone ? (name == lower ? "utc" : "UTC") : ""
-    case "tzh", "of": return "+00"
-    case "tzm": return "00"
+    case "tz": return m.zone.map { name == lower ? $0.abbreviation.lowercased() : $0.abbreviation } ?? ""
+    case "tzh", "of", "tzm":
+      let east = m.zone?.east ?? 0
+      let minutes = number(Int64(east.magnitude) / 60 % 60, 2, false)
+      if lower == "tzm" { return minutes }
+      let hours = (east < 0 ? "-" : "+") + number(Int64(east.magnitude) / 3600, 2, false)
+      return lower == "of" && Int64(east.magnitude) / 60 % 60 != 0 ? hours + ":" + minutes : hours
     case "month": return (1...12).contains(m.month) ? word(months[m.month - 1], name, 9, isPlain) : ""
     case "mon": return (1...12).contains(m.month) ? word(String(months[m.month - 1].prefix(3)), name, 0, true) : ""
     case "mm": return number(Int64(m.month), m.month >= 0 ? 2 : 3, isPlain)
@@ -235,8 +240,8 @@ struct TimeTemplate {
 
   // MARK: Parsing
 
-  /// Reads a text by the template: microseconds since 1970, UTC.
-  func parse(_ text: String) throws(TallyError) -> Int64 {
+  /// Reads a text by the template: microseconds since 1970, in UTC where the text names a zone, else by any clocks.
+  func parse(_ text: String) throws(TallyError) -> (time: Int64, namesZone: Bool) {
     var reader = TimeTextReader(text)
     for (index, part) in parts.enumerated() {
       if reader.isAtEnd { break }
@@ -254,7 +259,7 @@ struct TimeTemplate {
         if ordinal != nil { reader.skipTwo() }
       }
     }
-    return try reader.result()
+    return (try reader.result(), reader.namesZone)
   }
 }
 
@@ -390,6 +395,7 @@ private struct TimeTextReader {
     return year
   }
 
+  var namesZone: Bool { fields["tzh"] != nil }
   private func given(_ field: String) -> Int64? { fields[field].flatMap { $0 == 0 ? nil : $0 } }
   func result() throws(TallyError) -> Int64 {
     let range = TallyError.sql("22008", "date/time field value out of range: \"\(text)\"")

@@ -20,7 +20,7 @@ CREATE INDEX ON ev (n);
 CHECKPOINT;
 COMMENT ON TABLE ev IS 'x';
 \set VERBOSITY default
--- Transaction blocks: all INSERTs at COMMIT, or none.
+-- Transaction blocks: all at COMMIT, or nothing, and a block reads what it wrote.
 BEGIN;
 INSERT INTO ev VALUES ('c', '2024-01-03', 3);
 SELECT 1 AS still_reads;
@@ -40,7 +40,7 @@ BEGIN;
 DELETE FROM ev WHERE n > 1;
 SELECT count(*) FROM ev;
 SELECT 1;
-COMMIT;
+ROLLBACK;
 BEGIN;
 SAVEPOINT one;
 DELETE FROM ev;
@@ -63,7 +63,12 @@ DROP TABLE made;
 BEGIN;
 TRUNCATE ev;
 INSERT INTO ev VALUES ('f', NULL, 1);
+SELECT * FROM ev;
+DELETE FROM ev;
 ROLLBACK;
+INSERT INTO ev VALUES ('f', NULL, 1) \; INSERT INTO ev VALUES ('g', NULL, 2) \; SELECT 1/0;
+SELECT n FROM ev WHERE app IN ('f', 'g') FOR UPDATE;
+LOCK ev;
 BEGIN READ ONLY;
 INSERT INTO ev VALUES ('f', NULL, 1);
 ROLLBACK;

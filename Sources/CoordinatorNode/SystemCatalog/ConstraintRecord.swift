@@ -1,0 +1,125 @@
+// ConstraintRecord.swift — constraints and indexes of tables as the catalogs show them, and the SQL that would make them.
+//
+// A key is an index, and a constraint too unless CREATE UNIQUE INDEX made it. Nothing is built for an index: rows are found by sorted
+// segments and their zones.
+import Model
+import Planning
+
+/// An index as pg_index shows it.
+struct IndexRecord: Sendable {
+  var oid: Int64
+  var table: TableSchema
+  var name: String
+  /// Numbers of the table's columns, from 0.
+  var columns: [Int]
+  var isUnique: Bool
+  var isPrimary: Bool
+  /// Text behind `ON table` of one that is only listed; nil for a key.
+  var sql: String?
+  var tableOID: Int64 { ObjectNumbers.relation(table.id) }
+
+  /// What stands behind `ON table`.
+  var method: String {
+    sql ?? "USING btree (\(columns.map { SystemName.quoted(table.columns[$0].name) }.joined(separator: ", ")))"
+  }
+  /// CREATE INDEX; `isShort`: without the schema.
+  func definition(isShort: Bool) -> String {
+    let name = SystemName.quoted(name)
+    let on = (isShort ? "" : SystemName.quoted(table.schemaName) + ".") + SystemName.quoted(table.name)
+    return "CREATE \(isUnique ? "UNIQUE " : "")INDEX \(name) ON \(on) \(method)"
+  }
+
+  /// Those of a table: keys, then indexes that are only listed.
+  static func all(of table: TableSchema) -> [IndexRecord] {
+    var out: [IndexRecord] = []
+    for (at, key) in table.keys.enumerated() {
+      out.append(
+        IndexRecord(
+          oid: ObjectNumbers.part(table.id, .index, at),
+          table: table,
+          name: key.name,
+          columns: key.columns,
+          isUnique: true,
+          isPrimary: key.isPrimary
+        )
+      )
+    }
+    for (at, index) in table.indexes.enumerated() {
+      out.append(
+        IndexRecord(
+          oid: ObjectNumbers.part(table.id, .listedIndex, at),
+          table: table,
+          name: index.name,
+          columns: index.columns,
+          isUnique: false,
+          isPrimary: false,
+          sql: index.sql
+        )
+      )
+    }
+    return out
+  }
+}
+
+/// A constraint as pg_constraint shows it.
+struct ConstraintRecord: Sendable {
+  var oid: Int64
+  var table: TableSchema
+  var name: String
+  /// p, u or c.
+  var kind: String
+  /// Numbers of the table's columns, from 0; of a CHECK those that it reads.
+  var columns: [Int]
+  /// The index of a key.
+  var index: Int64
+  /// Of a CHECK.
+  var condition: ModifyProgram.Check?
+  var tableOID: Int64 { ObjectNumbers.relation(table.id) }
+
+  /// What stands behind CONSTRAINT name.
+  func definition(isPretty: Bool) -> String {
+    let names = columns.map { SystemName.quoted(table.columns[$0].name) }.joined(separator: ", ")
+    switch kind {
+    case "p": return "PRIMARY KEY (\(names))"
+    case "u": return "UNIQUE (\(names))"
+    default: return "CHECK (\(clause(isPretty: isPretty)))"
+    }
+  }
+  /// The condition of a CHECK.
+  func clause(isPretty: Bool) -> String {
+    guard let condition else { return "" }
+    return ConditionText.text(condition.condition, table.columns, isPretty: isPretty)
+  }
+
+  /// Those of a table.
+  static func all(of table: TableSchema) -> [ConstraintRecord] {
+    var out: [ConstraintRecord] = []
+    for (at, key) in table.keys.enumerated() where !key.isIndex {
+      out.append(
+        ConstraintRecord(
+          oid: ObjectNumbers.part(table.id, .key, at),
+          table: table,
+          name: key.name,
+          kind: key.isPrimary ? "p" : "u",
+          columns: key.columns,
+          index: ObjectNumbers.part(table.id, .index, at)
+        )
+      )
+    }
+    let checks = (try? TableChecks.bound(table)) ?? []
+    for (at, check) in checks.enumerated() {
+      out.append(
+        ConstraintRecord(
+          oid: ObjectNumbers.part(table.id, .check, at),
+          table: table,
+          name: check.name,
+          kind: "c",
+          columns: check.condition.columnsRead.sorted(),
+          index: 0,
+          condition: check
+        )
+      )
+    }
+    return out
+  }
+}

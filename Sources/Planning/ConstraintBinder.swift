@@ -1,0 +1,216 @@
+// ConstraintBinder.swift — PRIMARY KEY, UNIQUE and CHECK: what they name is found, and names are made up, as PostgreSQL does.
+//
+// The catalog keeps a CHECK's text; `TableChecks` binds it again where rows are checked. It must depend on the row alone.
+public import Model
+import SQL
+
+/// Adds constraints to a table's definition.
+struct ConstraintBinder {
+  let catalog: CatalogSnapshot
+  let context: PlanningContext
+
+  /// Adds constraints in written order, the primary key before other keys. `table` has all its columns.
+  func add(_ constraints: [ConstraintSyntax], to table: inout TableSchema) throws(TallyError) {
+    // Names that are written come first: a name that is made up avoids them.
+    var named = Set(constraints.compactMap(\.name))
+    for constraint in constraints {
+      switch constraint.kind {
+      case .primaryKey(let columns): try addKey(constraint, columns, isPrimary: true, to: &table, &named)
+      case .unique(let columns): try addKey(constraint, columns, isPrimary: false, to: &table, &named)
+      case .check(let condition, let text): try addCheck(constraint, condition, text, to: &table, &named)
+      }
+    }
+  }
+
+  // MARK: Keys
+
+  private func addKey(
+    _ constraint: ConstraintSyntax,
+    _ names: [NameSyntax],
+    isPrimary: Bool,
+    to table: inout TableSchema,
+    _ named: inout Set<String>
+  ) throws(TallyError) {
+    let position = constraint.position
+    if isPrimary, table.primaryKey != nil {
+      throw .sql("42P16", "multiple primary keys for table \"\(table.name)\" are not allowed", position: position)
+    }
+    var columns: [Int] = []
+    for name in names {
+      guard let column = table.columnIndex(name.name) else {
+        throw .sql("42703", "column \"\(name.name)\" named in key does not exist", position: position)
+      }
+      guard !columns.contains(column) else {
+        let what = isPrimary ? "primary key" : "unique"
+        throw .sql("42701", "column \"\(name.name)\" appears twice in \(what) constraint", position: position)
+      }
+      try checkKeyType(table.columns[column].type)
+      columns.append(column)
+    }
+    // The same columns twice are one key, unless both have names.
+    if constraint.name == nil, let at = table.keys.firstIndex(where: { $0.columns == columns }) {
+      guard isPrimary else { return }
+      table.keys.remove(at: at)
+    }
+    let shown = isPrimary ? nil : columns.map { table.columns[$0].name }
+    let name = constraint.name ?? free(table, shown, isPrimary ? "pkey" : "key", named)
+    if constraint.name != nil {
+      if constraintNames(table).contains(name) { throw Self.taken(name, table) }
+      if isRelation(name, table) { throw .sql("42P07", "relation \"\(name)\" already exists") }
+    }
+    named.insert(name)
+    let key = TableKey(name: name, columns: columns, isPrimary: isPrimary)
+    table.keys.insert(key, at: isPrimary ? 0 : table.keys.count)
+    if isPrimary { for column in columns { table.columns[column].isNotNull = true } }
+  }
+  private func checkKeyType(_ type: DataType) throws(TallyError) {
+    guard ExpressionCheck.isComparable(ExpressionCheck.family(type)), ExpressionCheck.family(type) != .hash else {
+      throw .sql(
+        "42704",
+        "data type \(type.name) has no default operator class for access method \"btree\"",
+        hint: "You must specify an operator class for the index or define a default operator class for the data type."
+      )
+    }
+  }
+  /// Refuses keys that one shard alone cannot keep: they must contain the tenant key.
+  static func checkTenantKey(_ table: TableSchema, _ tenant: Int, position: Int? = nil) throws(TallyError) {
+    guard let key = table.keys.first(where: { !$0.columns.contains(tenant) }) else { return }
+    let columns = key.columns.map { table.columns[$0].name }.joined(separator: ", ")
+    throw .sql(
+      "0A000",
+      "cannot create constraint on \"\(table.name)\"",
+      detail: "\(key.isPrimary ? "Primary key" : "Unique key") \"\(key.name)\" (\(columns)) lacks the distribution column "
+        + "\"\(table.columns[tenant].name)\": rows of several shards would have to be compared.",
+      hint: "Add the distribution column to the key, or make the table a reference or local table.",
+      position: position
+    )
+  }
+
+  // MARK: Checks
+
+  private func addCheck(
+    _ constraint: ConstraintSyntax,
+    _ condition: ExpressionSyntax,
+    _ text: String,
+    to table: inout TableSchema,
+    _ named: inout Set<String>
+  ) throws(TallyError) {
+    let bound = try TableChecks.bind(condition, table, context)
+    let columns = bound.columnsRead.sorted()
+    let shown = columns.count == 1 ? [table.columns[columns[0]].name] : nil
+    let name = constraint.name ?? free(table, shown, "check", named)
+    if constraint.name != nil, constraintNames(table).contains(name) {
+      throw .sql("42710", "check constraint \"\(name)\" already exists")
+    }
+    named.insert(name)
+    table.checks.append(TableCheck(name: name, sql: text))
+  }
+
+  // MARK: Names
+
+  private static func taken(_ name: String, _ table: TableSchema) -> TallyError {
+    .sql("42710", "constraint \"\(name)\" for relation \"\(table.name)\" already exists")
+  }
+  private func constraintNames(_ table: TableSchema) -> Set<String> { Set(table.keys.map(\.name) + table.checks.map(\.name)) }
+  /// Whether a relation, an index among them, has that name in the table's schema.
+  private func isRelation(_ name: String, _ table: TableSchema) -> Bool {
+    let schema = table.schemaName
+    return name == table.name || table.keys.contains { $0.name == name } || table.indexes.contains { $0.name == name }
+      || catalog.isRelation(name, in: schema)
+  }
+  /// `table_columns_label`, with a number behind it when it is taken.
+  private func free(_ table: TableSchema, _ columns: [String]?, _ label: String, _ named: Set<String>) -> String {
+    ObjectNames.free(table.name, columns.map { $0.joined(separator: "_") }, label) { name in
+      named.contains(name) || constraintNames(table).contains(name) || isRelation(name, table)
+        || catalog.tables.contains { other in
+          other.schemaName == table.schemaName && other.checks.contains { $0.name == name }
+        }
+    }
+  }
+}
+
+/// CHECK constraints as expressions.
+public enum TableChecks {
+  /// The table's checks over its columns; bound of their texts, without a coordinator's functions.
+  public static func bound(_ table: TableSchema) throws(TallyError) -> [ModifyProgram.Check] {
+    var result: [ModifyProgram.Check] = []
+    for check in table.checks {
+      let syntax = try expression(check.sql, what: "check constraint \"\(check.name)\" of table \"\(table.name)\"")
+      result.append(ModifyProgram.Check(name: check.name, condition: try bind(syntax, table, PlanningContext(now: 0))))
+    }
+    return result
+  }
+  /// Parses the text of an expression that the catalog keeps.
+  static func expression(_ text: String, what: String) throws(TallyError) -> ExpressionSyntax {
+    guard case .select(let select)? = try parse("SELECT \(text)").first?.statement, case .plain(let plain) = select.body,
+      let item = plain.items.first
+    else { throw TallyError(.internalError, "the text of \(what) is no expression") }
+    return item.expression
+  }
+  static func bind(_ syntax: ExpressionSyntax, _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> Expression {
+    let binder = ExpressionBinder(scope: Scope(table: table, qualifier: table.name), context: context)
+    binder.clause = .check
+    let bound = try binder.boolean(syntax, "CHECK")
+    guard !binder.usesStatementTime, !bound.isHosted else {
+      throw .sql(
+        "0A000",
+        "a CHECK that depends on more than its row is not supported",
+        hint: "Functions in a CHECK must be immutable: rows are checked when they are written, and never again.",
+        position: syntax.position
+      )
+    }
+    return bound
+  }
+}
+
+/// Names that PostgreSQL makes up for constraints, indexes and sequences.
+enum ObjectNames {
+  /// `first_second_label`, or that with the least number behind it that makes it free.
+  static func free(_ first: String, _ second: String?, _ label: String, isTaken: (String) -> Bool) -> String {
+    var suffix = 0
+    while true {
+      let name = made(first, second, suffix == 0 ? label : "\(label)\(suffix)")
+      if !isTaken(name) { return name }
+      suffix += 1
+    }
+  }
+  /// The parts joined, the longer of the first two cut until it all fits a name.
+  private static func made(_ first: String, _ second: String?, _ label: String) -> String {
+    var (a, b) = (Array(first.unicodeScalars), second.map { Array($0.unicodeScalars) })
+    func bytes(_ scalars: [Unicode.Scalar]) -> Int { scalars.reduce(0) { $0 + UTF8.width($1) } }
+    let room = Limits.nameBytesMax - label.utf8.count - 1 - (b == nil ? 0 : 1)
+    while bytes(a) + bytes(b ?? []) > room {
+      if bytes(a) > bytes(b ?? []) { a.removeLast() } else { b?.removeLast() }
+    }
+    func text(_ scalars: [Unicode.Scalar]) -> String {
+      var view = String.UnicodeScalarView()
+      view.append(contentsOf: scalars)
+      return String(view)
+    }
+    return ([text(a)] + (b.map { [text($0)] } ?? []) + [label]).joined(separator: "_")
+  }
+}
+
+extension CatalogSnapshot {
+  /// Whether a table, view, sequence, rollup, level or index has that name in a schema.
+  public func isRelation(_ name: String, in schema: String = "public") -> Bool {
+    tables.contains { table in
+      table.schemaName == schema
+        && (table.name == name || table.keys.contains { $0.name == name } || table.indexes.contains { $0.name == name })
+    } || views.contains { $0.schemaName == schema && $0.name == name } || sequences.contains { $0.schemaName == schema && $0.name == name }
+      || rollups.contains { rollup in
+        rollup.schemaName == schema && (rollup.name == name || rollup.levels.contains { "\(rollup.name)_\($0.suffix)" == name })
+      }
+  }
+}
+
+extension Scope {
+  /// The columns of a table that can be named, under their own numbers from `first` on.
+  init(table: TableSchema, qualifier: String?, hidden: String? = nil, first: Int = 0) {
+    self.init()
+    columns = Array(repeating: OutputColumn("", .bigint), count: first) + table.columns.map { OutputColumn($0.name, $0.type) }
+    let live = table.liveColumns
+    relations = [Relation(name: qualifier, hidden: hidden, columns: live.map { (table.columns[$0].name, $0 + first) })]
+    visible = live.map { Visible(name: table.columns[$0].name, expression: .column($0 + first, table.columns[$0].type)) }
+  }
+}

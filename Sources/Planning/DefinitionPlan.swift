@@ -1,0 +1,41 @@
+// DefinitionPlan.swift — a statement that changes what exists, as steps that the leading coordinator takes one after the other.
+public import Model
+
+/// Steps of a definition; the first that fails ends it.
+public struct DefinitionPlan: Sendable {
+  /// A step.
+  public enum Step: Sendable {
+    case createTable(TableSchema)
+    case alterTable(from: TableSchema, to: TableSchema)
+    case createView(ViewRecord, replaces: Bool)
+    case dropTable(TableID)
+    case dropView(TableID)
+    case dropRollup(TableID)
+    case createSchema(String)
+    case dropSchema(String)
+    /// Rows that must not be there: asked for before a table is changed, and again afterwards, when every shard refuses new ones; then the
+    /// table is changed back.
+    case require(RowCheck)
+    /// INSERT of a query's rows into the table that was made, by its text; the table goes when that fails.
+    case fill(table: String, schema: String, select: String)
+    case truncate(DeletePlan)
+  }
+  /// What to do.
+  public var steps: [Step] = []
+  /// PostgreSQL's tag.
+  public var tag: String
+  /// Messages for the client; each with its SQLSTATE.
+  public var notices: [(sqlState: String, message: String)] = []
+  /// Makes a plan.
+  public init(tag: String) { self.tag = tag }
+}
+
+/// A query that must give no row.
+public struct RowCheck: Sendable {
+  /// The query.
+  public var select: DistributedPlan
+  /// What a row means.
+  public var error: TallyError
+  /// Columns of the query that tell which values are twice, by name; empty where the error says it all.
+  public var keyColumns: [String] = []
+}

@@ -1,0 +1,255 @@
+// ObjectBinder+Drop.swift — DROP with and without CASCADE, RENAME, SET SCHEMA.
+import Model
+import SQL
+
+extension ObjectBinder {
+  // MARK: DROP
+
+  func drop(_ syntax: DropObjectsSyntax) throws(TallyError) -> DefinitionPlan {
+    var plan = DefinitionPlan(tag: "DROP \(syntax.kind.word.uppercased())")
+    var next = catalog
+    var cascaded: [String] = []
+    for name in syntax.names {
+      if try !drop(syntax.kind, name, syntax, &next, &plan, &cascaded) {
+        guard syntax.ifExists else { throw missing(syntax.kind, name) }
+        plan.notices.append(("00000", "\(syntax.kind.word) \"\(name.name)\" does not exist, skipping"))
+      }
+    }
+    // Views that cannot be bound without what goes, and those that need them in turn.
+    while let view = Self.broken(catalog, under: next, context).first {
+      guard syntax.cascades else {
+        let what = "\(syntax.kind.word) \(syntax.names.map(\.name).joined(separator: ", "))"
+        throw .sql(
+          "2BP01",
+          "cannot drop \(what) because other objects depend on it",
+          detail: "view \(view.name) depends on \(what)",
+          hint: "Use DROP ... CASCADE to drop the dependent objects too."
+        )
+      }
+      next.views.removeAll { $0.id == view.id }
+      plan.steps.insert(.dropView(view.id), at: 0)
+      cascaded.append("view \(view.name)")
+    }
+    if cascaded.count == 1 { plan.notices.append(("00000", "drop cascades to \(cascaded[0])")) }
+    if cascaded.count > 1 {
+      plan.notices.append(("00000", "drop cascades to \(cascaded.count) other objects: \(cascaded.joined(separator: ", "))"))
+    }
+    return plan
+  }
+  private func missing(_ kind: ObjectKind, _ name: NameSyntax) -> TallyError {
+    switch kind {
+    case .schema: .sql("3F000", "schema \"\(name.name)\" does not exist")
+    case .index: .sql("42704", "index \"\(name.name)\" does not exist")
+    default: .sql("42P01", "\(kind.word) \"\(name.text)\" does not exist")
+    }
+  }
+  /// Drops one object; false when there is none.
+  private func drop(
+    _ kind: ObjectKind,
+    _ name: NameSyntax,
+    _ syntax: DropObjectsSyntax,
+    _ next: inout CatalogSnapshot,
+    _ plan: inout DefinitionPlan,
+    _ cascaded: inout [String]
+  ) throws(TallyError) -> Bool {
+    switch kind {
+    case .table:
+      guard let table = catalog.table(name) else { return false }
+      try drop(table, cascades: syntax.cascades, name.position, &next, &plan, &cascaded)
+    case .view:
+      guard let view = catalog.view(name) else {
+        if catalog.table(name) != nil {
+          throw .sql("42809", "\"\(name.name)\" is not a view", hint: "Use DROP TABLE to remove a table.")
+        }
+        return false
+      }
+      next.views.removeAll { $0.id == view.id }
+      plan.steps.append(.dropView(view.id))
+    case .rollup:
+      guard let rollup = catalog.rollup(name) else { return false }
+      next.rollups.removeAll { $0.id == rollup.id }
+      plan.steps.append(.dropRollup(rollup.id))
+    case .index: return try dropIndex(name, &plan)
+    case .schema:
+      guard catalog.schemas.contains(name.name) else {
+        if name.name == "public" { throw .sql("0A000", "schema public cannot be dropped") }
+        return false
+      }
+      let tables = catalog.tables.filter { $0.schemaName == name.name }
+      let views = catalog.views.filter { $0.schemaName == name.name }
+      let others =
+        catalog.sequences.contains { $0.schemaName == name.name && $0.owner == nil }
+        || catalog.functions.contains { $0.schemaName == name.name }
+      let first = tables.first.map { "table \($0.qualifiedName)" } ?? views.first.map { "view \($0.schemaName).\($0.name)" }
+      if !syntax.cascades, first != nil || others {
+        throw .sql(
+          "2BP01",
+          "cannot drop schema \(name.name) because other objects depend on it",
+          detail: first.map { "\($0) depends on schema \(name.name)" },
+          hint: "Use DROP ... CASCADE to drop the dependent objects too."
+        )
+      }
+      guard !others else {
+        throw .sql("0A000", "DROP SCHEMA … CASCADE with sequences or functions is not supported", hint: "Drop them first.")
+      }
+      for view in views {
+        next.views.removeAll { $0.id == view.id }
+        plan.steps.append(.dropView(view.id))
+        cascaded.append("view \(view.schemaName).\(view.name)")
+      }
+      for table in tables {
+        try drop(table, cascades: true, name.position, &next, &plan, &cascaded)
+        cascaded.append("table \(table.qualifiedName)")
+      }
+      plan.steps.append(.dropSchema(name.name))
+    case .sequence: return false
+    }
+    return true
+  }
+  private func drop(
+    _ table: TableSchema,
+    cascades: Bool,
+    _ position: Int,
+    _ next: inout CatalogSnapshot,
+    _ plan: inout DefinitionPlan,
+    _ cascaded: inout [String]
+  ) throws(TallyError) {
+    for rollup in catalog.rollups where rollup.source == table.id {
+      guard cascades else {
+        throw .sql(
+          "2BP01",
+          "cannot drop table \(table.name) because other objects depend on it",
+          detail: "materialized view \(rollup.name) depends on table \(table.name)",
+          hint: "Use DROP ... CASCADE to drop the dependent objects too.",
+          position: position
+        )
+      }
+      next.rollups.removeAll { $0.id == rollup.id }
+      plan.steps.append(.dropRollup(rollup.id))
+      cascaded.append("materialized view \(rollup.name)")
+    }
+    next.tables.removeAll { $0.id == table.id }
+    plan.steps.append(.dropTable(table.id))
+  }
+  private func dropIndex(_ name: NameSyntax, _ plan: inout DefinitionPlan) throws(TallyError) -> Bool {
+    for schema in name.schema.map({ [$0] }) ?? catalog.searchPath {
+      for table in catalog.tables where table.schemaName == schema {
+        var next = table
+        if let at = table.indexes.firstIndex(where: { $0.name == name.name }) {
+          next.indexes.remove(at: at)
+        } else if let at = table.keys.firstIndex(where: { $0.name == name.name }) {
+          guard table.keys[at].isIndex else {
+            throw .sql(
+              "2BP01",
+              "cannot drop index \(name.name) because constraint \(name.name) on table \(table.name) requires it",
+              hint: "You can drop constraint \(name.name) on table \(table.name) instead."
+            )
+          }
+          next.keys.remove(at: at)
+        } else {
+          continue
+        }
+        plan.steps.append(.alterTable(from: table, to: next))
+        return true
+      }
+    }
+    return false
+  }
+
+  // MARK: RENAME, SET SCHEMA
+
+  func rename(_ syntax: RenameSyntax) throws(TallyError) -> DefinitionPlan {
+    var plan = DefinitionPlan(tag: syntax.kind == .view ? "ALTER VIEW" : syntax.kind == .index ? "ALTER INDEX" : "ALTER TABLE")
+    if syntax.kind == .index { return try renameIndex(syntax, plan) }
+    if let view = catalog.view(syntax.name) {
+      guard case .whole = syntax.part else {
+        throw .sql("0A000", "renaming a column of a view is not supported", hint: "Create the view again with other names.")
+      }
+      throw .sql(
+        "0A000",
+        "renaming a view is not supported",
+        hint: "CREATE VIEW \(syntax.newName) AS \(view.sql); DROP VIEW \(view.name)"
+      )
+    }
+    guard let table = catalog.table(syntax.name) else {
+      if Relations.isRollup(syntax.name.name, catalog: catalog) {
+        throw .sql("0A000", "renaming a rollup or its columns is not supported")
+      }
+      guard syntax.ifExists else {
+        throw .sql("42P01", "relation \"\(syntax.name.text)\" does not exist")
+      }
+      plan.notices.append(("00000", "relation \"\(syntax.name.name)\" does not exist, skipping"))
+      return plan
+    }
+    guard syntax.newName.utf8.count <= Limits.nameBytesMax else { throw .sql("42622", "name \"\(syntax.newName)\" is too long") }
+    var next = table
+    switch syntax.part {
+    case .whole:
+      try TableBinder.checkFree(syntax.newName, syntax.name.position, catalog, in: table.schemaName)
+      next.name = syntax.newName
+      try TableAlteration(catalog: catalog, context: context).refuseMentions(table.name, of: table, "rename table \(table.name)")
+    case .column(let name):
+      try TableAlteration(catalog: catalog, context: context).rename(name, to: syntax.newName, &next)
+    case .constraint(let name):
+      if let at = next.keys.firstIndex(where: { $0.name == name.name && !$0.isIndex }) {
+        if catalog.isRelation(syntax.newName, in: table.schemaName) { throw .sql("42P07", "relation \"\(syntax.newName)\" already exists") }
+        next.keys[at].name = syntax.newName
+      } else if let at = next.checks.firstIndex(where: { $0.name == name.name }) {
+        next.checks[at].name = syntax.newName
+      } else {
+        throw .sql("42704", "constraint \"\(name.name)\" for table \"\(table.name)\" does not exist")
+      }
+    }
+    var after = catalog
+    if let at = after.tables.firstIndex(where: { $0.id == table.id }) { after.tables[at] = next }
+    try Self.refuseBroken("table \(table.name)", "rename", catalog, under: after, context, syntax.name.position)
+    plan.steps.append(.alterTable(from: table, to: next))
+    return plan
+  }
+  private func renameIndex(_ syntax: RenameSyntax, _ empty: DefinitionPlan) throws(TallyError) -> DefinitionPlan {
+    var plan = empty
+    for schema in syntax.name.schema.map({ [$0] }) ?? catalog.searchPath {
+      for table in catalog.tables where table.schemaName == schema {
+        var next = table
+        if let at = table.indexes.firstIndex(where: { $0.name == syntax.name.name }) {
+          next.indexes[at].name = syntax.newName
+        } else if let at = table.keys.firstIndex(where: { $0.name == syntax.name.name }) {
+          next.keys[at].name = syntax.newName
+        } else {
+          continue
+        }
+        if catalog.isRelation(syntax.newName, in: schema) { throw .sql("42P07", "relation \"\(syntax.newName)\" already exists") }
+        plan.steps.append(.alterTable(from: table, to: next))
+        return plan
+      }
+    }
+    guard syntax.ifExists else { throw .sql("42P01", "relation \"\(syntax.name.text)\" does not exist") }
+    plan.notices.append(("00000", "relation \"\(syntax.name.name)\" does not exist, skipping"))
+    return plan
+  }
+  func move(_ kind: ObjectKind, _ name: NameSyntax, to schema: NameSyntax, _ ifExists: Bool) throws(TallyError) -> DefinitionPlan {
+    var plan = DefinitionPlan(tag: "ALTER TABLE")
+    guard kind == .table else { throw .sql("0A000", "SET SCHEMA of a \(kind.word) is not supported") }
+    guard let table = catalog.table(name) else {
+      guard ifExists else { throw .sql("42P01", "relation \"\(name.text)\" does not exist") }
+      plan.notices.append(("00000", "relation \"\(name.name)\" does not exist, skipping"))
+      return plan
+    }
+    guard catalog.hasSchema(schema.name) else { throw .sql("3F000", "schema \"\(schema.name)\" does not exist") }
+    if table.schemaName == schema.name { return plan }
+    guard !catalog.rollups.contains(where: { $0.source == table.id }) else {
+      throw .sql("0A000", "SET SCHEMA of a table with rollups is not supported")
+    }
+    guard !catalog.sequences.contains(where: { $0.owner?.table == table.id }) else {
+      throw .sql("0A000", "SET SCHEMA of a table with serial or identity columns is not supported")
+    }
+    try TableBinder.checkFree(table.name, name.position, catalog, in: schema.name)
+    var next = table
+    next.schemaName = schema.name
+    var after = catalog
+    if let at = after.tables.firstIndex(where: { $0.id == table.id }) { after.tables[at] = next }
+    try Self.refuseBroken("table \(table.name)", "move", catalog, under: after, context, name.position)
+    plan.steps.append(.alterTable(from: table, to: next))
+    return plan
+  }
+}

@@ -1,0 +1,263 @@
+// ObjectBinder.swift — views, indexes, schemas, extensions, DROP and RENAME: what they name is found, what depends on it is respected.
+//
+// A view's text is bound when it is used. So what a view depends on is what it cannot be bound without: the catalog as it would be is tried.
+public import Model
+import SQL
+
+struct ObjectBinder {
+  let catalog: CatalogSnapshot
+  let context: PlanningContext
+
+  func bind(_ syntax: DefinitionSyntax) throws(TallyError) -> DefinitionPlan {
+    switch syntax {
+    case .alterTable(let alter): return try TableAlteration(catalog: catalog, context: context).bind(alter)
+    case .rename(let rename): return try self.rename(rename)
+    case .setSchema(let kind, let name, let schema, let ifExists): return try move(kind, name, to: schema, ifExists)
+    case .createView(let view): return try createView(view)
+    case .createIndex(let index): return try createIndex(index)
+    case .createSchema(let name, let ifNotExists, let position): return try createSchema(name, ifNotExists, position)
+    case .createExtension(let name, _, let position):
+      guard Self.extensions.contains(name) else {
+        throw .sql(
+          "0A000",
+          "extension \"\(name)\" is not supported",
+          hint: "Built in are: \(Self.extensions.sorted().joined(separator: ", ")).",
+          position: position
+        )
+      }
+      var plan = DefinitionPlan(tag: "CREATE EXTENSION")
+      plan.notices.append(("42710", "extension \"\(name)\" already exists, skipping"))
+      return plan
+    case .createTableAs(let syntax): return try createTable(syntax)
+    case .drop(let drop): return try self.drop(drop)
+    case .truncate(let names):
+      var plan = DefinitionPlan(tag: "TRUNCATE TABLE")
+      for name in names {
+        let syntax = DeleteSyntax(truncating: name)
+        guard case .delete(let delete) = try DeleteBinder(catalog: catalog, context: context).bind(syntax) else { continue }
+        plan.steps.append(.truncate(delete))
+      }
+      return plan
+    case .accepted(let tag, let notice):
+      var plan = DefinitionPlan(tag: tag)
+      plan.notices.append(("00000", notice))
+      return plan
+    }
+  }
+  private static let extensions: Set<String> = ["hll", "topn", "citus", "pg_cron", "tablefunc", "plpgsql", "citus_columnar"]
+
+  // MARK: Dependencies
+
+  /// Views that can be bound now and could not be under another catalog, or would have other columns.
+  static func broken(_ catalog: CatalogSnapshot, under next: CatalogSnapshot, _ context: PlanningContext) -> [ViewRecord] {
+    catalog.views.filter { view in
+      guard next.views.contains(where: { $0.id == view.id }) else { return false }
+      return isSound(view, catalog, context) && !isSound(view, next, context)
+    }
+  }
+  private static func isSound(_ view: ViewRecord, _ catalog: CatalogSnapshot, _ context: PlanningContext) -> Bool {
+    let name = NameSyntax(name: view.name, schema: view.schemaName, position: 1)
+    let star = ExpressionSyntax(kind: .star(qualifier: nil), position: 1)
+    let select = SelectSyntax(
+      body: .plain(
+        PlainSelectSyntax(
+          isDistinct: false,
+          items: [PlainSelectSyntax.Item(alias: nil, expression: star)],
+          from: .relation(name, alias: nil, columnAliases: []),
+          condition: nil,
+          groupBy: [],
+          having: nil
+        )
+      ),
+      orderBy: []
+    )
+    do throws(TallyError) {
+      return try SelectBinder(catalog: catalog, context: context).query(select).columns.count == view.columns.count
+    } catch {
+      return false
+    }
+  }
+  /// 2BP01 when views need what a change takes away.
+  static func refuseBroken(
+    _ what: String,
+    _ verb: String,
+    _ catalog: CatalogSnapshot,
+    under next: CatalogSnapshot,
+    _ context: PlanningContext,
+    _ position: Int?
+  ) throws(TallyError) {
+    guard let view = broken(catalog, under: next, context).first else { return }
+    throw .sql(
+      "2BP01",
+      "cannot \(verb) \(what) because other objects depend on it",
+      detail: "view \(view.name) depends on \(what)",
+      hint: verb == "drop"
+        ? "Use DROP ... CASCADE to drop the dependent objects too." : "Drop the view first, and create it again afterwards.",
+      position: position
+    )
+  }
+
+  // MARK: Views
+
+  private func createView(_ syntax: ViewSyntax) throws(TallyError) -> DefinitionPlan {
+    let schema = try catalog.schema(for: syntax.name)
+    let known = catalog.views.first { $0.name == syntax.name.name && $0.schemaName == schema }
+    if known == nil || !syntax.replaces {
+      if syntax.replaces, catalog.isRelation(syntax.name.name, in: schema) {
+        throw .sql("42809", "\"\(syntax.name.name)\" is not a view")
+      }
+      try TableBinder.checkFree(syntax.name.name, syntax.name.position, catalog, in: schema)
+    }
+    var view = ViewRecord(id: known?.id ?? TableID(0), schemaName: schema, name: syntax.name.name, columns: [], sql: syntax.text)
+    var seen = catalog
+    seen.searchPath = view.searchPath
+    let output = try SelectBinder(catalog: seen, context: context).query(syntax.select).columns
+    guard syntax.columns.count <= output.count else {
+      throw .sql("42601", "CREATE VIEW specifies more column names than columns")
+    }
+    for (at, column) in output.enumerated() {
+      let name = at < syntax.columns.count ? syntax.columns[at] : column.name
+      guard !view.columns.contains(where: { $0.name == name }) else {
+        throw .sql("42701", "column \"\(name)\" specified more than once")
+      }
+      view.columns.append(Column(name: name, type: column.type))
+    }
+    if let known {
+      guard view.columns.count >= known.columns.count else { throw .sql("42P16", "cannot drop columns from view") }
+      for (old, new) in zip(known.columns, view.columns) {
+        if old.name != new.name {
+          throw .sql(
+            "42P16",
+            "cannot change name of view column \"\(old.name)\" to \"\(new.name)\"",
+            hint: "Use ALTER VIEW ... RENAME COLUMN ... to change name of view column instead."
+          )
+        }
+        if old.type != new.type {
+          throw .sql("42P16", "cannot change data type of view column \"\(old.name)\" from \(old.type.name) to \(new.type.name)")
+        }
+      }
+      // A view that would read itself cannot be bound any more.
+      var next = catalog
+      if let at = next.views.firstIndex(where: { $0.id == known.id }) { next.views[at] = view }
+      guard Self.isSound(view, next, context) else {
+        throw .sql("42P17", "infinite recursion detected in rules for relation \"\(view.name)\"")
+      }
+    }
+    var plan = DefinitionPlan(tag: "CREATE VIEW")
+    plan.steps.append(.createView(view, replaces: syntax.replaces))
+    return plan
+  }
+
+  // MARK: CREATE TABLE AS
+
+  private func createTable(_ syntax: TableAsSyntax) throws(TallyError) -> DefinitionPlan {
+    var plan = DefinitionPlan(tag: syntax.isEmpty ? "CREATE TABLE AS" : "SELECT")
+    let schema = try catalog.schema(for: syntax.name)
+    if catalog.isRelation(syntax.name.name, in: schema) {
+      guard syntax.ifNotExists else {
+        throw .sql("42P07", "relation \"\(syntax.name.name)\" already exists")
+      }
+      plan.tag = "CREATE TABLE AS"
+      plan.notices.append(("42P07", "relation \"\(syntax.name.name)\" already exists, skipping"))
+      return plan
+    }
+    let output = try SelectBinder(catalog: catalog, context: context).query(syntax.select).columns
+    guard syntax.columns.count <= output.count else {
+      throw .sql("42601", "too many column names were specified")
+    }
+    var table = TableSchema(id: TableID(0), schemaName: schema, name: syntax.name.name, columns: [])
+    for (at, column) in output.enumerated() {
+      let name = at < syntax.columns.count ? syntax.columns[at] : column.name
+      guard table.columnIndex(name) == nil else {
+        throw .sql("42701", "column \"\(name)\" specified more than once")
+      }
+      switch column.type {
+      case .unknown: table.columns.append(Column(name: name, type: .text))
+      case .void, .topnRecord, .hllHashval:
+        throw .sql("42P16", "column \"\(name)\" has pseudo-type \(column.type.name)")
+      default: table.columns.append(Column(name: name, type: column.type))
+      }
+    }
+    guard !table.columns.isEmpty else { throw .sql("0A000", "a table without columns is not supported") }
+    try TableBinder(catalog: catalog, context: context).apply(syntax.options, to: &table)
+    if table.timeColumn == nil { table.timeColumn = table.columns.firstIndex { $0.type.isTime } }
+    plan.steps.append(.createTable(table))
+    if !syntax.isEmpty { plan.steps.append(.fill(table: table.name, schema: schema, select: syntax.text)) }
+    return plan
+  }
+
+  // MARK: Indexes
+
+  private func createIndex(_ syntax: IndexSyntax) throws(TallyError) -> DefinitionPlan {
+    var plan = DefinitionPlan(tag: "CREATE INDEX")
+    guard let table = catalog.table(syntax.table) else {
+      if catalog.view(syntax.table) != nil || Relations.isRollup(syntax.table.name, catalog: catalog) {
+        throw .sql("42809", "cannot create index on relation \"\(syntax.table.name)\"")
+      }
+      throw .sql("42P01", "relation \"\(syntax.table.text)\" does not exist")
+    }
+    var columns: [Int] = []
+    for case let name? in syntax.columns {
+      guard let column = table.columnIndex(name.name) else {
+        throw .sql("42703", "column \"\(name.name)\" does not exist")
+      }
+      columns.append(column)
+    }
+    guard ["btree", "brin", "gin", "hash", "gist", "spgist"].contains(syntax.method) else {
+      throw .sql("42704", "access method \"\(syntax.method)\" does not exist")
+    }
+    let shown = syntax.columns.map { $0?.name ?? "expr" }.joined(separator: "_")
+    let name = syntax.name?.name ?? ObjectNames.free(table.name, shown, "idx") { catalog.isRelation($0, in: table.schemaName) }
+    if catalog.isRelation(name, in: table.schemaName) {
+      guard syntax.ifNotExists else { throw .sql("42P07", "relation \"\(name)\" already exists") }
+      plan.notices.append(("42P07", "relation \"\(name)\" already exists, skipping"))
+      return plan
+    }
+    var next = table
+    guard syntax.isUnique else {
+      next.indexes.append(TableIndex(name: name, columns: columns, sql: syntax.text))
+      plan.steps.append(.alterTable(from: table, to: next))
+      plan.notices.append(("00000", "index \"\(name)\" is only listed: rows are sorted by tenant and time, with zone maps on every column"))
+      return plan
+    }
+    guard columns.count == syntax.columns.count, !syntax.isPartial else {
+      throw .sql(
+        "0A000",
+        "a unique index with \(syntax.isPartial ? "WHERE" : "expressions") is not supported",
+        hint: "Unique are plain columns of all rows."
+      )
+    }
+    guard syntax.method == "btree" else {
+      throw .sql("0A000", "access method \"\(syntax.method)\" does not support unique indexes")
+    }
+    next.keys.append(TableKey(name: name, columns: columns, isPrimary: false, isIndex: true))
+    try TableAlteration(catalog: catalog, context: context).change(table, to: next, newKeys: [next.keys[next.keys.count - 1]], &plan)
+    return plan
+  }
+
+  // MARK: Schemas
+
+  private func createSchema(_ name: String, _ ifNotExists: Bool, _ position: Int) throws(TallyError) -> DefinitionPlan {
+    var plan = DefinitionPlan(tag: "CREATE SCHEMA")
+    if name.hasPrefix("pg_") {
+      throw .sql(
+        "42939",
+        "unacceptable schema name \"\(name)\"",
+        detail: "The prefix \"pg_\" is reserved for system schemas.",
+        position: position
+      )
+    }
+    if catalog.hasSchema(name) || name == "information_schema" {
+      guard ifNotExists else { throw .sql("42P06", "schema \"\(name)\" already exists") }
+      plan.notices.append(("42P06", "schema \"\(name)\" already exists, skipping"))
+      return plan
+    }
+    plan.steps.append(.createSchema(name))
+    return plan
+  }
+}
+
+extension ViewRecord {
+  /// Where its names are looked up.
+  public var searchPath: [String] { schemaName == "public" ? ["public"] : [schemaName, "public"] }
+}

@@ -1,0 +1,82 @@
+// ShardStore+Locks.swift — which statement holds a table of the shard against others: a function of the log (DESIGN §6).
+//
+// A statement holds a table from its first part that changes it until it ends or the part is taken back; of a table with keys every part holds
+// it, so that no two statements can make the same key. Who takes over as primary derives the same from its log. Changes are evaluated by what
+// is applied: entries that touch the table and are not applied yet make everybody wait, the statement's own too.
+public import Columns
+public import Model
+
+/// What somebody is about to do to a table.
+public enum TableUse: Sendable {
+  /// Add rows without looking at others.
+  case append
+  /// Delete rows by a condition.
+  case delete
+  /// Change rows by what is there.
+  case change
+}
+
+/// What stands against the use of a table.
+public enum TableHold: Equatable, Sendable {
+  /// An open statement holds it.
+  case statement(StatementID)
+  /// Entries that touch it are on their way.
+  case entries
+}
+
+extension StagedContent {
+  /// Whether a part holds its table against a use by another statement.
+  fileprivate func holds(against use: TableUse, isKeyed: Bool) -> Bool {
+    switch self {
+    case .nothing, .statementKey, .undo: false
+    case .rows: isKeyed
+    // Two may name the same row, unless one of them puts another in its place.
+    case .deletion: isKeyed || use == .change
+    case .change: isKeyed || use != .append
+    }
+  }
+}
+
+extension ShardStore {
+  /// What stands against a use of a table by a statement (nil: by an entry alone); nil when nothing does. Rows appended to a table without
+  /// keys meet nothing.
+  public func hold(on table: TableID, for use: TableUse, by own: StatementID? = nil) -> TableHold? {
+    let isKeyed = head.schema.table(table)?.keys.isEmpty == false
+    if use == .append, !isKeyed { return nil }
+    for (id, statement) in head.statements.open where id != own {
+      let holds = statement.pieces.contains {
+        $0.stage.content.table == table && $0.stage.content.holds(against: use, isKeyed: isKeyed)
+      }
+      if holds { return .statement(id) }
+    }
+    return pending.contains { touches($0.body, table, use, isKeyed) } ? .entries : nil
+  }
+  private func touches(_ body: EntryBody, _ table: TableID, _ use: TableUse, _ isKeyed: Bool) -> Bool {
+    switch body {
+    case .batch(let record, _): return record.table == table && isKeyed
+    case .delete(let deletion): return deletion.table == table
+    case .stage(let stage): return stage.content.table == table && stage.content.holds(against: use, isKeyed: isKeyed)
+    case .commit(let id):
+      return applied.statements.open[id]?.pieces.contains {
+        $0.stage.content.table == table && $0.stage.content.holds(against: use, isKeyed: isKeyed)
+      } ?? false
+    case .schemaBarrier, .tenantDelete: return true
+    case .epochStart, .rollupCommit, .backfillCommit, .layout, .retentionDrop, .keyExpiry, .decide, .abort, .digestProbe: return false
+    }
+  }
+  /// Whether a batch with that key took effect, or would: then its rows are not looked at. Throws as `appendBatch` does.
+  public func isKnown(_ record: BatchRecord, in statement: StatementID? = nil) throws(TallyError) -> Bool {
+    guard let key = record.key else { return false }
+    return try known(key, record.contentHash, rows: record.rows, in: statement) != nil
+  }
+
+  /// Appends a change that is a whole statement: stages, decides and commits it in one step. `rows` are those that it adds.
+  public func appendAlone(_ stage: Stage, rows: Batch?) throws(TallyError) -> [LogEntry] {
+    guard case .appended(let staged) = try appendStage(stage) else {
+      throw TallyError(.internalError, "statement \(stage.statement) is open already")
+    }
+    let participants = [Participant(shard: shard, rows: UInt64(stage.content.rows))]
+    let decided = try append(.decide(Decide(statement: stage.statement, participants: participants)))
+    return [staged, decided, try append(.commit(stage.statement), rows: .staged([rows]))]
+  }
+}
