@@ -1,4 +1,5 @@
-// StatementRun+Parts.swift — the parts of a statement that its run stages: rows, deletions, changes by what is there, and taking parts back.
+// StatementRun+Parts.swift — the parts of a statement that its run stages: rows, deletions, changes by what is there, and taking parts
+// back.
 //
 // A part has a number among its shard's, the ordinal: 0 opens the statement on its deciding shard, others rise and are never used again,
 // so that a request which comes late is known for what it is. A savepoint is what the numbers were then.
@@ -67,7 +68,8 @@ extension StatementRun {
   }
   /// Has a shard's primary evaluate a change of rows (Planning's ModifyProgram) and stage what comes of it.
   ///
-  /// Throws 40001 when another statement holds the table's rows there, for a second or, unless `waits`, now: then this statement should end and
+  /// Throws 40001 when another statement holds the table's rows there, for a second or, unless `waits`, now: then this statement should
+  /// end and
   /// be begun anew.
   public func modify(
     _ shard: ShardID,
@@ -83,7 +85,8 @@ extension StatementRun {
   }
   /// Carries out a change of the deciding shard that is the whole statement, in one step there: neither `open` nor `commit` is called.
   ///
-  /// After 40001 nothing was done, and the same run may try again. After another error `abandon` ends it, or finds that it took effect. Throws
+  /// After 40001 nothing was done, and the same run may try again. After another error `abandon` ends it, or finds that it took effect.
+  /// Throws
   /// 08007 when the outcome is open.
   public func modifyAlone(program: [UInt8], rows: [UInt8] = [], waits: Bool = true) async throws -> Modified {
     state.withLock { $0.mayBeDecided = true }

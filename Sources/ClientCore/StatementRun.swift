@@ -4,7 +4,8 @@
 // deciding shard aborts what it has not decided, and its decision is carried out without the runner. Requests are repeated while failures
 // can pass; each may be.
 //
-// A transaction block keeps a run open over several of its client's statements: `open`, parts (StatementRun+Parts), then `commit` or `abandon`;
+// A transaction block keeps a run open over several of its client's statements: `open`, parts (StatementRun+Parts), then `commit` or
+// `abandon`;
 // meanwhile somebody runs `keepWord`.
 //
 // Order, on which all or nothing rests: every Stage is durable before Decide is sent; a Commit goes out only after the decision was

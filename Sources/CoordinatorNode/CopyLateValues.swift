@@ -1,6 +1,8 @@
-// CopyLateValues.swift — columns that COPY's data lacks and whose default differs from row to row (nextval, random): computed piece by piece.
+// CopyLateValues.swift — columns that COPY's data lacks and whose default differs from row to row (nextval, random): computed piece by
+// piece.
 //
-// Pieces are parsed at the same time; here one after the other takes its numbers, because an evaluation that lacks some is repeated from where
+// Pieces are parsed at the same time; here one after the other takes its numbers, because an evaluation that lacks some is repeated from
+// where
 // it began (StatementNumbers).
 import Capabilities
 import Columns

@@ -1,8 +1,9 @@
 // LockFlow.swift — FOR UPDATE and LOCK TABLE: tables of shards that a transaction holds, and writers that it waits for.
 //
-// A table with keys, local or of reference, is held on its shards by an empty change, which is in their logs (Storage/ShardStore+Locks). Rows of
-// append-only tables are added without looking at others, and nobody can hold that up: LOCK of such a table waits for the writers in flight
-// on all coordinators, so that of the numbers given so far every row is there that will ever be, and later rows have greater ones.
+// A table with keys, local or of reference, is held on its shards by an empty change, which is in their logs (Storage/ShardStore+Locks).
+// Rows of append-only tables are added without looking at others, and nobody can hold that up: LOCK of such a table waits for the writers
+// in flight on all coordinators, so that of the numbers given so far every row is there that will ever be, and later rows have greater
+// ones.
 import Capabilities
 import ClientCore
 import Consensus
@@ -18,8 +19,8 @@ extension Coordinator {
     try await awaitWriters(of: locks, but: Set([ticket, transaction.ticket].compactMap { $0 }), transaction)
     for lock in locks where lock.isHeld { try await hold(lock, in: transaction) }
   }
-  /// Holds a table against other transactions until the end of this one: an empty change of it is staged on each shard, in their order, so that
-  /// two that hold the same ones do not wait for each other. Throws 55P03 after NOWAIT.
+  /// Holds a table against other transactions until the end of this one: an empty change of it is staged on each shard, in their order, so
+  /// that two that hold the same ones do not wait for each other. Throws 55P03 after NOWAIT.
   func hold(_ lock: TableLock, in transaction: OpenTransaction) async throws {
     guard let group = lock.table.distribution.group else { return }
     let snapshot = await log.catalog.snapshot
@@ -65,7 +66,9 @@ extension Coordinator {
           do {
             // One that runs nothing answers at once, whatever the limit.
             _ = try await self.pool.call(message, to: address, deadline: max(limit, clock.now + .seconds(1)))
-          } catch is DeadlineExceeded { throw late() } catch let error as TallyError where error.status == .timedOut { throw late() } catch var error
+          } catch is DeadlineExceeded { throw late() } catch let error as TallyError where error.status == .timedOut {
+            throw late()
+          } catch var error
             as TallyError where error.isRetryable
           {
             error.detail = "Rows that coordinator \"\(member.name)\" is writing cannot be waited for without it."

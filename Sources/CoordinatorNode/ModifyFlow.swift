@@ -1,6 +1,8 @@
-// ModifyFlow.swift — UPDATE, and INSERTs and DELETEs that the primaries evaluate: rows and programs to shards, what they gave back to the client.
+// ModifyFlow.swift — UPDATE, and INSERTs and DELETEs that the primaries evaluate: rows and programs to shards, what they gave back to the
+// client.
 //
-// A change of one shard is one request: its primary evaluates, decides and commits it in one step. Changes of several shards are staged as one
+// A change of one shard is one request: its primary evaluates, decides and commits it in one step. Changes of several shards are staged
+// as one
 // statement (StatementFlow). Rows that another statement holds are waited for by the primaries, a second at a time; here the statement is
 // repeated (40001) until its time is up: nothing of it has been done then. Inside of a transaction block it is the client that hears of it.
 import Capabilities

@@ -1,11 +1,12 @@
 // OpenTransaction.swift — a client's transaction on its coordinator: BEGIN … COMMIT, the statements of one message, a function's call.
 //
-// Its writes are parts of one statement over the shards (ClientCore/StatementRun), staged as they come: durable, invisible to others, read by
-// its own queries (`Execute.statement`). The first write opens the statement, on the shard that will decide; before that a transaction costs
-// nothing and its end does nothing. Savepoints are marks in the statement's ordinals.
+// Its writes are parts of one statement over the shards (ClientCore/StatementRun), staged as they come: durable, invisible to others, read
+// by its own queries (`Execute.statement`). The first write opens the statement, on the shard that will decide; before that a transaction
+// costs nothing and its end does nothing. Savepoints are marks in the statement's ordinals.
 //
-// Isolation is READ COMMITTED: every statement reads what was committed when it began, and what the transaction wrote itself. Rows of tables
-// with keys that it changes stay locked until its end, a table of a shard at a time; a conflict is 40001, nothing is done twice or lost.
+// Isolation is READ COMMITTED: every statement reads what was committed when it began, and what the transaction wrote itself. Rows of
+// tables with keys that it changes stay locked until its end, a table of a shard at a time; a conflict is 40001, nothing is done twice or
+// lost.
 //
 // A definition waits here until COMMIT instead, alone: catalogs are changed by the leader's log and not with the shards (TransactionFlow).
 // Who holds the shards' statement open meanwhile, and ends it when the client does not: TransactionFlow.
@@ -162,8 +163,8 @@ public final class OpenTransaction: Sendable {
   }
   /// Has a shard's primary evaluate a change of a table's rows and stage it.
   ///
-  /// What another transaction holds is waited for: by one that holds nothing itself as long as `lockPatience` says, as nobody can be waiting
-  /// for it in turn; by others a moment. Then it is 40001, or 55P03 when the client set the limit.
+  /// What another transaction holds is waited for: by one that holds nothing itself as long as `lockPatience` says, as nobody can be
+  /// waiting for it in turn; by others a moment. Then it is 40001, or 55P03 when the client set the limit.
   func modify(
     _ shard: ShardID,
     table: TableID,

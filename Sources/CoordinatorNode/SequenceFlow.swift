@@ -1,6 +1,8 @@
-// SequenceFlow.swift — numbers of sequences for this coordinator's statements: blocks of them from the catalog's log, kept for the next statement.
+// SequenceFlow.swift — numbers of sequences for this coordinator's statements: blocks of them from the catalog's log, kept for the next
+// statement.
 //
-// A block is handed out once and by whoever leads; numbers of it that are not used before this coordinator ends are never used (gaps), and no
+// A block is handed out once and by whoever leads; numbers of it that are not used before this coordinator ends are never used (gaps),
+// and no
 // number is used twice. Blocks begin with 32 numbers and grow while they are used up.
 import Capabilities
 import Columns
@@ -64,7 +66,8 @@ struct NumberBlocks {
 }
 
 extension Coordinator {
-  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result; `hint`:
+  /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result;
+  /// `hint`:
   /// how many it may need.
   func withNumbers<R: Sendable>(
     _ request: StatementRequest,

@@ -226,7 +226,10 @@ extension Coordinator {
       try await settleNumbers(request, failed: false)
       return reply
     } catch {
-      try? await settleNumbers(request, failed: true)
+      // The statement's own error is what its client must hear.
+      do { try await settleNumbers(request, failed: true) } catch let late {
+        surroundings.log.warning("numbers-not-settled", ("reason", "\(late)"))
+      }
       throw error
     }
   }

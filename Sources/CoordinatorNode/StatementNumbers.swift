@@ -1,6 +1,7 @@
 // StatementNumbers.swift — numbers of sequences inside of one statement: those it may use, those it used, and what setval shall set.
 //
-// Functions of the coordinator are evaluated at once, and numbers come from the catalog's log: so a statement that finds none left fails with
+// Functions of the coordinator are evaluated at once, and numbers come from the catalog's log: so a statement that finds none left fails
+// with
 // what it lacks, is given more, and evaluates again from where it was begun, with the same numbers first (`Coordinator.withNumbers`).
 import Model
 import Synchronization

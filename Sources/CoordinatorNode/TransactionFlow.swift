@@ -1,10 +1,11 @@
 // TransactionFlow.swift — statements inside of a transaction (OpenTransaction), and the statements over shards that are held open for them.
 //
-// A held statement is a task of the coordinator, not of its client's statement: it gives word to the deciding shard until the client ends the
-// transaction or goes, for an hour at most, and then decides it or aborts it. So a cancelled COMMIT is still one or the other, and told as what
-// it is. A coordinator that dies leaves the statement to its shards, which abort it within seconds.
+// A held statement is a task of the coordinator, not of its client's statement: it gives word to the deciding shard until the client ends
+// the transaction or goes, for an hour at most, and then decides it or aborts it. So a cancelled COMMIT is still one or the other, and
+// told as what it is. A coordinator that dies leaves the statement to its shards, which abort it within seconds.
 //
-// Definitions take effect at COMMIT, and then by the way of one that is sent alone; in a message of several statements without BEGIN at once.
+// Definitions take effect at COMMIT, and then by the way of one that is sent alone; in a message of several statements without BEGIN at
+// once.
 import Bytes
 import Capabilities
 import ClientCore

@@ -1,8 +1,9 @@
-// WritersInFlight.swift — statements and transactions of this coordinator that may be bringing rows of a table with numbers of its sequences.
+// WritersInFlight.swift — statements and transactions of this coordinator that may be bringing rows of a table with numbers of its
+// sequences.
 //
-// Numbers are given to rows here, before the rows are anywhere else. So whoever wants to know that no row with a lower number is still to come
-// (LOCK TABLE, the window of a user's rollup) has the numbers at hand forgotten on every coordinator, and then waits for those who had some
-// before. A statement is counted from before it is planned; until its plan tells its table it may be any.
+// Numbers are given to rows here, before the rows are anywhere else. So whoever wants to know that no row with a lower number is still to
+// come (LOCK TABLE, the window of a user's rollup) has the numbers at hand forgotten on every coordinator, and then waits for those who
+// had some before. A statement is counted from before it is planned; until its plan tells its table it may be any.
 import Capabilities
 import Model
 internal import Synchronization
@@ -60,7 +61,8 @@ final class WritersInFlight: Sendable {
     }
     for promise in gone { promise.fulfil(()) }
   }
-  /// Waits until those who are there now and may bring rows of the tables have ended, but for `own`. Throws what `late` says at the deadline.
+  /// Waits until those who are there now and may bring rows of the tables have ended, but for `own`. Throws what `late` says at the
+  /// deadline.
   func untilGone(
     of tables: Set<TableID>,
     but own: Set<UInt64>,

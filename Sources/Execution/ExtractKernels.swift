@@ -32,7 +32,8 @@ enum ExtractKernels {
     let x = a.fixed
     return .numeric(
       try mapRows(count, validity, empty: Numeric(0)) { row in
-        try field.extract(fromMicroseconds: try microseconds(x[row & a.mask], a.type)) ?? Numeric(0)
+        let value = try microseconds(x[row & a.mask], a.type)
+        return try (a.type == .date ? field.extract(fromDay: value) : field.extract(fromMicroseconds: value)) ?? Numeric(0)
       }
     )
   }

@@ -1,6 +1,7 @@
 // KeyCheck.swift — which rows have keys that are there already: PRIMARY KEY, UNIQUE and unique indexes, as the primary checks them.
 //
-// The new rows' keys are numbered by a GroupTable, so they are equal as grouping has it; then the stored rows that zones leave are looked up in it.
+// The new rows' keys are numbered by a GroupTable, so they are equal as grouping has it; then the stored rows that zones leave are looked
+// up in it.
 // Rows with a NULL in the key match nothing.
 import Bytes
 public import Columns

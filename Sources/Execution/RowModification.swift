@@ -1,9 +1,12 @@
-// RowModification.swift — evaluates a change of one table's rows on one shard: what goes, what comes, what the client gets back (DESIGN §6).
+// RowModification.swift — evaluates a change of one table's rows on one shard: what goes, what comes, what the client gets back (DESIGN
+// §6).
 //
-// A function of the program, the rows that came with it and the shard's rows frozen at one position, as the statement sees them. The primary
+// A function of the program, the rows that came with it and the shard's rows frozen at one position, as the statement sees them. The
+// primary
 // runs it once, under the table's lock and while no file changes, and logs what comes of it.
 //
-// All rows are looked at together: keys must be unique when the change is done, not after each row. As in PostgreSQL an UPDATE changes a row
+// All rows are looked at together: keys must be unique when the change is done, not after each row. As in PostgreSQL an UPDATE changes a
+// row
 // once however often its plan delivers it, and ON CONFLICT DO UPDATE refuses to.
 import Bytes
 public import Columns

@@ -86,7 +86,14 @@ enum RowOrder {
   /// Integers that compare as the column's values do; NULL rows get any.
   static func ranks(_ column: ColumnVector) -> [Int64] {
     // Made once, as every comparison would otherwise read the value again.
-    if let values = orderedValues(column) { return dense(column.count) { Value.compare(values[$0], values[$1], column.type) } }
+    if let values = orderedValues(column) {
+      // NULL compares with nothing: among values it would make an order that is none.
+      let rows = values.indices.filter { !values[$0].isNull }
+      let own = dense(rows.count) { Value.compare(values[rows[$0]], values[rows[$1]], column.type) }
+      var ranks = [Int64](repeating: 0, count: values.count)
+      for (at, row) in rows.enumerated() { ranks[row] = own[at] }
+      return ranks
+    }
     switch column.values {
     case .fixed(let v): return v
     case .double(let v): return v.map(rank)

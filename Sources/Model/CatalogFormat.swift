@@ -1,7 +1,8 @@
 // CatalogFormat.swift — bytes of the catalog and of each of its pieces.
 //
 //   Snapshot   := u8 version (3), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
-//                 nodes, groups, shards, tables, rollups, all by rising id; then schemas beside `public` (strings, rising), views, functions,
+//                 nodes, groups, shards, tables, rollups, all by rising id; then schemas beside `public` (strings, rising), views,
+//                 functions,
 //                 sequences, jobs, by rising id (CatalogObjectsFormat.swift; version 2 ends before)
 //   Node       := u64 id, string name, u8 role, string address, u64 incarnation
 //   Group      := u64 id, DataType key type, varint count, u64 shard…, u8 copies

@@ -1,4 +1,5 @@
-// CatalogObjects.swift — what the catalog knows beside tables and rollups: views, functions, sequences, jobs. Bytes: CatalogObjectsFormat.swift.
+// CatalogObjects.swift — what the catalog knows beside tables and rollups: views, functions, sequences, jobs. Bytes:
+// CatalogObjectsFormat.swift.
 //
 // Views, sequences and functions are numbered with tables (`TableID`), so that numbers of objects never meet.
 

@@ -1,9 +1,11 @@
 // CatalogObjectsFormat.swift — bytes of views, functions, sequences and jobs; pieces of the catalog's bytes (CatalogFormat.swift).
 //
 //   View     := u64 id, string schema, string name, varint count, Column…, string sql
-//   Function := u64 id, string schema, string name, varint count, (string name, DataType, u8 mode, bool, [string default])…, bool, [DataType result],
+//   Function := u64 id, string schema, string name, varint count, (string name, DataType, u8 mode, bool, [string default])…, bool,
+//   [DataType result],
 //               u8 flags (1 set, 2 procedure, 4 strict), string language, string body, u8 volatility
-//   Sequence := u64 id, string schema, string name, DataType, i64 start, i64 increment, i64 least, i64 greatest, u8 flags (1 cycles, 2 owned),
+//   Sequence := u64 id, string schema, string name, DataType, i64 start, i64 increment, i64 least, i64 greatest, u8 flags (1 cycles, 2
+//   owned),
 //               [u64 table, varint column]
 //   Job      := i64 id, string name, string schedule, string command, string user, bool active
 public import Bytes

@@ -56,6 +56,11 @@ public enum TimeField: UInt8, Sendable, CaseIterable {
     }
   }
 
+  /// Of a date, by its first microsecond: as that of a timestamp, but its epoch has no fraction.
+  public func extract(fromDay micros: Int64) throws(TallyError) -> Numeric? {
+    if self == .epoch, !TimeArithmetic.isInfinite(micros) { return Numeric(micros / 1_000_000) }
+    return try extract(fromMicroseconds: micros)
+  }
   /// Of a timestamp in microseconds (a date: its first microsecond). Infinite times: NULL for the fields that repeat, 22003 for the others.
   public func extract(fromMicroseconds micros: Int64) throws(TallyError) -> Numeric? {
     if TimeArithmetic.isInfinite(micros) {

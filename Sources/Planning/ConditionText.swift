@@ -1,4 +1,5 @@
-// ConditionText.swift — a bound condition as SQL, as PostgreSQL's ruleutils write it: what pg_get_constraintdef and psql's \d show of a CHECK.
+// ConditionText.swift — a bound condition as SQL, as PostgreSQL's ruleutils write it: what pg_get_constraintdef and psql's \d show of a
+// CHECK.
 //
 // The plain form has parentheses around every operation, the pretty one only where they are needed. Constants were folded, so a constant
 // expression is shown as its value.

@@ -26,7 +26,8 @@ struct DeleteBinder {
     }
     return .delete(try simple(syntax, table))
   }
-  /// Whether the rows are those of one scan of an append-only table, and nothing else is asked for: they are named in one step, without locks.
+  /// Whether the rows are those of one scan of an append-only table, and nothing else is asked for: they are named in one step, without
+  /// locks.
   /// Rows that the same transaction wrote are not committed and cannot be named so.
   private func isSimple(_ syntax: DeleteSyntax, _ table: TableSchema) throws(TallyError) -> Bool {
     guard case .distributed = table.distribution, table.keys.isEmpty, syntax.from == nil, syntax.with == nil, syntax.returning == nil,

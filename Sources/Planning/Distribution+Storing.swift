@@ -1,4 +1,5 @@
-// Distribution+Storing.swift — INSERT … SELECT on the shards: whether the rows of a query are, shard by shard, rows of the table they go into.
+// Distribution+Storing.swift — INSERT … SELECT on the shards: whether the rows of a query are, shard by shard, rows of the table they go
+// into.
 import Model
 
 extension Distribution {

@@ -1,4 +1,5 @@
-// Explain+Changes.swift — what EXPLAIN tells of INSERT, UPDATE and DELETE: where rows come from, where they are evaluated, what is asked of them.
+// Explain+Changes.swift — what EXPLAIN tells of INSERT, UPDATE and DELETE: where rows come from, where they are evaluated, what is asked
+// of them.
 public import Model
 
 extension Explain {

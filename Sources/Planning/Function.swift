@@ -171,7 +171,8 @@ public enum Function: UInt16, Sendable, CaseIterable {
   case regexSubstring = 234
   case regexInstring = 235
   case regexLike = 236
-  /// (text, integer) → text: as varchar(n) keeps it when it is assigned, or, with -n, character(n); 22001 where more than blanks would be cut.
+  /// (text, integer) → text: as varchar(n) keeps it when it is assigned, or, with -n, character(n); 22001 where more than blanks would be
+  /// cut.
   case assignText = 237
 
   // Bytes and uuids, 288 to 303.

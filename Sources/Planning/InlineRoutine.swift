@@ -47,7 +47,8 @@ public struct InlineRoutine: Sendable {
 extension SelectSyntax {
   /// The expression that it is, if it is no more: SELECT expression, without subqueries, aggregates or windows.
   public var soleExpression: ExpressionSyntax? {
-    guard case .plain(let plain) = body, with == nil, orderBy.isEmpty, limit == nil, offset == nil, plain.items.count == 1, plain.from == nil,
+    guard case .plain(let plain) = body, with == nil, orderBy.isEmpty, limit == nil, offset == nil, plain.items.count == 1,
+      plain.from == nil,
       plain.condition == nil, plain.groupBy.isEmpty, plain.groupingSets.isEmpty, plain.having == nil, !plain.isDistinct
     else { return nil }
     return plain.items[0].expression
@@ -56,8 +57,8 @@ extension SelectSyntax {
   public var inlineExpression: ExpressionSyntax? {
     guard let sole = soleExpression else { return nil }
     let test = InlineTest()
-    guard (try? test.expression(sole, guards: [])) != nil, test.isPlain else { return nil }
-    return sole
+    do throws(TallyError) { _ = try test.expression(sole, guards: []) } catch { return nil }
+    return test.isPlain ? sole : nil
   }
 }
 
@@ -65,7 +66,8 @@ extension ExpressionSyntax {
   /// Whether a query stands in it.
   public var hasQuery: Bool {
     let test = InlineTest()
-    return (try? test.expression(self, guards: [])) == nil || test.hasQuery
+    do throws(TallyError) { _ = try test.expression(self, guards: []) } catch { return true }
+    return test.hasQuery
   }
 }
 

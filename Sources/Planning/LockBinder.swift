@@ -1,8 +1,8 @@
 // LockBinder.swift — FOR UPDATE and LOCK TABLE: which tables a transaction shall hold on which shards until its end.
 //
 // What is held is a table of a shard, not a row: fewer transactions run side by side than with PostgreSQL's row locks, and none sees what
-// another holds. Held is against changes by keys and conditions; reading never waits. LOCK of an append-only table waits for writers and holds
-// up none (CoordinatorNode/LockFlow).
+// another holds. Held is against changes by keys and conditions; reading never waits. LOCK of an append-only table waits for writers and
+// holds up none (CoordinatorNode/LockFlow).
 public import Model
 import SQL
 
@@ -71,7 +71,9 @@ struct LockBinder {
         position: wanted.position
       )
     }
-    guard select.with?.items.contains(where: { $0.name.name == name.name }) != true, let table = catalog.table(named: name.name, in: name.schema) else {
+    guard select.with?.items.contains(where: { $0.name.name == name.name }) != true,
+      let table = catalog.table(named: name.name, in: name.schema)
+    else {
       throw .sql("0A000", "\(clause.strength) of \"\(name.name)\" is not supported", hint: "It is no table.", position: name.position)
     }
     guard let group = table.distribution.group else { return nil }

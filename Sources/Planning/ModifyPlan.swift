@@ -1,6 +1,8 @@
-// ModifyPlan.swift — a statement that changes rows by what is there, ready for the coordinator: what each shard's primary shall do with which rows.
+// ModifyPlan.swift — a statement that changes rows by what is there, ready for the coordinator: what each shard's primary shall do with
+// which rows.
 //
-// Plain INSERTs into append-only tables without checks are not here (InsertPlan, InsertSelectPlan), nor are simple DELETEs of them (DeletePlan):
+// Plain INSERTs into append-only tables without checks are not here (InsertPlan, InsertSelectPlan), nor are simple DELETEs of them
+// (DeletePlan):
 // those need no evaluation on the primary.
 public import Model
 

@@ -1,6 +1,7 @@
 // ObjectBinder.swift — views, indexes, schemas, extensions, DROP and RENAME: what they name is found, what depends on it is respected.
 //
-// A view's text is bound when it is used. So what a view depends on is what it cannot be bound without: the catalog as it would be is tried.
+// A view's text is bound when it is used. So what a view depends on is what it cannot be bound without: the catalog as it would be is
+// tried.
 public import Model
 import SQL
 

@@ -183,7 +183,8 @@ public enum ScalarEvaluator {
       switch time {
       case .fixed(let raw):
         let micros = arguments[1].type == .date ? try TimeArithmetic.timestamp(ofDate: raw) : raw
-        return (try field.extract(fromMicroseconds: micros)).map { .numeric($0) } ?? .null
+        let value = try arguments[1].type == .date ? field.extract(fromDay: micros) : field.extract(fromMicroseconds: micros)
+        return value.map { .numeric($0) } ?? .null
       case .interval(let span): return .numeric(field.extract(from: span))
       default: return nil
       }

@@ -1,4 +1,5 @@
-// SequenceBinder.swift — CREATE, ALTER and DROP SEQUENCE, and the sequences of serial and identity columns, with PostgreSQL's bounds and errors.
+// SequenceBinder.swift — CREATE, ALTER and DROP SEQUENCE, and the sequences of serial and identity columns, with PostgreSQL's bounds and
+// errors.
 public import Model
 import SQL
 
@@ -61,6 +62,14 @@ struct SequenceBinder {
     }
     return .dropSequence(ids, notices: notices)
   }
+  /// Whether a default takes numbers from a sequence. One that does not bind takes none: it cannot be evaluated.
+  private func reads(_ column: Column, _ sequence: SequenceRecord) -> Bool {
+    do throws(TallyError) {
+      return try DefaultValue.expression(of: column, context: context).reads(sequence: sequence.id, context.system)
+    } catch {
+      return false
+    }
+  }
   /// Refuses to drop a sequence that a column takes its numbers from.
   private func checkUnused(_ sequence: SequenceRecord) throws(TallyError) {
     for table in catalog.tables {
@@ -73,7 +82,7 @@ struct SequenceBinder {
           )
         }
         guard let text = column.defaultSQL, text.contains(sequence.name),
-          let bound = try? DefaultValue.expression(of: column, context: context), bound.reads(sequence: sequence.id, context.system)
+          reads(column, sequence)
         else { continue }
         throw .sql(
           "2BP01",

@@ -1,8 +1,8 @@
 // CoordinatorSession.swift — one client's SQL on a coordinator: statements described and run, rows as a stream, transaction blocks.
 //
-// A transaction (CoordinatorNode/OpenTransaction) is a block's, or that of several statements in one message: its writes are staged on their
-// shards as they come and read by its own queries, a definition in a block is carried out at COMMIT. Every statement sees what was committed
-// when it began (READ COMMITTED); stricter levels are refused.
+// A transaction (CoordinatorNode/OpenTransaction) is a block's, or that of several statements in one message: its writes are staged on
+// their shards as they come and read by its own queries, a definition in a block is carried out at COMMIT. Every statement sees what was
+// committed when it began (READ COMMITTED); stricter levels are refused.
 //
 // set_config takes effect when its statement has been carried out.
 //
@@ -111,7 +111,9 @@ final class CoordinatorSession: SQLSession {
         return try await copy(request, client)
       }
       if parsed.statement.isQuery {
-        if case .select(let select) = parsed.statement, let clause = select.locking { try Self.checkWritable("SELECT \(clause.strength)", context) }
+        if case .select(let select) = parsed.statement, let clause = select.locking {
+          try Self.checkWritable("SELECT \(clause.strength)", context)
+        }
         let result = try await read(request, client)
         try await coordinator.wait(pauses.withLock { $0 })
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }

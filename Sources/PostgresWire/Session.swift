@@ -6,7 +6,7 @@
 // Session+Transactions; rows: Session+Rows; COPY: Session+Copy.
 //
 // A cycle is one Query message, or everything up to a Sync: without BEGIN it is one implicit transaction. One whose only statement that
-// writes is its last takes effect by itself (Session+Implicit); the engine decides what a transaction means.
+// writes is its last takes effect by itself (Session+Cycle); the engine decides what a transaction means.
 
 internal import Bytes
 internal import Capabilities

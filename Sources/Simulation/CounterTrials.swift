@@ -1,7 +1,8 @@
 // CounterTrials.swift — a table with a key that several writers change at once through the faults, and the judge of what it must hold.
 //
 // Every change adds a power of two of its own to some rows, by upserts over one or several shards or an UPDATE of all rows. So a row's
-// number says which changes it has: laws: one that was answered is in all its rows, one that was refused in none, one whose answer was lost in all or
+// number says which changes it has: laws: one that was answered is in all its rows, one that was refused in none, one whose answer was
+// lost in all or
 // none; none is there twice (it would show as another), none is lost by a change beside it. What was judged once stays.
 import Capabilities
 import ClientCore
@@ -102,9 +103,12 @@ final class CounterTrials: Sendable {
     guard state.withLock({ $0.isReady }) else { return }
     let limit = client.near.clock.now + .seconds(40)
     while true {
-      nonisolated(unsafe) var broken: String?
-      try await client.persist("counters, \(what)") { broken = try await self.check(client) }
-      guard let law = broken else { return }
+      let broken = Mutex<String?>(nil)
+      try await client.persist("counters, \(what)") {
+        let found = try await self.check(client)
+        broken.withLock { $0 = found }
+      }
+      guard let law = broken.withLock({ $0 }) else { return }
       guard client.near.clock.now < limit else { return ledger.violated("\(what): \(law)") }
       try await client.near.clock.sleep(for: .milliseconds(500))
     }

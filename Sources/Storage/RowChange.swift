@@ -1,10 +1,12 @@
 // RowChange.swift — what a change of rows comes to on one shard: rows that are gone, by name, and rows that come (DESIGN §6).
 //
-//   RowChange := Deletion (Deletion.swift) · varint count, parts of the statement by rising ordinal: varint ordinal, RowSet · varint rows affected ·
+//   RowChange := Deletion (Deletion.swift) · varint count, parts of the statement by rising ordinal: varint ordinal, RowSet · varint rows
+//   affected ·
 //   varint count, batches: varint rows, varint length, BatchFormat
 //
 // UPDATE, upserts and DELETE of keyed tables are evaluated by the primary, once; this is what the log has of them. Rows that the statement
-// itself staged before have no place in files or memory yet: they are named by the ordinal of their part and their number in it, so that they
+// itself staged before have no place in files or memory yet: they are named by the ordinal of their part and their number in it, so that
+// they
 // never appear. A change that is empty only holds its table's lock (ShardStore+Locks).
 import Bytes
 public import Columns

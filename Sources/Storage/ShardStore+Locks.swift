@@ -1,7 +1,9 @@
 // ShardStore+Locks.swift — which statement holds a table of the shard against others: a function of the log (DESIGN §6).
 //
-// A statement holds a table from its first part that changes it until it ends or the part is taken back; of a table with keys every part holds
-// it, so that no two statements can make the same key. Who takes over as primary derives the same from its log. Changes are evaluated by what
+// A statement holds a table from its first part that changes it until it ends or the part is taken back; of a table with keys every part
+// holds
+// it, so that no two statements can make the same key. Who takes over as primary derives the same from its log. Changes are evaluated by
+// what
 // is applied: entries that touch the table and are not applied yet make everybody wait, the statement's own too.
 public import Columns
 public import Model

@@ -1,8 +1,8 @@
 // CancelMessages.swift — a client's cancel request that reached another coordinator than the one that runs its statement.
 public import Bytes
 
-/// 45: from coordinator to coordinator: end the statement of the connection with that process number and secret. Answered by `done`, also when
-/// no connection has it: who guesses learns nothing.
+/// 45: from coordinator to coordinator: end the statement of the connection with that process number and secret. Answered by `done`, also
+/// when no connection has it: who guesses learns nothing.
 ///
 /// Bytes: u32 process number · byte string secret.
 public struct CancelStatement: MessageContent {

@@ -1,4 +1,5 @@
-// ModifyMessages.swift — rows of a shard that a statement changes by what is there: upserts, UPDATE, DELETE, INSERT … SELECT on the shard (DESIGN §6).
+// ModifyMessages.swift — rows of a shard that a statement changes by what is there: upserts, UPDATE, DELETE, INSERT … SELECT on the shard
+// (DESIGN §6).
 //
 // The primary evaluates the program against the head of its log, checks keys, and stages what comes of it. How the statement ends:
 // StatementMessages.swift.
@@ -95,7 +96,8 @@ public struct ModifyRows: MessageContent {
 
 /// 58: a change is durable.
 ///
-/// Bytes: rows · place (ReadFormat); body: the rows that it made or took away, in the table's columns (BatchFormat), when the program asks for
+/// Bytes: rows · place (ReadFormat); body: the rows that it made or took away, in the table's columns (BatchFormat), when the program
+/// asks for
 /// them.
 public struct Modified: MessageContent {
   /// Rows inserted, updated or deleted.

@@ -8,7 +8,8 @@ public import Model
 /// 48: a part of a statement; invisible until the statement is committed. Answered by `staged`.
 ///
 /// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · u8 content: 0 nothing | 1 table ·
-/// BatchKey · u64, u64 content hash | 2 u64 high · u64 low · u64, u64 content hash · rows | 3 ordinal; body: BatchFormat when there are rows.
+/// BatchKey · u64, u64 content hash | 2 u64 high · u64 low · u64, u64 content hash · rows | 3 ordinal; body: BatchFormat when there are
+/// rows.
 public struct StageRows: MessageContent {
   /// What is staged.
   public enum Content: Sendable, Equatable {

@@ -1,7 +1,10 @@
-// ModifyAnswers.swift — answers to changes of rows that the log does not tell, should their request come again: for as long as the role lasts.
+// ModifyAnswers.swift — answers to changes of rows that the log does not tell, should their request come again: for as long as the role
+// lasts.
 //
-// A request may come twice, its first copy late. What the log holds of a statement answers the second; here is what it does not hold: that a
-// change found nothing to do, that it was refused, and the rows that RETURNING gave. A new primary knows none of it, but requests name its epoch:
+// A request may come twice, its first copy late. What the log holds of a statement answers the second; here is what it does not hold:
+// that a
+// change found nothing to do, that it was refused, and the rows that RETURNING gave. A new primary knows none of it, but requests name
+// its epoch:
 // those that are late then are refused.
 import Model
 import Wire

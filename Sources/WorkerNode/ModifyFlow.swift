@@ -1,7 +1,9 @@
 // ModifyFlow.swift — a change of rows by what is there: UPDATE, upserts, DELETE by a plan, INSERT … SELECT on the shard (DESIGN §6).
 //
-// The primary takes the table, evaluates the program by what is applied (Execution/RowModification) while no file changes, and stages what comes of
-// it; a change of one shard alone is decided and committed in the same step. A request that comes again is answered as before: by the part that is
+// The primary takes the table, evaluates the program by what is applied (Execution/RowModification) while no file changes, and stages
+// what comes of
+// it; a change of one shard alone is decided and committed in the same step. A request that comes again is answered as before: by the
+// part that is
 // open, by the statement's end, or by ModifyAnswers. Rows that come as they are (ingest, stageRows) take a table with keys in the same way.
 import Bytes
 import Capabilities

@@ -1,6 +1,7 @@
 // ShardWitness.swift — who hears what the copies of shards on a worker do, in the step in which they do it: the simulation's judge.
 //
-// What it hears are facts; it changes nothing. Without one each of them costs a comparison with nil. The judge: Simulation/InvariantWitness.
+// What it hears are facts; it changes nothing. Without one each of them costs a comparison with nil. The judge:
+// Simulation/InvariantWitness.
 public import Bytes
 import Capabilities
 public import Model

@@ -30,7 +30,10 @@ import Testing
     let parsed = try CronSchedule(schedule)
     #expect(Self.shown(parsed.next(after: try Self.time(from))) == next)
   }
-  @Test(arguments: ["", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-3 * * * *", "*/0 * * * *", "a * * * *", "0 seconds", "60 seconds", "1,, * * * *"])
+  @Test(arguments: [
+    "", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-3 * * * *", "*/0 * * * *", "a * * * *",
+    "0 seconds", "60 seconds", "1,, * * * *",
+  ])
   func aWrongScheduleIsRefused(_ schedule: String) {
     #expect(throws: TallyError.self) { try CronSchedule(schedule) }
   }
@@ -62,12 +65,20 @@ import Testing
       }
       #expect(try await ask("SELECT cron.schedule('five', '*/5 * * * *', 'SELECT 1; SELECT 2')") == ["1"])
       #expect(try await ask("SELECT cron.schedule('20 seconds', $$DO $d$ BEGIN RAISE EXCEPTION 'job fails'; END $d$$$)") == ["2"])
-      #expect(try await ask("SELECT jobid, schedule, jobname, active FROM cron.job ORDER BY jobid") == [
-        "1|*/5 * * * *|five|t", "2|20 seconds|NULL|t",
-      ])
+      #expect(
+        try await ask("SELECT jobid, schedule, jobname, active FROM cron.job ORDER BY jobid") == [
+          "1|*/5 * * * *|five|t", "2|20 seconds|NULL|t",
+        ]
+      )
       try await here.world.clock.sleep(for: .seconds(601))
-      #expect(try await ask("SELECT count(*), min(status), min(return_message) FROM cron.job_run_details WHERE jobid = 1") == ["2|succeeded|SELECT 1"])
-      let failed = try await ask("SELECT count(*) BETWEEN 29 AND 30, min(status), max(return_message) FROM cron.job_run_details WHERE jobid = 2")
+      #expect(
+        try await ask("SELECT count(*), min(status), min(return_message) FROM cron.job_run_details WHERE jobid = 1") == [
+          "2|succeeded|SELECT 1"
+        ]
+      )
+      let failed = try await ask(
+        "SELECT count(*) BETWEEN 29 AND 30, min(status), max(return_message) FROM cron.job_run_details WHERE jobid = 2"
+      )
       #expect(failed == ["t|failed|ERROR:  job fails"])
       #expect(try await ask("SELECT cron.unschedule(2), cron.unschedule('five')") == ["t|t"])
       #expect(try await ask("SELECT count(*) FROM cron.job") == ["0"])

@@ -20,6 +20,7 @@ final class LentCoordinator: CoordinatorFront {
   let opened = Promise<Coordinator>()
   func listen(_ surroundings: Surroundings) async throws {}
   func open(_ coordinator: Coordinator) { opened.fulfil(coordinator) }
+  func cancel(process: UInt32, secret: [UInt8]) -> Bool { false }
   func serve() async {}
   func drain(until deadline: Instant) async {}
 }
@@ -113,7 +114,9 @@ func withProcedures(_ body: @escaping @Sendable (ProcedureSession) async throws 
         }
         #expect(got.rows.count == wanted.rows.count, "\(session.name)")
         for at in 0..<max(got.messages.count, wanted.messages.count) {
-          let (line, other) = (at < got.messages.count ? got.messages[at] : "none", at < wanted.messages.count ? wanted.messages[at] : "none")
+          let (line, other) = (
+            at < got.messages.count ? got.messages[at] : "none", at < wanted.messages.count ? wanted.messages[at] : "none"
+          )
           if line == other { continue }
           Issue.record("\(session.name): message \(at + 1) is \"\(line)\", not \"\(other)\"")
           break
@@ -134,7 +137,10 @@ func withProcedures(_ body: @escaping @Sendable (ProcedureSession) async throws 
         "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ DECLARE c CURSOR FOR SELECT 1; BEGIN END $$",
         "a cursor in PL/pgSQL is not supported"
       )
-      try await refused("CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS 'SELECT 1'", "a function of the name of a built-in one, lower, is not supported")
+      try await refused(
+        "CREATE FUNCTION lower(text) RETURNS text LANGUAGE sql AS 'SELECT 1'",
+        "a function of the name of a built-in one, lower, is not supported"
+      )
       _ = try await here.run("CREATE FUNCTION g(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN x; END $$")
       try await refused("SELECT g(x) FROM generate_series(1, 3) x", "calling function g for every row of a query is not supported")
       try await refused("SELECT g(1) FROM generate_series(1, 3) x", "calling function g for every row of a query is not supported")

@@ -24,7 +24,8 @@ private final class StillClock: Clock {
 @Suite struct WritersInFlightTests {
   private let writers = WritersInFlight()
   private let clock = StillClock()
-  private let (ours, theirs): (TableID, TableID) = (TableID(1), TableID(2))
+  private let ours = TableID(1)
+  private let theirs = TableID(2)
 
   private func wait(of tables: Set<TableID>, but own: Set<UInt64> = []) async throws {
     try await writers.untilGone(of: tables, but: own, until: .distantFuture, clock) { TallyError(.timedOut, "late") }

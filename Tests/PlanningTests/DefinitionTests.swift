@@ -95,7 +95,7 @@ struct DefinitionTests {
       Issue.record("not an insert")
       return
     }
-    #expect(plan.rows.count == 1 && plan.rows[0].map(\.isNull) == [false, true, false])
+    #expect(plan.rows.map { zip($0, plan.table.columns).map { ValueText.print($0, as: $1.type) } } == [["1", nil, "2"]])
     // The name is free again, for another column.
     try all.run("alter table a add column y int")
     #expect(try all.columns("select * from a") == ["x integer", "z bigint", "y integer"])

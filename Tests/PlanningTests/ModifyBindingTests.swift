@@ -1,4 +1,5 @@
-// ModifyBindingTests.swift — constraints, sequences, UPDATE, DELETE, ON CONFLICT and RETURNING: errors as PostgreSQL 15 tells them, and plans.
+// ModifyBindingTests.swift — constraints, sequences, UPDATE, DELETE, ON CONFLICT and RETURNING: errors as PostgreSQL 15 tells them, and
+// plans.
 import Model
 import SQL
 import Testing
@@ -16,7 +17,8 @@ private let refusals = """
   create table z (a int check (a))|42804|argument of CHECK must be type boolean, not type integer|||30
   create table z (a int check (count(*) > 0))|42803|aggregate functions are not allowed in check constraints|||30
   create table z (a int check ((select 1) > 0))|0A000|cannot use subquery in check constraint|||30
-  create table z (a json primary key)|42704|data type json has no default operator class for access method "btree"||You must specify an operator class for the index or define a default operator class for the data type.|
+  create table z (a json primary key)|42704|data type json has no default operator class for access method "btree"||You must \
+  specify an operator class for the index or define a default operator class for the data type.|
   create table z (a serial default 1)|42601|multiple default values specified for column "a" of table "z"|||
   create table z (a text generated always as identity)|22023|identity column type must be smallint, integer, or bigint|||
   create table z (a int default 1 generated always as identity)|42601|both default and identity specified for column "a" of table "z"|||33
@@ -36,16 +38,20 @@ private let refusals = """
   alter sequence k restart|42809|"k" is not a sequence|||
   drop sequence zz|42P01|sequence "zz" does not exist|||
   drop sequence k|42809|"k" is not a sequence||Use DROP TABLE to remove a table.|
-  drop sequence g_id_seq|2BP01|cannot drop sequence g_id_seq because other objects depend on it|default value for column id of table g depends on sequence g_id_seq|Use DROP ... CASCADE to drop the dependent objects too.|
-  drop sequence g_a_seq|2BP01|cannot drop sequence g_a_seq because column a of table g requires it||You can drop column a of table g instead.|
+  drop sequence g_id_seq|2BP01|cannot drop sequence g_id_seq because other objects depend on it|default value for column id of \
+  table g depends on sequence g_id_seq|Use DROP ... CASCADE to drop the dependent objects too.|
+  drop sequence g_a_seq|2BP01|cannot drop sequence g_a_seq because column a of table g requires it||You can drop column a of \
+  table g instead.|
   update zz set a = 1|42P01|relation "zz" does not exist|||8
   update k set zz = 1|42703|column "zz" of relation "k" does not exist|||14
   update k set n = 1, n = 2|42601|multiple assignments to same column "n"|||
   update k set n = 'x'|22P02|invalid input syntax for type bigint: "x"|||18
   update k set n = zz|42703|column "zz" does not exist|||18
   update k set n = k.zz|42703|column k.zz does not exist|||18
-  update k as q set n = k.n|42P01|invalid reference to FROM-clause entry for table "k"||Perhaps you meant to reference the table alias "q".|23
-  update k set n = true|42804|column "n" is of type bigint but expression is of type boolean||You will need to rewrite or cast the expression.|18
+  update k as q set n = k.n|42P01|invalid reference to FROM-clause entry for table "k"||Perhaps you meant to reference the table \
+  alias "q".|23
+  update k set n = true|42804|column "n" is of type bigint but expression is of type boolean||You will need to rewrite or cast \
+  the expression.|18
   update k set (n, price) = (1)|0A000|source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression|||28
   update k set (n, price) = (1, 2, 3)|42601|number of columns does not match number of values|||27
   update k set (n, price) = (select 1)|42601|number of columns does not match number of values|||27
@@ -67,19 +73,24 @@ private let refusals = """
   delete from k using k|42712|table name "k" specified more than once|||
   delete from k returning zz|42703|column "zz" does not exist|||25
   insert into zz values (1)|42P01|relation "zz" does not exist|||13
-  insert into k values (1, 2) on conflict (n) do nothing|42P10|there is no unique or exclusion constraint matching the ON CONFLICT specification|||
+  insert into k values (1, 2) on conflict (n) do nothing|42P10|there is no unique or exclusion constraint matching the ON \
+  CONFLICT specification|||
   insert into k values (1, 2) on conflict (zz) do nothing|42703|column "zz" does not exist|||41
   insert into k values (1, 2) on conflict on constraint zz do nothing|42704|constraint "zz" for table "k" does not exist|||
-  insert into k values (1, 2) on conflict do update set n = 1|42601|ON CONFLICT DO UPDATE requires inference specification or constraint name||For example, ON CONFLICT (column_name).|29
+  insert into k values (1, 2) on conflict do update set n = 1|42601|ON CONFLICT DO UPDATE requires inference specification or \
+  constraint name||For example, ON CONFLICT (column_name).|29
   insert into k values (1, 2) on conflict (tenant, id) do update set n = n + 1|42702|column reference "n" is ambiguous|||72
   insert into k values (1, 2) on conflict (tenant, id) do update set zz = 1|42703|column "zz" of relation "k" does not exist|||68
   insert into k values (1, 2) on conflict (tenant, id) do update set n = excluded.zz|42703|column excluded.zz does not exist|||72
   insert into k values (1, 2) on conflict (tenant, id) do update set n = 1 where n|42702|column reference "n" is ambiguous|||80
-  insert into k as q values (1, 2) on conflict (tenant, id) do update set n = k.n|42P01|invalid reference to FROM-clause entry for table "k"||Perhaps you meant to reference the table alias "q".|77
+  insert into k as q values (1, 2) on conflict (tenant, id) do update set n = k.n|42P01|invalid reference to FROM-clause entry \
+  for table "k"||Perhaps you meant to reference the table alias "q".|77
   insert into k values (1, 2) returning zz|42703|column "zz" does not exist|||39
   insert into k values (1, 2) returning excluded.n|42P01|missing FROM-clause entry for table "excluded"|||39
-  insert into g (a, t) values (5, 'x')|428C9|cannot insert a non-DEFAULT value into column "a"|Column "a" is an identity column defined as GENERATED ALWAYS.|Use OVERRIDING SYSTEM VALUE to override.|
-  insert into g (id, a, t) select 1, 2, 'x'|428C9|cannot insert a non-DEFAULT value into column "a"|Column "a" is an identity column defined as GENERATED ALWAYS.|Use OVERRIDING SYSTEM VALUE to override.|
+  insert into g (a, t) values (5, 'x')|428C9|cannot insert a non-DEFAULT value into column "a"|Column "a" is an identity column \
+  defined as GENERATED ALWAYS.|Use OVERRIDING SYSTEM VALUE to override.|
+  insert into g (id, a, t) select 1, 2, 'x'|428C9|cannot insert a non-DEFAULT value into column "a"|Column "a" is an identity \
+  column defined as GENERATED ALWAYS.|Use OVERRIDING SYSTEM VALUE to override.|
   insert into k (tenant, id, tenant) values (1, 2, 3)|42701|column "tenant" specified more than once|||28
   insert into k values (1, 2, 'a', 'x')|22P02|invalid input syntax for type bigint: "x"|||34
   """

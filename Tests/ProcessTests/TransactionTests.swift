@@ -1,5 +1,5 @@
-// Transactions over real processes: sessions that conflict (Postgres/transactions.py), workers and coordinators that are killed in the middle
-// of a block.
+// Transactions over real processes: sessions that conflict (Postgres/transactions.py), workers and coordinators that are killed in the
+// middle of a block.
 import Foundation
 import Launcher
 import Testing

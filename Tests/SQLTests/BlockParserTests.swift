@@ -51,7 +51,9 @@ import Testing
     #expect(dynamic.arguments.count == 2 && body.count == 1)
   }
   @Test func caseExpressionsDoNotEndStatements() throws {
-    let block = try parsed("DECLARE v int; BEGIN v := CASE WHEN 1 = 1 THEN 2 ELSE 3 END; IF CASE WHEN true THEN true END THEN NULL; END IF; END")
+    let block = try parsed(
+      "DECLARE v int; BEGIN v := CASE WHEN 1 = 1 THEN 2 ELSE 3 END; IF CASE WHEN true THEN true END THEN NULL; END IF; END"
+    )
     #expect(block.statements.count == 2)
   }
   @Test(arguments: [
@@ -62,7 +64,10 @@ import Testing
     ("BEGIN a := 1 +; END", "42601", "syntax error at end of input"),
     ("BEGIN SELECT 1 1 1; END", "42601", "syntax error at or near \"1\""),
     ("BEGIN EXIT; END", "42601", "EXIT cannot be used outside a loop, unless it has a label"),
-    ("BEGIN LOOP EXIT nowhere; END LOOP; END", "42601", "there is no label \"nowhere\" attached to any block or loop enclosing this statement"),
+    (
+      "BEGIN LOOP EXIT nowhere; END LOOP; END", "42601",
+      "there is no label \"nowhere\" attached to any block or loop enclosing this statement"
+    ),
     ("BEGIN RAISE NOTICE '%'; END", "42601", "too few parameters specified for RAISE"),
     ("BEGIN RAISE no_such_thing; END", "42704", "unrecognized exception condition \"no_such_thing\""),
     ("BEGIN NULL; EXCEPTION WHEN nonsense THEN NULL; END", "42704", "unrecognized exception condition \"nonsense\""),

@@ -10,7 +10,8 @@ import WorkerNode
 private struct Court {
   let ledger = Ledger([])
   let witness: InvariantWitness
-  let (a, b) = (ReplicaID(1), ReplicaID(2))
+  let a = ReplicaID(1)
+  let b = ReplicaID(2)
 
   init(keepsDisks: Bool = true) { witness = InvariantWitness(ledger, keepsDisks: keepsDisks) }
   func mark(_ position: UInt64, _ epoch: UInt64, chain: UInt64? = nil) -> LogMark {

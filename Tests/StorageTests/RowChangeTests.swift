@@ -1,4 +1,5 @@
-// RowChangeTests.swift — changes of rows in the log, the state and the rows: alone and staged, taken back; a crash after every disk operation.
+// RowChangeTests.swift — changes of rows in the log, the state and the rows: alone and staged, taken back; a crash after every disk
+// operation.
 import Bytes
 import Capabilities
 import Columns

@@ -1,4 +1,5 @@
-// ModifyFlowTests.swift — changes of rows at a real worker's primary: keys, conflicts, repeats, locks, parts of open statements, restarts (DESIGN §6).
+// ModifyFlowTests.swift — changes of rows at a real worker's primary: keys, conflicts, repeats, locks, parts of open statements, restarts
+// (DESIGN §6).
 import Bytes
 import Capabilities
 import Columns

@@ -171,7 +171,8 @@ func checkManifest(_ text: String) -> [Finding] {
     let end = part.firstIndex(of: ")") ?? part.endIndex
     let names = part[..<end].split(separator: "\"").enumerated().filter { $0.offset % 2 == 1 }.map { String($0.element) }
     guard let name = names.first, let allowed = allowedImports[name] else { continue }
-    for dependency in names.dropFirst() where !allowed.contains(dependency) && !dependency.contains("/") {
+    for dependency in names.dropFirst()
+    where !allowed.contains(dependency) && !dependency.contains("/") && !dependency.hasPrefix("-") {
       findings.append(Finding(path: "Package.swift", line: 1, message: "\(name) may not depend on \(dependency)"))
     }
   }

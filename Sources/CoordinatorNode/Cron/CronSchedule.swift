@@ -17,7 +17,8 @@ enum CronSchedule: Equatable, Sendable {
       self = .every(seconds * 1_000_000)
       return
     }
-    let short = ["@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *",
+    let short = [
+      "@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *",
       "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *",
     ]
     if words.count == 1, let full = short[String(words[0])] {
@@ -34,6 +35,10 @@ enum CronSchedule: Equatable, Sendable {
     self = .fields(fields)
   }
 
+  /// The schedule of a job; nil of a text that was never checked.
+  static func parsed(_ text: String) -> CronSchedule? {
+    do throws(TallyError) { return try CronSchedule(text) } catch { return nil }
+  }
   /// The first time after `micros` (since 1970, UTC) at which it is due; nil when that is never.
   func next(after micros: Int64) -> Int64? {
     switch self {
@@ -71,7 +76,9 @@ struct CronFields: Equatable, Sendable {
   private static func set(_ word: Substring, _ range: ClosedRange<Int>, _ names: [String] = [], base: Int = 0) -> UInt64? {
     func number(_ text: Substring) -> Int? {
       if let at = names.firstIndex(of: String(text)) { return at + base }
-      guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = Int(text), range.contains(value) else { return nil }
+      guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let value = Int(text), range.contains(value) else {
+        return nil
+      }
       return value
     }
     var result: UInt64 = 0

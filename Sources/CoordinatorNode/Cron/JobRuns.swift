@@ -49,12 +49,12 @@ struct JobAgenda: Sendable {
     var kept: [Int64: Entry] = [:]
     for job in jobs where job.isActive {
       if var known = entries[job.id] {
-        if known.job.schedule != job.schedule, let schedule = try? CronSchedule(job.schedule) {
+        if known.job.schedule != job.schedule, let schedule = CronSchedule.parsed(job.schedule) {
           (known.schedule, known.due) = (schedule, schedule.next(after: now))
         }
         known.job = job
         kept[job.id] = known
-      } else if let schedule = try? CronSchedule(job.schedule) {
+      } else if let schedule = CronSchedule.parsed(job.schedule) {
         kept[job.id] = Entry(job: job, schedule: schedule, due: schedule.next(after: now))
       }
     }

@@ -50,9 +50,18 @@ extension BlockInterpreter {
       }
       return try await execute(otherwise ?? [])
     case .select(let subject, let branches, let otherwise): return try await select(subject, branches, otherwise)
-    case .loop(let label, let body): return try await loop(label) { .next } body: { try await self.execute(body) }
+    case .loop(let label, let body):
+      return try await loop(label) {
+        .next
+      } body: {
+        try await self.execute(body)
+      }
     case .whileLoop(let label, let condition, let body):
-      return try await loop(label) { try await self.isTrue(condition) ? .next : nil } body: { try await self.execute(body) }
+      return try await loop(label) {
+        try await self.isTrue(condition) ? .next : nil
+      } body: {
+        try await self.execute(body)
+      }
     case .forInteger(let label, let name, let from, let to, let by, let isReverse, let body):
       return try await forInteger(label, name, from, to, by, isReverse, body)
     case .forQuery(let label, let targets, let query, let body):
@@ -98,7 +107,9 @@ extension BlockInterpreter {
     {
       if case .column(let path) = sole.kind, let (other, rest) = frames.find(path), rest.isEmpty, other.isRecord {
         let fields = other.fields ?? []
-        if other.fields == nil, !variable.hasFixedFields { variable.fields = nil } else {
+        if other.fields == nil, !variable.hasFixedFields {
+          variable.fields = nil
+        } else {
           try variable.assign(fields.map { OutputColumn($0.name, $0.type) }, fields.map(\.value))
         }
         return changed()
@@ -261,13 +272,19 @@ extension BlockInterpreter {
     // OUT arguments are the caller's variables.
     let rows = try RoutineRows(reply)
     let catalog = await coordinator.log.catalog.snapshot
-    guard let procedure = catalog.functions.first(where: { $0.name == syntax.name && $0.isProcedure && $0.inputs.count >= syntax.arguments.count })
+    guard
+      let procedure = catalog.functions.first(where: {
+        $0.name == syntax.name && $0.isProcedure && $0.inputs.count >= syntax.arguments.count
+      })
     else { return }
     var next = 0
     for (at, argument) in procedure.inputs.enumerated() where argument.mode != .in {
       defer { next += 1 }
       guard at < syntax.arguments.count, case .column(let path) = syntax.arguments[at].kind, frames.find(path) != nil else {
-        throw TallyError.sql("42601", "procedure parameter \"\(argument.name)\" is an output parameter but corresponding argument is not writable")
+        throw TallyError.sql(
+          "42601",
+          "procedure parameter \"\(argument.name)\" is an output parameter but corresponding argument is not writable"
+        )
       }
       try await assign(TypedValue(rows.columns[next].type, rows.rows.first?[next] ?? .null), to: TargetSyntax(path: path))
     }
@@ -296,7 +313,9 @@ extension BlockInterpreter {
       switch option {
       case .errcode:
         guard state == nil else { throw Self.twice("ERRCODE") }
-        if text.utf8.count == 5, text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) }) { state = text } else {
+        if text.utf8.count == 5, text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x41...0x5a).contains($0) }) {
+          state = text
+        } else {
           guard let known = ConditionNames.state(of: text) else {
             throw TallyError.sql("42704", "unrecognized exception condition \"\(text)\"")
           }

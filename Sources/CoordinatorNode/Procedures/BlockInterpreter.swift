@@ -133,7 +133,7 @@ final class BlockInterpreter {
     if let label = block.label, flow == .exit(label) { flow = .next }
     return flow
   }
-  private func guarded(_ block: BlockSyntax, _ handlers: [HandlerSyntax]) async throws -> Flow {
+  private func guarded(_ block: BlockSyntax, _ handlers: [CatchSyntax]) async throws -> Flow {
     let depth = frames.count
     let mark = try await runner.mark()
     do {
@@ -160,7 +160,7 @@ final class BlockInterpreter {
       return try await execute(handler.statements)
     }
   }
-  private static func takes(_ handler: HandlerSyntax, _ error: TallyError) -> Bool {
+  private static func takes(_ handler: CatchSyntax, _ error: TallyError) -> Bool {
     handler.conditions.contains { condition in
       guard let condition else { return error.sqlState != "57014" && error.sqlState != "P0004" }
       return ConditionNames.matches(condition, error.sqlState)
@@ -173,10 +173,10 @@ final class BlockInterpreter {
       switch declaration.kind {
       case .variable(let type):
         let catalog = await coordinator.log.catalog.snapshot
-        if let columns = try? Coordinator.relationColumns(type.name, catalog), !type.isArray, (try? boundType(type)) == nil {
-          variable = BlockVariable(record: declaration.name, columns: columns)
-        } else {
-          variable = BlockVariable(declaration.name, try boundType(type))
+        do throws(TallyError) { variable = BlockVariable(declaration.name, try boundType(type)) } catch {
+          // A relation's name is its row's type.
+          guard error.sqlState == "42704", !type.isArray, catalog.table(named: type.name) != nil else { throw error }
+          variable = BlockVariable(record: declaration.name, columns: try Coordinator.relationColumns(type.name, catalog))
         }
       case .record: variable = BlockVariable(record: declaration.name, columns: nil)
       case .rowOf(let path):

@@ -1,4 +1,4 @@
-// CallFlow.swift — calls of routines: those in a statement are carried out before it is planned; CALL and DO are statements by themselves.
+// CallFlow.swift — calls of routines: those in a statement are carried out before it is planned; CALL and DO are statements.
 //
 // A statement whose text names no routine is left as it is. Arguments are evaluated in order, each seeing the results of calls inside of
 // it; the routine is chosen by PostgreSQL's rules (as many arguments, the fewest casts). A routine's own statements go through its caller's
@@ -88,7 +88,8 @@ extension Coordinator {
     .sql(
       "0A000",
       "calling function \(name) for every row of a query is not supported",
-      hint: "Make it LANGUAGE sql with one expression, or call it by itself; one that is STABLE or IMMUTABLE may have constant arguments here.",
+      hint:
+        "Make it LANGUAGE sql with one expression, or call it by itself; one that is STABLE or IMMUTABLE may have constant arguments here.",
       position: position
     )
   }

@@ -1,4 +1,4 @@
-// CalledFunctions.swift — rows that routines in FROM have given, beside the coordinator's own relations: the planner sees them as one of these.
+// CalledFunctions.swift — rows that routines in FROM have given: the planner sees them as relations of the coordinator.
 import Columns
 import Model
 import Planning

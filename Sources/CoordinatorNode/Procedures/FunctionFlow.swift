@@ -31,7 +31,8 @@ extension Coordinator {
       guard catalog.schemas.contains(schema) else { throw .sql("3F000", "schema \"\(schema)\" does not exist") }
       throw .sql("0A000", "functions in another schema than public are not supported")
     }
-    guard PostgresFunctions.all[name: syntax.name.name].isEmpty, !NativeRoutine.all.contains(where: { $0.schema == nil && $0.name == syntax.name.name })
+    guard PostgresFunctions.all[name: syntax.name.name].isEmpty,
+      !NativeRoutine.all.contains(where: { $0.schema == nil && $0.name == syntax.name.name })
     else {
       throw .sql(
         "0A000",
@@ -81,7 +82,10 @@ extension Coordinator {
       case "trigger", "event_trigger": throw .sql("0A000", "trigger functions are not supported")
       case "void":
         guard outputs.isEmpty else {
-          throw .sql("42P13", "function result type must be \(outputs.count == 1 ? outputs[0].type.name : "record") because of OUT parameters")
+          throw .sql(
+            "42P13",
+            "function result type must be \(outputs.count == 1 ? outputs[0].type.name : "record") because of OUT parameters"
+          )
         }
       default:
         if catalog.table(named: written.type.name) != nil {
@@ -134,7 +138,9 @@ extension Coordinator {
   }
   /// Columns of a table or view by name.
   static func relationColumns(_ name: String, _ catalog: CatalogSnapshot) throws(TallyError) -> [OutputColumn] {
-    if let table = catalog.table(named: name) { return table.liveColumns.map { OutputColumn(table.columns[$0].name, table.columns[$0].type) } }
+    if let table = catalog.table(named: name) {
+      return table.liveColumns.map { OutputColumn(table.columns[$0].name, table.columns[$0].type) }
+    }
     if let view = catalog.views.first(where: { $0.name == name }) { return view.columns.map { OutputColumn($0.name, $0.type) } }
     throw .sql("42P01", "relation \"\(name)\" does not exist")
   }
@@ -171,7 +177,10 @@ extension Coordinator {
     switch try CompiledRoutines.compile(function) {
     case .block(let body): try BlockCheck(function).check(body.block)
     case .statements(let statements):
-      guard !statements.isEmpty || function.isVoid else { try Self.check([], function); return }
+      guard !statements.isEmpty || function.isVoid else {
+        try Self.check([], function)
+        return
+      }
       var last: [OutputColumn] = []
       var inner = StatementRequest(request.statement, now: request.now)
       inner.facts = request.facts
@@ -283,7 +292,9 @@ struct BlockCheck {
       if let value { try checkReturn(value) } else { try checkEmptyReturn() }
     case .giveNext(let value):
       guard function.returnsSet else { throw .sql("42804", "cannot use RETURN NEXT in a non-SETOF function") }
-      if value != nil, !function.outputs.isEmpty { throw .sql("42804", "RETURN NEXT cannot have a parameter in function with OUT parameters") }
+      if value != nil, !function.outputs.isEmpty {
+        throw .sql("42804", "RETURN NEXT cannot have a parameter in function with OUT parameters")
+      }
       if value == nil, function.outputs.isEmpty { throw .sql("42601", "missing expression at or near \";\"") }
     case .giveQuery, .giveDynamic:
       guard function.returnsSet else { throw .sql("42804", "cannot use RETURN QUERY in a non-SETOF function") }

@@ -106,7 +106,7 @@ final class CompiledRoutines: Sendable {
   /// The routine as an expression, if it is one.
   private static func inline(_ function: FunctionRecord) -> InlineRoutine? {
     guard function.language == "sql", !function.returnsSet, !function.isProcedure, let result = function.result, function.outputs.isEmpty,
-      let statements = try? parse(function.body), statements.count == 1, case .select(let select) = statements[0].statement,
+      case .statements(let statements)? = compiled(function), statements.count == 1, case .select(let select) = statements[0].statement,
       let body = select.inlineExpression
     else { return nil }
     var arguments: [InlineRoutine.Argument] = []
@@ -116,6 +116,10 @@ final class CompiledRoutines: Sendable {
       arguments.append(InlineRoutine.Argument(name: argument.name, type: argument.type, initial: initial))
     }
     return InlineRoutine(name: function.name, arguments: arguments, result: result, isStrict: function.isStrict, body: body)
+  }
+  /// The body, if it is one.
+  private static func compiled(_ function: FunctionRecord) -> CompiledBody? {
+    do throws(TallyError) { return try compile(function) } catch { return nil }
   }
   /// The default of an argument.
   static func initial(_ argument: FunctionRecord.Argument) throws(TallyError) -> ExpressionSyntax? {

@@ -1,6 +1,6 @@
 // StatementRunner.swift — what procedures ask of the transaction that they run in: statements, places to undo to, its end.
 //
-// A procedure called in a block is part of it; else it is a transaction of its own (OpenTransaction), which a procedure may end and begin anew.
+// A procedure called in a block is part of it; else it is a transaction of its own (OpenTransaction), which it may end and begin anew.
 public import Model
 public import Wire
 

@@ -1,4 +1,5 @@
-// ConstraintRows.swift — rows of pg_catalog about constraints, indexes, sequences and what depends on what; functions that show them as SQL.
+// ConstraintRows.swift — rows of pg_catalog about constraints, indexes, sequences and what depends on what; functions that show them as
+// SQL.
 import Model
 import Planning
 

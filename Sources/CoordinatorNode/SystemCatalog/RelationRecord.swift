@@ -1,4 +1,5 @@
-// RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, sequences, indexes, system relations; and their index.
+// RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, sequences, indexes, system relations; and their
+// index.
 //
 // Made of one version of the catalog. A rollup and each of its levels is a materialized view ('m'): that is what CREATE MATERIALIZED
 // VIEW made. System relations are PostgreSQL's tables ('r') and views ('v').

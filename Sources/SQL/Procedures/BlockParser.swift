@@ -1,6 +1,6 @@
 // BlockParser.swift — the body of a PL/pgSQL function, procedure or DO to its tree: blocks, declarations, handlers, names that are known.
 //
-// libpg_query parses PL/pgSQL too, but its JSON has the variables of all blocks in one list without their blocks, knows no fields of records
+// libpg_query parses PL/pgSQL too, but its JSON has the variables of all blocks in one list without the blocks, knows no fields of records
 // and no cursors; so the block structure is read here and every expression and statement inside is given to PostgreSQL's grammar.
 // Statements: BlockParser+Statements. What is not supported is refused here by name, so when the function is created.
 public import Model
@@ -220,14 +220,14 @@ struct BlockParser {
     if takes("exception") {
       scopes.append(Scope(label: nil, names: ["sqlstate", "sqlerrm"], constants: ["sqlstate", "sqlerrm"]))
       defer { scopes.removeLast() }
-      var handlers: [HandlerSyntax] = []
+      var handlers: [CatchSyntax] = []
       while token.isWord("when") {
         let line = line
         _ = take()
         var conditions: [String?] = []
         repeat { conditions += try condition() } while takes("or")
         try need("then")
-        handlers.append(HandlerSyntax(conditions: conditions, statements: try statements(until: ["when", "end"]), line: line))
+        handlers.append(CatchSyntax(conditions: conditions, statements: try statements(until: ["when", "end"]), line: line))
       }
       guard !handlers.isEmpty else { throw wrong() }
       result.handlers = handlers

@@ -13,7 +13,7 @@ public struct BlockSyntax: Sendable {
   /// BEGIN …
   public var statements: [BlockStatementSyntax] = []
   /// EXCEPTION; nil when it has none.
-  public var handlers: [HandlerSyntax]?
+  public var handlers: [CatchSyntax]?
   /// The line of its BEGIN.
   public var line: Int
 }
@@ -79,7 +79,7 @@ public struct IntoSyntax: Sendable {
 }
 
 /// WHEN … THEN of an EXCEPTION clause.
-public struct HandlerSyntax: Sendable {
+public struct CatchSyntax: Sendable {
   /// SQLSTATEs; nil is OTHERS. Those that end in 000 stand for their class.
   public var conditions: [String?]
   /// What it does.

@@ -1,4 +1,4 @@
-// ProcedureSyntax.swift — CREATE and DROP FUNCTION or PROCEDURE, DO and CALL as written. Bodies are text here: BlockParser reads PL/pgSQL.
+// ProcedureSyntax.swift — CREATE and DROP FUNCTION or PROCEDURE, DO and CALL as written. Bodies are text here.
 import Model
 
 /// A type that may be told by reference: `t.c%TYPE`.
