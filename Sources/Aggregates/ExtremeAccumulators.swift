@@ -113,7 +113,7 @@ final class ExtremeAccumulator<Order: ValueOrder>: Accumulator {
   }
 }
 
-/// Least or greatest text by bytes.
+/// Least or greatest value of a layout of bytes: texts by their bytes, arrays and the like as their type orders them.
 final class TextExtremeAccumulator: Accumulator {
   private let isMax: Bool
   // Texts that were best once; those of the end stay with the result, others are dropped.
@@ -143,7 +143,7 @@ final class TextExtremeAccumulator: Accumulator {
         if rows[group] == .max {
           rows[group] = UInt32(row)
         } else if code?[row] == nil || code?[row] != code?[Int(rows[group])] {
-          let order = compareBytes(text(row), text(Int(rows[group])))
+          let order = compare(text(row), text(Int(rows[group])))
           if isMax ? order > 0 : order < 0 { rows[group] = UInt32(row) }
         }
       }
@@ -151,12 +151,16 @@ final class TextExtremeAccumulator: Accumulator {
       for group in 0..<groupCount where rows[group] != .max {
         let candidate = text(Int(rows[group]))
         if best[group] != .max {
-          let order = known.withText(best[group]) { compareBytes(candidate, $0) }
+          let order = known.withText(best[group]) { compare(candidate, $0) }
           if isMax ? order <= 0 : order >= 0 { continue }
         }
         best[group] = interner.intern(candidate)
       }
     }
+  }
+  private func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+    if resultType.ordersByBytes { return compareBytes(a, b) }
+    return Value.compare(BinaryForm.value(a, resultType), BinaryForm.value(b, resultType), resultType)
   }
   private func withTexts(
     _ column: ColumnVector,

@@ -16,6 +16,11 @@ struct KnownDifference {
       reason: "numerics have 38 digits, PostgreSQL's 131,072: what is longer on the way is refused (22003), never rounded"
     ),
     KnownDifference(
+      sql: "array_fill(",
+      difference: "array size exceeds the maximum allowed",
+      reason: "rows fail differently, and which of them is evaluated first is left open"
+    ),
+    KnownDifference(
       sql: "date_trunc(",
       difference: "not recognized for type",
       reason: "a unit that is a constant is checked when the statement is planned, also where no value would need it"
