@@ -55,11 +55,9 @@ final class SimulatedFile: DiskFile {
         if part > 0 { file.sealed.node.write(Array(bytes.prefix(Int(part))), at: Int(position)) }
       } _: { state in
         let growth = Int(position) + bytes.count - file.sealed.node.content.count
-        if growth > 0 {
-          state.counted = nil
-          try file.disk.requireRoom(growth, &state)
-        }
+        if growth > 0 { try file.disk.requireRoom(growth, &state) }
         if !bytes.isEmpty { file.sealed.node.write(bytes, at: Int(position)) }
+        if growth > 0 { state.counted = nil }
       }
     }
   }

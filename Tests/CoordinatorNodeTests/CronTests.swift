@@ -64,7 +64,7 @@ import Testing
         return told.rows
       }
       #expect(try await ask("SELECT cron.schedule('five', '*/5 * * * *', 'SELECT 1; SELECT 2')") == ["1"])
-      #expect(try await ask("SELECT cron.schedule('20 seconds', $$DO $d$ BEGIN RAISE EXCEPTION 'job fails'; END $d$$$)") == ["2"])
+      #expect(try await ask("SELECT cron.schedule('20 seconds', $job$DO $d$ BEGIN RAISE EXCEPTION 'job fails'; END $d$ $job$)") == ["2"])
       #expect(
         try await ask("SELECT jobid, schedule, jobname, active FROM cron.job ORDER BY jobid") == [
           "1|*/5 * * * *|five|t", "2|20 seconds|NULL|t",
