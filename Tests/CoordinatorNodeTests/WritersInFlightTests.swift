@@ -58,9 +58,9 @@ private final class StillClock: Clock {
       #expect(!over.isSettled)
       self.writers.end(unknown)
     }
-    // The later one is there now.
+    // The later one is there now, and brings rows of ours only.
     writers.end(other)
-    try await wait(of: [theirs])
+    try await wait(of: [theirs], but: [own])
   }
   @Test func whoTurnsOutToWriteOthersIsNotWaitedFor() async throws {
     let unknown = writers.begin()
