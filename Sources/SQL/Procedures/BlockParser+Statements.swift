@@ -223,7 +223,7 @@ extension BlockParser {
     var otherwise: [BlockStatementSyntax]?
     repeat {
       _ = take()
-      let condition = try expression(until: ["then"])
+      let condition = try expression(until: ["then"], symbols: [])
       _ = take()
       branches.append((condition, try statements(until: ["elsif", "elseif", "else", "end"])))
     } while token.isWord("elsif") || token.isWord("elseif")
