@@ -54,7 +54,7 @@ public enum ConditionText {
     private func list(_ parts: [Expression]) -> String { parts.map { text($0, in: .argument) }.joined(separator: ", ") }
     /// An operation in the parentheses that it needs here.
     private func wrapped(_ text: String, _ place: Surroundings) -> String {
-      isPretty && place != .operand && place != .not ? text : "(\(text))"
+      isPretty && place != .operand ? text : "(\(text))"
     }
     private func junction(_ parts: [Expression], _ word: String, _ place: Surroundings, needs: Bool) -> String {
       let inner = parts.map { text($0, in: word == "AND" ? .and : .or) }.joined(separator: " \(word) ")

@@ -16,7 +16,8 @@ private func fixture(_ name: String) throws -> String {
   for block in try fixture("plans.txt").components(separatedBy: "---- ").dropFirst() {
     let lines = block.split(separator: "\n", omittingEmptySubsequences: true)
     let expected = lines.dropFirst().joined(separator: "\n")
-    #expect(try SampleCatalog.explain(String(lines[0])) == expected, "\(lines[0])")
+    let found = try SampleCatalog.explain(String(lines[0]))
+    #expect(found == expected, "\(lines[0])\n\(found)")
   }
 }
 
@@ -25,7 +26,8 @@ private func fixture(_ name: String) throws -> String {
   for block in try fixture("query-plans.txt").components(separatedBy: "---- ").dropFirst() {
     let lines = block.split(separator: "\n", omittingEmptySubsequences: true)
     let expected = lines.dropFirst().joined(separator: "\n")
-    #expect(try SampleCatalog.explain(String(lines[0])) == expected, "\(lines[0])")
+    let found = try SampleCatalog.explain(String(lines[0]))
+    #expect(found == expected, "\(lines[0])\n\(found)")
   }
 }
 
