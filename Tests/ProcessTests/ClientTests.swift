@@ -141,7 +141,7 @@ import Testing
     #expect(
       try CommandLineTool.run("tally", ["--url", "nonsense", "sql", "-c", "SELECT 1"]).status == 2
     )
-    #expect(try CommandLineTool.run("tally", ["--url", cluster.url, "sql"]).status == 64)
+    #expect(try CommandLineTool.run("tally", ["--url", cluster.url, "sql", "--no-such-option"]).status == 64)
     #expect(try outcome(cluster, ["status"]).status == 0)
     for list in ["node", "shard", "table", "rollup", "statement"] {
       #expect(try outcome(cluster, [list, "list"]).status == 0)
