@@ -49,6 +49,12 @@ import Testing
         group.addTask { try await journal.run() }
         var log = TestLog(1)
         _ = try await journal.append([log.next(noise(100, 1))])
+        // What the journal still does for the first must be over: the next operation is the write that fails.
+        var seen: UInt64
+        repeat {
+          seen = disk.operations
+          for _ in 0..<1000 { await Task.yield() }
+        } while disk.operations != seen
         disk.fail(operation: disk.operations + 1, .io)
         let failed = journal.enqueue([log.next(noise(100, 2))])
         do { _ = try await failed.value } catch let error as TallyError { #expect(error.status == .unknownOutcome) }
