@@ -53,17 +53,19 @@ extension Worker {
     }
   }
 
-  /// Rolls up one chunk of each rollup of a shard; true when more is left. Failures that time heals are noted and left to the next round.
+  /// Rolls up one chunk of each rollup of a shard; true when that took something in and more is left. Failures that time heals are noted,
+  /// and what waits for a deletion waits: both are left to the next round.
   func roll(_ id: ShardID) async throws -> Bool {
     guard let host = hosts[id], let epoch = host.servingEpoch, !host.isRolling, host.damage == nil else { return false }
     // What is read now would hold rows of a tenant whose deletion is on its way.
     if host.store.lastTenantDelete > host.store.applied.position { return false }
     host.isRolling = true
     defer { host.isRolling = false }
+    var moved = false
     do {
       for rollup in host.store.applied.schema.rollups {
-        try await advance(host, rollup, epoch)
-        try await backfill(host, rollup, epoch)
+        if try await advance(host, rollup, epoch) { moved = true }
+        if try await backfill(host, rollup, epoch) { moved = true }
       }
     } catch let error as TallyError where error.status == .dataDamaged {
       noteDamage(host, error)
@@ -75,14 +77,14 @@ extension Worker {
       surroundings.log.warning("rollup-waits", ("shard", id.description), ("reason", error.message))
       return false
     }
-    return host.servingEpoch == epoch && hasWork(host)
+    return moved && host.servingEpoch == epoch && hasWork(host)
   }
 
-  /// Takes in raw rows above the watermark.
-  private func advance(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws {
+  /// Takes in raw rows above the watermark; false when there were none or they have to wait.
+  private func advance(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws -> Bool {
     guard host.isBehind(rollup), let state = host.store.applied.rollups[rollup.id],
       let rollupView = try view(of: host).rollups[rollup.id]
-    else { return }
+    else { return false }
     let from = state.watermark
     let to = host.rollTarget(after: from, rows: settings.rollRows)
     let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
@@ -95,7 +97,7 @@ extension Worker {
     }
     guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from || isPlanted(.watermarkNotAtHead),
       host.store.lastTenantDelete <= rollupView.raw.position
-    else { return }
+    else { return false }
     let appended = try host.append(
       .rollupCommit(
         RollupCommit(
@@ -119,14 +121,15 @@ extension Worker {
         ("rows", String(delta.failed))
       )
     }
+    return true
   }
 
-  /// Takes in one slice of the rows that were there before the rollup, newest first.
-  private func backfill(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws {
+  /// Takes in one slice of the rows that were there before the rollup, newest first; false when there were none or they have to wait.
+  private func backfill(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws -> Bool {
     // Rows that are being deleted are counted wholly or not at all.
     guard !host.store.hasStagedDeletions, let state = host.store.applied.rollups[rollup.id], !state.isBackfilled,
       let rollupView = try view(of: host).rollups[rollup.id]
-    else { return }
+    else { return false }
     let (cut, to, rows) = (state.cut, state.coveredFrom, settings.rollRows)
     let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
     let known = host.backfillSlices[rollup.id]
@@ -142,7 +145,7 @@ extension Worker {
     }
     guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.coveredFrom == to,
       host.store.lastTenantDelete <= rollupView.raw.position
-    else { return }
+    else { return false }
     host.backfillSlices[rollup.id] = delta.from == .min ? nil : delta.slices
     let appended = try host.append(
       .backfillCommit(
@@ -158,6 +161,7 @@ extension Worker {
       rows: delta.rows
     )
     try await host.settle(appended)
+    return true
   }
 
   /// A delta as the log carries it: encoded batches of lawful length.
@@ -181,12 +185,16 @@ extension Worker {
         throw TallyError(.staleCatalog, "rollup \(request.rollup) is not in shard \(id)", node: settings.name)
       }
       let target = host.store.lastBatch[rollup.source] ?? LogPosition(0)
-      while let state = host.store.applied.rollups[rollup.id], state.watermark < target || !state.isBackfilled {
+      var isBehind: Bool {
+        host.store.applied.rollups[rollup.id].map { $0.watermark < target || !$0.isBackfilled } ?? false
+      }
+      while isBehind {
         if let damage = host.damage { throw refusal(of: host, for: damage) }
         guard host.servingEpoch != nil else {
           throw TallyError(.notPrimary, "shard \(id) is not served here any more", node: settings.name)
         }
-        if host.isRolling { try await surroundings.clock.sleep(for: .milliseconds(2)) } else { _ = try await roll(id) }
+        // Another flow rolls it, or what is left waits for a deletion to end.
+        if try await !roll(id), isBehind { try await surroundings.clock.sleep(for: .milliseconds(2)) }
         try Task.checkCancellation()
       }
     }

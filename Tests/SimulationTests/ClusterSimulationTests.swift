@@ -20,6 +20,7 @@ enum RegressionSeeds {
       "a write that went elsewhere put a sound header of another file upon that of a journal file, and the worker ended at every start"
     ),
     (3202, "a session read of a copy that had just started, whose files were ahead of what it had applied again"),
+    (145, "the backfill of a new rollup waited for an open deletion by trying again and again, without a pause"),
     (243, "a flush planned before a table was dropped named a file that no copy could make"),
   ]
   /// The same, of clusters with three coordinators.
