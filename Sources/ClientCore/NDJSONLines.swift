@@ -113,13 +113,13 @@ struct NDJSONLines: ~Copyable {
   /// The records as text; valid until more is read.
   var output: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: text, count: count) }
 
-  /// Reads a chunk of lines.
-  mutating func read(_ bytes: UnsafeRawBufferPointer) {
+  /// Reads lines of a chunk from `at` on, the first of which is line `line`; stops at the chunk's end, or when there is much text: a short
+  /// line becomes a record of all columns and their defaults.
+  mutating func read(_ bytes: UnsafeRawBufferPointer, from at: inout Int, _ line: inout Int) {
     records.removeAll(keepingCapacity: true)
     faults.removeAll()
     count = 0
-    var (at, line) = (0, 0)
-    while at < bytes.count {
+    while at < bytes.count, count < Self.textBytesMax {
       let end = Self.lineEnd(bytes, at)
       var last = end
       if last > at, bytes[last - 1] == 0x0d { last -= 1 }
@@ -139,6 +139,7 @@ struct NDJSONLines: ~Copyable {
       }
     }
   }
+  private static let textBytesMax = 16 << 20
   private static func lineEnd(_ bytes: UnsafeRawBufferPointer, _ start: Int) -> Int {
     var at = start
     // Eight bytes at a time: one that is a newline is zero after the exclusive or, and borrows.

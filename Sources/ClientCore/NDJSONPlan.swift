@@ -31,7 +31,7 @@ public struct NDJSONPlan: Sendable {
   static let null: [UInt8] = [0x5c, 0x4e]
   static let delimiter: UInt8 = 0x09
 
-  /// Plans a load into a distributed table; `shards` are those of its colocation group by rising range, `defaults` the evaluated defaults
+  /// Plans a load into a table; `shards` are those of its colocation group by rising range, `defaults` the evaluated defaults
   /// by column number.
   public init(
     table: TableSchema,
@@ -47,7 +47,7 @@ public struct NDJSONPlan: Sendable {
     }
     var format = CSVFormat(delimiter: Self.delimiter, nullText: Self.null)
     format.hasEscapes = true
-    let loaded = table.columns.indices.filter { isLoadable(table.columns[$0].type) }
+    let loaded = table.liveColumns.filter { isLoadable(table.columns[$0].type) }
     self.ignoresUnknownFields = ignoresUnknownFields
     inner = try CSVPlan(
       table: table,
@@ -57,7 +57,7 @@ public struct NDJSONPlan: Sendable {
       rejectsRows: true
     )
     names = loaded.map { Array(table.columns[$0].name.utf8) }
-    unloadable = table.columns.filter { !isLoadable($0.type) }.map(\.name)
+    unloadable = table.liveColumns.map { table.columns[$0] }.filter { !isLoadable($0.type) }.map(\.name)
     forms = loaded.map {
       switch table.columns[$0].type {
       case .json, .jsonb: .document

@@ -23,54 +23,45 @@ extension StatementRun {
       return next
     }
   }
-  /// Stages a part of one shard; `ordinal` is its place among the shard's, from 1.
-  @discardableResult public func stage(_ shard: ShardID, ordinal: Int, _ content: StageRows.Content) async throws -> Staged {
+  /// Sends a part to a shard's primary.
+  private func bring(
+    _ shard: ShardID,
+    _ ordinal: Int,
+    _ message: @escaping @Sendable (StatementPart) -> Message
+  ) async throws -> Message {
     let (id, decider, below) = (id, decider, doneBelow())
-    note(shard, ordinal)
-    let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
-      .stageRows(
-        StageRows(
+    return try await calls.call(shard, giveUp: giveUp) { epoch, version in
+      message(
+        StatementPart(
           shard: shard,
           epoch: epoch,
           version: version,
           statement: id,
           doneBelow: below,
           decider: decider,
-          ordinal: ordinal,
-          content: content
+          ordinal: ordinal
         )
       )
     }
+  }
+  /// Stages a part of one shard; `ordinal` is its place among the shard's, from 1.
+  @discardableResult public func stage(_ shard: ShardID, ordinal: Int, _ content: StageRows.Content) async throws -> Staged {
+    note(shard, ordinal)
+    let reply = try await bring(shard, ordinal) { .stageRows(StageRows(part: $0, content: content)) }
     let staged = try note(reply, shard, ordinal, "stageRows")
     if case .key = content, !staged.isDuplicate { state.withLock { $0.key = (shard, ordinal) } }
     return staged
   }
   /// Has a shard's primary name the rows that a scan of a table delivers, and stage their deletion; returns how many.
   public func delete(_ shard: ShardID, ordinal: Int = 1, table: TableID, fragment: [UInt8]) async throws -> UInt64 {
-    let (id, decider, below) = (id, decider, doneBelow())
     note(shard, ordinal)
-    let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
-      .deleteRows(
-        DeleteRows(
-          shard: shard,
-          epoch: epoch,
-          version: version,
-          statement: id,
-          doneBelow: below,
-          decider: decider,
-          ordinal: ordinal,
-          table: table,
-          fragment: fragment
-        )
-      )
-    }
+    let reply = try await bring(shard, ordinal) { .deleteRows(DeleteRows(part: $0, table: table, fragment: fragment)) }
     return try note(reply, shard, ordinal, "deleteRows").rows
   }
   /// Has a shard's primary evaluate a change of rows (Planning's ModifyProgram) and stage what comes of it.
   ///
   /// Throws 40001 when another statement holds the table's rows there, for a second or, unless `waits`, now: then this statement should
-  /// end and
-  /// be begun anew.
+  /// end and be begun anew.
   public func modify(
     _ shard: ShardID,
     ordinal: Int,
@@ -118,23 +109,8 @@ extension StatementRun {
     isAlone: Bool,
     waits: Bool
   ) async throws -> Modified {
-    let (id, decider, below) = (id, decider, doneBelow())
-    let reply = try await calls.call(shard, giveUp: giveUp) { epoch, version in
-      .modifyRows(
-        ModifyRows(
-          shard: shard,
-          epoch: epoch,
-          version: version,
-          statement: id,
-          doneBelow: below,
-          decider: decider,
-          ordinal: ordinal,
-          isAlone: isAlone,
-          waits: waits,
-          program: program,
-          rows: rows
-        )
-      )
+    let reply = try await bring(shard, ordinal) {
+      .modifyRows(ModifyRows(part: $0, isAlone: isAlone, waits: waits, program: program, rows: rows))
     }
     guard case .modified(let modified) = reply else { throw Self.unexpected(reply, "modifyRows") }
     return modified

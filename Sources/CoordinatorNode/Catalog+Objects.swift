@@ -48,6 +48,10 @@ extension Catalog {
     case .alterSequence(let sequence):
       let at = try place(of: sequence.id, in: snapshot.sequences.map(\.id), "sequence")
       snapshot.sequences[at] = sequence
+      // What comes after the last number is another with other bounds; before the first number there is none.
+      if let state = given[sequence.id], state.isExhausted || state.last != state.next {
+        given[sequence.id] = Self.behind(state.last, sequence)
+      }
     case .dropSequence(let id):
       let at = try place(of: id, in: snapshot.sequences.map(\.id), "sequence")
       snapshot.sequences.remove(at: at)
@@ -106,6 +110,16 @@ extension Catalog {
   mutating func dropSequences(of table: TableID) {
     for sequence in snapshot.sequences where sequence.owner?.table == table { given[sequence.id] = nil }
     snapshot.sequences.removeAll { $0.owner?.table == table }
+  }
+  /// Refuses what makes a snapshot that cannot be read again.
+  func checkCounts() throws(TallyError) {
+    let counts = [
+      snapshot.nodes.count, snapshot.groups.count, snapshot.tables.count, snapshot.rollups.count, snapshot.schemas.count,
+      snapshot.views.count, snapshot.functions.count, snapshot.sequences.count,
+    ]
+    guard counts.allSatisfy({ $0 <= CatalogFormat.entriesMax }) else {
+      throw .sql("54000", "the catalog holds \(CatalogFormat.entriesMax) objects of this kind already")
+    }
   }
   private func place(of id: TableID, in ids: [TableID], _ what: String) throws(TallyError) -> Int {
     guard let at = ids.firstIndex(of: id) else { throw .sql("42P01", "\(what) \(id) does not exist") }
@@ -202,7 +216,7 @@ extension Catalog {
   private mutating func take(_ count: Int64, of id: TableID) throws(TallyError) -> CatalogOutcome {
     let sequence = snapshot.sequences[try place(of: id, in: snapshot.sequences.map(\.id), "sequence")]
     let state = given[id] ?? Given(last: sequence.start, isExhausted: false, next: sequence.start)
-    guard !state.isExhausted else {
+    guard !state.isExhausted, (sequence.least...sequence.greatest).contains(state.next) else {
       let (bound, value) = sequence.increment > 0 ? ("maximum", sequence.greatest) : ("minimum", sequence.least)
       throw .sql("2200H", "nextval: reached \(bound) value of sequence \"\(sequence.name)\" (\(value))")
     }
@@ -210,8 +224,8 @@ extension Catalog {
     let room =
       sequence.increment > 0 ? sequence.greatest.subtractingReportingOverflow(first) : first.subtractingReportingOverflow(sequence.least)
     let most = room.overflow ? Int64.max : room.partialValue
-    let steps = most / Int64(clamping: sequence.increment.magnitude)
-    let given = min(max(1, count), steps == .max ? .max : steps + 1)
+    let steps = UInt64(most) / sequence.increment.magnitude
+    let given = Int64(clamping: min(UInt64(max(1, count)), steps + 1))
     let last = first + (given - 1) * sequence.increment
     self.given[id] = Self.behind(last, sequence)
     return .numbers(first: first, count: given)

@@ -84,7 +84,10 @@ struct Catalog: Sendable {
   mutating func apply(_ command: CatalogCommand, at index: UInt64) -> CatalogOutcome {
     var next = self
     let outcome: CatalogOutcome
-    do throws(TallyError) { outcome = try next.change(command) } catch { return .refused(error) }
+    do throws(TallyError) {
+      outcome = try next.change(command)
+      try next.checkCounts()
+    } catch { return .refused(error) }
     // Producers, confirmations and deletions are not part of what others see; everything else moves the version.
     switch command {
     case .openProducer, .confirmNode, .beginShards, .deleteTenant, .tenantDeleted, .takeNumbers, .setSequence: break

@@ -89,7 +89,12 @@ actor CatalogLog {
   /// leads, `notPrimary` with its name.
   func propose(_ command: CatalogCommand) async throws -> CatalogOutcome {
     let answer = Promise<CatalogOutcome>()
-    ask(.command(answer)) { .propose(ticket: $0, [CatalogCommandFormat.encode(command)]) }
+    let bytes = CatalogCommandFormat.encode(command)
+    // What no coordinator could read again must not come into the log: all would end by it, at every start.
+    do { _ = try CatalogCommandFormat.decode(bytes) } catch {
+      throw TallyError.sql("54000", "the catalog cannot hold this definition: \(error)")
+    }
+    ask(.command(answer)) { .propose(ticket: $0, [bytes]) }
     let outcome = try await answer.value
     if case .refused(let error) = outcome { throw error }
     return outcome

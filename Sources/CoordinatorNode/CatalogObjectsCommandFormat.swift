@@ -1,5 +1,5 @@
-// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34: places and changes of tables, views, functions, sequences, jobs,
-// schemas.
+// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34 and 36: places and changes of tables, views, functions,
+// sequences, jobs, schemas.
 //
 // Their place among the others: CatalogCommandFormat.swift.
 import Bytes

@@ -57,7 +57,7 @@ extension Coordinator {
   /// Copies what a client sends, or to it, as the statement says.
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
     let ticket = writers.begin()
-    defer { writers.end(ticket) }
+    defer { writers.end(ticket, into: request.transaction?.ticket) }
     let bound = try await bind(request).plan
     writers.know(ticket, bound.rowsAdded)
     guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }

@@ -2,8 +2,7 @@
 // piece.
 //
 // Pieces are parsed at the same time; here one after the other takes its numbers, because an evaluation that lacks some is repeated from
-// where
-// it began (StatementNumbers).
+// where it began (StatementNumbers).
 import Capabilities
 import Columns
 import Model
@@ -34,6 +33,7 @@ final class CopyLateValues: Sendable {
     filled.parts = try await coordinator.withNumbers(request, hint: parsed.rows) {
       try await compute.attempt { try Self.parts(parsed, plan) }
     }
+    request.facts.numbers.forgetUsed()
     return filled
   }
   private static func parts(_ parsed: CopyParsed, _ plan: CopyInPlan) throws -> [ShardRows] {

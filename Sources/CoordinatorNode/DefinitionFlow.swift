@@ -76,6 +76,8 @@ extension Coordinator {
       }
       var own = request
       own.statement = insert
+      // A definition takes effect at once, and so do its rows.
+      own.transaction = nil
       return try await carryOut(own).rows
     } catch {
       if let made = await log.catalog.snapshot.table(named: table, in: schema) {

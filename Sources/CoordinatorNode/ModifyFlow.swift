@@ -2,9 +2,9 @@
 // client.
 //
 // A change of one shard is one request: its primary evaluates, decides and commits it in one step. Changes of several shards are staged
-// as one
-// statement (StatementFlow). Rows that another statement holds are waited for by the primaries, a second at a time; here the statement is
-// repeated (40001) until its time is up: nothing of it has been done then. Inside of a transaction block it is the client that hears of it.
+// as one statement (StatementFlow). Rows that another statement holds are waited for by the primaries, a second at a time; here the
+// statement is repeated (40001) until its time is up: nothing of it has been done then. Inside of a transaction block it is the client
+// that hears of it.
 import Capabilities
 import ClientCore
 import Columns
@@ -20,7 +20,23 @@ struct Changed: Sendable {
   var rows: UInt64 = 0
   /// Those rows, when RETURNING asks for them.
   var returned: [Batch] = []
+  /// What RETURNING says of them, when that was evaluated before the change was decided.
+  var answer: [Batch]?
   var seen = SessionToken()
+}
+
+/// How long a statement that meets what others hold pauses, and until when it tries.
+private struct LockPause {
+  static let longest = Duration.milliseconds(200)
+  var length = Duration.milliseconds(2)
+  var limit: Instant
+  /// Whether the client set the limit.
+  var isChosen: Bool
+
+  init(_ request: StatementRequest, _ now: Instant) {
+    limit = min(request.deadline, now + (request.lockPatience ?? OpenTransaction.defaultPatience))
+    isChosen = request.lockPatience.map { now + $0 <= request.deadline } ?? false
+  }
 }
 
 /// One shard's part of a change.
@@ -47,10 +63,17 @@ extension Coordinator {
       )
     }
     let (parts, seen, last) = try await replanned(plan, version, request)
-    var changed = try await carryOut(parts, last.table, request, in: open)
+    // What RETURNING computes may fail: then nothing may have taken effect. In a transaction that is its client's to undo.
+    var judge: Judge?
+    if open == nil, let returning = last.returning, !returning.isPlain {
+      judge = { try await self.answer(returning, $0, last.system, request) }
+    }
+    var changed = try await carryOut(parts, last.table, request, in: open, judge)
     changed.seen.merge(seen)
     return try await reply(last, changed, request)
   }
+  /// Evaluates RETURNING before a change is decided.
+  private typealias Judge = @Sendable ([Batch]) async throws -> [Batch]
 
   /// The parts of a change under the present catalog, which may be newer than the plan: nothing is written yet.
   private func replanned(
@@ -168,7 +191,8 @@ extension Coordinator {
     _ parts: [ChangePart],
     _ table: TableSchema,
     _ request: StatementRequest,
-    in open: OpenTransaction?
+    in open: OpenTransaction?,
+    _ judge: Judge?
   ) async throws -> Changed {
     if parts.isEmpty { return Changed() }
     let types = table.columns.map(\.type)
@@ -177,11 +201,11 @@ extension Coordinator {
         try await open.modify(part.shard, table: table.id, program: part.program, rows: piece)
       }
     }
-    if parts.count == 1, parts[0].pieces.count == 1 { return try await alone(parts[0], types, request) }
-    var pause = Self.firstPause
+    if judge == nil, parts.count == 1, parts[0].pieces.count == 1 { return try await alone(parts[0], types, request) }
+    var pause = LockPause(request, surroundings.clock.now)
     while true {
-      do { return try await together(parts, types, request) } catch let error as TallyError where error.sqlState == "40001" {
-        try await wait(&pause, request, error)
+      do { return try await together(parts, types, request, judge) } catch let error as TallyError where error.sqlState == "40001" {
+        try await wait(&pause, error)
       }
     }
   }
@@ -209,12 +233,18 @@ extension Coordinator {
     }
   }
   /// A change of several shards, or of several pieces: one statement.
-  private func together(_ parts: [ChangePart], _ types: [DataType], _ request: StatementRequest) async throws -> Changed {
+  private func together(
+    _ parts: [ChangePart],
+    _ types: [DataType],
+    _ request: StatementRequest,
+    _ judge: Judge?
+  ) async throws -> Changed {
     let result = Promise<Changed>()
     let written = try await carryOut(on: parts.map(\.shard), deadline: request.deadline) { run in
-      let changed = try await Self.onAll(parts, types) { part, piece in
+      var changed = try await Self.onAll(parts, types) { part, piece in
         try await run.modify(part.shard, ordinal: run.nextOrdinal(on: part.shard), program: part.program, rows: piece)
       }
+      if let judge { changed.answer = try await judge(changed.returned) }
       result.fulfil(changed)
     }
     var changed = try await result.value
@@ -223,49 +253,35 @@ extension Coordinator {
   }
   /// A change of one shard: evaluated, decided and committed in one step there.
   private func alone(_ part: ChangePart, _ types: [DataType], _ request: StatementRequest) async throws -> Changed {
-    try await needSession(until: request.deadline)
-    let number = beginStatement()
-    let below = statementsDoneBelow
-    let run = StatementRun(
-      StatementID(session: statementSession, number: number),
-      decider: part.shard,
-      doneBelow: { below },
-      calls: CoordinatorCalls(coordinator: self),
-      clock: surroundings.clock,
-      deadline: request.deadline
-    )
-    var pause = Self.firstPause
+    let run = try await newRun(decider: part.shard, deadline: request.deadline)
+    var pause = LockPause(request, surroundings.clock.now)
     do {
       while true {
         // The same run: a request that is still under way is known by it.
         do {
           let modified = try await run.modifyAlone(program: part.program, rows: part.pieces[0])
-          openStatements.remove(number)
+          openStatements.remove(run.id.number)
           var changed = Changed()
           try changed.add(modified, part.shard, types)
           return changed
         } catch let error as TallyError where error.sqlState == "40001" {
-          try await wait(&pause, request, error)
+          try await wait(&pause, error)
         }
       }
     } catch {
-      // Ended apart from this request, which may be cancelled.
-      if !failedStatements.trySend(run) {
-        surroundings.log.warning("statement-left-to-its-shards", ("statement", run.id.description))
-      }
+      endApart(run)
       throw error
     }
   }
-  private static let firstPause = Duration.milliseconds(2)
-  private static let longestPause = Duration.milliseconds(200)
   /// Waits before a statement is repeated; throws its error when its time is up.
-  private func wait(_ pause: inout Duration, _ request: StatementRequest, _ error: TallyError) async throws {
+  private func wait(_ pause: inout LockPause, _ error: TallyError) async throws {
     try Task.checkCancellation()
     // Those that met here do not meet again.
-    let jitter = Duration.microseconds(Int64(surroundings.random.next(below: pause.wholeMicroseconds + 1)))
-    guard surroundings.clock.now + pause + jitter < request.deadline else { throw error }
-    try await surroundings.clock.sleep(for: pause + jitter)
-    pause = min(pause * 2, Self.longestPause)
+    let jitter = Duration.microseconds(Int64(surroundings.random.next(below: pause.length.wholeMicroseconds + 1)))
+    let next = surroundings.clock.now + pause.length + jitter
+    guard next < pause.limit else { throw pause.isChosen ? OpenTransaction.lockTimeout : error }
+    try await surroundings.clock.sleep(until: next)
+    pause.length = min(pause.length * 2, LockPause.longest)
   }
 
   // MARK: The answer
@@ -275,8 +291,21 @@ extension Coordinator {
     var reply = StatementReply(tag: tag, rows: changed.rows, seen: changed.seen)
     guard let returning = plan.returning else { return reply }
     reply.columns = returning.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    let (rows, system, memory) = (FragmentResult(batches: changed.returned), plan.system, settings.queryMemory)
-    reply.batches = try await withNumbers(request) {
+    if let known = changed.answer {
+      reply.batches = known
+    } else {
+      reply.batches = try await answer(returning, changed.returned, plan.system, request)
+    }
+    return reply
+  }
+  private func answer(
+    _ returning: ReturningPlan,
+    _ returned: [Batch],
+    _ system: (any SystemCatalog)?,
+    _ request: StatementRequest
+  ) async throws -> [Batch] {
+    let (rows, memory) = (FragmentResult(batches: returned), settings.queryMemory)
+    return try await withNumbers(request) {
       try MergeExecution.executeCoordinator(
         returning.plan,
         fragments: [rows],
@@ -284,7 +313,6 @@ extension Coordinator {
         limits: ExecutionLimits(memoryBytes: memory)
       ).batches
     }
-    return reply
   }
 }
 

@@ -212,11 +212,13 @@ public final class OpenTransaction: Sendable {
   static let lockTimeout = TallyError(.invalid, "canceling statement due to lock timeout", sqlState: "55P03")
   /// How long its statements wait for what others hold, and whether the client said so.
   var patience: (Duration, isChosen: Bool) { state.withLock { ($0.lockPatience, $0.isPatienceChosen) } }
+  /// What the client set.
+  var chosenPatience: Duration? { state.withLock { $0.isPatienceChosen ? $0.lockPatience : nil } }
   /// How long its statements wait for what others hold; nil is the default.
   public func setLockPatience(_ patience: Duration?) {
     state.withLock { ($0.lockPatience, $0.isPatienceChosen) = (patience ?? Self.defaultPatience, patience != nil) }
   }
-  private static let defaultPatience = Duration.seconds(10)
+  static let defaultPatience = Duration.seconds(10)
   private static let lockPause = Duration.milliseconds(5)
   /// Has the primaries of some shards name the rows that a scan delivers and stage their deletion; gives their number.
   func delete(_ shards: [ShardID], table: TableID, fragment: [UInt8]) async throws -> Int {
@@ -255,6 +257,9 @@ public final class OpenTransaction: Sendable {
       guard state.held == nil, state.deferred == nil else { throw Self.mixed(definition) }
       state.deferred = definition
       state.deferred?.transaction = nil
+      // What bounds it is COMMIT's time, not that of its own statement.
+      state.deferred?.deadline = .distantFuture
+      state.deferred?.notify = nil
     }
   }
   private static func mixed(_ definition: StatementRequest) -> TallyError {

@@ -2,8 +2,7 @@
 // statement.
 //
 // A block is handed out once and by whoever leads; numbers of it that are not used before this coordinator ends are never used (gaps),
-// and no
-// number is used twice. Blocks begin with 32 numbers and grow while they are used up.
+// and no number is used twice. Blocks begin with 32 numbers and grow while they are used up.
 import Capabilities
 import Columns
 import Model
@@ -67,8 +66,7 @@ struct NumberBlocks {
 
 extension Coordinator {
   /// Evaluates what may call nextval; again, from where it was begun, while numbers are lacking. `body` has no effects but its result;
-  /// `hint`:
-  /// how many it may need.
+  /// `hint`: how many it may need.
   func withNumbers<R: Sendable>(
     _ request: StatementRequest,
     hint: Int = 1,
@@ -89,7 +87,9 @@ extension Coordinator {
   /// What a statement's end does to sequences: unused numbers stay at hand, setval takes effect.
   func settleNumbers(_ request: StatementRequest) async throws {
     for setting in giveBackNumbers(request) {
+      // Before, so that nobody takes old ones meanwhile; and after, as some may have come meanwhile.
       numberBlocks.void(setting.sequence)
+      defer { numberBlocks.void(setting.sequence) }
       try await set(setting, deadline: request.deadline)
     }
   }

@@ -37,6 +37,8 @@ public struct StatementRequest: Sendable {
   public var offset = 0
   /// When its client gives up.
   public var deadline = Instant.distantFuture
+  /// How long it waits for what other transactions hold; nil: as long as nobody says otherwise.
+  public var lockPatience: Duration?
   /// The transaction of procedures' statements; nil: each is one of its own.
   var runner: (any StatementRunner)?
   /// Takes messages of procedures as they are raised; nil: they are told at the end.
@@ -80,6 +82,8 @@ public struct StatementReply: Sendable {
   public var statistics = QueryStatistics()
   /// Places of the shards that it read or wrote.
   public var seen = SessionToken()
+  /// The procedure that a CALL chose.
+  var called: FunctionRecord?
 }
 
 /// What is known of a statement before it runs.
@@ -93,10 +97,6 @@ public struct StatementDescription: Sendable {
 extension Coordinator {
   /// The time that a statement begun now is told.
   public nonisolated var wallMicroseconds: Int64 { surroundings.clock.wallMicroseconds }
-  /// Waits so long (pg_sleep); ends early by cancellation only.
-  public nonisolated func wait(_ length: Duration) async throws {
-    if length > .zero { try await surroundings.clock.sleep(for: length) }
-  }
 
   /// This coordinator's number among the others, from 1 on; two may have the same, seldom.
   public var memberNumber: UInt32 { get async { Self.number(of: await log.standing.member) } }
@@ -235,7 +235,7 @@ extension Coordinator {
     nextRead += 1
     request.turn = nextRead
     if !request.statement.statement.isQuery { request.ticket = writers.begin() }
-    defer { if let ticket = request.ticket { writers.end(ticket) } }
+    defer { if let ticket = request.ticket { writers.end(ticket, into: request.transaction?.ticket) } }
     let (bound, version) = try await bind(request)
     if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
     if let transaction = request.transaction {
@@ -248,7 +248,12 @@ extension Coordinator {
       if let reply = try await carryOut(bound, request, in: transaction) { return reply }
     }
     let key = try await clientKey(request, bound)
-    if bound.isDefinition, await !decides { return try await passOn(request) }
+    if bound.isDefinition, await !decides {
+      let reply = try await passOn(request)
+      // The leader has forgotten its own numbers; those at hand here are as old.
+      if case .alterSequence(let plan) = bound, let sequence = plan.sequence { voidNumbers(of: [sequence.id]) }
+      return reply
+    }
     if case .define(let plan) = bound { return try await define(plan, request) }
     if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
@@ -338,7 +343,18 @@ extension Coordinator {
         hint: "RESET search_path and write schemas before names, or connect to the coordinator that leads."
       )
     }
-    let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now))
+    var settings = [QuerySetting(name: "TimeZone", value: request.facts.zone.name)]
+    for (at, argument) in (request.arguments ?? []).enumerated() {
+      guard let text = ValueText.print(argument.value, as: argument.type), text.utf8.count <= 4096 else {
+        throw TallyError.sql(
+          "0A000",
+          "a definition with a parameter that is NULL or long is not supported by this coordinator, which does not lead",
+          hint: "Write the value into the text, or connect to the coordinator that leads."
+        )
+      }
+      settings.append(QuerySetting(name: "$\(at + 1)", value: text))
+    }
+    let question = Message.query(QueryRequest(sql: request.statement.text, statementTime: request.now, settings: settings))
     var reply = StatementReply(tag: "")
     let answer: [Message]
     do { answer = try await askLeader(question, until: request.deadline) } catch var error as TallyError {

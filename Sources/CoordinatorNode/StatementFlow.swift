@@ -122,6 +122,20 @@ extension Coordinator {
       }
     }
   }
+  /// The run of a new statement; whoever carries it out takes its number from the open ones, or ends it apart.
+  func newRun(decider: ShardID, deadline: Instant) async throws -> StatementRun {
+    try await needSession(until: deadline)
+    let number = beginStatement()
+    let below = statementsDoneBelow
+    return StatementRun(
+      StatementID(session: statementSession, number: number),
+      decider: decider,
+      doneBelow: { below },
+      calls: CoordinatorCalls(coordinator: self),
+      clock: surroundings.clock,
+      deadline: deadline
+    )
+  }
   /// Runs a statement over some shards; one that fails is ended apart from the request. `decider` decides, else the lowest shard.
   func carryOut(
     on shards: [ShardID],
@@ -130,20 +144,10 @@ extension Coordinator {
     _ body: @escaping @Sendable (StatementRun) async throws -> Void
   ) async throws -> Written {
     guard let decider = decider ?? shards.min() else { return Written() }
-    try await needSession(until: deadline)
-    let number = beginStatement()
-    let below = statementsDoneBelow
-    let run = StatementRun(
-      StatementID(session: statementSession, number: number),
-      decider: decider,
-      doneBelow: { below },
-      calls: CoordinatorCalls(coordinator: self),
-      clock: surroundings.clock,
-      deadline: deadline
-    )
+    let run = try await newRun(decider: decider, deadline: deadline)
     do {
       let rows = try await run.carryOut(body)
-      openStatements.remove(number)
+      openStatements.remove(run.id.number)
       return Written(rows: Int(rows), seen: run.written)
     } catch {
       endApart(run)

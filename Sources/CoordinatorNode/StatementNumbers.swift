@@ -1,8 +1,8 @@
 // StatementNumbers.swift — numbers of sequences inside of one statement: those it may use, those it used, and what setval shall set.
 //
 // Functions of the coordinator are evaluated at once, and numbers come from the catalog's log: so a statement that finds none left fails
-// with
-// what it lacks, is given more, and evaluates again from where it was begun, with the same numbers first (`Coordinator.withNumbers`).
+// with what it lacks, is given more, and evaluates again from where it was begun, with the same numbers first
+// (`Coordinator.withNumbers`).
 import Model
 import Synchronization
 
@@ -84,6 +84,15 @@ final class StatementNumbers: Sendable {
     state.withLock { state in
       defer { state.lack = nil }
       return state.lack.map { ($0, state.taken[$0]?.count ?? 0) }
+    }
+  }
+  /// An evaluation has succeeded and will not be repeated: of what it used only the last is kept, for currval.
+  func forgetUsed() {
+    state.withLock { state in
+      for (id, used) in state.used where used > 1 {
+        state.taken[id]?.removeFirst(used - 1)
+        state.used[id] = 1
+      }
     }
   }
   func add(_ numbers: [Int64], of sequence: TableID) { state.withLock { $0.taken[sequence, default: []] += numbers } }

@@ -8,9 +8,6 @@ extension Coordinator {
   func systemRelations(_ facts: SessionFacts, under snapshot: CatalogSnapshot) async -> SystemRelations {
     var state = await log.catalog
     state.snapshot = snapshot
-    var facts = facts
-    let random = surroundings.random
-    facts.random = { random.next() }
     return SystemRelations(
       state,
       facts,

@@ -114,16 +114,7 @@ extension Coordinator {
   /// Opens a statement for a transaction and holds it.
   func hold(decider: ShardID) async throws -> HeldStatement {
     guard heldCount + heldStatements.count < Self.heldMax else { throw Self.tooMany }
-    try await needSession(until: .distantFuture)
-    let number = beginStatement()
-    let below = statementsDoneBelow
-    let run = StatementRun(
-      StatementID(session: statementSession, number: number),
-      decider: decider,
-      doneBelow: { below },
-      calls: CoordinatorCalls(coordinator: self),
-      clock: surroundings.clock
-    )
+    let run = try await newRun(decider: decider, deadline: .distantFuture)
     let held = HeldStatement(run: run, ticket: writers.begin())
     do {
       try await run.open()

@@ -53,9 +53,14 @@ final class WritersInFlight: Sendable {
     }
     for promise in gone { promise.fulfil(()) }
   }
-  /// A writer has ended.
-  func end(_ ticket: UInt64) {
-    let gone = state.withLock { state in
+  /// A writer has ended; inside of a transaction, whoever waits for it waits for that from now on, which may have its rows.
+  func end(_ ticket: UInt64, into transaction: UInt64? = nil) {
+    let gone = state.withLock { state -> [Promise<Void>] in
+      if let transaction, let known = state.writers[transaction] {
+        for (id, waiter) in state.waiters where waiter.left.contains(ticket) {
+          if known.map({ !$0.isDisjoint(with: waiter.tables) }) ?? true { state.waiters[id]?.left.insert(transaction) }
+        }
+      }
       state.writers[ticket] = nil
       return state.release(ticket)
     }

@@ -56,18 +56,20 @@ struct KeyMatches {
 
 /// Checks that new rows make no key twice.
 public enum KeyCheck {
-  /// Throws 23505 for the first row whose key another new row or a stored one has; `removed` ones do not count. CPU work: run it through
+  /// Throws 23505 for the first row whose key another new row or a stored one has; `removed` ones do not count; keys
+  /// with the numbers `settled` are known to be free. CPU work: run it through
   /// Compute.
   public static func check(
     _ rows: Batch,
     _ table: TableSchema,
     in stored: TableSnapshot,
     removed: Set<Int64> = [],
+    besides settled: Set<Int> = [],
     cancel: CancelFlag = CancelFlag()
   ) throws(TallyError) {
     try typed {
       var first: (row: Int, key: TableKey)?
-      for key in table.keys {
+      for (at, key) in table.keys.enumerated() where !settled.contains(at) {
         let matches = try KeyMatches(key, rows, in: stored, cancel)
         var seen = [Bool](repeating: false, count: matches.places.count)
         for row in 0..<rows.count where first.map({ row < $0.row }) ?? true {

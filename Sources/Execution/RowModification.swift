@@ -2,12 +2,10 @@
 // §6).
 //
 // A function of the program, the rows that came with it and the shard's rows frozen at one position, as the statement sees them. The
-// primary
-// runs it once, under the table's lock and while no file changes, and logs what comes of it.
+// primary runs it once, under the table's lock and while no file changes, and logs what comes of it.
 //
 // All rows are looked at together: keys must be unique when the change is done, not after each row. As in PostgreSQL an UPDATE changes a
-// row
-// once however often its plan delivers it, and ON CONFLICT DO UPDATE refuses to.
+// row once however often its plan delivers it, and ON CONFLICT DO UPDATE refuses to.
 import Bytes
 public import Columns
 public import Model
@@ -140,18 +138,21 @@ public struct RowModification: Sendable {
         for at in matches.indices where groups[at] != KeyMatches.none { taken[at][Int(groups[at])] = true }
         kept.append(UInt32(row))
       }
-      return try finish(kept.count == rows.count ? rows : rows.gather(kept), removing: [], named)
+      // What is left meets nothing in the keys that were looked at.
+      let settled = key.map { [$0] } ?? Set(table.keys.indices)
+      return try finish(kept.count == rows.count ? rows : rows.gather(kept), removing: [], named, besides: settled)
     case .update(let key, let row, let condition):
-      return try upsert(rows, table.keys[key], row, condition, named)
+      return try upsert(rows, key, row, condition, named)
     }
   }
   private func upsert(
     _ rows: Batch,
-    _ key: TableKey,
+    _ number: Int,
     _ expressions: [Expression],
     _ condition: Expression?,
     _ named: NamedRows
   ) throws -> ModifiedRows {
+    let key = table.keys[number]
     let matches = try KeyMatches(key, rows, in: named.snapshot, limits.cancel)
     var (inserted, hit, places): ([UInt32], [UInt32], [Int64]) = ([], [], [])
     var isTaken = [Bool](repeating: false, count: matches.places.count)
@@ -185,7 +186,9 @@ public struct RowModification: Sendable {
     // In the order in which the rows were given.
     let all = Self.joined([rows.gather(inserted), updated], types)
     let order = (inserted + hit).enumerated().sorted { $0.element < $1.element }.map { UInt32($0.offset) }
-    return try finish(all.gather(order), removing: places, named)
+    // Rows whose key stays as it is meet nothing in it: those that come have no match, those that are there are apart.
+    let keepsKey = key.columns.allSatisfy { expressions[$0].columnIndex == $0 }
+    return try finish(all.gather(order), removing: places, named, besides: keepsKey ? [number] : [])
   }
   private static let secondTime = TallyError(
     .invalid,
@@ -197,14 +200,19 @@ public struct RowModification: Sendable {
   // MARK: Steps
 
   /// The change that puts `rows` in the place of those at `places`.
-  private func finish(_ rows: Batch, removing places: [Int64], _ named: NamedRows) throws -> ModifiedRows {
+  private func finish(
+    _ rows: Batch,
+    removing places: [Int64],
+    _ named: NamedRows,
+    besides settled: Set<Int> = []
+  ) throws -> ModifiedRows {
     if let key = table.distribution.tenantKey, !TenantHashes.all(rows.columns[key], areWithin: range) {
       throw TallyError(
         .notPrimary,
         "a change of rows makes rows of tenants that belong to other shards than \(view?.shard.description ?? "this")"
       )
     }
-    try KeyCheck.check(rows, table, in: named.snapshot, removed: Set(places), cancel: limits.cancel)
+    try KeyCheck.check(rows, table, in: named.snapshot, removed: Set(places), besides: settled, cancel: limits.cancel)
     var change = named.change(places: places, through: through)
     change.rows = RowChange.Rows.batches(of: rows)
     change.affected = rows.count

@@ -32,7 +32,7 @@ public enum CatalogFormat {
   /// Version of the snapshot's bytes.
   public static let version: UInt8 = 3
   /// Nodes, groups, tables or rollups of a cluster.
-  static let entriesMax = 65536
+  public static let entriesMax = 65536
   /// Bytes of a host and port.
   static let addressBytesMax = 512
   static let programBytesMax = 1 << 20
@@ -43,26 +43,21 @@ public enum CatalogFormat {
     writer.u64(snapshot.cluster.high)
     writer.u64(snapshot.cluster.low)
     writer.u64(snapshot.version.rawValue)
-    writer.count(snapshot.nodes.count)
-    for node in snapshot.nodes { encode(node, into: &writer) }
-    writer.count(snapshot.groups.count)
-    for group in snapshot.groups { encode(group, into: &writer) }
-    writer.count(snapshot.shards.count)
-    for shard in snapshot.shards { encode(shard, into: &writer) }
-    writer.count(snapshot.tables.count)
-    for table in snapshot.tables { encode(table, into: &writer) }
-    writer.count(snapshot.rollups.count)
-    for rollup in snapshot.rollups { encode(rollup, into: &writer) }
-    writer.count(snapshot.schemas.count)
-    for schema in snapshot.schemas { writer.string(schema) }
-    writer.count(snapshot.views.count)
-    for view in snapshot.views { encode(view, into: &writer) }
-    writer.count(snapshot.functions.count)
-    for function in snapshot.functions { encode(function, into: &writer) }
-    writer.count(snapshot.sequences.count)
-    for sequence in snapshot.sequences { encode(sequence, into: &writer) }
-    writer.count(snapshot.jobs.count)
-    for job in snapshot.jobs { encode(job, into: &writer) }
+    put(snapshot.nodes, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.groups, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.shards, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.tables, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.rollups, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.schemas, into: &writer) { $1.string($0) }
+    put(snapshot.views, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.functions, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.sequences, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.jobs, into: &writer) { encode($0, into: &$1) }
+  }
+  /// A count and as many items.
+  private static func put<Item>(_ items: [Item], into writer: inout ByteWriter, _ item: (Item, inout ByteWriter) -> Void) {
+    writer.count(items.count)
+    for each in items { item(each, &writer) }
   }
   /// Reads a snapshot.
   public static func decodeSnapshot(

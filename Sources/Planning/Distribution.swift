@@ -1,9 +1,8 @@
 // Distribution.swift — splits a logical plan into fragments for workers and a plan for the coordinator.
 //
-// Works upward from the scans. A subplan stays on the workers while every shard (or any union of shards) can do its part alone;
-// where it cannot, it is cut: what lies below becomes a fragment, its rows the coordinator's input. Joins of one colocation group whose
-// keys hold the tenant keys, windows and set operations that hold it, stay on the workers (Distribution+Joins.swift); other joins gather
-// both
+// Works upward from the scans. A subplan stays on the workers while every shard (or any union of shards) can do its part alone; where it
+// cannot, it is cut: what lies below becomes a fragment, its rows the coordinator's input. Joins of one colocation group whose keys hold
+// the tenant keys, windows and set operations that hold it, stay on the workers (Distribution+Joins.swift); other joins gather both
 // sides, each with its filter and no column too many. Functions of the coordinator, its relations, shared and recursive plans stay there.
 import Bytes
 public import Model

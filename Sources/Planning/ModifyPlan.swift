@@ -75,4 +75,9 @@ public struct ReturningPlan: Sendable {
   public var plan: PlanNode
   /// Its columns.
   public var output: [OutputColumn] { plan.columns }
+  /// Whether it only names columns: then nothing in it can fail.
+  public var isPlain: Bool {
+    guard case .project(let node) = plan, case .fragmentInput = node.input else { return false }
+    return node.expressions.allSatisfy { $0.columnIndex != nil }
+  }
 }

@@ -1,9 +1,8 @@
 // ModifyProgram.swift — a change of one table's rows as one shard's primary evaluates it. Bytes: ModifyFormat.swift.
 //
 // The rows to work on come with the request (`rows`: in the table's columns) or from a plan that reads the shard. What the plan of an
-// UPDATE
-// or DELETE gives begins with `ScanNode.placeColumn`: where the row lies in the snapshot that the plan reads, a number that means something
-// within this one evaluation only. Nothing here is evaluated again at replay: the log has the rows.
+// UPDATE or DELETE gives begins with `ScanNode.placeColumn`: where the row lies in the snapshot that the plan reads, a number that means
+// something within this one evaluation only. Nothing here is evaluated again at replay: the log has the rows.
 public import Model
 
 /// A change of rows.
@@ -23,8 +22,7 @@ public struct ModifyProgram: Sendable {
     /// ON CONFLICT DO NOTHING; of the key with that number in `TableSchema.keys`, nil for all keys.
     case nothing(key: Int?)
     /// ON CONFLICT … DO UPDATE. Expressions are over the row that is there, then the row that was to be inserted; `row` gives all the
-    /// table's
-    /// columns; where `condition` is not TRUE the row stays as it is.
+    /// table's columns; where `condition` is not TRUE the row stays as it is.
     case update(key: Int, row: [Expression], condition: Expression?)
   }
   /// What happens to the table.

@@ -79,7 +79,8 @@ final class CoordinatorSession: SQLSession {
     if request.read == .session { request.seen = seen }
     if let word = context.settings["tally.level_choice"] { request.choosesLevels = word != "off" }
     let patience = context.settings.milliseconds("lock_timeout")
-    transaction?.setLockPatience(patience > 0 ? .milliseconds(patience) : nil)
+    request.lockPatience = patience > 0 ? .milliseconds(patience) : nil
+    transaction?.setLockPatience(request.lockPatience)
     request.transaction = transaction
     request.facts = facts(context.settings)
     request.deadline = context.deadline
@@ -104,8 +105,6 @@ final class CoordinatorSession: SQLSession {
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
-      let pauses = Mutex(Duration.zero)
-      request.facts.pause = { length in pauses.withLock { $0 += length } }
       if case .copy(let syntax) = parsed.statement {
         if syntax.isFrom { try Self.checkWritable(parsed.statement.verb, context) }
         return try await copy(request, client)
@@ -115,7 +114,6 @@ final class CoordinatorSession: SQLSession {
           try Self.checkWritable("SELECT \(clause.strength)", context)
         }
         let result = try await read(request, client)
-        try await coordinator.wait(pauses.withLock { $0 })
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }

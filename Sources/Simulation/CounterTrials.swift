@@ -2,8 +2,7 @@
 //
 // Every change adds a power of two of its own to some rows, by upserts over one or several shards or an UPDATE of all rows. So a row's
 // number says which changes it has: laws: one that was answered is in all its rows, one that was refused in none, one whose answer was
-// lost in all or
-// none; none is there twice (it would show as another), none is lost by a change beside it. What was judged once stays.
+// lost in all or none; none is there twice (it would show as another), none is lost by a change beside it. What was judged once stays.
 import Capabilities
 import ClientCore
 import Model

@@ -4,8 +4,7 @@
 //   memtable
 //
 // The primary evaluates the condition once (NamedRows); replay evaluates nothing. Rows in memory are numbered in log order from the first
-// above
-// `flushedThrough`, which every replica has at the same applied position. So that both numbers mean the same rows when the entry is
+// above `flushedThrough`, which every replica has at the same applied position. So that both numbers mean the same rows when the entry is
 // applied as when they were named, no file of the shard changes in between: the flow that names rows has the right to change the files
 // until its entry is appended, and flushes, merges and expiry wait while a deletion is appended or staged and not applied.
 //

@@ -1,8 +1,8 @@
 // NamedRows.swift — names rows of a table for a deletion: by a condition, or by their places in a snapshot.
 //
 // A place is a number that means something within one snapshot: ordinal of a part << 40 | row of the part. Parts are the snapshot's
-// sections, then
-// the rows in memory (from the first above `flushedThrough` on), then the parts that an open statement staged (TableSnapshot.own).
+// sections, then the rows in memory (from the first above `flushedThrough` on), then the parts that an open statement staged
+// (TableSnapshot.own).
 public import Bytes
 public import Columns
 public import Model

@@ -4,10 +4,9 @@
 //   affected ·
 //   varint count, batches: varint rows, varint length, BatchFormat
 //
-// UPDATE, upserts and DELETE of keyed tables are evaluated by the primary, once; this is what the log has of them. Rows that the statement
-// itself staged before have no place in files or memory yet: they are named by the ordinal of their part and their number in it, so that
-// they
-// never appear. A change that is empty only holds its table's lock (ShardStore+Locks).
+// UPDATE, upserts and DELETE of keyed tables are evaluated by the primary, once; this is what the log has of them. Rows that the
+// statement itself staged before have no place in files or memory yet: they are named by the ordinal of their part and their number in
+// it, so that they never appear. A change that is empty only holds its table's lock (ShardStore+Locks).
 import Bytes
 public import Columns
 public import Model

@@ -1,10 +1,8 @@
 // ShardStore+Locks.swift — which statement holds a table of the shard against others: a function of the log (DESIGN §6).
 //
 // A statement holds a table from its first part that changes it until it ends or the part is taken back; of a table with keys every part
-// holds
-// it, so that no two statements can make the same key. Who takes over as primary derives the same from its log. Changes are evaluated by
-// what
-// is applied: entries that touch the table and are not applied yet make everybody wait, the statement's own too.
+// holds it, so that no two statements can make the same key. Who takes over as primary derives the same from its log. Changes are
+// evaluated by what is applied: entries that touch the table and are not applied yet make everybody wait, the statement's own too.
 public import Columns
 public import Model
 
@@ -45,12 +43,12 @@ extension ShardStore {
   public func hold(on table: TableID, for use: TableUse, by own: StatementID? = nil) -> TableHold? {
     let isKeyed = head.schema.table(table)?.keys.isEmpty == false
     if use == .append, !isKeyed { return nil }
-    for (id, statement) in head.statements.open where id != own {
-      let holds = statement.pieces.contains {
-        $0.stage.content.table == table && $0.stage.content.holds(against: use, isKeyed: isKeyed)
-      }
-      if holds { return .statement(id) }
+    let holders = head.statements.open.filter { id, statement in
+      id != own
+        && statement.pieces.contains { $0.stage.content.table == table && $0.stage.content.holds(against: use, isKeyed: isKeyed) }
     }
+    // The same one whatever the order of a dictionary is.
+    if let first = holders.keys.min() { return .statement(first) }
     return pending.contains { touches($0.body, table, use, isKeyed) } ? .entries : nil
   }
   private func touches(_ body: EntryBody, _ table: TableID, _ use: TableUse, _ isKeyed: Bool) -> Bool {

@@ -64,14 +64,15 @@ public enum StagedContent: Equatable, Sendable {
   }
   /// Bytes it keeps in memory until the statement ends.
   public var bytes: Int {
-    switch self {
-    case .nothing: 0
-    case .rows(_, let encoded): encoded.count
-    case .deletion(let deletion): deletion.bytes
-    case .statementKey: MemoryLayout<StatementKey>.size
-    case .change(let change): change.bytes
-    case .undo: MemoryLayout<StagedContent>.size
-    }
+    let own =
+      switch self {
+      case .nothing, .statementKey, .undo: 0
+      case .rows(_, let encoded): encoded.count
+      case .deletion(let deletion): deletion.bytes
+      case .change(let change): change.bytes
+      }
+    // A part takes room however empty it is: locks are empty changes.
+    return MemoryLayout<StagedContent>.size + own
   }
   /// The committed rows that it names.
   var deletion: Deletion? {

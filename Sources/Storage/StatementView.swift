@@ -1,8 +1,7 @@
 // StatementView.swift — a table as an open statement sees it: the committed rows, with the statement's own parts laid over.
 //
 // A part's rows lie behind all others, by rising ordinal, as its Commit will bring them; rows that later parts delete are left out.
-// Nothing of
-// it is kept: each read decodes the parts anew.
+// Nothing of it is kept: each read decodes the parts anew.
 public import Bytes
 import Columns
 public import Model

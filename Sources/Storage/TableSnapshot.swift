@@ -86,10 +86,10 @@ public struct TableSnapshot: Sendable {
     return units + chunks.map { .chunk($0) } + own.map { .chunk($0.chunk) }
   }
 
-  /// Delivers the wanted columns of the rows with after < position ≤ through (nil: the snapshot's) that zones do not exclude,
-  /// in batches of at most `morselRows`; `placeColumn` among the columns gives their places. Zone predicates are advice: `body` sees rows
-  /// that do not match. Throws
-  /// `DecodingFailure` on damaged bytes, `TallyError` when a file that must be cut at a position does not store positions.
+  /// Delivers the wanted columns of the rows with after < position ≤ through (nil: the snapshot's) that zones do not exclude, in batches
+  /// of at most `morselRows`; `placeColumn` among the columns gives their places. Zone predicates are advice: `body` sees rows that do
+  /// not match. Throws `DecodingFailure` on damaged bytes, `TallyError` when a file that must be cut at a position does not store
+  /// positions.
   @discardableResult public func scan(
     columns: [Int],
     after: LogPosition = LogPosition(0),

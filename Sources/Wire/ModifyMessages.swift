@@ -9,23 +9,11 @@ public import Model
 
 /// 57: a change of one table's rows on one shard, as a program that its primary evaluates. Answered by `modified`.
 ///
-/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · bool alone · bool waits · byte string
+/// Bytes: StatementPart · bool alone · bool waits · byte string
 /// program (Planning's ModifyFormat); body: the rows that the program works on (BatchFormat), or nothing.
-public struct ModifyRows: MessageContent {
-  /// The shard.
-  public var shard: ShardID
-  /// The primary's epoch as the sender knows it.
-  public var epoch: Epoch
-  /// The catalog by which the program was planned.
-  public var version: CatalogVersion
-  /// The statement.
-  public var statement: StatementID
-  /// All statements of its session with lower numbers have ended.
-  public var doneBelow: UInt64
-  /// The shard that decides.
-  public var decider: ShardID
-  /// Place among the statement's parts of this shard.
-  public var ordinal: Int
+public struct ModifyRows: PartMessage {
+  /// Whose, where, and which of its parts.
+  public var part: StatementPart
   /// The statement has no other part: it is decided and committed in the same step.
   public var isAlone: Bool
   /// Whether it may wait for rows that another statement holds; else it is refused with 40001 at once.
@@ -36,25 +24,13 @@ public struct ModifyRows: MessageContent {
   public var rows: [UInt8]
   /// Makes the message.
   public init(
-    shard: ShardID,
-    epoch: Epoch,
-    version: CatalogVersion,
-    statement: StatementID,
-    doneBelow: UInt64,
-    decider: ShardID,
-    ordinal: Int,
+    part: StatementPart,
     isAlone: Bool,
     waits: Bool,
     program: [UInt8],
     rows: [UInt8]
   ) {
-    self.shard = shard
-    self.epoch = epoch
-    self.version = version
-    self.statement = statement
-    self.doneBelow = doneBelow
-    self.decider = decider
-    self.ordinal = ordinal
+    self.part = part
     self.isAlone = isAlone
     self.waits = waits
     self.program = program
@@ -65,13 +41,7 @@ public struct ModifyRows: MessageContent {
   public var body: [UInt8] { rows }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
-    out.id(shard)
-    out.id(epoch)
-    out.id(version)
-    out.statement(statement)
-    out.varint(doneBelow)
-    out.id(decider)
-    out.count(ordinal)
+    part.encode(into: &out)
     out.bool(isAlone)
     out.bool(waits)
     out.prefixedBytes(program)
@@ -79,13 +49,7 @@ public struct ModifyRows: MessageContent {
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> ModifyRows {
     ModifyRows(
-      shard: try reader.id(),
-      epoch: try reader.id(),
-      version: try reader.id(),
-      statement: try reader.statement(),
-      doneBelow: try reader.varint(),
-      decider: try reader.id(),
-      ordinal: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage"),
+      part: try StatementPart.decode(&reader),
       isAlone: try reader.bool(),
       waits: try reader.bool(),
       program: try reader.prefixedBytes(max: programBytesMax),
@@ -97,8 +61,7 @@ public struct ModifyRows: MessageContent {
 /// 58: a change is durable.
 ///
 /// Bytes: rows · place (ReadFormat); body: the rows that it made or took away, in the table's columns (BatchFormat), when the program
-/// asks for
-/// them.
+/// asks for them.
 public struct Modified: MessageContent {
   /// Rows inserted, updated or deleted.
   public var rows: UInt64

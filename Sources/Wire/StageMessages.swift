@@ -5,12 +5,93 @@
 public import Bytes
 public import Model
 
+/// What every part of a statement over several shards says of itself, at the head of its message.
+///
+/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal.
+public struct StatementPart: Sendable, Equatable {
+  /// The shard.
+  public var shard: ShardID
+  /// The primary's epoch as the sender knows it.
+  public var epoch: Epoch
+  /// The catalog by which it was planned.
+  public var version: CatalogVersion
+  /// The statement.
+  public var statement: StatementID
+  /// All statements of its session with lower numbers have ended.
+  public var doneBelow: UInt64
+  /// The shard that decides.
+  public var decider: ShardID
+  /// Place among the statement's parts of this shard.
+  public var ordinal: Int
+  /// Makes a part.
+  public init(
+    shard: ShardID,
+    epoch: Epoch,
+    version: CatalogVersion,
+    statement: StatementID,
+    doneBelow: UInt64,
+    decider: ShardID,
+    ordinal: Int
+  ) {
+    self.shard = shard
+    self.epoch = epoch
+    self.version = version
+    self.statement = statement
+    self.doneBelow = doneBelow
+    self.decider = decider
+    self.ordinal = ordinal
+  }
+  func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(epoch)
+    out.id(version)
+    out.statement(statement)
+    out.varint(doneBelow)
+    out.id(decider)
+    out.count(ordinal)
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> StatementPart {
+    StatementPart(
+      shard: try reader.id(),
+      epoch: try reader.id(),
+      version: try reader.id(),
+      statement: try reader.statement(),
+      doneBelow: try reader.varint(),
+      decider: try reader.id(),
+      ordinal: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage")
+    )
+  }
+}
+
+/// A message that brings a part of a statement to a shard's primary.
+public protocol PartMessage: MessageContent {
+  /// Whose, where, and which of its parts.
+  var part: StatementPart { get }
+}
+
+extension PartMessage {
+  /// The shard.
+  public var shard: ShardID { part.shard }
+  /// The primary's epoch as the sender knows it.
+  public var epoch: Epoch { part.epoch }
+  /// The catalog by which it was planned.
+  public var version: CatalogVersion { part.version }
+  /// The statement.
+  public var statement: StatementID { part.statement }
+  /// All statements of its session with lower numbers have ended.
+  public var doneBelow: UInt64 { part.doneBelow }
+  /// The shard that decides.
+  public var decider: ShardID { part.decider }
+  /// Place among the statement's parts of this shard.
+  public var ordinal: Int { part.ordinal }
+}
+
 /// 48: a part of a statement; invisible until the statement is committed. Answered by `staged`.
 ///
-/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · u8 content: 0 nothing | 1 table ·
+/// Bytes: StatementPart · u8 content: 0 nothing | 1 table ·
 /// BatchKey · u64, u64 content hash | 2 u64 high · u64 low · u64, u64 content hash · rows | 3 ordinal; body: BatchFormat when there are
 /// rows.
-public struct StageRows: MessageContent {
+public struct StageRows: PartMessage {
   /// What is staged.
   public enum Content: Sendable, Equatable {
     /// It only opens the statement there.
@@ -40,53 +121,23 @@ public struct StageRows: MessageContent {
       self.batch = batch
     }
   }
-  /// The shard.
-  public var shard: ShardID
-  /// The primary's epoch as the sender knows it.
-  public var epoch: Epoch
-  /// The catalog by which the rows were made.
-  public var version: CatalogVersion
-  /// The statement.
-  public var statement: StatementID
-  /// All statements of its session with lower numbers have ended.
-  public var doneBelow: UInt64
-  /// The shard that decides.
-  public var decider: ShardID
-  /// Place among the statement's parts of this shard.
-  public var ordinal: Int
+  /// Whose, where, and which of its parts.
+  public var part: StatementPart
   /// What is staged.
   public var content: Content
   /// Makes the message.
   public init(
-    shard: ShardID,
-    epoch: Epoch,
-    version: CatalogVersion,
-    statement: StatementID,
-    doneBelow: UInt64,
-    decider: ShardID,
-    ordinal: Int,
+    part: StatementPart,
     content: Content
   ) {
-    self.shard = shard
-    self.epoch = epoch
-    self.version = version
-    self.statement = statement
-    self.doneBelow = doneBelow
-    self.decider = decider
-    self.ordinal = ordinal
+    self.part = part
     self.content = content
   }
   /// The rows.
   public var body: [UInt8] { if case .rows(let rows) = content { rows.batch } else { [] } }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
-    out.id(shard)
-    out.id(epoch)
-    out.id(version)
-    out.statement(statement)
-    out.varint(doneBelow)
-    out.id(decider)
-    out.count(ordinal)
+    part.encode(into: &out)
     switch content {
     case .nothing: out.u8(0)
     case .rows(let rows):
@@ -108,13 +159,7 @@ public struct StageRows: MessageContent {
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> StageRows {
     var message = StageRows(
-      shard: try reader.id(),
-      epoch: try reader.id(),
-      version: try reader.id(),
-      statement: try reader.statement(),
-      doneBelow: try reader.varint(),
-      decider: try reader.id(),
-      ordinal: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage"),
+      part: try StatementPart.decode(&reader),
       content: .nothing
     )
     let form = try reader.u8()
@@ -136,46 +181,22 @@ public struct StageRows: MessageContent {
 ///
 /// It first brings the table's rollups up to the rows there are.
 ///
-/// Bytes: shard · epoch · catalog version · statement · done below · deciding shard · ordinal · table · u8 0; body: FragmentFormat of a
+/// Bytes: StatementPart · table · u8 0; body: FragmentFormat of a
 /// scan. (A 1 was: alone on its shard, without a statement; repeated after a lost answer it counted too few rows.)
-public struct DeleteRows: MessageContent {
-  /// The shard.
-  public var shard: ShardID
-  /// The primary's epoch as the sender knows it.
-  public var epoch: Epoch
-  /// The catalog by which the scan was planned.
-  public var version: CatalogVersion
-  /// The statement.
-  public var statement: StatementID
-  /// All statements of its session with lower numbers have ended.
-  public var doneBelow: UInt64
-  /// The shard that decides.
-  public var decider: ShardID
-  /// Place among the statement's parts of this shard.
-  public var ordinal: Int
+public struct DeleteRows: PartMessage {
+  /// Whose, where, and which of its parts.
+  public var part: StatementPart
   /// The table.
   public var table: TableID
   /// A scan of the table: the rows it delivers.
   public var fragment: [UInt8]
   /// Makes the message.
   public init(
-    shard: ShardID,
-    epoch: Epoch,
-    version: CatalogVersion,
-    statement: StatementID,
-    doneBelow: UInt64,
-    decider: ShardID,
-    ordinal: Int,
+    part: StatementPart,
     table: TableID,
     fragment: [UInt8]
   ) {
-    self.shard = shard
-    self.epoch = epoch
-    self.version = version
-    self.statement = statement
-    self.doneBelow = doneBelow
-    self.decider = decider
-    self.ordinal = ordinal
+    self.part = part
     self.table = table
     self.fragment = fragment
   }
@@ -183,26 +204,14 @@ public struct DeleteRows: MessageContent {
   public var body: [UInt8] { fragment }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
-    out.id(shard)
-    out.id(epoch)
-    out.id(version)
-    out.statement(statement)
-    out.varint(doneBelow)
-    out.id(decider)
-    out.count(ordinal)
+    part.encode(into: &out)
     out.id(table)
     out.u8(0)
   }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> DeleteRows {
     let message = DeleteRows(
-      shard: try reader.id(),
-      epoch: try reader.id(),
-      version: try reader.id(),
-      statement: try reader.statement(),
-      doneBelow: try reader.varint(),
-      decider: try reader.id(),
-      ordinal: try reader.count(max: Limits.stageOrdinalMax, "ordinal of a stage"),
+      part: try StatementPart.decode(&reader),
       table: try reader.id(),
       fragment: body
     )

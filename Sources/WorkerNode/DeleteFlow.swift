@@ -21,10 +21,7 @@ extension Worker {
       throw TallyError(.protocolViolation, "a deletion that is not of one table's scan", node: settings.name)
     }
     host.hear(request.statement, at: surroundings.clock.now)
-    if let piece = host.store.head.statements.open[request.statement]?.piece(request.ordinal) {
-      try await host.settle(piece.position)
-      return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false, point: host.appliedPoint)
-    }
+    if let known = try await known(request, host) { return known }
     guard let table = host.store.head.schema.table(request.table) else {
       throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
     }
@@ -33,6 +30,8 @@ extension Worker {
     let named: (count: Int, appended: ShardHost.Appended)?
     do {
       defer { host.release(table) }
+      // A copy of the request may have come first; what it named is not seen any more.
+      if let known = try await known(request, host) { return known }
       named = try await name(request, scan, host)
     }
     guard let named else {
@@ -40,6 +39,12 @@ extension Worker {
     }
     try await host.settle(named.appended)
     return Staged(rows: UInt64(named.count), isDuplicate: false, point: host.appliedPoint)
+  }
+  /// The answer to a request whose part is staged.
+  private func known(_ request: DeleteRows, _ host: ShardHost) async throws -> Staged? {
+    guard let piece = host.store.head.statements.open[request.statement]?.piece(request.ordinal) else { return nil }
+    try await host.settle(piece.position)
+    return Staged(rows: UInt64(piece.stage.content.rows), isDuplicate: false, point: host.appliedPoint)
   }
   private func name(
     _ request: DeleteRows,

@@ -52,11 +52,14 @@ extension Worker {
   /// Flushes one shard when memory, the journal or age ask for it; true when one was.
   private func flushOne() async throws -> Bool {
     let now = surroundings.clock.now
-    let serving = orderedHosts.filter { $0.servingEpoch != nil && $0.flushWaitsUntil.map { $0 <= now } ?? true }
+    // Where an open statement has named rows no file may change; the others go on.
+    let serving = orderedHosts.filter {
+      $0.servingEpoch != nil && !$0.store.hasStagedDeletions && $0.flushWaitsUntil.map { $0 <= now } ?? true
+    }
     let pinning = journal.isOverCap || keepsDeletedTenants ? Set(journal.shardsPinningOldestFile) : []
     let total = memtableBytes
     var chosen: ShardHost?
-    if let host = serving.first(where: { $0.store.needsErasingFlush && !$0.store.hasStagedDeletions }) {
+    if let host = serving.first(where: { $0.store.needsErasingFlush }) {
       chosen = host
     } else if let host = serving.first(where: { pinning.contains($0.id) && $0.store.applied.position > $0.store.releasable }) {
       chosen = host

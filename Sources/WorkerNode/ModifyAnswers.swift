@@ -2,10 +2,8 @@
 // lasts.
 //
 // A request may come twice, its first copy late. What the log holds of a statement answers the second; here is what it does not hold:
-// that a
-// change found nothing to do, that it was refused, and the rows that RETURNING gave. A new primary knows none of it, but requests name
-// its epoch:
-// those that are late then are refused.
+// that a change found nothing to do, that it was refused, and the rows that RETURNING gave. A new primary knows none of it, but requests
+// name its epoch: those that are late then are refused.
 import Model
 import Wire
 
@@ -20,6 +18,8 @@ struct ModifyAnswers {
   private var answers: [Key: Result<Modified, TallyError>] = [:]
   /// Keys in the order in which they came; some may be gone.
   private var order: [Key] = []
+  /// The first of them that counts.
+  private var first = 0
   private var bytes = 0
 
   /// What a request was answered.
@@ -29,10 +29,15 @@ struct ModifyAnswers {
   /// Keeps an answer; the oldest go when there are too many.
   mutating func keep(_ answer: Result<Modified, TallyError>, to request: ModifyRows) {
     let key = Key(statement: request.statement, ordinal: request.ordinal)
-    if answers.updateValue(answer, forKey: key) == nil { order.append(key) }
+    if let old = answers.updateValue(answer, forKey: key) { bytes -= Self.bytes(old) } else { order.append(key) }
     bytes += Self.bytes(answer)
-    while order.count > 1, order.count > Self.countMax || bytes > Self.bytesMax {
-      if let old = answers.removeValue(forKey: order.removeFirst()) { bytes -= Self.bytes(old) }
+    while order.count - first > 1, order.count - first > Self.countMax || bytes > Self.bytesMax {
+      if let old = answers.removeValue(forKey: order[first]) { bytes -= Self.bytes(old) }
+      first += 1
+    }
+    if first > 1024, first * 2 > order.count {
+      order.removeFirst(first)
+      first = 0
     }
   }
   private static func bytes(_ answer: Result<Modified, TallyError>) -> Int {

@@ -1,10 +1,9 @@
 // ModifyFlow.swift — a change of rows by what is there: UPDATE, upserts, DELETE by a plan, INSERT … SELECT on the shard (DESIGN §6).
 //
 // The primary takes the table, evaluates the program by what is applied (Execution/RowModification) while no file changes, and stages
-// what comes of
-// it; a change of one shard alone is decided and committed in the same step. A request that comes again is answered as before: by the
-// part that is
-// open, by the statement's end, or by ModifyAnswers. Rows that come as they are (ingest, stageRows) take a table with keys in the same way.
+// what comes of it; a change of one shard alone is decided and committed in the same step. A request that comes again is answered as
+// before: by the part that is open, by the statement's end, or by ModifyAnswers. Rows that come as they are (ingest, stageRows) take a
+// table with keys in the same way.
 import Bytes
 import Capabilities
 import Columns
@@ -54,7 +53,8 @@ extension Worker {
       // A copy of the request may have come first.
       if let known = try await known(request, program, host) { return known }
       staged = try await evaluate(request, program, table, host)
-    } catch let error as TallyError where request.isAlone && !error.isRetryable && error.sqlState != "40001" {
+    } catch let error as TallyError where request.isAlone && !error.isRetryable && error.sqlState != "40001" && error.status != .cancelled {
+      // (A cancelled request was given up, not judged: it may come again.)
       host.modifyAnswers.keep(.failure(error), to: request)
       throw error
     }
@@ -192,11 +192,12 @@ extension Worker {
     switch standing {
     case .unknown: return nil
     case .open:
-      guard !request.isAlone, let piece = statements.open[request.statement]?.piece(request.ordinal) else { return nil }
-      try await host.settle(piece.position)
+      guard let open = statements.open[request.statement], let piece = open.piece(request.ordinal) else { return nil }
       guard case .change(let change) = piece.stage.content else {
         throw TallyError(.protocolViolation, "part \(request.ordinal) of statement \(request.statement) is no change", node: settings.name)
       }
+      // Of a change alone this log may hold the beginning only: whoever made it ceased to lead before the rest was here.
+      if request.isAlone { try await complete(request.statement, open, host) } else { try await host.settle(piece.position) }
       let returned = try program.returnsRows ? Self.returned(change, program) : []
       return Modified(rows: UInt64(change.affected), point: host.appliedPoint, returned: returned)
     case .committed where request.isAlone:
@@ -218,6 +219,17 @@ extension Worker {
         hint: "Repeat the statement."
       )
     }
+  }
+  /// Decides and commits a change of this shard alone that is staged.
+  private func complete(_ statement: StatementID, _ open: OpenStatement, _ host: ShardHost) async throws {
+    guard open.decider == host.id, open.pieces.count == 1 else {
+      throw TallyError(.protocolViolation, "statement \(statement) is not one change of shard \(host.id)", node: settings.name)
+    }
+    if open.decision == nil {
+      let participants = [Participant(shard: host.id, rows: UInt64(open.rows))]
+      _ = try await host.write(.decide(Decide(statement: statement, participants: participants)))
+    }
+    try await commit(statement, host)
   }
   /// The rows that a staged change returns, when it holds them.
   private static func returned(_ change: RowChange, _ program: ModifyProgram) throws -> [UInt8] {

@@ -1,8 +1,7 @@
 // ShardHost+Locks.swift — taking a table of the shard for a change: waiting until nobody else holds it (Storage/ShardStore+Locks).
 //
 // What holds a table is a function of the log; in memory is only that somebody is evaluating a change of it now, between the look at the
-// log
-// and the append. Whoever waits is woken by what may have ended the hold: an applied entry, an evaluation's end, the end of the role.
+// log and the append. Whoever waits is woken by what may have ended the hold: an applied entry, an evaluation's end, the end of the role.
 import Capabilities
 import Model
 import Storage
@@ -20,8 +19,7 @@ struct TableWaits {
 
 extension ShardHost {
   /// Takes a table for a use; `release` must follow. Waits for others until `limit`, then throws 40001 (PostgreSQL's words), or for rows
-  /// that
-  /// are only appended a retryable error: nothing of them was done, and nobody's snapshot is too old.
+  /// that are only appended a retryable error: nothing of them was done, and nobody's snapshot is too old.
   func hold(_ table: TableSchema, for use: TableUse, by statement: StatementID?, until limit: Instant, _ clock: any Clock) async throws {
     while true {
       try requirePrimary()
@@ -49,8 +47,7 @@ extension ShardHost {
     wakeTableWaits()
   }
   /// Has new changes wait until `endRest`, and waits for those under way, at most until `limit`: files do not change while one is, and
-  /// where
-  /// one follows the other a flush would never have its turn.
+  /// where one follows the other a flush would never have its turn.
   func rest(until limit: Instant, _ clock: any Clock) async throws {
     tableWaits.isResting = true
     while primary != nil, clock.now < limit, isChanging {

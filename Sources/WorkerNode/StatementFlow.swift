@@ -55,7 +55,10 @@ extension Worker {
     let outcome: ShardHost.StageOutcome
     if let (rows, table) = keyed, host.store.head.statements.open[request.statement]?.piece(request.ordinal) == nil {
       outcome = try await whileKeysAreFree(rows, table, host, by: request.statement, deadline: deadline) {
-        if case .rows(let record, _) = content { try host.store.isKnown(record, in: request.statement) } else { false }
+        // A copy of the request may have come first.
+        if host.store.head.statements.open[request.statement]?.piece(request.ordinal) != nil { return true }
+        guard case .rows(let record, _) = content else { return false }
+        return try host.store.isKnown(record, in: request.statement)
       } append: {
         _ = try writable(request.shard, request.epoch)
         if let key = table.distribution.tenantKey { try refuseDeleted(rows.columns[key], host) }
@@ -175,7 +178,7 @@ extension Worker {
     return StatementAnswer(.aborted, point: host.appliedPoint)
   }
   /// Brings a decided statement's rows in; others may do the same meanwhile.
-  private func commit(_ statement: StatementID, _ host: ShardHost) async throws {
+  func commit(_ statement: StatementID, _ host: ShardHost) async throws {
     let epoch = host.servingEpoch
     guard let open = host.store.head.statements.open[statement] else { return try await host.settle(host.store.head.position) }
     let schema = host.store.head.schema

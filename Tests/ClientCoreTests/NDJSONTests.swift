@@ -50,6 +50,24 @@ private let events = [
   Column(name: "tags", type: .array(.text)), Column(name: "ok", type: .boolean),
 ]
 
+@Test func aDroppedColumnIsNone() throws {
+  var narrow = table([Column(name: "a", type: .bigint), Column(name: "b", type: .text), Column(name: "c", type: .bigint)])
+  narrow.columns[1].isDropped = true
+  narrow.columns[1].name = "........pg.dropped.2........"
+  var builder = NDJSONBatchBuilder(try NDJSONPlan(table: narrow, shards: [shard]))
+  let built = try builder.build(Array("{\"a\":1,\"c\":2}\n".utf8))
+  #expect(built.rows == 1 && built.rejects.isEmpty)
+}
+/// A short line becomes a record of every column and its default: a chunk is read in parts, and lines keep their numbers.
+@Test func muchTextOfFewBytesIsReadInParts() throws {
+  let wide = [Column(name: "a", type: .bigint)] + (0..<40).map { Column(name: "c\($0)", type: .text) }
+  let defaults = Dictionary(uniqueKeysWithValues: (1...40).map { ($0, Value.text(String(repeating: "d", count: 100))) })
+  var builder = NDJSONBatchBuilder(try NDJSONPlan(table: table(wide), shards: [shard], defaults: defaults))
+  let lines = (0..<9000).map { $0 == 8000 ? "{\"a\":\"x\"}" : "{\"a\":\($0)}" }
+  let built = try builder.build(Array((lines.joined(separator: "\n") + "\n").utf8))
+  #expect(built.rows == 8999 && built.parts.count > 1)
+  #expect(built.rejects.map(\.line) == [8001] && built.rejects.map(\.record) == [Array("{\"a\":\"x\"}".utf8)])
+}
 @Test func fieldsAreFoundByName() throws {
   let lines = """
     {"id":1,"name":"a","price":1.50,"props":{"a": [1, "x\\ty"]},"tags":["p","q r",null],"ok":true}

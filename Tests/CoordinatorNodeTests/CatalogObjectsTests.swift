@@ -94,6 +94,38 @@ import Testing
     #expect(numbers(outcomes[1]) == [-3, 2])
     #expect(numbers(outcomes[2]) == [-1, 2])
   }
+  @Test func sequencesFollowTheirNewBoundsAndNoStepOverflows() {
+    func numbers(_ outcome: CatalogOutcome) -> [Int64]? {
+      if case .numbers(let first, let count) = outcome { [first, count] } else { nil }
+    }
+    let take = CatalogCommand.takeNumbers(TableID(1), count: 32)
+    func bounded(_ greatest: Int64) -> CatalogCommand {
+      .alterSequence(
+        sequence {
+          ($0.id, $0.greatest) = (TableID(1), greatest)
+        }
+      )
+    }
+    // 33 would be next, and the sequence ends at 10 now.
+    var outcomes = made([.createSequence(sequence()), take, bounded(10), take]).outcomes
+    #expect(refusal(outcomes[3])?.sqlState == "2200H")
+    // It had ended, and goes on.
+    outcomes = made([.createSequence(sequence { $0.greatest = 3 }), take, bounded(100), take]).outcomes
+    #expect(numbers(outcomes[1]) == [1, 3] && numbers(outcomes[3]) == [4, 32])
+    // Nothing was given out yet: the first stays the first.
+    outcomes = made([.createSequence(sequence()), bounded(10), take]).outcomes
+    #expect(numbers(outcomes[2]) == [1, 10])
+    outcomes =
+      made([
+        .createSequence(
+          sequence {
+            ($0.increment, $0.least, $0.greatest, $0.start) = (.min, .min, -1, -1)
+          }
+        ), take, take,
+      ]).outcomes
+    #expect(numbers(outcomes[1]) == [-1, 1])
+    #expect(refusal(outcomes[2])?.sqlState == "2200H")
+  }
   @Test func functionsAreToldApartByTheTypesTheyTake() {
     let (catalog, outcomes) = made([
       .createFunction(function([.bigint]), replaces: false), .createFunction(function([.text]), replaces: false),

@@ -89,8 +89,29 @@ import Testing
       #expect(try await here.run("SELECT cron.schedule('x', 'bad', 'SELECT 1')").messages.first == "ERROR:  invalid schedule: bad")
     }
   }
+  @Test func aJobThatRunsIsNotBegunAgainWhateverBecomesOfIt() throws {
+    var agenda = JobAgenda()
+    var job = JobRecord(id: 1, name: "", schedule: "* * * * *", command: "SELECT 1", user: "app")
+    let minute: Int64 = 60_000_000
+    agenda.update([job], now: 0)
+    #expect(agenda.begin(now: minute).count == 1)
+    job.isActive = false
+    agenda.update([job], now: minute)
+    job.isActive = true
+    agenda.update([job], now: minute)
+    #expect(agenda.begin(now: 3 * minute).isEmpty)
+    agenda.beginTerm()
+    agenda.update([job], now: 3 * minute)
+    #expect(agenda.begin(now: 5 * minute).isEmpty)
+    agenda.end(1)
+    #expect(agenda.begin(now: 5 * minute).count == 1)
+  }
   @Test func aJobIsChangedInPlace() throws {
     try withProcedures { here in
+      // What the catalog's bytes cannot hold never comes into its log, which every coordinator reads at every start.
+      let long = String(repeating: "x", count: 1025)
+      let refused = try await here.run("SELECT cron.schedule('\(long)', '@daily', 'SELECT 1')").messages
+      #expect(refused.first?.hasPrefix("ERROR:  the catalog cannot hold this definition") == true)
       _ = try await here.run("SELECT cron.schedule('j', '@daily', 'SELECT 1')")
       #expect(try await here.run("SELECT cron.schedule('j', '@hourly', 'SELECT 2')").rows == ["1"])
       #expect(try await here.run("SELECT cron.alter_job(1, active => false, schedule => '30 seconds')").messages == [])

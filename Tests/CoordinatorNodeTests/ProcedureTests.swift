@@ -161,6 +161,8 @@ func withProcedures(_ body: @escaping @Sendable (ProcedureSession) async throws 
       let began = here.world.clock.now
       _ = try await here.run("SELECT pg_sleep(1.5)")
       #expect(here.world.clock.now - began >= .milliseconds(1500))
+      _ = try await here.run("DO $$ BEGIN PERFORM pg_sleep_for('2 seconds'); END $$")
+      #expect(here.world.clock.now - began >= .milliseconds(3500))
     }
   }
 }

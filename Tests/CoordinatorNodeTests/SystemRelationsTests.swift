@@ -2,7 +2,6 @@
 import Columns
 import Model
 import Planning
-import Synchronization
 import Testing
 import Wire
 
@@ -193,18 +192,6 @@ import Wire
       try SystemTrial.call(other, "set_config", [.text, .text, .boolean], [.text("jit"), .text("off"), .fixed(1)]) == "jit=off local"
     )
     #expect(try SystemTrial.call(other, "set_config", [.text, .text, .boolean], [.text("jit"), .null, .fixed(0)]) == "jit=-")
-  }
-  @Test func sleepsAreNotedForTheSession() throws {
-    let noted = Mutex<[Duration]>([])
-    var facts = SystemTrial.facts()
-    facts.pause = { length in noted.withLock { $0.append(length) } }
-    let sleeping = SystemTrial.system(facts)
-    #expect(try SystemTrial.call(sleeping, "pg_sleep", [.double], [.double(1.5)]) == "")
-    #expect(try SystemTrial.call(sleeping, "pg_sleep", [.double], [.double(-1)]) == "")
-    #expect(try SystemTrial.call(sleeping, "pg_sleep_for", [.interval], [.interval(Interval(days: 1, microseconds: 500_000))]) == "")
-    #expect(noted.withLock { $0 } == [.milliseconds(1500), .seconds(86_400) + .milliseconds(500)])
-    // Where no session waits it is refused, not ignored.
-    #expect(throws: TallyError.self) { try SystemTrial.call(system, "pg_sleep", [.double], [.double(1)]) }
   }
   @Test func aRollupIsAMaterializedViewWithItsSelect() throws {
     #expect(

@@ -62,6 +62,25 @@ private final class StillClock: Clock {
     writers.end(other)
     try await wait(of: [theirs], but: [own])
   }
+  @Test func whatAStatementOfATransactionWroteIsWaitedForUntilThatEnds() async throws {
+    // The transaction has written another table; its statement now writes ours, and ends before the transaction does.
+    let transaction = writers.begin()
+    writers.know(transaction, [theirs])
+    let statement = writers.begin()
+    writers.know(statement, [ours])
+    try await during([ours]) { over in
+      self.writers.know(transaction, [self.theirs, self.ours])
+      self.writers.end(statement, into: transaction)
+      #expect(!over.isSettled)
+      self.writers.end(transaction)
+    }
+    // One that did not write ours does not hold anybody up.
+    let other = writers.begin()
+    writers.know(other, [theirs])
+    let last = writers.begin()
+    writers.know(last, [ours])
+    try await during([ours]) { _ in self.writers.end(last, into: other) }
+  }
   @Test func whoTurnsOutToWriteOthersIsNotWaitedFor() async throws {
     let unknown = writers.begin()
     try await during([ours]) { _ in self.writers.know(unknown, [self.theirs]) }

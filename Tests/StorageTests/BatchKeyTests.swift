@@ -227,23 +227,7 @@ struct BatchKeyTests {
     #expect(crashes > 3, "only \(operations) operations")
   }
   private func life(_ near: Surroundings, _ epoch: UInt64) async throws {
-    let opened = try await openJournal(near.disk, smallJournal(32 << 10))
-    let journal = opened.journal
-    let found = try await Recovery.openShards(disk: near.disk, clock: near.clock, cluster: testCluster, journal: opened)
-    let store: ShardStore
-    if let first = found.first {
-      store = try first.outcome.get()
-      try await store.applyAll(journal, near.compute)
-    } else {
-      store = try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(1))
-    }
-    try await withRunning(journal) {
-      let entry = try store.beginEpoch(Epoch(epoch), node: testNode)
-      _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
-      try store.commit(through: entry.position)
-      if store.applied.schema.version < CatalogVersion(1) {
-        _ = try await store.write(.schemaBarrier(Events.schema(1)), journal: journal)
-      }
+    try await withShard(of: near, epoch: epoch, schema: Events.schema(1)) { store, journal in
       for number in 1...40 as ClosedRange<Int64> {
         // Every batch again and again, in every life.
         for _ in 0..<2 { _ = try await store.offer(.id(id(newYear - number * minute, UInt64(number))), number, journal) }

@@ -1,8 +1,42 @@
 // CrashSweep.swift — a life on a simulated disk that loses its power after any of its operations, and once more while it recovers.
 import Capabilities
 import Glibc
+import Model
 import Simulation
 import Testing
+
+@testable import Storage
+
+/// A life of shard 1 on whatever earlier ones left: recovered or made, with a new epoch and the schema, its open statements
+/// ended as they were decided, then `body`.
+func withShard(
+  of near: Surroundings,
+  epoch: UInt64,
+  schema: ShardSchema,
+  _ body: (ShardStore, Journal) async throws -> Void
+) async throws {
+  let opened = try await openJournal(near.disk, smallJournal(32 << 10))
+  let journal = opened.journal
+  let recovered = try await Recovery.openShards(disk: near.disk, clock: near.clock, cluster: testCluster, journal: opened)
+  let store: ShardStore
+  if let first = recovered.first {
+    store = try first.outcome.get()
+    try await store.applyAll(journal, near.compute)
+  } else {
+    store = try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(1))
+  }
+  try await withRunning(journal) {
+    let entry = try store.beginEpoch(Epoch(epoch), node: testNode)
+    _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
+    try store.commit(through: entry.position)
+    if store.applied.schema.version < CatalogVersion(1) { _ = try await store.write(.schemaBarrier(schema), journal: journal) }
+    for open in store.applied.statements.open.keys.sorted() {
+      let isDecided = store.applied.statements.open[open]?.decision != nil
+      _ = try await store.write(isDecided ? .commit(open) : .abort(Abort(statement: open, doneBelow: 0)), journal: journal)
+    }
+    try await body(store, journal)
+  }
+}
 
 /// Which operations of the disk are tried: every `stride`th, as four parts that run side by side.
 struct CrashPoints {

@@ -88,27 +88,7 @@ private func isDeleted(_ row: EventRow, by step: Int) -> Bool { step == 8 ? row.
 /// Batches and deletions in turn. What was done is read back from the log's state, so that a life goes on where a crash ended the one
 /// before.
 private func life(_ near: Surroundings, epoch: UInt64) async throws {
-  let opened = try await openJournal(near.disk, smallJournal(32 << 10))
-  let journal = opened.journal
-  let recovered = try await Recovery.openShards(disk: near.disk, clock: near.clock, cluster: testCluster, journal: opened)
-  let store: ShardStore
-  if let first = recovered.first {
-    store = try first.outcome.get()
-    try await store.applyAll(journal, near.compute)
-  } else {
-    store = try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(1))
-  }
-  try await withRunning(journal) {
-    let entry = try store.beginEpoch(Epoch(epoch), node: testNode)
-    _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
-    try store.commit(through: entry.position)
-    if store.applied.schema.version < CatalogVersion(1) {
-      _ = try await store.write(.schemaBarrier(Events.schema(1, rollups: [rollup])), journal: journal)
-    }
-    for id in store.applied.statements.open.keys.sorted() {
-      let isDecided = store.applied.statements.open[id]?.decision != nil
-      _ = try await store.write(isDecided ? .commit(id) : .abort(Abort(statement: id, doneBelow: 0)), journal: journal)
-    }
+  try await withShard(of: near, epoch: epoch, schema: Events.schema(1, rollups: [rollup])) { store, journal in
     for step in 0..<9 {
       _ = try await store.add(rows(step), sequence: UInt64(step), journal)
       if step % 3 == 1 { _ = try await store.flush(store.sole(journal), compute: near.compute) }

@@ -54,25 +54,7 @@ private func row(_ id: Int64, _ version: Int64) -> EventRow {
 
 /// Versions of forty rows, some at a time: alone, staged, staged twice in one statement, taken back and aborted.
 private func life(_ near: Surroundings, _ known: Shared<Known>, epoch: UInt64) async throws {
-  let opened = try await openJournal(near.disk, smallJournal(32 << 10))
-  let journal = opened.journal
-  let recovered = try await Recovery.openShards(disk: near.disk, clock: near.clock, cluster: testCluster, journal: opened)
-  let store: ShardStore
-  if let first = recovered.first {
-    store = try first.outcome.get()
-    try await store.applyAll(journal, near.compute)
-  } else {
-    store = try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(1))
-  }
-  try await withRunning(journal) {
-    let entry = try store.beginEpoch(Epoch(epoch), node: testNode)
-    _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
-    try store.commit(through: entry.position)
-    if store.applied.schema.version < CatalogVersion(1) { _ = try await store.write(.schemaBarrier(keyed), journal: journal) }
-    for open in store.applied.statements.open.keys.sorted() {
-      let isDecided = store.applied.statements.open[open]?.decision != nil
-      _ = try await store.write(isDecided ? .commit(open) : .abort(Abort(statement: open, doneBelow: 0)), journal: journal)
-    }
+  try await withShard(of: near, epoch: epoch, schema: keyed) { store, journal in
     try check(store, known)
     for step in 0..<10 as Range<Int64> {
       let version = Int64(epoch) * 1000 + step

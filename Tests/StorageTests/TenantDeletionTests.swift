@@ -94,23 +94,7 @@ private func rows(_ batch: Int) -> [EventRow] {
 /// Batches and deletions in turn: step n adds a batch, then deletes tenant n. The log's state says what was done, so that a life goes on
 /// where a crash ended the one before.
 private func life(_ near: Surroundings, epoch: UInt64) async throws {
-  let opened = try await openJournal(near.disk, smallJournal(32 << 10))
-  let journal = opened.journal
-  let recovered = try await Recovery.openShards(disk: near.disk, clock: near.clock, cluster: testCluster, journal: opened)
-  let store: ShardStore
-  if let first = recovered.first {
-    store = try first.outcome.get()
-    try await store.applyAll(journal, near.compute)
-  } else {
-    store = try await ShardStore.create(disk: near.disk, clock: near.clock, cluster: testCluster, shard: ShardID(1))
-  }
-  try await withRunning(journal) {
-    let entry = try store.beginEpoch(Epoch(epoch), node: testNode)
-    _ = try await journal.append([JournalRecord(shard: store.shard, entry: entry)])
-    try store.commit(through: entry.position)
-    if store.applied.schema.version < CatalogVersion(1) {
-      _ = try await store.write(.schemaBarrier(Events.schema(1, rollups: [rollup])), journal: journal)
-    }
+  try await withShard(of: near, epoch: epoch, schema: Events.schema(1, rollups: [rollup])) { store, journal in
     try check(store)
     for step in 0..<steps {
       _ = try await store.add(rows(step), sequence: UInt64(step), journal)

@@ -106,13 +106,15 @@ struct KeyedTable: Sendable {
     waits: Bool = false
   ) async throws -> Modified {
     let request = ModifyRows(
-      shard: WorkerStage.shard,
-      epoch: Epoch(epoch),
-      version: stage.version,
-      statement: Self.statement(number),
-      doneBelow: 0,
-      decider: WorkerStage.shard,
-      ordinal: ordinal,
+      part: StatementPart(
+        shard: WorkerStage.shard,
+        epoch: Epoch(epoch),
+        version: stage.version,
+        statement: Self.statement(number),
+        doneBelow: 0,
+        decider: WorkerStage.shard,
+        ordinal: ordinal
+      ),
       isAlone: isAlone,
       waits: waits,
       program: ModifyFormat.encode(program),
@@ -125,13 +127,15 @@ struct KeyedTable: Sendable {
   }
   func stageRows(_ number: UInt64, ordinal: Int, _ content: StageRows.Content) async throws -> Staged {
     let request = StageRows(
-      shard: WorkerStage.shard,
-      epoch: Epoch(epoch),
-      version: stage.version,
-      statement: Self.statement(number),
-      doneBelow: 0,
-      decider: WorkerStage.shard,
-      ordinal: ordinal,
+      part: StatementPart(
+        shard: WorkerStage.shard,
+        epoch: Epoch(epoch),
+        version: stage.version,
+        statement: Self.statement(number),
+        doneBelow: 0,
+        decider: WorkerStage.shard,
+        ordinal: ordinal
+      ),
       content: content
     )
     guard case .staged(let staged) = try await stage.ask(.stageRows(request)) else {

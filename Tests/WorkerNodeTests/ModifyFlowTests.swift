@@ -92,6 +92,19 @@ private func play(_ body: @escaping @Sendable (KeyedTable) async throws -> Void)
       #expect(try await table.read() == [[1, 2, 6], [1, 9, 1]])
     }
   }
+  @Test func aChangeAloneOfWhichTheLogHasTheBeginningIsCompleted() throws {
+    try play { table in
+      _ = try await table.modify(1, KeyedTable.inserting(), [[1, 1, 5], [1, 2, 6]])
+      // What a primary leaves that dies between sending the Stage and the rest.
+      #expect(try await table.modify(2, KeyedTable.deleting(id: 1), isAlone: false).rows == 1)
+      #expect(try await table.modify(2, KeyedTable.deleting(id: 1)).rows == 1)
+      #expect(try await table.read() == [[1, 2, 6]])
+      #expect(try await table.modify(2, KeyedTable.deleting(id: 1)).rows == 1)
+      #expect(try await table.modify(3, KeyedTable.inserting(), [[1, 9, 1]], isAlone: false).rows == 1)
+      #expect(try await table.modify(3, KeyedTable.inserting(), [[1, 9, 1]]).rows == 1)
+      #expect(try await table.read() == [[1, 2, 6], [1, 9, 1]])
+    }
+  }
   @Test func anOpenStatementSeesItsOwnPartsAndNobodyElseDoes() throws {
     try play { table in
       _ = try await table.modify(1, KeyedTable.inserting(), [[1, 1, 5], [1, 2, 6]])

@@ -340,13 +340,15 @@ final class WorkerStage: RPCResponder {
   func stage(_ rows: Batch, epoch: UInt64, decider: ShardID) async throws -> UInt64 {
     let bytes = BatchFormat.encode(rows)
     let request = StageRows(
-      shard: Self.shard,
-      epoch: Epoch(epoch),
-      version: state.withLock { $0.catalog.version },
-      statement: StatementID(session: SessionID(1), number: 1),
-      doneBelow: 0,
-      decider: decider,
-      ordinal: 1,
+      part: StatementPart(
+        shard: Self.shard,
+        epoch: Epoch(epoch),
+        version: state.withLock { $0.catalog.version },
+        statement: StatementID(session: SessionID(1), number: 1),
+        doneBelow: 0,
+        decider: decider,
+        ordinal: 1
+      ),
       content: .rows(StageRows.Rows(table: Self.table.id, key: nil, contentHash: Murmur3.hash(bytes), batch: bytes))
     )
     guard case .staged(let answer) = try await ask(.stageRows(request)) else {

@@ -24,7 +24,10 @@ extension Coordinator {
           try await surroundings.clock.sleep(for: .milliseconds(100))
           continue
         }
-        if term != decidingTerm { (term, agenda) = (decidingTerm, JobAgenda()) }
+        if term != decidingTerm {
+          term = decidingTerm
+          agenda.beginTerm()
+        }
         let now = surroundings.clock.wallMicroseconds
         agenda.update(await log.catalog.snapshot.jobs, now: now)
         for job in agenda.begin(now: now) {
@@ -83,13 +86,10 @@ extension Coordinator {
     guard command.utf8.count <= Limits.sqlBytesMax else { throw TallyError.sql("54000", "the command of a job is too long") }
     let user = text(given("username")) ?? request.facts.user
     if await !decides {
-      let word = (name ?? "").isEmpty ? "schedule" : "schedule_in_database"
-      guard word == "schedule_in_database" else {
-        return try await askLeader("cron.schedule(\(Self.quoted(schedule)), \(Self.quoted(command)))", .bigint)
-      }
+      // A name that is empty is none, and this form takes the user along.
       let isActive = given("active").map { text($0) == "f" ? "false" : "true" } ?? "true"
-      let list = [name, schedule, command, request.facts.database, user].map { Self.quoted($0) }.joined(separator: ", ")
-      return try await askLeader("cron.\(word)(\(list), \(isActive))", .bigint)
+      let list = [name ?? "", schedule, command, request.facts.database, user].map { Self.quoted($0) }.joined(separator: ", ")
+      return try await askLeader("cron.schedule_in_database(\(list), \(isActive))", .bigint)
     }
     var job = JobRecord(id: 0, name: name ?? "", schedule: schedule, command: command, user: user)
     if let active = given("active"), case .fixed(0) = active.value { job.isActive = false }

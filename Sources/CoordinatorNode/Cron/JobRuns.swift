@@ -40,9 +40,10 @@ struct JobAgenda: Sendable {
     var job: JobRecord
     var schedule: CronSchedule
     var due: Int64?
-    var isRunning = false
   }
   private var entries: [Int64: Entry] = [:]
+  /// Jobs that run, whatever became of them in the catalog meanwhile.
+  private var running: Set<Int64> = []
 
   /// Takes the catalog's jobs over; what is new or changed is due for the first time after `now`.
   mutating func update(_ jobs: [JobRecord], now: Int64) {
@@ -61,18 +62,20 @@ struct JobAgenda: Sendable {
     entries = kept
   }
   /// When something is due next, of jobs that do not run.
-  var next: Int64? { entries.values.lazy.filter { !$0.isRunning }.compactMap(\.due).min() }
+  var next: Int64? { entries.lazy.filter { !running.contains($0.key) }.compactMap(\.value.due).min() }
   /// Jobs that are due and do not run; they are running from now on.
   mutating func begin(now: Int64) -> [JobRecord] {
     var result: [JobRecord] = []
     for (id, entry) in entries.sorted(by: { $0.key < $1.key }) {
-      guard !entry.isRunning, let due = entry.due, due <= now else { continue }
+      guard !running.contains(id), let due = entry.due, due <= now else { continue }
       // Runs that were missed while another was on are one run.
       entries[id]?.due = entry.schedule.next(after: now)
-      entries[id]?.isRunning = true
+      running.insert(id)
       result.append(entry.job)
     }
     return result
   }
-  mutating func end(_ job: Int64) { entries[job]?.isRunning = false }
+  mutating func end(_ job: Int64) { running.remove(job) }
+  /// A new term begins: nothing is due from before; what runs goes on.
+  mutating func beginTerm() { entries = [:] }
 }

@@ -271,16 +271,13 @@ extension BlockInterpreter {
     guard reply.columns != nil else { return }
     // OUT arguments are the caller's variables.
     let rows = try RoutineRows(reply)
-    let catalog = await coordinator.log.catalog.snapshot
-    guard
-      let procedure = catalog.functions.first(where: {
-        $0.name == syntax.name && $0.isProcedure && $0.inputs.count >= syntax.arguments.count
-      })
-    else { return }
+    guard let procedure = reply.called else { throw TallyError(.internalError, "a CALL does not tell what it called") }
+    let named = Dictionary(syntax.namedArguments.map { ($0.name.name, $0.value) }) { $1 }
     var next = 0
     for (at, argument) in procedure.inputs.enumerated() where argument.mode != .in {
       defer { next += 1 }
-      guard at < syntax.arguments.count, case .column(let path) = syntax.arguments[at].kind, frames.find(path) != nil else {
+      let given = at < syntax.arguments.count ? syntax.arguments[at] : named[argument.name]
+      guard case .column(let path)? = given?.kind, frames.find(path) != nil else {
         throw TallyError.sql(
           "42601",
           "procedure parameter \"\(argument.name)\" is an output parameter but corresponding argument is not writable"

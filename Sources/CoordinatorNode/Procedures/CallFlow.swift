@@ -201,12 +201,17 @@ extension Coordinator {
     var result = RoutineRows(columns: [OutputColumn(routine.name, routine.result)])
     switch routine.work {
     case .sleep:
-      if case .double(let seconds)? = arguments.first?.value {
-        if seconds > 0 { try await surroundings.clock.sleep(for: .microseconds(Int64(min(seconds, 1e9) * 1e6))) }
-        result.rows = [[.text("")]]
-      } else {
+      let seconds: Double
+      switch arguments.first?.value {
+      case .double(let length)?: seconds = length
+      case .interval(let length)?:
+        seconds = Double(length.months) * 30 * 86_400 + Double(length.days) * 86_400 + Double(length.microseconds) / 1e6
+      default:
         result.rows = [[.null]]
+        return result
       }
+      if seconds > 0 { try await surroundings.clock.sleep(for: .microseconds(Int64(min(seconds, 1e9) * 1e6))) }
+      result.rows = [[.text("")]]
     case .schedule: result.rows = [[.fixed(try await schedule(routine, arguments, request))]]
     case .unschedule: result.rows = [[.fixed(try await unschedule(arguments, request) ? 1 : 0)]]
     case .alterJob:
@@ -387,6 +392,7 @@ extension Coordinator {
         reply.columns = rows.columns.map { ResultColumn(name: $0.name, type: $0.type) }
         reply.batches = [rows.batch]
         reply.rows = UInt64(rows.rows.count)
+        reply.called = function
       }
       reply.notices = await gathered.notices
       return reply

@@ -22,6 +22,7 @@ struct NativeRoutine: Sendable {
   }
   static let all = [
     NativeRoutine(schema: nil, name: "pg_sleep", arguments: [argument("", .double)], result: .void, work: .sleep),
+    NativeRoutine(schema: nil, name: "pg_sleep_for", arguments: [argument("", .interval)], result: .void, work: .sleep),
     NativeRoutine(
       schema: "cron",
       name: "schedule",

@@ -80,7 +80,11 @@ actor ProcedureTransaction: StatementRunner {
     await current.rollBack()
     begin()
   }
-  private func begin() { current = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: true) }
+  private func begin() {
+    let patience = current.chosenPatience
+    current = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: true)
+    current.setLockPatience(patience)
+  }
 
   /// The statement is done: what is its own takes effect. Gives where the shards' logs hold what it did and saw.
   func finish() async throws -> SessionToken {
@@ -100,6 +104,7 @@ extension Coordinator {
     if request.runner != nil { return try await body(request) }
     let open = request.transaction
     let transaction = open ?? beginTransaction(now: request.now, isImplicit: true)
+    if open == nil { transaction.setLockPatience(request.lockPatience) }
     let runner = ProcedureTransaction(self, transaction, isOwn: open == nil)
     var inner = request
     (inner.runner, inner.transaction) = (runner, transaction)

@@ -6,6 +6,18 @@ import Planning
 extension SystemRelations {
   var constraints: [ConstraintRecord] { catalog.tables.flatMap { ConstraintRecord.all(of: $0) } }
   var indexes: [IndexRecord] { catalog.tables.flatMap { IndexRecord.all(of: $0) } }
+  private func constraintRecord(oid: Int64) -> ConstraintRecord? {
+    for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.id) {
+      if let found = ConstraintRecord.all(of: table).first(where: { $0.oid == oid }) { return found }
+    }
+    return nil
+  }
+  private func indexRecord(oid: Int64) -> IndexRecord? {
+    for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.id) {
+      if let found = IndexRecord.all(of: table).first(where: { $0.oid == oid }) { return found }
+    }
+    return nil
+  }
 
   func constraintRows(_ name: String) -> SystemRows? {
     switch name {
@@ -126,7 +138,7 @@ extension SystemRelations {
     switch name {
     case "pg_get_constraintdef":
       let shown = { @Sendable (oid: Int64, isPretty: Bool) -> Value in
-        .optional(self.constraints.first { $0.oid == oid }?.definition(isPretty: isPretty))
+        .optional(self.constraintRecord(oid: oid)?.definition(isPretty: isPretty))
       }
       return [
         HostedFunction(name, [.oid], .text) { shown($0.number(0), false) },
@@ -135,10 +147,10 @@ extension SystemRelations {
     case "pg_get_indexdef":
       return [
         HostedFunction(name, [.oid], .text) { arguments in
-          .optional(self.indexes.first { $0.oid == arguments.number(0) }?.definition(isShort: false))
+          .optional(self.indexRecord(oid: arguments.number(0))?.definition(isShort: false))
         },
         HostedFunction(name, [.oid, .integer, .boolean], .text) { arguments in
-          guard let record = self.indexes.first(where: { $0.oid == arguments.number(0) }) else { return .null }
+          guard let record = self.indexRecord(oid: arguments.number(0)) else { return .null }
           let column = Int(arguments.number(1))
           if column == 0 { return .text(record.definition(isShort: arguments.isTrue(2))) }
           guard record.columns.indices.contains(column - 1) else { return .text("") }

@@ -66,6 +66,8 @@ enum ObjectNumbers {
   static func part(_ id: TableID, _ kind: Part, _ place: Int) -> Int64 {
     parts + (Int64(id.rawValue % (1 << 19)) << 9 | kind.rawValue << 7 | Int64(place & 127))
   }
+  /// Whether a number can be that of an index or constraint of a table: so that one of many is found without making them all.
+  static func isPart(_ oid: Int64, of id: TableID) -> Bool { oid >= parts && (oid - parts) >> 9 == Int64(id.rawValue % (1 << 19)) }
 
   /// A table's, a rollup's or a level's number.
   static func relation(_ id: TableID) -> Int64 { relations + Int64(id.rawValue % UInt64(defaults - relations)) }

@@ -76,14 +76,6 @@ extension SystemRelations {
           return .text(SystemName.quoted(sequence.schemaName) + "." + SystemName.quoted(sequence.name))
         }
       ]
-    case "random":
-      return [
-        HostedFunction(name, [], .double, isStable: false) { [facts] _ in
-          .double(Double(facts.random() >> 11) / Double(UInt64(1) << 53))
-        }
-      ]
-    case "gen_random_uuid":
-      return [HostedFunction(name, [], .uuid, isStable: false) { [facts] _ in Self.uuid(facts.random(), facts.random()) }]
     default: return []
     }
   }
@@ -96,14 +88,5 @@ extension SystemRelations {
     guard let entry = index[oid: oid] else { throw .sql("42P01", "relation with OID \(oid) does not exist") }
     guard case .sequence(let sequence) = entry.origin else { throw .sql("42809", "\"\(entry.name)\" is not a sequence") }
     return sequence
-  }
-  /// A UUID of version 4.
-  private static func uuid(_ high: UInt64, _ low: UInt64) -> Value {
-    let (a, b) = (high & ~0xf000 | 0x4000, low & ~(3 << 62) | 2 << 62)
-    var bytes: [UInt8] = []
-    for word in [a, b] {
-      for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(shift))) }
-    }
-    return .bytes(bytes)
   }
 }

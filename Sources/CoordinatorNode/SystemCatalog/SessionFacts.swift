@@ -138,12 +138,6 @@ public struct SessionFacts: Sendable {
   public var sessionNumbers = SessionNumbers()
   /// Numbers of sequences that the statement may use.
   var numbers = StatementNumbers()
-  /// 64 random bits.
-  var random: @Sendable () -> UInt64 = { 0 }
-  /// Notes that the statement's answer is to wait for so long (pg_sleep).
-  public var pause: @Sendable (Duration) throws(TallyError) -> Void = { (_) throws(TallyError) in
-    throw .sql("0A000", "pg_sleep is not supported here", hint: "It waits in sessions of the PostgreSQL protocol.")
-  }
   /// The sessions of this coordinator.
   public var sessions: @Sendable () -> [SessionFact] = { [] }
   /// Facts of a server without sessions.

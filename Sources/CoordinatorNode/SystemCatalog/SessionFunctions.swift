@@ -49,21 +49,6 @@ extension SystemRelations {
           return .text(try facts.set(arguments.text(0), value, arguments.isTrue(2)))
         }
       ]
-    case "pg_sleep":
-      return [
-        HostedFunction(name, [.double], .void, isStable: false) { (arguments) throws(TallyError) in
-          guard case .double(let seconds) = arguments[0] else { return .null }
-          return try Self.pause(seconds, facts)
-        }
-      ]
-    case "pg_sleep_for":
-      return [
-        HostedFunction(name, [.interval], .void, isStable: false) { (arguments) throws(TallyError) in
-          guard case .interval(let length) = arguments[0] else { return .null }
-          let days = Double(length.months) * 30 + Double(length.days)
-          return try Self.pause(days * 86_400 + Double(length.microseconds) / 1_000_000, facts)
-        }
-      ]
     case "pg_encoding_to_char":
       return [HostedFunction(name, [.integer], .name) { .text(Encodings.name($0.number(0))) }]
     case "pg_char_to_encoding":
@@ -77,11 +62,6 @@ extension SystemRelations {
       ]
     default: return []
     }
-  }
-  /// Rows wait for it together, before the first of them is sent.
-  private static func pause(_ seconds: Double, _ facts: SessionFacts) throws(TallyError) -> Value {
-    if seconds > 0 { try facts.pause(.seconds(min(seconds, 1e9))) }
-    return .text("")
   }
   private static func setting(_ name: String, _ facts: SessionFacts) throws(TallyError) -> String {
     guard let value = facts.setting(name) else {

@@ -308,3 +308,14 @@ DO $$ BEGIN FOR i IN 1..2 LOOP RAISE NOTICE '%', i; COMMIT; END LOOP; ROLLBACK; 
 CREATE FUNCTION ends() RETURNS void LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$;
 SELECT ends();
 DROP FUNCTION ends;
+--- procedures of one name, called from a block
+CREATE PROCEDURE twice(INOUT a int, INOUT b int) LANGUAGE plpgsql AS $$ BEGIN a := a * 2; b := b * 2; END $$;
+CREATE PROCEDURE twice(a text, INOUT b text) LANGUAGE plpgsql AS $$ BEGIN b := a || a; END $$;
+DO $$ DECLARE t text := 'x'; v text; n int := 3; m int := 4; BEGIN
+  CALL twice(t, v);
+  RAISE NOTICE '% %', t, v;
+  CALL twice(n, m);
+  RAISE NOTICE '% %', n, m;
+  CALL twice(b => v, a => t);
+  RAISE NOTICE '% %', t, v;
+END $$;

@@ -18,6 +18,9 @@ INSERT INTO counts (app, day, device, n) VALUES (1, '2026-01-01', 'phone', 1), (
 INSERT INTO counts (app, day, device, n) VALUES (1, '2026-02-01', 'phone', 1), (1, '2026-02-01', 'phone', 2)
   ON CONFLICT ON CONSTRAINT counts_pkey DO UPDATE SET n = excluded.n;
 INSERT INTO counts AS c (app, day, device) VALUES (1, '2026-01-01', 'phone') ON CONFLICT (app, day, device) DO UPDATE SET note = c.device || '!' RETURNING c.note;
+-- What RETURNING cannot compute leaves nothing changed.
+UPDATE counts SET n = 0 WHERE app = 1 RETURNING 1 / n;
+INSERT INTO counts (app, day, device, n) VALUES (9, '2026-01-01', 'phone', 0) RETURNING 1 / n;
 SELECT app, day, device, n, note FROM counts ORDER BY 1, 2, 3;
 UPDATE counts SET n = n + 1, note = 'x' WHERE app = 1 AND device = 'phone' AND day < '2026-01-02';
 UPDATE counts SET n = n * 2;

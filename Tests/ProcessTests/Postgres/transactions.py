@@ -59,6 +59,8 @@ run(a, "SELECT * FROM acc WHERE app = 'k1' FOR UPDATE"); run(b, "SET lock_timeou
 check("lock timeout", fails(b, pe.LockNotAvailable, "UPDATE acc SET n = 0 WHERE app = 'k1'"), "55P03"); b.rollback()
 check("nowait", fails(b, pe.LockNotAvailable, "SELECT * FROM acc WHERE app = 'k1' FOR UPDATE NOWAIT"), "55P03"); b.rollback()
 check("lock nowait", fails(b, pe.LockNotAvailable, "LOCK TABLE acc IN EXCLUSIVE MODE NOWAIT"), "55P03"); b.rollback()
+run(other, "SET lock_timeout = '300ms'")
+check("lock timeout alone", fails(other, pe.LockNotAvailable, "UPDATE acc SET n = 0 WHERE app = 'k1'"), "55P03"); run(other, "SET lock_timeout = 0")
 a.rollback(); run(b, "LOCK TABLE acc IN EXCLUSIVE MODE NOWAIT"); b.rollback(); run(b, "SET lock_timeout = 0"); b.commit()
 # Each holds what the other wants: one of them is told.
 def both(c, first, second, out):
