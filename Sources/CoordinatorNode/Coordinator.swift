@@ -106,6 +106,12 @@ public actor Coordinator: RPCResponder {
   nonisolated let routines = CompiledRoutines()
   /// Rung when jobs were scheduled or changed.
   let jobBell = Signal()
+  /// Names of the schemas of this coordinator's sessions.
+  nonisolated let temporarySchemas: TemporarySchemas
+  /// Rung when a session has ended, and when temporary schemas are to be looked at.
+  nonisolated let temporaryBell = Signal()
+  /// Coordinators with temporary schemas that this one, leading, does not hear, and since when.
+  var temporarySilence: [MemberID: Instant] = [:]
   /// Runs of jobs, for the list of them.
   var jobRuns = JobRuns()
   /// When jobs are due, while this coordinator leads.
@@ -136,6 +142,7 @@ public actor Coordinator: RPCResponder {
     self.pool = pool
     self.address = address
     catalogTime = CatalogTime(now: surroundings.clock.now)
+    temporarySchemas = TemporarySchemas(start: surroundings.clock.wallMicroseconds)
   }
   private func take(_ fronts: [any CoordinatorFront]) { self.fronts = fronts }
   /// The time of a command that is proposed now.
@@ -267,6 +274,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepErasing() }
       group.addTask { try await self.keepJobs() }
       group.addTask { try await self.keepTransactions() }
+      group.addTask { try await self.keepTemporary() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }

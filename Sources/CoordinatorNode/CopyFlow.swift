@@ -56,14 +56,25 @@ extension Coordinator {
   }
   /// Copies what a client sends, or to it, as the statement says.
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
+    if let objects = request.facts.temporary { try await settleTemporary(objects) }
+    let outcome = try await copied(request, with: client, values: values)
+    if request.transaction == nil { await endTemporary(request.facts.temporary, [], changed: nil) }
+    return outcome
+  }
+  private func copied(
+    _ asked: StatementRequest,
+    with client: any CopyClient,
+    values: any ExternalValues
+  ) async throws -> CopyOutcome {
+    var request = asked
+    // Defaults take their numbers from what the plan is made with.
+    request.facts.numbers = StatementNumbers()
+    request.voidsBefore = numberBlocks.voids
     let ticket = writers.begin()
     defer { writers.end(ticket, into: request.transaction?.ticket) }
     let bound = try await bind(request).plan
     writers.know(ticket, bound.rowsAdded)
     guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
-    var request = request
-    request.facts.numbers = StatementNumbers()
-    request.voidsBefore = numberBlocks.voids
     let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)
     do {
       let outcome = try await copyIn(

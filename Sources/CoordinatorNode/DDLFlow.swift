@@ -15,6 +15,7 @@ extension Coordinator {
   func change(_ statement: BoundStatement) async throws -> (tag: String, notices: [Notice])? {
     switch statement {
     case .createTable(let plan):
+      try await needTemporary(plan.table.schemaName)
       let command: CatalogCommand =
         plan.sequences.isEmpty ? .createTable(plan.table) : .createTableWithSequences(plan.table, plan.sequences)
       do { _ = try await log.propose(command) } catch let error as TallyError

@@ -31,8 +31,12 @@ extension Coordinator {
           throw error
         }
         checks = []
-      case .createTable(let table): _ = try await log.propose(.createTable(table))
-      case .createView(let view, let replaces): _ = try await log.propose(.createView(view, replaces: replaces))
+      case .createTable(let table):
+        try await needTemporary(table.schemaName)
+        _ = try await log.propose(.createTable(table))
+      case .createView(let view, let replaces):
+        try await needTemporary(view.schemaName)
+        _ = try await log.propose(.createView(view, replaces: replaces))
       case .dropTable(let table):
         _ = try await log.propose(.dropTable(table))
         try await broadcast()
@@ -68,7 +72,7 @@ extension Coordinator {
   }
 
   /// Inserts a query's rows into the table that CREATE TABLE AS has made; without them the table goes.
-  private func fill(_ table: String, _ schema: String, _ select: String, _ request: StatementRequest) async throws -> UInt64 {
+  func fill(_ table: String, _ schema: String, _ select: String, _ request: StatementRequest) async throws -> UInt64 {
     let target = "\(SystemName.quoted(schema)).\(SystemName.quoted(table))"
     do {
       guard let insert = try parse("INSERT INTO \(target) \(select)").first else {
@@ -76,10 +80,11 @@ extension Coordinator {
       }
       var own = request
       own.statement = insert
-      // A definition takes effect at once, and so do its rows.
-      own.transaction = nil
+      // A definition takes effect at once, and so do its rows; those of a temporary table belong to the transaction.
+      if !TemporarySchema.isOne(schema) { own.transaction = nil }
       return try await carryOut(own).rows
     } catch {
+      if await !decides { throw error }  // A temporary table of a follower's: its session drops it.
       if let made = await log.catalog.snapshot.table(named: table, in: schema) {
         _ = try await log.propose(.dropTable(made.id))
         try await broadcast()

@@ -85,6 +85,7 @@ extension Coordinator {
         copiesSeen = now
         await holdConnections(snapshot, now)
         await tendCopies()
+        tendTemporary(snapshot)
         await spreadPrimaries()
       }
     }

@@ -24,6 +24,8 @@ public struct TransactionMark: Sendable {
   fileprivate var point: StatementSavepoint?
   fileprivate var changed: Set<TableID>
   fileprivate var hasDeferred: Bool
+  /// How many changes of temporary objects came before it.
+  fileprivate var temporary: Int
 }
 
 /// A statement that is held open for a transaction, as the coordinator's task and the transaction share it. The task does not keep the
@@ -55,16 +57,21 @@ public final class OpenTransaction: Sendable {
     var isPatienceChosen = false
     var deferred: StatementRequest?
     var savepoints: [(name: String, mark: TransactionMark)] = []
+    /// What it did to temporary objects.
+    var temporary: [TemporaryChange] = []
     var isImplicit: Bool
     var isOver = false
   }
   /// What `now()` is in all its statements.
   public let now: Int64
   let coordinator: Coordinator
+  /// The temporary objects of its session.
+  let temporary: TemporaryObjects?
   private let state: Mutex<State>
 
-  init(_ coordinator: Coordinator, now: Int64, isImplicit: Bool) {
+  init(_ coordinator: Coordinator, now: Int64, isImplicit: Bool, temporary: TemporaryObjects?) {
     self.coordinator = coordinator
+    self.temporary = temporary
     self.now = now
     state = Mutex(State(isImplicit: isImplicit))
   }
@@ -280,6 +287,17 @@ public final class OpenTransaction: Sendable {
     }
   }
 
+  // MARK: Temporary objects
+
+  /// Notes what it does to a temporary object, so that it can be undone.
+  func note(_ change: TemporaryChange) { state.withLock { $0.temporary.append(change) } }
+  /// Whether a temporary table was made in it.
+  func made(_ table: String) -> Bool {
+    state.withLock { $0.temporary.contains { if case .made(table, false) = $0 { true } else { false } } }
+  }
+  /// Whether it can be rolled back in part.
+  var hasSavepoints: Bool { state.withLock { !$0.savepoints.isEmpty } }
+
   // MARK: Marks and savepoints
 
   /// The place it has come to.
@@ -289,7 +307,8 @@ public final class OpenTransaction: Sendable {
       statement: state.held?.run.id,
       point: state.held?.run.savepoint(),
       changed: state.changed,
-      hasDeferred: state.deferred != nil
+      hasDeferred: state.deferred != nil,
+      temporary: state.temporary.count
     )
   }
   /// Takes back what was done since a mark.
@@ -304,10 +323,13 @@ public final class OpenTransaction: Sendable {
       state.withLock { ($0.held, $0.holds) = (nil, false) }
       await released(held)
     }
-    state.withLock { state in
+    let undone = state.withLock { state in
       state.changed = mark.changed
       if !mark.hasDeferred { state.deferred = nil }
+      defer { state.temporary.removeLast(max(0, state.temporary.count - mark.temporary)) }
+      return state.temporary.dropFirst(mark.temporary)
     }
+    await coordinator.undoTemporary(temporary, undone)
   }
   /// SAVEPOINT; names may repeat, the latest counts.
   public func savepoint(_ name: String) throws(TallyError) {
@@ -342,17 +364,33 @@ public final class OpenTransaction: Sendable {
   ///
   /// A cancelled caller waits as others do: what has been decided cannot be taken back.
   public func commit() async throws -> SessionToken {
-    let (held, deferred) = state.withLock { state in
-      defer { (state.isOver, state.held, state.deferred) = (true, nil, nil) }
-      return (state.held, state.deferred)
+    let (held, deferred, changes, changed) = state.withLock { state in
+      defer { (state.isOver, state.held, state.deferred, state.temporary) = (true, nil, nil, []) }
+      return (state.held, state.deferred, state.temporary, state.changed)
     }
+    let seen: SessionToken
+    do { seen = try await decide(held, deferred) } catch {
+      await coordinator.undoTemporary(temporary, changes[...])
+      throw error
+    }
+    await coordinator.endTemporary(temporary, changes, changed: changed)
+    return seen
+  }
+  private func decide(_ held: HeldStatement?, _ deferred: StatementRequest?) async throws -> SessionToken {
     if let deferred { return try await coordinator.carryOut(deferred).seen }
     guard let held else { return SessionToken() }
     held.ending.fulfil(true)
     return try await held.outcome.value
   }
   /// ROLLBACK: waits a moment for its shards, so that what it held is free when the client goes on.
-  public func rollBack() async { if let held = drop() { await released(held) } }
+  public func rollBack() async {
+    let changes = state.withLock { state in
+      defer { state.temporary = [] }
+      return state.temporary
+    }
+    if let held = drop() { await released(held) }
+    await coordinator.undoTemporary(temporary, changes[...])
+  }
   /// ROLLBACK of a client that has gone.
   public func abandon() { _ = drop() }
   private func drop() -> HeldStatement? {

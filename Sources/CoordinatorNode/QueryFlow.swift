@@ -83,7 +83,8 @@ extension Coordinator {
     return ResultEnd(tag: reply.tag, rows: reply.rows, notices: reply.notices, statistics: reply.statistics, seen: reply.seen)
   }
 
-  /// A request's settings: `TimeZone`, and `$1`, `$2`, … with the texts of parameters, whose types the statement tells. Throws 42704.
+  /// A request's settings: `TimeZone`, `$1`, `$2`, … with the texts of parameters, whose types the statement tells, and what a coordinator
+  /// passes on of its session. Throws 42704.
   private func apply(_ settings: [QuerySetting], to request: inout StatementRequest) async throws {
     var texts: [Int: String] = [:]
     for setting in settings {
@@ -92,6 +93,10 @@ extension Coordinator {
           throw TallyError.sql("22023", "invalid value for parameter \"TimeZone\": \"\(setting.value)\"")
         }
         request.facts.zone = zone
+      } else if setting.name == "search_path" {
+        request.facts.searchPath = SessionFacts.searchPath(setting.value)
+      } else if setting.name == "tally.temporary_schema", TemporarySchema(setting.value) != nil {
+        request.facts.temporarySchema = setting.value
       } else if setting.name.hasPrefix("$"), let number = Int(setting.name.dropFirst()), (1...settings.count).contains(number) {
         texts[number] = setting.value
       } else {

@@ -135,7 +135,7 @@ extension Coordinator {
   /// The catalog as the session's names see it.
   private static func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) -> CatalogSnapshot {
     var snapshot = snapshot
-    snapshot.searchPath = request.facts.searchPath
+    (snapshot.searchPath, snapshot.temporarySchema) = (request.facts.searchPath, request.facts.temporarySchema)
     return snapshot
   }
   func context(
@@ -205,6 +205,13 @@ extension Coordinator {
 
   /// Carries a statement out.
   public func carryOut(_ asked: StatementRequest) async throws -> StatementReply {
+    guard let objects = asked.facts.temporary, asked.runner == nil else { return try await carryOutPart(asked) }
+    try await settleTemporary(objects)
+    let reply = try await carryOutPart(asked)
+    if asked.transaction == nil, !asked.statement.statement.isQuery { await endTemporary(objects, [], changed: nil) }
+    return reply
+  }
+  private func carryOutPart(_ asked: StatementRequest) async throws -> StatementReply {
     if let reply = try await carryOutProcedure(asked) { return reply }
     guard let calls = try await extractingCalls(asked) else { return try await carryOutResolved(asked) }
     let gathered = NoticeList()
@@ -248,14 +255,10 @@ extension Coordinator {
       if let reply = try await carryOut(bound, request, in: transaction) { return reply }
     }
     let key = try await clientKey(request, bound)
-    if bound.isDefinition, await !decides {
-      let reply = try await passOn(request)
-      // The leader has forgotten its own numbers; those at hand here are as old.
-      if case .alterSequence(let plan) = bound, let sequence = plan.sequence { voidNumbers(of: [sequence.id]) }
+    if let reply = try await define(bound, request) {
+      try await noteTemporary(bound, request)
       return reply
     }
-    if case .define(let plan) = bound { return try await define(plan, request) }
-    if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
     case .insert(let insert): return Self.reply(try await self.insert(insert, key, deadline: request.deadline), key)
     case .delete(let delete):
@@ -293,6 +296,19 @@ extension Coordinator {
       statistics: answer.statistics,
       seen: SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
     )
+  }
+  /// Carries a definition out, or has the leader do so; nil for other statements.
+  private func define(_ bound: BoundStatement, _ request: StatementRequest) async throws -> StatementReply? {
+    guard bound.isDefinition else { return nil }
+    if await !decides {
+      if case .define(let plan) = bound, let reply = try await makeAndFill(plan, request) { return reply }
+      let reply = try await passOn(request)
+      // The leader has forgotten its own numbers; those at hand here are as old.
+      if case .alterSequence(let plan) = bound, let sequence = plan.sequence { voidNumbers(of: [sequence.id]) }
+      return reply
+    }
+    if case .define(let plan) = bound { return try await define(plan, request) }
+    return try await change(bound).map { StatementReply(tag: $0.tag, notices: $0.notices) }
   }
   private static func reply(_ written: Written, _ key: ClientKey?) -> StatementReply {
     var reply = StatementReply(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)
@@ -335,15 +351,11 @@ extension Coordinator {
 
   /// Has the leader carry a definition out.
   func passOn(_ request: StatementRequest) async throws -> StatementReply {
-    guard request.facts.searchPath == ["public"] else {
-      // The text alone goes to the leader, whose session has a search path of its own.
-      throw TallyError.sql(
-        "0A000",
-        "a definition under another search_path is not supported by this coordinator, which does not lead",
-        hint: "RESET search_path and write schemas before names, or connect to the coordinator that leads."
-      )
-    }
     var settings = [QuerySetting(name: "TimeZone", value: request.facts.zone.name)]
+    if request.facts.searchPath != ["public"] {
+      settings.append(QuerySetting(name: "search_path", value: request.facts.searchPath.joined(separator: ",")))
+    }
+    if let schema = request.facts.temporarySchema { settings.append(QuerySetting(name: "tally.temporary_schema", value: schema)) }
     for (at, argument) in (request.arguments ?? []).enumerated() {
       guard let text = ValueText.print(argument.value, as: argument.type), text.utf8.count <= 4096 else {
         throw TallyError.sql(

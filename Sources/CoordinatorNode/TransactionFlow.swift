@@ -4,8 +4,8 @@
 // the transaction or goes, for an hour at most, and then decides it or aborts it. So a cancelled COMMIT is still one or the other, and
 // told as what it is. A coordinator that dies leaves the statement to its shards, which abort it within seconds.
 //
-// Definitions take effect at COMMIT, and then by the way of one that is sent alone; in a message of several statements without BEGIN at
-// once.
+// Definitions take effect at COMMIT, and then by the way of one that is sent alone; in a message of several statements without BEGIN, and
+// where they are of temporary objects (TemporaryFlow), at once.
 import Bytes
 import Capabilities
 import ClientCore
@@ -22,8 +22,12 @@ extension Coordinator {
   static let heldMax = 1024
 
   /// Begins a transaction; nothing is sent before its first write.
-  public nonisolated func beginTransaction(now: Int64, isImplicit: Bool = false) -> OpenTransaction {
-    OpenTransaction(self, now: now, isImplicit: isImplicit)
+  public nonisolated func beginTransaction(
+    now: Int64,
+    isImplicit: Bool = false,
+    temporary: TemporaryObjects? = nil
+  ) -> OpenTransaction {
+    OpenTransaction(self, now: now, isImplicit: isImplicit, temporary: temporary)
   }
 
   // MARK: Statements
@@ -60,6 +64,11 @@ extension Coordinator {
       if let lock = plan.lock { try await hold(lock, in: transaction) }
       return nil
     case _ where bound.isDefinition:
+      switch try await defineTemporary(bound, request, in: transaction) {
+      case .atOnce: return nil
+      case .done(let reply): return reply
+      case .other: break
+      }
       if transaction.isImplicit {
         try transaction.checkAlone()
         return nil

@@ -147,6 +147,8 @@ public struct CatalogSnapshot: Equatable, Sendable {
   public var jobs: [JobRecord] = []
   /// Where a statement's names without a schema are looked up, in this order. Its session's, not the catalog's: no bytes have it.
   public var searchPath = ["public"]
+  /// The schema of the session's temporary objects, which need not exist yet; nil where a session can have none. No bytes have it either.
+  public var temporarySchema: String?
   /// Makes a snapshot; arrays are sorted by id.
   public init(
     cluster: ClusterID,
@@ -173,14 +175,14 @@ public struct CatalogSnapshot: Equatable, Sendable {
   }
   /// The table with that name in a schema; nil: along the search path.
   public func table(named name: String, in schema: String?) -> TableSchema? {
-    for schema in schema.map({ [$0] }) ?? searchPath {
+    for schema in schema.map({ [$0] }) ?? places(nil) {
       if let found = tables.first(where: { $0.name == name && $0.schemaName == schema }) { return found }
     }
     return nil
   }
   /// The view with that name in a schema; nil: along the search path.
   public func view(named name: String, in schema: String?) -> ViewRecord? {
-    for schema in schema.map({ [$0] }) ?? searchPath {
+    for schema in schema.map({ [$0] }) ?? places(nil) {
       if let found = views.first(where: { $0.name == name && $0.schemaName == schema }) { return found }
     }
     return nil

@@ -26,6 +26,8 @@ public struct DefinitionPlan: Sendable {
   public var tag: String
   /// Messages for the client; each with its SQLSTATE.
   public var notices: [(sqlState: String, message: String)] = []
+  /// What becomes of the temporary table that it makes.
+  public var onCommit = OnCommit.preserveRows
   /// Makes a plan.
   public init(tag: String) { self.tag = tag }
 }

@@ -132,7 +132,7 @@ extension ObjectBinder {
     plan.steps.append(.dropTable(table.id))
   }
   private func dropIndex(_ name: NameSyntax, _ plan: inout DefinitionPlan) throws(TallyError) -> Bool {
-    for schema in name.schema.map({ [$0] }) ?? catalog.searchPath {
+    for schema in catalog.places(name.schema) {
       for table in catalog.tables where table.schemaName == schema {
         var next = table
         if let at = table.indexes.firstIndex(where: { $0.name == name.name }) {
@@ -208,7 +208,7 @@ extension ObjectBinder {
   }
   private func renameIndex(_ syntax: RenameSyntax, _ empty: DefinitionPlan) throws(TallyError) -> DefinitionPlan {
     var plan = empty
-    for schema in syntax.name.schema.map({ [$0] }) ?? catalog.searchPath {
+    for schema in catalog.places(syntax.name.schema) {
       for table in catalog.tables where table.schemaName == schema {
         var next = table
         if let at = table.indexes.firstIndex(where: { $0.name == syntax.name.name }) {
@@ -235,8 +235,13 @@ extension ObjectBinder {
       plan.notices.append(("00000", "relation \"\(name.name)\" does not exist, skipping"))
       return plan
     }
-    guard catalog.hasSchema(schema.name) else { throw .sql("3F000", "schema \"\(schema.name)\" does not exist") }
+    guard schema.name == TemporarySchema.alias || catalog.hasSchema(schema.name) else {
+      throw .sql("3F000", "schema \"\(schema.name)\" does not exist")
+    }
     if table.schemaName == schema.name { return plan }
+    guard !table.isTemporary, schema.name != TemporarySchema.alias, !TemporarySchema.isOne(schema.name) else {
+      throw .sql("0A000", "cannot move objects into or out of temporary schemas")
+    }
     guard !catalog.rollups.contains(where: { $0.source == table.id }) else {
       throw .sql("0A000", "SET SCHEMA of a table with rollups is not supported")
     }

@@ -101,7 +101,15 @@ struct ObjectBinder {
   // MARK: Views
 
   private func createView(_ syntax: ViewSyntax) throws(TallyError) -> DefinitionPlan {
-    let schema = try catalog.schema(for: syntax.name)
+    var schema = try catalog.schema(for: syntax.name, isTemporary: syntax.isTemporary)
+    var plan = DefinitionPlan(tag: "CREATE VIEW")
+    if let own = catalog.temporarySchema, own != schema, readsTemporary(syntax, in: schema) {
+      guard syntax.name.schema == nil else {
+        throw .sql("42P16", "cannot create temporary relation in non-temporary schema", position: syntax.name.position)
+      }
+      schema = own
+      plan.notices.append(("00000", "view \"\(syntax.name.name)\" will be a temporary view"))
+    }
     let known = catalog.views.first { $0.name == syntax.name.name && $0.schemaName == schema }
     if known == nil || !syntax.replaces {
       if syntax.replaces, catalog.isRelation(syntax.name.name, in: schema) {
@@ -111,7 +119,7 @@ struct ObjectBinder {
     }
     var view = ViewRecord(id: known?.id ?? TableID(0), schemaName: schema, name: syntax.name.name, columns: [], sql: syntax.text)
     var seen = catalog
-    seen.searchPath = view.searchPath
+    view.look(in: &seen)
     let output = try SelectBinder(catalog: seen, context: context).query(syntax.select).columns
     guard syntax.columns.count <= output.count else {
       throw .sql("42601", "CREATE VIEW specifies more column names than columns")
@@ -144,16 +152,27 @@ struct ObjectBinder {
         throw .sql("42P17", "infinite recursion detected in rules for relation \"\(view.name)\"")
       }
     }
-    var plan = DefinitionPlan(tag: "CREATE VIEW")
     plan.steps.append(.createView(view, replaces: syntax.replaces))
     return plan
+  }
+  /// Whether a view's query can be bound with the session's temporary relations only.
+  private func readsTemporary(_ syntax: ViewSyntax, in schema: String) -> Bool {
+    func isSound(in schema: String) -> Bool {
+      var seen = catalog
+      ViewRecord(id: TableID(0), schemaName: schema, name: syntax.name.name, columns: [], sql: "").look(in: &seen)
+      do throws(TallyError) { return try !SelectBinder(catalog: seen, context: context).query(syntax.select).columns.isEmpty } catch {
+        return false
+      }
+    }
+    guard let own = catalog.temporarySchema, catalog.schemas.contains(own) else { return false }
+    return !isSound(in: schema) && isSound(in: own)
   }
 
   // MARK: CREATE TABLE AS
 
   private func createTable(_ syntax: TableAsSyntax) throws(TallyError) -> DefinitionPlan {
     var plan = DefinitionPlan(tag: syntax.isEmpty ? "CREATE TABLE AS" : "SELECT")
-    let schema = try catalog.schema(for: syntax.name)
+    let schema = try catalog.schema(for: syntax.name, isTemporary: syntax.temporary != nil)
     if catalog.isRelation(syntax.name.name, in: schema) {
       guard syntax.ifNotExists else {
         throw .sql("42P07", "relation \"\(syntax.name.name)\" already exists")
@@ -183,6 +202,7 @@ struct ObjectBinder {
     try TableBinder(catalog: catalog, context: context).apply(syntax.options, to: &table)
     if table.timeColumn == nil { table.timeColumn = table.columns.firstIndex { $0.type.isTime } }
     plan.steps.append(.createTable(table))
+    plan.onCommit = syntax.temporary ?? .preserveRows
     if !syntax.isEmpty { plan.steps.append(.fill(table: table.name, schema: schema, select: syntax.text)) }
     return plan
   }
@@ -261,4 +281,9 @@ struct ObjectBinder {
 extension ViewRecord {
   /// Where its names are looked up.
   public var searchPath: [String] { schemaName == "public" ? ["public"] : [schemaName, "public"] }
+  /// Has a catalog look names up as the view does: temporary relations are seen by temporary views alone.
+  func look(in catalog: inout CatalogSnapshot) {
+    catalog.searchPath = searchPath
+    if !TemporarySchema.isOne(schemaName) { catalog.temporarySchema = nil }
+  }
 }

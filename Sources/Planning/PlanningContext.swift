@@ -49,6 +49,8 @@ public struct CreateTablePlan: Sendable {
   public var ifNotExists: Bool
   /// Sequences of its serial and identity columns, with number 0 for themselves and the table.
   public var sequences: [SequenceRecord] = []
+  /// What becomes of a temporary table at the end of a transaction.
+  public var onCommit = OnCommit.preserveRows
 }
 
 /// `create_distributed_table`.

@@ -74,18 +74,48 @@ enum Relations {
 }
 
 extension CatalogSnapshot {
-  /// The table that a name means.
-  func table(_ name: NameSyntax) -> TableSchema? { table(named: name.name, in: name.schema) }
+  /// The table that a name means: the first of its places, unless a view stands before it.
+  func table(_ name: NameSyntax) -> TableSchema? {
+    for schema in places(name.schema) {
+      if let found = table(named: name.name, in: schema) { return found }
+      if view(named: name.name, in: schema) != nil { return nil }
+    }
+    return nil
+  }
   /// The rollup that a name means.
   func rollup(_ name: NameSyntax) -> RollupDefinition? {
     guard name.schema == nil || name.schema == "public" else { return nil }
     return rollup(named: name.name)
   }
   /// The view that a name means.
-  func view(_ name: NameSyntax) -> ViewRecord? { view(named: name.name, in: name.schema) }
-  /// The schema in which an object of that name is made. Throws 3F000.
-  func schema(for name: NameSyntax) throws(TallyError) -> String {
+  func view(_ name: NameSyntax) -> ViewRecord? {
+    for schema in places(name.schema) {
+      if let found = view(named: name.name, in: schema) { return found }
+      if table(named: name.name, in: schema) != nil { return nil }
+    }
+    return nil
+  }
+  /// The schema in which an object of that name is made. Throws 3F000, 42P16, 0A000.
+  func schema(for name: NameSyntax, isTemporary: Bool = false) throws(TallyError) -> String {
+    let isAlias = name.schema == TemporarySchema.alias || name.schema.map { $0 == temporarySchema } ?? false
+    if isTemporary, name.schema != nil, !isAlias {
+      throw .sql("42P16", "cannot create temporary relation in non-temporary schema", position: name.position)
+    }
+    if isTemporary || isAlias || (name.schema == nil && searchPath.first == TemporarySchema.alias) {
+      guard let temporarySchema else {
+        throw .sql(
+          "0A000",
+          "temporary tables are not supported here",
+          hint: "They belong to a session of PostgreSQL's protocol: connect with psql or a driver.",
+          position: name.position
+        )
+      }
+      return temporarySchema
+    }
     if let schema = name.schema {
+      if TemporarySchema.isOne(schema) {
+        throw .sql("42P16", "cannot create relations in temporary schemas of other sessions", position: name.position)
+      }
       if schema == "pg_catalog" || schema == "information_schema" {
         throw .sql("42501", "permission denied to create \"\(name.text)\"", detail: "System catalog modifications are disallowed.")
       }

@@ -97,7 +97,7 @@ extension SelectBinder {
       throw TallyError(.internalError, "the text of view \"\(view.name)\" is no query")
     }
     var seen = catalog
-    seen.searchPath = view.searchPath
+    view.look(in: &seen)
     var own = context
     own.parameters = nil
     var node: PlanNode

@@ -9,7 +9,7 @@ struct TableBinder {
   // MARK: CREATE TABLE
 
   func createTable(_ syntax: CreateTableSyntax) throws(TallyError) -> CreateTablePlan {
-    let schema = try catalog.schema(for: syntax.table)
+    let schema = try catalog.schema(for: syntax.table, isTemporary: syntax.temporary != nil)
     if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, syntax.table.position, catalog, in: schema) }
     guard !syntax.columns.isEmpty else {
       throw .sql("0A000", "a table without columns is not supported", position: syntax.table.position)
@@ -62,7 +62,12 @@ struct TableBinder {
     try apply(syntax.options, to: &table, at: syntax.table.position)
     if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
     if table.keep != nil, table.timeColumn == nil { throw Self.keepsNothing(syntax.table.position) }
-    return CreateTablePlan(table: table, ifNotExists: syntax.ifNotExists, sequences: sequences)
+    return CreateTablePlan(
+      table: table,
+      ifNotExists: syntax.ifNotExists,
+      sequences: sequences,
+      onCommit: syntax.temporary ?? .preserveRows
+    )
   }
   private static func keepsNothing(_ position: Int) -> TallyError {
     .sql("22023", "option \"keep\" needs a column of type date, timestamp or timestamptz", position: position)
@@ -217,6 +222,7 @@ struct TableBinder {
   }
   /// A table whose rows would have to move: 55006, with the way that there is.
   private func requireUnplaced(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
+    if table.isTemporary { throw .sql("0A000", "\(what) of a temporary table is not supported", position: position) }
     switch table.distribution {
     case .local: return
     case .distributed, .single(_, isReference: true):

@@ -58,7 +58,7 @@ public final class CoordinatorEngine: SQLEngine {
         hint: "A cluster has one database: \(database)."
       )
     }
-    return CoordinatorSession(self, client)
+    return CoordinatorSession(self, client, await coordinator.openTemporary())
   }
 }
 

@@ -31,10 +31,12 @@ final class CoordinatorSession: SQLSession {
   private let state = Mutex(State())
   /// For currval and lastval.
   private let numbers = SessionNumbers()
+  private let temporary: TemporaryObjects
   private var coordinator: Coordinator { engine.coordinator }
 
-  init(_ engine: CoordinatorEngine, _ client: ClientIdentity) {
+  init(_ engine: CoordinatorEngine, _ client: ClientIdentity, _ temporary: TemporaryObjects) {
     self.engine = engine
+    self.temporary = temporary
     identity = client
   }
 
@@ -153,9 +155,8 @@ final class CoordinatorSession: SQLSession {
     facts.database = identity.database
     (facts.user, facts.sessionUser) = (identity.user, identity.user)
     facts.processID = Int32(bitPattern: identity.process)
-    facts.searchPath = (settings["search_path"] ?? "public").split(separator: ",").map {
-      $0.filter { $0 != " " && $0 != "\"" }
-    }.filter { $0 != "$user" }
+    facts.searchPath = SessionFacts.searchPath(settings["search_path"] ?? "public")
+    facts.temporary = temporary
     facts.serverVersion = settings["server_version"] ?? facts.serverVersion
     if let address = NetworkAddress(identity.peer) {
       facts.clientAddress = address.host
@@ -253,7 +254,7 @@ final class CoordinatorSession: SQLSession {
     }
   }
   private func begin(isImplicit: Bool) {
-    let transaction = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: isImplicit)
+    let transaction = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: isImplicit, temporary: temporary)
     state.withLock { $0.transaction = transaction }
   }
   private static func check(_ modes: TransactionModes) throws(TallyError) {
@@ -275,8 +276,16 @@ final class CoordinatorSession: SQLSession {
   }
   func discard(_ target: DiscardTarget) async throws {
     switch target {
-    case .all, .sequences: numbers.forget()
-    case .plans, .temporary: break
+    case .all:
+      numbers.forget()
+      try await coordinator.discardTemporary(temporary)
+    case .sequences: numbers.forget()
+    case .temporary:
+      guard state.withLock({ $0.transaction == nil }) else {
+        throw TallyError.sql("0A000", "DISCARD TEMP in a transaction block is not supported", hint: "DROP the tables.")
+      }
+      try await coordinator.discardTemporary(temporary)
+    case .plans: break
     }
   }
   func close() async {
@@ -285,6 +294,7 @@ final class CoordinatorSession: SQLSession {
       return state.transaction
     }
     open?.abandon()
+    coordinator.closeTemporary(temporary)
   }
 }
 

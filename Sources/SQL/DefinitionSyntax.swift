@@ -1,4 +1,5 @@
 // DefinitionSyntax.swift — ALTER TABLE, CREATE VIEW, CREATE INDEX, CREATE SCHEMA, DROP of everything and their kin, as written.
+public import Model
 
 /// A statement that changes what exists, beside CREATE TABLE and rollups.
 public enum DefinitionSyntax: Sendable {
@@ -105,6 +106,8 @@ public struct ViewSyntax: Sendable {
   public var name: NameSyntax
   /// OR REPLACE.
   public var replaces: Bool
+  /// TEMPORARY.
+  public var isTemporary: Bool
   /// Names of the columns, of the first ones at least; empty when there is no list.
   public var columns: [String]
   /// The query.
@@ -151,6 +154,8 @@ public struct TableAsSyntax: Sendable {
   public var text: String
   /// WITH NO DATA.
   public var isEmpty: Bool
+  /// TEMPORARY: what becomes of it at the end of a transaction; nil for a table that lasts.
+  public var temporary: OnCommit?
 }
 
 /// DROP of one or more objects.

@@ -31,11 +31,12 @@ extension SyntaxBuilder {
       }
     }
     return CreateTableSyntax(
-      table: try relationName(relation),
+      table: try relationName(relation, mayBeTemporary: true),
       ifNotExists: flag(body, "if_not_exists"),
       columns: columns,
       constraints: constraints,
-      options: try options(child(body, "options"))
+      options: try options(child(body, "options")),
+      temporary: try temporary(relation, text(body, "oncommit"))
     )
   }
 

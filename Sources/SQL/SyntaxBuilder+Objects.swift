@@ -230,8 +230,9 @@ extension SyntaxBuilder {
       throw .sql("0A000", "view option \"\(option.name.name)\" is not supported", position: option.name.position)
     }
     return ViewSyntax(
-      name: try relationName(relation),
+      name: try relationName(relation, mayBeTemporary: true),
       replaces: flag(body, "replace"),
+      isTemporary: isTemporary(relation),
       columns: strings(child(body, "aliases")) ?? [],
       select: try select(inner, depth: 0),
       text: queryText(behind: relation)
@@ -275,16 +276,16 @@ extension SyntaxBuilder {
     guard tape.matches(tag, "SelectStmt") else { throw unsupportedHere("CREATE TABLE AS EXECUTE", here) }
     if let method = text(into, "accessMethod"), method != "columnar", method != "heap" { throw unsupportedHere("USING \(method)", here) }
     if text(into, "tableSpaceName") != nil { throw unsupportedHere("TABLESPACE", here) }
-    if let onCommit = text(into, "onCommit"), onCommit != "ONCOMMIT_NOOP" { throw unsupportedHere("ON COMMIT", here) }
     let written = Self.withoutData(queryText(behind: relation))
     return TableAsSyntax(
-      name: try relationName(relation),
+      name: try relationName(relation, mayBeTemporary: true),
       ifNotExists: flag(body, "if_not_exists"),
       columns: strings(child(into, "colNames")) ?? [],
       options: try options(child(into, "options")),
       select: try select(inner, depth: 0),
       text: written,
-      isEmpty: flag(into, "skipData")
+      isEmpty: flag(into, "skipData"),
+      temporary: try temporary(relation, text(into, "onCommit"))
     )
   }
 

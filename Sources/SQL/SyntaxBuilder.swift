@@ -178,12 +178,29 @@ struct SyntaxBuilder {
     return NameSyntax(name: name, schema: text(range, "schemaname"), position: position(range))
   }
   /// `schema.name` of a relation that is made or changed.
-  func relationName(_ range: Int) throws(TallyError) -> NameSyntax {
+  func relationName(_ range: Int, mayBeTemporary: Bool = false) throws(TallyError) -> NameSyntax {
     if text(range, "catalogname") != nil { throw unsupported("a database name before a table is", range) }
-    if let kind = text(range, "relpersistence"), kind != "p" {
-      throw unsupported(kind == "t" ? "temporary tables are" : "unlogged tables are", range)
+    if let kind = text(range, "relpersistence"), kind != "p", kind != "t" || !mayBeTemporary {
+      throw unsupported(kind == "t" ? "a temporary relation of this kind is" : "unlogged tables are", range)
     }
     return try readName(range)
+  }
+  /// Whether a relation is to be made for the session alone.
+  func isTemporary(_ range: Int) -> Bool { text(range, "relpersistence") == "t" }
+  /// ON COMMIT of a table that is to be made; nil when it lasts.
+  func temporary(_ range: Int, _ onCommit: String?) throws(TallyError) -> OnCommit? {
+    let action: OnCommit? =
+      switch onCommit ?? "ONCOMMIT_NOOP" {
+      case "ONCOMMIT_NOOP": nil
+      case "ONCOMMIT_PRESERVE_ROWS": .preserveRows
+      case "ONCOMMIT_DELETE_ROWS": .deleteRows
+      case "ONCOMMIT_DROP": .drop
+      default: throw damaged(range)
+      }
+    // A table that is made in pg_temp is temporary without the word.
+    let isTemporary = isTemporary(range) || text(range, "schemaname") == TemporarySchema.alias
+    guard action == nil || isTemporary else { throw .sql("42P16", "ON COMMIT can only be used on temporary tables") }
+    return isTemporary ? action ?? .preserveRows : nil
   }
 
   private func drop(_ body: Int, start: Int) throws(TallyError) -> Statement {

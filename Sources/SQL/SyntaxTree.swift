@@ -2,7 +2,7 @@
 //
 // Only what Tally supports has a shape here; the builder refuses the rest. Every node carries the position of its first
 // token, in characters from 1, for error messages.
-import Model
+public import Model
 
 /// One statement of a text.
 public struct ParsedStatement: Sendable {
@@ -100,6 +100,8 @@ public struct CreateTableSyntax: Sendable {
   public var constraints: [ConstraintSyntax] = []
   /// WITH (…).
   public var options: [OptionSyntax]
+  /// TEMPORARY: what becomes of it at the end of a transaction; nil for a table that lasts.
+  public var temporary: OnCommit?
 }
 
 /// `name` or `name = value` in WITH (…).

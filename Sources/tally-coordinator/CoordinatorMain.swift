@@ -43,7 +43,13 @@ import PostgresWire
   @Option(help: "File of its private key, PEM, readable by its owner only.") var sqlKey: String?
   @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
     setting("TALLY_COPIES") ?? "auto"
-  @Option(help: "Seconds after which a worker that is down is dead: its copies are made elsewhere.") var deadAfter: String =
+  @Option(
+    help: """
+      Seconds after which a worker that is down is dead: its copies are made elsewhere; temporary tables of a coordinator that is down are \
+      dropped.
+      """
+  )
+  var deadAfter: String =
     setting("TALLY_DEAD_AFTER") ?? "600"
   @Flag(name: .customLong("init"), help: "Makes a new cluster in an empty data directory, or joins the one of --peers.")
   var initializes = false

@@ -8,7 +8,7 @@ private let hasPsql = FileManager.default.isExecutableFile(atPath: "/usr/bin/psq
 private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Postgres/"
 
 /// A psql whose statements are given one after the other.
-private final class OpenPsql {
+final class OpenPsql {
   private let process: Process
   private let input: Pipe
   private let output: Pipe

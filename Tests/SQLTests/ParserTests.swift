@@ -42,7 +42,7 @@ private func onlySelect(_ text: String) throws -> PlainSelectSyntax {
 }
 
 @Test(arguments: [
-  ("create temp table t (a int)", "temporary tables are not supported", 19),
+  ("create temp sequence s", "a temporary relation of this kind is not supported", 22),
   ("select a collate \"de\" from t", "COLLATE is not supported", 10),
   ("select * from t tablesample system (1)", "TABLESAMPLE is not supported", 29),
   ("select 1 from t group by distinct rollup (a)", "GROUP BY DISTINCT is not supported", 8),

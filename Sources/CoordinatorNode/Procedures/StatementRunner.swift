@@ -82,7 +82,7 @@ actor ProcedureTransaction: StatementRunner {
   }
   private func begin() {
     let patience = current.chosenPatience
-    current = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: true)
+    current = coordinator.beginTransaction(now: coordinator.wallMicroseconds, isImplicit: true, temporary: current.temporary)
     current.setLockPatience(patience)
   }
 
@@ -103,7 +103,7 @@ extension Coordinator {
   ) async throws -> StatementReply {
     if request.runner != nil { return try await body(request) }
     let open = request.transaction
-    let transaction = open ?? beginTransaction(now: request.now, isImplicit: true)
+    let transaction = open ?? beginTransaction(now: request.now, isImplicit: true, temporary: request.facts.temporary)
     if open == nil { transaction.setLockPatience(request.lockPatience) }
     let runner = ProcedureTransaction(self, transaction, isOwn: open == nil)
     var inner = request

@@ -93,7 +93,7 @@ extension SystemRelations {
       // -1 is PostgreSQL's "never counted".
       return { .real(self.rowCount(of: $0).map(Double.init) ?? -1) }
     case "relpages": return { .number(self.bytes(of: $0).map { min($0 / 8192, Int64(Int32.max)) } ?? 0) }
-    case "relpersistence": return { _ in .text("p") }
+    case "relpersistence": return { .text(TemporarySchema.isOne($0.schema) ? "t" : "p") }
     case "relkind": return { .text($0.kind) }
     case "relnatts": return { .number(Int64($0.columns.count)) }
     case "relispopulated": return { _ in .flag(true) }

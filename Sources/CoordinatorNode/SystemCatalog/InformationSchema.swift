@@ -51,8 +51,8 @@ extension SystemRelations {
     }
   }
 
-  /// Relations with rows of their own: neither sequences nor indexes.
-  private var shown: [RelationRecord] { index.entries.filter { $0.kind != "S" && $0.kind != "i" } }
+  /// Relations with rows of their own: neither sequences nor indexes, nor what is another session's.
+  private var shown: [RelationRecord] { index.entries.filter { $0.kind != "S" && $0.kind != "i" && !isOthers($0.schema) } }
   private func placed(_ isWanted: (ColumnEntry) -> Bool) -> [PlacedColumn] {
     shown.flatMap { entry in
       entry.columns.enumerated().filter { !$1.isDropped && isWanted($1) }.map { PlacedColumn(entry: entry, number: $0 + 1, column: $1) }
@@ -122,7 +122,8 @@ extension SystemRelations {
     case "table_catalog": return { _ in .text(self.facts.database) }
     case "table_schema": return { .text($0.schema) }
     case "table_name": return { .text($0.name) }
-    case "table_type": return { .text($0.kind == "r" ? "BASE TABLE" : "VIEW") }
+    case "table_type":
+      return { .text($0.kind != "r" ? "VIEW" : TemporarySchema.isOne($0.schema) ? "LOCAL TEMPORARY" : "BASE TABLE") }
     case "is_insertable_into": return { .yes($0.kind == "r" && !$0.isSystem) }
     case "is_typed": return { _ in .text("NO") }
     default: return { _ in .null }

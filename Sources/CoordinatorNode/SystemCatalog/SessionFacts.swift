@@ -110,6 +110,10 @@ public struct SessionFacts: Sendable {
   public var roles: [RoleFact] = []
   /// Schemas that names without one are looked up in, after pg_catalog; `$user` resolved or left out.
   public var searchPath = ["public"]
+  /// The schema of the session's temporary objects, which need not exist yet; nil where it can have none.
+  public var temporarySchema: String?
+  /// Its temporary objects, when this coordinator serves it.
+  public var temporary: TemporaryObjects? { didSet { temporarySchema = temporary?.schema } }
   /// `server_version`.
   public var serverVersion = "15.0 (tally)"
   /// The number that cancels the session.
@@ -142,4 +146,8 @@ public struct SessionFacts: Sendable {
   public var sessions: @Sendable () -> [SessionFact] = { [] }
   /// Facts of a server without sessions.
   public init() {}
+  /// The schemas that a setting of search_path names.
+  public static func searchPath(_ setting: String) -> [String] {
+    setting.split(separator: ",").map { $0.filter { $0 != " " && $0 != "\"" } }.filter { $0 != "$user" }
+  }
 }

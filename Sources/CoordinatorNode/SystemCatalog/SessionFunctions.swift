@@ -30,8 +30,16 @@ extension SystemRelations {
     case "pg_is_in_recovery": return constant(.boolean, .truth(false))
     case "pg_postmaster_start_time", "pg_conf_load_time": return constant(.timestamptz, .fixed(facts.serverStartedAt))
     case "pg_client_encoding", "getdatabaseencoding": return constant(.name, .text("UTF8"))
-    case "pg_my_temp_schema": return constant(.oid, .fixed(0))
-    case "pg_is_other_temp_schema": return [HostedFunction(name, [.oid], .boolean) { _ in .truth(false) }]
+    case "pg_my_temp_schema":
+      let own = schemas.first { $0.name == facts.temporarySchema }
+      return constant(.oid, .fixed(own?.oid ?? 0))
+    case "pg_is_other_temp_schema":
+      return [
+        HostedFunction(name, [.oid], .boolean) { [self] (arguments) in
+          let oid = arguments.number(0)
+          return .truth(schemas.first { $0.oid == oid }.map { isOthers($0.name) } ?? false)
+        }
+      ]
     // Advisory locks cannot be taken here, so there are none to give back: pools call this when they take a session back.
     case "pg_advisory_unlock_all": return constant(.void, .text(""))
     case "current_setting":

@@ -35,7 +35,9 @@ final class SystemRelations: SystemCatalog {
     jobRuns: JobRuns = JobRuns(),
     sources: VolatileSources? = nil
   ) {
-    self.state = state
+    var seen = state
+    (seen.snapshot.searchPath, seen.snapshot.temporarySchema) = (facts.searchPath, facts.temporarySchema)
+    self.state = seen
     self.facts = facts
     self.fleet = fleet
     self.standing = standing
@@ -90,10 +92,17 @@ final class SystemRelations: SystemCatalog {
     return try rows.batch(definition, columns)
   }
 
-  /// Schemas in the order in which a name without one is looked up.
+  /// Schemas in the order in which a name without one is looked up; the session's temporary one comes first.
   var searchedSchemas: [String] {
-    facts.searchPath.contains("pg_catalog") ? facts.searchPath : ["pg_catalog"] + facts.searchPath
+    let places = catalog.places(nil)
+    if places.contains("pg_catalog") { return places }
+    guard let first = places.first, TemporarySchema.isOne(first), facts.searchPath.first != TemporarySchema.alias else {
+      return ["pg_catalog"] + places
+    }
+    return [first, "pg_catalog"] + places.dropFirst()
   }
+  /// Whether a schema is that of another session's temporary objects.
+  func isOthers(_ schema: String) -> Bool { TemporarySchema.isOne(schema) && schema != facts.temporarySchema }
   /// All schemas.
   var schemas: [SchemaEntry] { SchemaEntry.all + catalog.schemas.map { SchemaEntry(oid: ObjectNumbers.schema($0), name: $0) } }
   /// Whether names in a schema are found without it.

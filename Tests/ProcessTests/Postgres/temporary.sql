@@ -1,0 +1,142 @@
+-- temporary.out is PostgreSQL 15's own answer. Errors and notices by their code alone: positions and details differ in places.
+\set VERBOSITY sqlstate
+CREATE TABLE shop (id int, v text);
+INSERT INTO shop VALUES (1, 'shop');
+-- A session's own, before what has its name.
+CREATE TEMP TABLE t (id serial PRIMARY KEY, v text NOT NULL DEFAULT 'x');
+INSERT INTO t (v) VALUES ('a'), ('b') RETURNING *;
+UPDATE t SET v = 'c' WHERE id = 2;
+INSERT INTO t VALUES (2, 'd') ON CONFLICT (id) DO UPDATE SET v = excluded.v || t.v RETURNING v;
+SELECT t.v, shop.v FROM t JOIN shop USING (id);
+CREATE TEMPORARY TABLE shop (x int);
+SELECT * FROM shop;
+SELECT * FROM public.shop;
+SELECT * FROM pg_temp.shop;
+DROP TABLE shop;
+SELECT * FROM shop;
+COPY t (v) FROM STDIN;
+copied
+\.
+COPY t TO STDOUT;
+INSERT INTO t VALUES (1, 'again');
+DELETE FROM t WHERE id > 2;
+TRUNCATE t;
+SELECT count(*) FROM t;
+INSERT INTO t (v) VALUES ('e');
+CREATE TEMP TABLE u AS SELECT v, 1 AS n FROM t;
+SELECT * FROM u;
+CREATE TEMP TABLE u (n int);
+CREATE TEMP TABLE IF NOT EXISTS u (n int);
+CREATE TEMP TABLE w AS SELECT * FROM u WITH NO DATA;
+SELECT count(*) FROM w;
+ALTER TABLE u ADD COLUMN more text;
+CREATE UNIQUE INDEX u_n ON u (n);
+INSERT INTO u VALUES ('f', 1, 'g');
+CREATE TEMP TABLE public.z (n int);
+CREATE TABLE z (n int) ON COMMIT DROP;
+CREATE TABLE pg_temp.z (n int);
+SELECT relname, relpersistence, relnamespace = pg_my_temp_schema() AS own, pg_table_is_visible(oid) AS visible FROM pg_class
+WHERE relname IN ('t', 't_pkey', 'u', 'u_n', 'w', 'z') ORDER BY relname;
+SELECT table_name, table_type FROM information_schema.tables WHERE table_name IN ('t', 'u', 'w', 'z') ORDER BY 1;
+-- Views of temporary tables are temporary.
+CREATE VIEW v AS SELECT v FROM t;
+CREATE TEMP VIEW vv AS SELECT v || '!' AS v FROM v;
+SELECT * FROM vv;
+DROP TABLE t;
+DROP TABLE t CASCADE;
+-- Blocks.
+BEGIN;
+CREATE TEMP TABLE b (n int);
+INSERT INTO b VALUES (1), (2);
+CREATE TEMP TABLE c AS SELECT sum(n) AS s FROM b;
+CREATE UNIQUE INDEX b_n ON b (n);
+SELECT s FROM c;
+INSERT INTO shop VALUES (2, 'block');
+ROLLBACK;
+SELECT * FROM b;
+SELECT * FROM c;
+SELECT count(*) FROM shop;
+BEGIN;
+CREATE TEMP TABLE b (n int);
+INSERT INTO b VALUES (1), (2);
+INSERT INTO shop SELECT n, 'from b' FROM b;
+COMMIT;
+SELECT count(*) FROM b;
+SELECT count(*) FROM shop;
+BEGIN;
+DROP TABLE b;
+SELECT * FROM b;
+ROLLBACK;
+SELECT count(*) FROM b;
+BEGIN;
+DROP TABLE IF EXISTS b;
+CREATE TEMP TABLE b (other text);
+INSERT INTO b VALUES ('new');
+SELECT * FROM b;
+ROLLBACK;
+SELECT * FROM b ORDER BY n;
+BEGIN;
+DROP TABLE b;
+CREATE TEMP TABLE b (other text);
+COMMIT;
+SELECT * FROM b;
+BEGIN;
+SAVEPOINT s;
+CREATE TEMP TABLE d (n int);
+INSERT INTO d VALUES (1);
+DROP TABLE b;
+ROLLBACK TO s;
+SELECT * FROM b;
+CREATE TEMP TABLE d (n text);
+COMMIT;
+INSERT INTO d VALUES ('text');
+-- ON COMMIT.
+BEGIN;
+CREATE TEMP TABLE keeps (n int) ON COMMIT PRESERVE ROWS;
+CREATE TEMP TABLE empties (n int) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE goes ON COMMIT DROP AS SELECT 1 AS n;
+INSERT INTO keeps VALUES (1);
+INSERT INTO empties VALUES (2);
+SELECT keeps.n, empties.n, goes.n FROM keeps, empties, goes;
+COMMIT;
+SELECT * FROM keeps;
+SELECT * FROM empties;
+SELECT * FROM goes;
+INSERT INTO empties VALUES (3);
+SELECT * FROM empties;
+BEGIN;
+INSERT INTO empties VALUES (4);
+SELECT * FROM empties;
+ROLLBACK;
+CREATE TEMP TABLE goes (n int) ON COMMIT DROP;
+SELECT * FROM goes;
+-- In a function.
+CREATE FUNCTION made() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE r int;
+BEGIN
+  CREATE TEMP TABLE f (n int) ON COMMIT DROP;
+  INSERT INTO f VALUES (41), (1);
+  SELECT sum(n) INTO r FROM f;
+  RETURN r;
+END $$;
+SELECT made();
+SELECT made();
+SELECT * FROM f;
+-- The path.
+SET search_path = public, pg_temp;
+CREATE TEMP TABLE shop (x int);
+SELECT count(*) FROM shop;
+SET search_path = pg_temp;
+SELECT count(*) FROM shop;
+CREATE TABLE path (n int);
+RESET search_path;
+SELECT count(*) FROM pg_class WHERE relname = 'path' AND relpersistence = 't';
+DISCARD TEMP;
+SELECT * FROM keeps;
+SELECT count(*) FROM shop;
+SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relkind = 'r';
+CREATE TEMP TABLE keeps (n int);
+DISCARD ALL;
+SELECT * FROM keeps;
+DROP FUNCTION made();
+DROP TABLE shop;
