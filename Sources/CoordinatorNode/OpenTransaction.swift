@@ -92,6 +92,9 @@ public final class OpenTransaction: Sendable {
   /// Whether it holds what its end must carry out.
   var hasWrites: Bool { state.withLock { $0.held != nil || $0.opening != nil || $0.deferred != nil } }
 
+  /// Whether a definition waits in it for COMMIT.
+  var hasDeferred: Bool { state.withLock { $0.deferred != nil } }
+
   // MARK: Writing
 
   /// The statement's run; opens it, with `shard` as the one that decides.

@@ -243,7 +243,13 @@ extension Coordinator {
     request.turn = nextRead
     if !request.statement.statement.isQuery { request.ticket = writers.begin() }
     defer { if let ticket = request.ticket { writers.end(ticket, into: request.transaction?.ticket) } }
-    let (bound, version) = try await bind(request)
+    let (bound, version): (BoundStatement, CatalogVersion)
+    do { (bound, version) = try await bind(request) } catch var error as TallyError
+      where error.hint == nil && request.transaction?.hasDeferred == true && error.sqlState.hasPrefix("42")
+    {
+      error.hint = "The definition that this block has waits for COMMIT: run it by itself, before the block."
+      throw error
+    }
     if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
     if let transaction = request.transaction {
       switch bound {

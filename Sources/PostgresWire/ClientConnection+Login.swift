@@ -30,13 +30,22 @@ extension ClientConnection {
     let key = server.cancels.register(statement, secretBytes: secretBytes, server.random)
     do {
       let settings = try startSettings(parameters, user: user)
-      let identity = ClientIdentity(
+      var identity = ClientIdentity(
         user: user,
         database: database,
         peer: peer,
         process: key.process,
         isEncrypted: greeting.isEncrypted
       )
+      // The session lives no longer than the connection.
+      identity.end = { [weak self] part in
+        switch part {
+        case .statement: self?.statement.stop(.request)
+        case .whole:
+          self?.stop()
+          self?.stopStatement()
+        }
+      }
       let engine = try await server.engine.openSession(identity)
       server.log.record(.debug, "postgres-login", [("peer", peer), ("user", user), ("database", database)])
       return Session(self, greeting, engine, key: key, settings: settings, greeting: out.finish())

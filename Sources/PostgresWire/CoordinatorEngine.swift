@@ -30,6 +30,7 @@ public final class CoordinatorEngine: SQLEngine {
   private let database: String
   private let logins: any LoginRules
   let texts = ParsedTexts()
+  let sessions = OpenSessions()
 
   /// Makes the engine of a coordinator, whose cluster has one database.
   public init(_ coordinator: Coordinator, database: String, logins: any LoginRules) {

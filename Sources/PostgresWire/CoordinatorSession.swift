@@ -38,6 +38,21 @@ final class CoordinatorSession: SQLSession {
     self.engine = engine
     self.temporary = temporary
     identity = client
+    let address = NetworkAddress(client.peer)
+    let fact = SessionFact(
+      processID: Int32(bitPattern: client.process),
+      user: client.user,
+      application: "",
+      clientAddress: address?.host,
+      clientPort: address.map { Int32($0.port) },
+      startedAt: engine.coordinator.wallMicroseconds,
+      transactionStartedAt: nil,
+      statementStartedAt: nil,
+      stateChangedAt: nil,
+      state: "idle",
+      query: ""
+    )
+    engine.sessions.open(client, fact)
   }
 
   func parse(_ text: String) async throws -> [EngineStatement] {
@@ -90,6 +105,35 @@ final class CoordinatorSession: SQLSession {
   }
 
   func execute(
+    _ statement: EngineStatement,
+    _ arguments: [TypedValue],
+    _ context: StatementContext,
+    _ client: any StatementClient
+  ) async throws -> StatementResult {
+    let (now, begun) = (coordinator.wallMicroseconds, state.withLock { $0.transaction?.now })
+    engine.sessions.update(identity) { fact in
+      (fact.application, fact.query, fact.state) = (context.settings["application_name"] ?? "", statement.text, "active")
+      (fact.statementStartedAt, fact.stateChangedAt, fact.transactionStartedAt) = (now, now, begun ?? now)
+    }
+    do {
+      let result = try await run(statement, arguments, context, client)
+      rest()
+      return result
+    } catch {
+      rest(isFailed: true)
+      throw error
+    }
+  }
+  /// Notes that the session waits for its client.
+  private func rest(isFailed: Bool = false) {
+    let (now, open) = (coordinator.wallMicroseconds, state.withLock { $0.transaction })
+    engine.sessions.update(identity) { fact in
+      let block = open?.isImplicit == false ? open : nil
+      fact.state = block == nil ? "idle" : isFailed ? "idle in transaction (aborted)" : "idle in transaction"
+      (fact.transactionStartedAt, fact.stateChangedAt) = (block?.now, now)
+    }
+  }
+  private func run(
     _ statement: EngineStatement,
     _ arguments: [TypedValue],
     _ context: StatementContext,
@@ -165,6 +209,9 @@ final class CoordinatorSession: SQLSession {
     facts.sessionNumbers = numbers
     facts.zone = settings.zone
     facts.setting = { settings[$0] }
+    let (sessions, identity) = (engine.sessions, identity)
+    facts.sessions = { sessions.facts }
+    facts.end = { (process, isWhole) throws(TallyError) in try sessions.end(process, isWhole ? .whole : .statement, for: identity) }
     facts.settings = { settings.all.map { SettingFact(name: $0.name, value: $0.value, description: $0.description) } }
     return facts
   }
@@ -234,6 +281,7 @@ final class CoordinatorSession: SQLSession {
   // MARK: Transaction blocks
 
   func change(_ change: TransactionChange) async throws {
+    defer { rest() }
     let open = state.withLock { $0.transaction }
     switch change {
     case .begin(let modes):
@@ -293,6 +341,7 @@ final class CoordinatorSession: SQLSession {
       defer { state.transaction = nil }
       return state.transaction
     }
+    engine.sessions.close(identity)
     open?.abandon()
     coordinator.closeTemporary(temporary)
   }

@@ -33,6 +33,8 @@ public struct ClientIdentity: Sendable {
   public var process: UInt32
   /// Whether the connection is encrypted.
   public var isEncrypted: Bool
+  /// Ends what it runs, or its connection, as an administrator does.
+  public var end: @Sendable (SessionPart) -> Void = { _ in }
   /// Makes an identity.
   public init(user: String, database: String, peer: String, process: UInt32, isEncrypted: Bool) {
     self.user = user

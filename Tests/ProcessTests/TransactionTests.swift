@@ -80,6 +80,43 @@ final class OpenPsql {
     try block.end()
   }
 
+  @Test func sessionsAreListedAndEndEachOther() throws {
+    let cluster = try RunningCluster(workers: 1)
+    try cluster.table("acc", "app text PRIMARY KEY, n bigint")
+    try cluster.execute("INSERT INTO acc VALUES ('a', 1)")
+    let (one, two) = (try OpenPsql(cluster), try OpenPsql(cluster))
+    let number = try one.run("SELECT pg_backend_pid();").trimmingCharacters(in: .newlines)
+    let shown = "SELECT state, application_name, usename, xact_start IS NOT NULL, query FROM pg_stat_activity WHERE pid = \(number);"
+    #expect(try two.run(shown) == "idle|psql|app|f|SELECT pg_backend_pid()\n")
+    #expect(try one.run("SELECT state FROM pg_stat_activity WHERE pid = pg_backend_pid();") == "active\n")
+    _ = try one.run("BEGIN; UPDATE acc SET n = 2 WHERE app = 'a';")
+    #expect(try two.run(shown) == "idle in transaction|psql|app|t|UPDATE acc SET n = 2 WHERE app = 'a'\n")
+    // A statement that waits for the first session is ended, its session is not.
+    let (waiting, input, output) = cluster.psqlProcess(
+      ["psql", "-X", "-A", "-t", "-c", "UPDATE acc SET n = 3", "-c", "SELECT 'still here'"],
+      coordinator: 1
+    )
+    try waiting.run()
+    try input.fileHandleForWriting.close()
+    let cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND query = 'UPDATE acc SET n = 3';"
+    #expect(try eventually(seconds: 8) { try two.run(cancel) == "t\n" })
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    waiting.waitUntilExit()
+    #expect(text == "ERROR:  canceling statement due to user request\nstill here\n")
+    // A session that is ended is told, and leaves nothing.
+    _ = try one.run("CREATE TEMP TABLE t (n int);")
+    #expect(try two.run("SELECT pg_terminate_backend(\(number));") == "t\n")
+    #expect(throws: LaunchFailure.self) { try one.run("SELECT 1;") }
+    #expect(try eventually(seconds: 8) { try two.run("SELECT count(*) FROM pg_stat_activity WHERE pid = \(number);") == "0\n" })
+    #expect(try eventually(seconds: 8) { try two.run("UPDATE acc SET n = n + 10 RETURNING n;") == "11\nUPDATE 1\n" })
+    #expect(try eventually(seconds: 8) { try two.run("SELECT count(*) FROM pg_class WHERE relpersistence = 't';") == "0\n" })
+    #expect(try two.run("SELECT pg_terminate_backend(\(number));") == "f\n")
+    // What names a table that waits for COMMIT is told so.
+    let early = try two.run("BEGIN; CREATE TABLE later (n int); INSERT INTO later VALUES (1); ROLLBACK;")
+    #expect(early.contains("HINT:  The definition that this block has waits for COMMIT"))
+    #expect(throws: LaunchFailure.self) { try two.run("SELECT pg_terminate_backend(pg_backend_pid());") }
+  }
+
   @Test func cancelRequestsReachTheRightCoordinator() throws {
     let cluster = try RunningCluster(workers: 1, coordinators: 3)
     try cluster.table("acc", "app text PRIMARY KEY, n bigint")

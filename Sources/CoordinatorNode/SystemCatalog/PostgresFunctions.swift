@@ -311,6 +311,7 @@ struct PostgresFunctions: Sendable {
     percentile_disc: 3972 anyelement(float8,anyelement)an; 3978 anyarray(_float8,anyelement)an
     pg_advisory_unlock_all: 2892 void()v
     pg_backend_pid: 2026 int4()s
+    pg_cancel_backend: 2171 bool(int4)v
     pg_char_to_encoding: 1264 int4(name)s
     pg_client_encoding: 810 name()s
     pg_collation_is_visible: 3815 bool(oid)s
@@ -353,6 +354,7 @@ struct PostgresFunctions: Sendable {
     pg_table_is_visible: 2079 bool(oid)s
     pg_table_size: 2997 int8(regclass)v
     pg_tablespace_location: 3778 text(oid)s
+    pg_terminate_backend: 2096 bool(int4,int8)v
     pg_total_relation_size: 2286 int8(regclass)v
     pg_type_is_visible: 2080 bool(oid)s
     pg_typeof: 1619 regtype(any)sn

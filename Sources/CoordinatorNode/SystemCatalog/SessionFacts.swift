@@ -142,6 +142,10 @@ public struct SessionFacts: Sendable {
   public var sessionNumbers = SessionNumbers()
   /// Numbers of sequences that the statement may use.
   var numbers = StatementNumbers()
+  /// Ends a session by its number (true), or the statement that it runs; false when there is none.
+  public var end: @Sendable (Int32, Bool) throws(TallyError) -> Bool = { (_, _) throws(TallyError) in
+    throw .sql("0A000", "sessions cannot be ended here", hint: "Connect with psql or a driver.")
+  }
   /// The sessions of this coordinator.
   public var sessions: @Sendable () -> [SessionFact] = { [] }
   /// Facts of a server without sessions.

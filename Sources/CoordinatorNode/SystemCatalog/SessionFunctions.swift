@@ -23,6 +23,23 @@ extension SystemRelations {
       ]
     case "version": return constant(.text, .text("PostgreSQL \(facts.serverVersion) on x86_64-linux, 64-bit"))
     case "pg_backend_pid": return constant(.integer, .fixed(Int64(facts.processID)))
+    case "pg_cancel_backend":
+      return [
+        HostedFunction(name, [.integer], .boolean, isStable: false) { (arguments) throws(TallyError) in
+          .truth(try facts.end(Int32(truncatingIfNeeded: arguments.number(0)), false))
+        }
+      ]
+    case "pg_terminate_backend":
+      return [[DataType.integer], [.integer, .bigint]].map { types in
+        HostedFunction(name, types, .boolean, isStable: false) { (arguments) throws(TallyError) in
+          if arguments.count > 1, arguments.number(1) != 0 {
+            throw arguments.number(1) < 0
+              ? .sql("22003", "\"timeout\" must not be negative")
+              : .sql("0A000", "pg_terminate_backend with a timeout is not supported", hint: "Ask pg_stat_activity whether it has ended.")
+          }
+          return .truth(try facts.end(Int32(truncatingIfNeeded: arguments.number(0)), true))
+        }
+      }
     case "inet_server_addr": return constant(.text, .optional(facts.serverAddress))
     case "inet_server_port": return constant(.integer, .optional(facts.serverPort.map(Int64.init)))
     case "inet_client_addr": return constant(.text, .optional(facts.clientAddress))
