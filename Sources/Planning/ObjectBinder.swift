@@ -84,8 +84,7 @@ struct ObjectBinder {
     _ verb: String,
     _ catalog: CatalogSnapshot,
     under next: CatalogSnapshot,
-    _ context: PlanningContext,
-    _ position: Int?
+    _ context: PlanningContext
   ) throws(TallyError) {
     guard let view = broken(catalog, under: next, context).first else { return }
     throw .sql(
@@ -93,8 +92,7 @@ struct ObjectBinder {
       "cannot \(verb) \(what) because other objects depend on it",
       detail: "view \(view.name) depends on \(what)",
       hint: verb == "drop"
-        ? "Use DROP ... CASCADE to drop the dependent objects too." : "Drop the view first, and create it again afterwards.",
-      position: position
+        ? "Use DROP ... CASCADE to drop the dependent objects too." : "Drop the view first, and create it again afterwards."
     )
   }
 
@@ -110,9 +108,8 @@ struct ObjectBinder {
       try TableBinder.checkFree(syntax.name.name, syntax.name.position, catalog, in: schema)
     }
     var view = ViewRecord(id: known?.id ?? TableID(0), schemaName: schema, name: syntax.name.name, columns: [], sql: syntax.text)
-    var seen = catalog
-    seen.searchPath = view.searchPath
-    let output = try SelectBinder(catalog: seen, context: context).query(syntax.select).columns
+    let output = try SelectBinder(catalog: catalog, context: context).query(syntax.select).columns
+    view.sql = try LastingText.view(syntax.text, catalog, context, path: view.searchPath)
     guard syntax.columns.count <= output.count else {
       throw .sql("42601", "CREATE VIEW specifies more column names than columns")
     }
@@ -217,7 +214,7 @@ struct ObjectBinder {
     var next = table
     guard syntax.isUnique else {
       next.indexes.append(TableIndex(name: name, columns: columns, sql: syntax.text))
-      plan.steps.append(.alterTable(from: table, to: next))
+      plan.steps.append(.alterTable(from: table, to: next, views: []))
       plan.notices.append(("00000", "index \"\(name)\" is only listed: rows are sorted by tenant and time, with zone maps on every column"))
       return plan
     }

@@ -37,17 +37,25 @@ private struct Definitions {
     next += 1
     return TableID(next)
   }
+  private mutating func apply(_ views: [ViewRecord]) {
+    for view in views {
+      guard let at = catalog.views.firstIndex(where: { $0.id == view.id }) else { continue }
+      catalog.views[at] = view
+    }
+  }
   private mutating func apply(_ step: DefinitionPlan.Step) {
     switch step {
     case .createTable(var table):
       table.id = number()
       catalog.tables.append(table)
-    case .alterTable(let from, let to):
+    case .alterTable(let from, let to, let views):
       guard let at = catalog.tables.firstIndex(of: from) else {
         Issue.record("another table is altered")
         return
       }
       catalog.tables[at] = to
+      apply(views)
+    case .alterViews(let views): apply(views)
     case .createView(var view, _):
       if let at = catalog.views.firstIndex(where: { $0.name == view.name && $0.schemaName == view.schemaName }) {
         catalog.views[at] = view
