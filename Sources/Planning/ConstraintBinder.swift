@@ -162,7 +162,15 @@ public enum TableChecks {
   /// The text of a CHECK as the catalog keeps it: rows are checked under UTC, so a time without an offset gets that of the session, and
   /// what a time zone decides is refused.
   static func kept(_ text: String, _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> String {
-    let settled = try LastingText.expression(text, context) { syntax, own throws(TallyError) in _ = try bind(syntax, table, own) }
+    var context = context
+    context.routines = [:]
+    let settled: String
+    do throws(TallyError) {
+      settled = try LastingText.expression(text, context) { syntax, own throws(TallyError) in _ = try bind(syntax, table, own) }
+    } catch {
+      guard error.sqlState == "42883" else { throw error }
+      throw .sql("0A000", "a function of users in a CHECK is not supported", hint: "Write the expression that it is.")
+    }
     let syntax = try expression(settled, what: "a check constraint")
     var keys: [[UInt8]] = []
     for zone in [ClockZone.utc, ClockZone.fixed(east: 3600)] {

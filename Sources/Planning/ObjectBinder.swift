@@ -49,6 +49,20 @@ struct ObjectBinder {
 
   // MARK: Dependencies
 
+  /// What cannot be bound any more without some functions, as messages name it: views, and defaults of columns. `after` is the context
+  /// without them.
+  static func needing(_ functions: String, _ catalog: CatalogSnapshot, _ context: PlanningContext, _ after: PlanningContext) -> [String] {
+    func isDefault(_ column: Column, _ context: PlanningContext) -> Bool {
+      do throws(TallyError) { _ = try DefaultValue.expression(of: column, context: context) } catch { return false }
+      return true
+    }
+    let views = catalog.views.filter { isSound($0, catalog, context) && !isSound($0, catalog, after) }
+    let defaults = catalog.tables.flatMap { table in
+      table.columns.filter { $0.defaultSQL != nil && !$0.isDropped && isDefault($0, context) && !isDefault($0, after) }
+        .map { "default value for column \($0.name) of table \(table.name)" }
+    }
+    return (views.map { "view \($0.name)" } + defaults).map { "\($0) depends on \(functions)" }
+  }
   /// Views that can be bound now and could not be under another catalog, or would have other columns.
   static func broken(_ catalog: CatalogSnapshot, under next: CatalogSnapshot, _ context: PlanningContext) -> [ViewRecord] {
     catalog.views.filter { view in

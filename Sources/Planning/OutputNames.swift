@@ -27,6 +27,9 @@ enum OutputNames {
     case .cast(let inner, let type): strong(inner) ?? type.name
     case .caseWhen(_, _, let otherwise): otherwise.flatMap { strong($0) } ?? "case"
     case .coalesce: "coalesce"
+    case .extreme(_, let isGreatest): isGreatest ? "greatest" : "least"
+    case .array: "array"
+    case .element(let array, _), .slice(let array, _, _): find(array)
     case .nullIf: "nullif"
     case .field(_, let name): name
     case .scalarSubquery(let select): first(of: select)

@@ -195,10 +195,28 @@ final class StatementBinding {
     /// Where it was first written.
     var position: Int
   }
+  /// Relations of a statement, those of the views that it names among them.
+  final class RelationCount {
+    private var count = 0
+    static let max = 1024
+    func add(at position: Int) throws(TallyError) {
+      count += 1
+      guard count <= Self.max else {
+        throw .sql(
+          "54001",
+          "more than \(Self.max) relations in one statement are not supported",
+          detail: "Those that its views read count.",
+          position: position
+        )
+      }
+    }
+  }
+  let relations: RelationCount
   private(set) var outers: [Outer] = []
   private var binders = 0
   private var sharedPlans = 0
 
+  init(counting relations: RelationCount = RelationCount()) { self.relations = relations }
   func nextBinder() -> Int {
     binders += 1
     return binders

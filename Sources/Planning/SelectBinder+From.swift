@@ -81,6 +81,7 @@ extension SelectBinder {
       let columns = try renamed(system.columns, aliases, qualifier, name.position)
       return (.systemScan(node), Scope(qualifier: qualifier, columns: columns, hidden: hidden))
     }
+    try statement.relations.add(at: name.position)
     func note(_ id: TableID) {
       context.notes?.add(.relation(id, isQualified: name.schema != nil, hasAlias: alias != nil), at: name.position)
     }
@@ -111,7 +112,9 @@ extension SelectBinder {
     own.parameters = nil
     own.notes = nil
     var node: PlanNode
-    do throws(TallyError) { node = try SelectBinder(catalog: seen, context: own).query(select, depth: depth + 1) } catch {
+    do throws(TallyError) {
+      node = try SelectBinder(catalog: seen, context: own, counting: statement.relations).query(select, depth: depth + 1)
+    } catch {
       var failure = error
       // A position in the view's text is none in the statement's.
       failure.position = nil

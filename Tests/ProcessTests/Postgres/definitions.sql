@@ -51,7 +51,8 @@ DROP SEQUENCE short, side.own;
 SELECT nextval('short');
 RESET search_path;
 -- Names of columns that have none.
-SELECT '-infinity'::timestamptz::date, 1::int::text, CASE WHEN true THEN 1 ELSE '2'::int END, true, 'a'::text::varchar(3), NULL::int;
+SELECT '-infinity'::timestamptz::date, 1::int::text, CASE WHEN true THEN 1 ELSE '2'::int END, true, 'a'::text::varchar(3), NULL::int,
+  greatest(1, 2), least(1, 2), (ARRAY[1, 2])[1], (ARRAY[1, 2])[1:1], ARRAY[1];
 -- A view keeps the columns that * was when it was made.
 CREATE TABLE base (id int PRIMARY KEY, v int);
 INSERT INTO base VALUES (1, 10), (2, 20);
