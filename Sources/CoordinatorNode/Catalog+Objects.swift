@@ -29,6 +29,11 @@ extension Catalog {
     case .placeTable(let id, let isReference, let placement, let copies):
       return try place(id, isReference: isReference, placement, copies)
     case .alterTable(let from, let to): return try alter(from, to)
+    case .alterTableAndViews(let from, let to, let views):
+      let outcome = try alter(from, to)
+      _ = try alter(views)
+      return outcome
+    case .alterViews(let views): return try alter(views)
     case .createView(let view, let replaces): return try create(view, replaces: replaces)
     case .dropView(let id):
       let at = try place(of: id, in: snapshot.views.map(\.id), "view")
@@ -159,6 +164,15 @@ extension Catalog {
     if to.name != from.name || to.schemaName != from.schemaName { try requireFree(to.name, in: to.schemaName) }
     snapshot.tables[at] = to
     return .table(to.id)
+  }
+  private mutating func alter(_ views: [ViewRecord]) throws(TallyError) -> CatalogOutcome {
+    for view in views {
+      let at = try place(of: view.id, in: snapshot.views.map(\.id), "view")
+      let known = snapshot.views[at]
+      if view.name != known.name || view.schemaName != known.schemaName { try requireFree(view.name, in: view.schemaName) }
+      snapshot.views[at] = view
+    }
+    return .done
   }
   private mutating func create(_ view: ViewRecord, replaces: Bool) throws(TallyError) -> CatalogOutcome {
     var view = view

@@ -48,6 +48,10 @@ enum CatalogCommand: Sendable {
   case placeTable(TableID, isReference: Bool, placement: [NodeID], copies: Int)
   /// Changes a table; refused when it is no longer `from`.
   case alterTable(from: TableSchema, to: TableSchema)
+  /// The same, with the views that name the table or its columns.
+  case alterTableAndViews(from: TableSchema, to: TableSchema, [ViewRecord])
+  /// Views under other names or with other texts, by their numbers.
+  case alterViews([ViewRecord])
   /// The view's id is given by the catalog, unless it replaces one of its name.
   case createView(ViewRecord, replaces: Bool)
   case dropView(TableID)

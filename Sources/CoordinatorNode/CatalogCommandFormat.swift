@@ -6,8 +6,8 @@
 //            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 17 deleteTenant · 18 tenantDeleted
 //            · 19 forcePrimary · 20 placeTable · 21 alterTable · 22 createView · 23 dropView · 24 createFunction · 25 dropFunction
 //            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
-//            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences (from 20:
-//            CatalogObjectsCommandFormat.swift).
+//            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 44 alterTableAndViews
+//            · 45 alterViews (from 20: CatalogObjectsCommandFormat.swift).
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
 //   state    u8 version 4 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups

@@ -1,4 +1,4 @@
-// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34 and 36: places and changes of tables, views, functions,
+// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34, 36, 44 and 45: places and changes of tables, views, functions,
 // sequences, jobs, schemas.
 //
 // Their place among the others: CatalogCommandFormat.swift.
@@ -19,6 +19,14 @@ extension CatalogCommandFormat {
       out.u8(21)
       CatalogFormat.encode(from, into: &out)
       CatalogFormat.encode(to, into: &out)
+    case .alterTableAndViews(let from, let to, let views):
+      out.u8(44)
+      CatalogFormat.encode(from, into: &out)
+      CatalogFormat.encode(to, into: &out)
+      encode(views, into: &out)
+    case .alterViews(let views):
+      out.u8(45)
+      encode(views, into: &out)
     case .createView(let view, let replaces):
       out.u8(22)
       CatalogFormat.encode(view, into: &out)
@@ -71,6 +79,15 @@ extension CatalogCommandFormat {
     default: fatalError("command \(command) has its bytes in CatalogCommandFormat")
     }
   }
+  private static func encode(_ views: [ViewRecord], into out: inout ByteWriter) {
+    out.count(views.count)
+    for view in views { CatalogFormat.encode(view, into: &out) }
+  }
+  private static func decodeViews(_ reader: inout ByteReader) throws(DecodingFailure) -> [ViewRecord] {
+    var views: [ViewRecord] = []
+    for _ in 0..<(try reader.count(max: producersMax, "views")) { views.append(try CatalogFormat.decodeView(from: &reader)) }
+    return views
+  }
   static func decodeObjects(_ kind: UInt8, _ reader: inout ByteReader) throws(DecodingFailure) -> CatalogCommand {
     switch kind {
     case 20:
@@ -102,6 +119,10 @@ extension CatalogCommandFormat {
         sequences.append(try CatalogFormat.decodeSequence(from: &reader))
       }
       return .createTableWithSequences(table, sequences)
+    case 44:
+      let (from, to) = (try CatalogFormat.decodeTable(from: &reader), try CatalogFormat.decodeTable(from: &reader))
+      return .alterTableAndViews(from: from, to: to, try decodeViews(&reader))
+    case 45: return .alterViews(try decodeViews(&reader))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
   }

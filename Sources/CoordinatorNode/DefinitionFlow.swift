@@ -20,8 +20,8 @@ extension Coordinator {
       case .require(let check):
         try await require(check, request)
         checks.append(check)
-      case .alterTable(let from, let to):
-        _ = try await log.propose(.alterTable(from: from, to: to))
+      case .alterTable(let from, let to, let views):
+        _ = try await log.propose(views.isEmpty ? .alterTable(from: from, to: to) : .alterTableAndViews(from: from, to: to, views))
         try await broadcast()
         do {
           for check in checks { try await require(check, request) }
@@ -37,6 +37,7 @@ extension Coordinator {
       case .createView(let view, let replaces):
         try await needTemporary(view.schemaName)
         _ = try await log.propose(.createView(view, replaces: replaces))
+      case .alterViews(let views): _ = try await log.propose(.alterViews(views))
       case .dropTable(let table):
         _ = try await log.propose(.dropTable(table))
         try await broadcast()

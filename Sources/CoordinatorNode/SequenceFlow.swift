@@ -102,13 +102,16 @@ extension Coordinator {
   /// Forgets numbers at hand (LOCK TABLE, DROP SEQUENCE): the next ones are greater than all that were used.
   func voidNumbers(of sequences: [TableID]) { for id in sequences { numberBlocks.void(id) } }
 
-  /// Numbers of a sequence, never given out before.
+  /// Numbers of a sequence, never given out before: as many as wanted, or what is left of it. Throws 2200H when there is none.
   private func takeNumbers(_ count: Int, of id: TableID, deadline: Instant) async throws -> [Int64] {
     var numbers = numberBlocks.take(count, of: id)
     while numbers.count < count {
       let before = numberBlocks.voids
       let asked = numberBlocks.ask(count - numbers.count, of: id)
-      let fresh = try await freshNumbers(asked, of: id, deadline: deadline)
+      let fresh: [Int64]
+      do { fresh = try await freshNumbers(asked, of: id, deadline: deadline) } catch let error as TallyError
+        where error.sqlState == "2200H" && !numbers.isEmpty
+      { break }
       // Others may have added some meanwhile; the rest is for later.
       let wanted = min(count - numbers.count, fresh.count)
       numbers += fresh.prefix(wanted)

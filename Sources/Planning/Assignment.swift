@@ -18,6 +18,13 @@ public enum DefaultValue {
     let bound = try binder.bind(syntax)
     return try Assignment.expression(bound, binder, name: name, type: type, position: syntax.position)
   }
+  /// The text of a DEFAULT as the catalog keeps it: a time without an offset is one of the session's zone.
+  static func kept(_ text: String?, name: String, type: DataType, context: PlanningContext) throws(TallyError) -> String? {
+    guard let text, !context.zone.isUTC else { return text }
+    return try LastingText.expression(text, context) { syntax, own throws(TallyError) in
+      _ = try bind(syntax, name: name, type: type, context: own)
+    }
+  }
   /// The default of a column at a statement's time; NULL when it has none.
   static func expression(of column: Column, context: PlanningContext) throws(TallyError) -> Expression {
     guard let text = column.defaultSQL, !column.isDropped else { return .constant(column.type, .null) }

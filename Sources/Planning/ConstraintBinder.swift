@@ -9,15 +9,26 @@ struct ConstraintBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
 
-  /// Adds constraints in written order, the primary key before other keys. `table` has all its columns.
+  /// Names while one statement's constraints are added.
+  private struct Names {
+    /// Written ones, and those made up so far: a name that is made up avoids them.
+    var taken: Set<String>
+    var madeUp: Set<String> = []
+    /// Of keys that the table had before.
+    let old: Set<String>
+  }
+  /// Adds constraints in written order, the primary key before all others. `table` has all its columns.
   func add(_ constraints: [ConstraintSyntax], to table: inout TableSchema) throws(TallyError) {
-    // Names that are written come first: a name that is made up avoids them.
-    var named = Set(constraints.compactMap(\.name))
+    var names = Names(taken: Set(constraints.compactMap(\.name)), old: Set(table.keys.map(\.name)))
+    for constraint in constraints {
+      guard case .primaryKey(let columns) = constraint.kind else { continue }
+      try addKey(constraint, columns, isPrimary: true, to: &table, &names)
+    }
     for constraint in constraints {
       switch constraint.kind {
-      case .primaryKey(let columns): try addKey(constraint, columns, isPrimary: true, to: &table, &named)
-      case .unique(let columns): try addKey(constraint, columns, isPrimary: false, to: &table, &named)
-      case .check(let condition, let text): try addCheck(constraint, condition, text, to: &table, &named)
+      case .primaryKey: break
+      case .unique(let columns): try addKey(constraint, columns, isPrimary: false, to: &table, &names)
+      case .check(let condition, let text): try addCheck(constraint, condition, text, to: &table, &names)
       }
     }
   }
@@ -29,7 +40,7 @@ struct ConstraintBinder {
     _ names: [NameSyntax],
     isPrimary: Bool,
     to table: inout TableSchema,
-    _ named: inout Set<String>
+    _ known: inout Names
   ) throws(TallyError) {
     let position = constraint.position
     if isPrimary, table.primaryKey != nil {
@@ -47,18 +58,19 @@ struct ConstraintBinder {
       try checkKeyType(table.columns[column].type)
       columns.append(column)
     }
-    // The same columns twice are one key, unless both have names.
-    if constraint.name == nil, let at = table.keys.firstIndex(where: { $0.columns == columns }) {
-      guard isPrimary else { return }
-      table.keys.remove(at: at)
+    // The same columns twice in one statement are one key, under the first name that is written. Keys that the table had stay.
+    if let at = table.keys.firstIndex(where: { $0.columns == columns && !known.old.contains($0.name) }) {
+      if let name = constraint.name, known.madeUp.contains(table.keys[at].name) { table.keys[at].name = name }
+      return
     }
     let shown = isPrimary ? nil : columns.map { table.columns[$0].name }
-    let name = constraint.name ?? free(table, shown, isPrimary ? "pkey" : "key", named)
+    let name = constraint.name ?? free(table, shown, isPrimary ? "pkey" : "key", known.taken)
     if constraint.name != nil {
       if constraintNames(table).contains(name) { throw Self.taken(name, table) }
       if isRelation(name, table) { throw .sql("42P07", "relation \"\(name)\" already exists") }
     }
-    named.insert(name)
+    known.taken.insert(name)
+    if constraint.name == nil { known.madeUp.insert(name) }
     let key = TableKey(name: name, columns: columns, isPrimary: isPrimary)
     table.keys.insert(key, at: isPrimary ? 0 : table.keys.count)
     if isPrimary { for column in columns { table.columns[column].isNotNull = true } }
@@ -93,17 +105,17 @@ struct ConstraintBinder {
     _ condition: ExpressionSyntax,
     _ text: String,
     to table: inout TableSchema,
-    _ named: inout Set<String>
+    _ known: inout Names
   ) throws(TallyError) {
     let bound = try TableChecks.bind(condition, table, context)
     let columns = bound.columnsRead.sorted()
     let shown = columns.count == 1 ? [table.columns[columns[0]].name] : nil
-    let name = constraint.name ?? free(table, shown, "check", named)
+    let name = constraint.name ?? free(table, shown, "check", known.taken)
     if constraint.name != nil, constraintNames(table).contains(name) {
       throw .sql("42710", "check constraint \"\(name)\" already exists")
     }
-    named.insert(name)
-    table.checks.append(TableCheck(name: name, sql: text))
+    known.taken.insert(name)
+    table.checks.append(TableCheck(name: name, sql: try TableChecks.kept(text, table, context)))
   }
 
   // MARK: Names
@@ -147,18 +159,41 @@ public enum TableChecks {
     else { throw TallyError(.internalError, "the text of \(what) is no expression") }
     return item.expression
   }
+  /// The text of a CHECK as the catalog keeps it: rows are checked under UTC, so a time without an offset gets that of the session, and
+  /// what a time zone decides is refused.
+  static func kept(_ text: String, _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> String {
+    var context = context
+    context.routines = [:]
+    let settled: String
+    do throws(TallyError) {
+      settled = try LastingText.expression(text, context) { syntax, own throws(TallyError) in _ = try bind(syntax, table, own) }
+    } catch {
+      guard error.sqlState == "42883" else { throw error }
+      throw .sql("0A000", "a function of users in a CHECK is not supported", hint: "Write the expression that it is.")
+    }
+    let syntax = try expression(settled, what: "a check constraint")
+    var keys: [[UInt8]] = []
+    for zone in [ClockZone.utc, ClockZone.fixed(east: 3600)] {
+      var own = context
+      own.zone = zone
+      keys.append(ExpressionFormat.key(try bind(syntax, table, own)))
+    }
+    guard keys[0] == keys[1] else { throw dependent(nil) }
+    return context.zone.isUTC ? text : settled
+  }
+  private static func dependent(_ position: Int?) -> TallyError {
+    .sql(
+      "0A000",
+      "a CHECK that depends on more than its row is not supported",
+      hint: "Functions in a CHECK must be immutable: rows are checked when they are written, and never again.",
+      position: position
+    )
+  }
   static func bind(_ syntax: ExpressionSyntax, _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> Expression {
     let binder = ExpressionBinder(scope: Scope(table: table, qualifier: table.name), context: context)
     binder.clause = .check
     let bound = try binder.boolean(syntax, "CHECK")
-    guard !binder.usesStatementTime, !bound.isHosted else {
-      throw .sql(
-        "0A000",
-        "a CHECK that depends on more than its row is not supported",
-        hint: "Functions in a CHECK must be immutable: rows are checked when they are written, and never again.",
-        position: syntax.position
-      )
-    }
+    guard !binder.usesStatementTime, !bound.isHosted else { throw dependent(syntax.position) }
     return bound
   }
 }

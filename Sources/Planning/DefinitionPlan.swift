@@ -6,7 +6,10 @@ public struct DefinitionPlan: Sendable {
   /// A step.
   public enum Step: Sendable {
     case createTable(TableSchema)
-    case alterTable(from: TableSchema, to: TableSchema)
+    /// `views`: those that name it or its columns, under their next names.
+    case alterTable(from: TableSchema, to: TableSchema, views: [ViewRecord])
+    /// Views under other names, or with other texts; by their numbers.
+    case alterViews([ViewRecord])
     case createView(ViewRecord, replaces: Bool)
     case dropTable(TableID)
     case dropView(TableID)

@@ -16,7 +16,9 @@ extension ExpressionBinder {
       }
       guard case .constant(.text(let text)) = expression.node else { return .constant(type, .null) }
       if let object = try objectNumber(text, type, position) { return .constant(type, object) }
-      return .constant(type, try located(position) { () throws(TallyError) in try ZonedText.parse(text, as: type, zone: zone) })
+      let value = try located(position) { () throws(TallyError) in try ZonedText.parse(text, as: type, zone: zone) }
+      if ZonedText.depends(type), let told = ValueText.print(value, as: type) { self.context.notes?.add(.literal(told), at: position) }
+      return .constant(type, value)
     }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
       throw .sql(

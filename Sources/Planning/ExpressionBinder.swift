@@ -76,6 +76,10 @@ final class ExpressionBinder {
   var routineArguments: RoutineArguments?
   /// Routines around this expression.
   var routineDepth = 0
+  /// Whose expression the body of a routine becomes a part of.
+  var caller: ExpressionBinder?
+  /// Values that are computed once a row and used several times.
+  var onces: [(expression: Expression, position: Int)] = []
   /// Inside CASE or COALESCE: an error of a constant part may never be reached.
   var conditionalDepth = 0
 
@@ -150,6 +154,8 @@ final class ExpressionBinder {
       return try booleanTest(inner, wanted, negated, position)
     case .between(let subject, let low, let high, let negated):
       let bound = try bind(subject)
+      // As in PostgreSQL, one that gives another value each time gives two.
+      if !bound.isVolatile { _ = try repeated(bound, times: 2, position) }
       let parts = [
         try infix(">=", bound, try bind(low), position, subject.position, low.position),
         try infix("<=", bound, try bind(high), position, subject.position, high.position),
@@ -171,7 +177,7 @@ final class ExpressionBinder {
       let items = try unified(parts, "COALESCE")
       return try fold(Expression(items[0].type, .coalesce(items)), position)
     case .nullIf(let left, let right):
-      let (a, b) = (try bind(left), try bind(right))
+      let (a, b) = (try repeated(try bind(left), times: 2, left.position), try bind(right))
       let test = try infix("=", a, b, position, left.position, right.position)
       let result = a.type == .unknown ? try coerce(a, to: .text, at: left.position) : a
       let branch = CaseBranch(condition: test, result: .constant(result.type, .null))
@@ -217,6 +223,9 @@ final class ExpressionBinder {
             detail: "It could refer to either a PL/pgSQL variable or a table column.",
             position: position
           )
+        }
+        if let notes = context.notes, let index = found.columnIndex, let origin = binder.scope.origin(qualifier, name, index) {
+          notes.add(.column(origin.relation, origin.column), at: position)
         }
         if binder === self {
           if !isInsideAggregate {
@@ -373,8 +382,9 @@ final class ExpressionBinder {
       return try fold(Expression(.boolean, .inList(operand, values, hasNull: hasNull)), position)
     }
     var tests: [Expression] = []
+    let operand = try repeated(bound, times: items.count, subject.position)
     for (candidate, item) in zip(candidates, items) {
-      tests.append(try infix("=", bound, candidate, position, subject.position, item.position))
+      tests.append(try infix("=", operand, candidate, position, subject.position, item.position))
     }
     return tests.count == 1 ? tests[0] : try fold(Expression(.boolean, .or(tests)), position)
   }
@@ -384,11 +394,11 @@ final class ExpressionBinder {
     _ otherwise: ExpressionSyntax?,
     _ position: Int
   ) throws(TallyError) -> Expression {
+    let subject: Expression?
+    if let operand { subject = try repeated(try bind(operand), times: branches.count, operand.position) } else { subject = nil }
     conditionalDepth += 1
     defer { conditionalDepth -= 1 }
     var conditions: [Expression] = []
-    let subject: Expression?
-    if let operand { subject = try bind(operand) } else { subject = nil }
     for branch in branches {
       if let subject, let operand {
         conditions.append(

@@ -133,7 +133,9 @@ extension ExpressionBinder {
         values.append(try coerce(own.value, to: type, at: own.position, .implicit))
       case nil:
         guard let initial = routine.arguments[at].initial else { return nil }
-        let binder = ExpressionBinder(scope: .empty, context: context, statement: statement)
+        var own = context
+        own.notes = nil
+        let binder = ExpressionBinder(scope: .empty, context: own, statement: statement)
         values.append(try coerce(try binder.bind(initial), to: type, at: position, .assignment))
       }
     }
@@ -143,10 +145,13 @@ extension ExpressionBinder {
     var own = context
     own.variables = NamedValues()
     own.parameters = nil
+    own.notes = nil
     let binder = ExpressionBinder(scope: .empty, context: own, statement: statement)
     binder.routineDepth = routineDepth + 1
     binder.conditionalDepth = conditionalDepth + (routine.isStrict ? 1 : 0)
-    binder.routineArguments = RoutineArguments(name: routine.name, names: routine.arguments.map(\.name), values: values)
+    binder.caller = self
+    let arguments = RoutineArguments(name: routine.name, names: routine.arguments.map(\.name), values: values)
+    binder.routineArguments = arguments
     let result: Expression
     do throws(TallyError) {
       result = try binder.coerce(try binder.bind(routine.body), to: routine.result, at: routine.body.position, .assignment)
@@ -157,6 +162,12 @@ extension ExpressionBinder {
       throw failure
     }
     if binder.usesStatementTime { usesStatementTime = true }
+    // Used more than once they are computed before.
+    var settled = values
+    for (at, value) in values.enumerated() {
+      settled[at] = try repeated(value, times: arguments.uses[at] + (routine.isStrict ? 1 : 0), position)
+    }
+    if zip(settled, values).contains(where: { $0.columnIndex != $1.columnIndex }) { return try body(of: routine, settled, position) }
     guard routine.isStrict, !values.isEmpty else { return result }
     var tests: [Expression] = []
     for value in values { tests.append(try fold(Expression(.boolean, .isNull(value)), position)) }
@@ -179,14 +190,26 @@ extension ExpressionBinder {
 }
 
 /// Names that stand for the arguments of the routine whose body is bound.
-struct RoutineArguments {
-  var name: String
-  var names: [String]
-  var values: [Expression]
+final class RoutineArguments {
+  private let name: String
+  private let names: [String]
+  private let values: [Expression]
+  /// How often each argument was named.
+  private(set) var uses: [Int]
 
+  init(name: String, names: [String], values: [Expression]) {
+    self.name = name
+    self.names = names
+    self.values = values
+    uses = [Int](repeating: 0, count: values.count)
+  }
   func find(_ path: [String]) -> Expression? {
     guard path.count == 1 || path.count == 2 && path[0] == name, let last = path.last, !last.isEmpty else { return nil }
-    return names.firstIndex(of: last).map { values[$0] }
+    return names.firstIndex(of: last).map(use)
   }
-  func parameter(_ number: Int) -> Expression? { values.indices.contains(number - 1) ? values[number - 1] : nil }
+  func parameter(_ number: Int) -> Expression? { values.indices.contains(number - 1) ? use(number - 1) : nil }
+  private func use(_ at: Int) -> Expression {
+    uses[at] += 1
+    return values[at]
+  }
 }

@@ -19,10 +19,10 @@ struct ModifyBinder {
           position: name.position
         )
       }
-      if catalog.views.contains(where: { $0.name == name.name }) {
+      if catalog.view(name) != nil {
         throw .sql("55000", "cannot \(verb) view \"\(name.name)\"", hint: "Change the rows of its tables.")
       }
-      if catalog.sequence(named: name.name) != nil {
+      if catalog.sequence(name) != nil {
         throw .sql("42809", "cannot \(verb) sequence \"\(name.name)\"", position: name.position)
       }
       throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)

@@ -103,6 +103,23 @@ public func assigned(_ value: TypedValue, to type: DataType) throws(TallyError) 
 /// The type that a written one is.
 public func boundType(_ syntax: TypeSyntax) throws(TallyError) -> DataType { try TypeBinding.type(syntax) }
 
+/// Refuses to drop functions that views and defaults call (2BP01). `shown`: how messages name them; `after`: the context without them.
+public func requireUncalled(
+  _ shown: String,
+  catalog: CatalogSnapshot,
+  context: PlanningContext,
+  after: PlanningContext
+) throws(TallyError) {
+  let dependents = ObjectBinder.needing(shown, catalog, context, after)
+  if dependents.isEmpty { return }
+  throw .sql(
+    "2BP01",
+    "cannot drop \(shown) because other objects depend on it",
+    detail: dependents.joined(separator: "\n"),
+    hint: "Use DROP ... CASCADE to drop the dependent objects too."
+  )
+}
+
 /// How well an argument of a type goes into one of another: 0 as it is, more the further away; nil not at all.
 public func castDistance(from: DataType, to: DataType) -> Int? {
   if from.withoutModifiers == to.withoutModifiers { return 0 }

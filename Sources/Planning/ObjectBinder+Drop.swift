@@ -149,7 +149,7 @@ extension ObjectBinder {
         } else {
           continue
         }
-        plan.steps.append(.alterTable(from: table, to: next))
+        plan.steps.append(.alterTable(from: table, to: next, views: []))
         return true
       }
     }
@@ -161,15 +161,13 @@ extension ObjectBinder {
   func rename(_ syntax: RenameSyntax) throws(TallyError) -> DefinitionPlan {
     var plan = DefinitionPlan(tag: syntax.kind == .view ? "ALTER VIEW" : syntax.kind == .index ? "ALTER INDEX" : "ALTER TABLE")
     if syntax.kind == .index { return try renameIndex(syntax, plan) }
-    if let view = catalog.view(syntax.name) {
-      guard case .whole = syntax.part else {
-        throw .sql("0A000", "renaming a column of a view is not supported", hint: "Create the view again with other names.")
-      }
-      throw .sql(
-        "0A000",
-        "renaming a view is not supported",
-        hint: "CREATE VIEW \(syntax.newName) AS \(view.sql); DROP VIEW \(view.name)"
-      )
+    guard syntax.newName.utf8.count <= Limits.nameBytesMax else { throw .sql("42622", "name \"\(syntax.newName)\" is too long") }
+    if let at = catalog.views.firstIndex(where: { $0.id == catalog.view(syntax.name)?.id }) {
+      var next = catalog
+      next.views[at] = try renamed(catalog.views[at], syntax)
+      let followers = try LastingText.followers(catalog, next, context).filter { $0.id != next.views[at].id }
+      plan.steps.append(.alterViews([next.views[at]] + followers))
+      return plan
     }
     guard let table = catalog.table(syntax.name) else {
       if Relations.isRollup(syntax.name.name, catalog: catalog) {
@@ -181,7 +179,6 @@ extension ObjectBinder {
       plan.notices.append(("00000", "relation \"\(syntax.name.name)\" does not exist, skipping"))
       return plan
     }
-    guard syntax.newName.utf8.count <= Limits.nameBytesMax else { throw .sql("42622", "name \"\(syntax.newName)\" is too long") }
     var next = table
     switch syntax.part {
     case .whole:
@@ -200,11 +197,36 @@ extension ObjectBinder {
         throw .sql("42704", "constraint \"\(name.name)\" for table \"\(table.name)\" does not exist")
       }
     }
+    plan.steps.append(.alterTable(from: table, to: next, views: try followers(table, next, "rename")))
+    return plan
+  }
+  /// The views that name the table or its columns, under the next names. Refuses where one could not be bound any more.
+  private func followers(_ table: TableSchema, _ next: TableSchema, _ verb: String) throws(TallyError) -> [ViewRecord] {
     var after = catalog
     if let at = after.tables.firstIndex(where: { $0.id == table.id }) { after.tables[at] = next }
-    try Self.refuseBroken("table \(table.name)", "rename", catalog, under: after, context, syntax.name.position)
-    plan.steps.append(.alterTable(from: table, to: next))
-    return plan
+    let views = try LastingText.followers(catalog, after, context)
+    after.views = after.views.map { view in views.first { $0.id == view.id } ?? view }
+    try Self.refuseBroken("table \(table.name)", verb, catalog, under: after, context)
+    return views
+  }
+  private func renamed(_ view: ViewRecord, _ syntax: RenameSyntax) throws(TallyError) -> ViewRecord {
+    var next = view
+    switch syntax.part {
+    case .whole:
+      try TableBinder.checkFree(syntax.newName, syntax.name.position, catalog, in: view.schemaName)
+      next.name = syntax.newName
+    case .column(let name):
+      guard let at = view.columns.firstIndex(where: { $0.name == name.name }) else {
+        throw .sql("42703", "column \"\(name.name)\" does not exist")
+      }
+      guard !view.columns.contains(where: { $0.name == syntax.newName }) else {
+        throw .sql("42701", "column \"\(syntax.newName)\" of relation \"\(view.name)\" already exists")
+      }
+      next.columns[at].name = syntax.newName
+    case .constraint(let name):
+      throw .sql("42704", "constraint \"\(name.name)\" for table \"\(view.name)\" does not exist")
+    }
+    return next
   }
   private func renameIndex(_ syntax: RenameSyntax, _ empty: DefinitionPlan) throws(TallyError) -> DefinitionPlan {
     var plan = empty
@@ -219,7 +241,7 @@ extension ObjectBinder {
           continue
         }
         if catalog.isRelation(syntax.newName, in: schema) { throw .sql("42P07", "relation \"\(syntax.newName)\" already exists") }
-        plan.steps.append(.alterTable(from: table, to: next))
+        plan.steps.append(.alterTable(from: table, to: next, views: []))
         return plan
       }
     }
@@ -251,10 +273,7 @@ extension ObjectBinder {
     try TableBinder.checkFree(table.name, name.position, catalog, in: schema.name)
     var next = table
     next.schemaName = schema.name
-    var after = catalog
-    if let at = after.tables.firstIndex(where: { $0.id == table.id }) { after.tables[at] = next }
-    try Self.refuseBroken("table \(table.name)", "move", catalog, under: after, context, name.position)
-    plan.steps.append(.alterTable(from: table, to: next))
+    plan.steps.append(.alterTable(from: table, to: next, views: try followers(table, next, "move")))
     return plan
   }
 }

@@ -49,6 +49,20 @@ struct ObjectBinder {
 
   // MARK: Dependencies
 
+  /// What cannot be bound any more without some functions, as messages name it: views, and defaults of columns. `after` is the context
+  /// without them.
+  static func needing(_ functions: String, _ catalog: CatalogSnapshot, _ context: PlanningContext, _ after: PlanningContext) -> [String] {
+    func isDefault(_ column: Column, _ context: PlanningContext) -> Bool {
+      do throws(TallyError) { _ = try DefaultValue.expression(of: column, context: context) } catch { return false }
+      return true
+    }
+    let views = catalog.views.filter { isSound($0, catalog, context) && !isSound($0, catalog, after) }
+    let defaults = catalog.tables.flatMap { table in
+      table.columns.filter { $0.defaultSQL != nil && !$0.isDropped && isDefault($0, context) && !isDefault($0, after) }
+        .map { "default value for column \($0.name) of table \(table.name)" }
+    }
+    return (views.map { "view \($0.name)" } + defaults).map { "\($0) depends on \(functions)" }
+  }
   /// Views that can be bound now and could not be under another catalog, or would have other columns.
   static func broken(_ catalog: CatalogSnapshot, under next: CatalogSnapshot, _ context: PlanningContext) -> [ViewRecord] {
     catalog.views.filter { view in
@@ -84,8 +98,7 @@ struct ObjectBinder {
     _ verb: String,
     _ catalog: CatalogSnapshot,
     under next: CatalogSnapshot,
-    _ context: PlanningContext,
-    _ position: Int?
+    _ context: PlanningContext
   ) throws(TallyError) {
     guard let view = broken(catalog, under: next, context).first else { return }
     throw .sql(
@@ -93,8 +106,7 @@ struct ObjectBinder {
       "cannot \(verb) \(what) because other objects depend on it",
       detail: "view \(view.name) depends on \(what)",
       hint: verb == "drop"
-        ? "Use DROP ... CASCADE to drop the dependent objects too." : "Drop the view first, and create it again afterwards.",
-      position: position
+        ? "Use DROP ... CASCADE to drop the dependent objects too." : "Drop the view first, and create it again afterwards."
     )
   }
 
@@ -118,9 +130,11 @@ struct ObjectBinder {
       try TableBinder.checkFree(syntax.name.name, syntax.name.position, catalog, in: schema)
     }
     var view = ViewRecord(id: known?.id ?? TableID(0), schemaName: schema, name: syntax.name.name, columns: [], sql: syntax.text)
+    // A view that is not temporary sees no temporary relations.
     var seen = catalog
-    view.look(in: &seen)
+    if !TemporarySchema.isOne(schema) { seen.temporarySchema = nil }
     let output = try SelectBinder(catalog: seen, context: context).query(syntax.select).columns
+    view.sql = try LastingText.view(syntax.text, seen, context, path: view.searchPath)
     guard syntax.columns.count <= output.count else {
       throw .sql("42601", "CREATE VIEW specifies more column names than columns")
     }
@@ -237,7 +251,7 @@ struct ObjectBinder {
     var next = table
     guard syntax.isUnique else {
       next.indexes.append(TableIndex(name: name, columns: columns, sql: syntax.text))
-      plan.steps.append(.alterTable(from: table, to: next))
+      plan.steps.append(.alterTable(from: table, to: next, views: []))
       plan.notices.append(("00000", "index \"\(name)\" is only listed: rows are sorted by tenant and time, with zone maps on every column"))
       return plan
     }

@@ -3,6 +3,14 @@ import SQL
 
 enum OutputNames {
   static func name(_ expression: ExpressionSyntax) -> String { find(expression) ?? "?column?" }
+  /// The name of something that has one of its own; nil where it is only that of a type or of CASE, which what stands around it replaces.
+  private static func strong(_ expression: ExpressionSyntax) -> String? {
+    switch expression.kind {
+    case .cast(let inner, _): strong(inner)
+    case .caseWhen(_, _, let otherwise): otherwise.flatMap { strong($0) }
+    default: find(expression)
+    }
+  }
 
   /// A scalar subquery is named as its column.
   private static func first(of select: SelectSyntax) -> String? {
@@ -16,12 +24,14 @@ enum OutputNames {
     switch expression.kind {
     case .column(let names): names.last
     case .call(let call): call.name
-    case .cast(let inner, let type): find(inner) ?? type.name
-    case .caseWhen(_, _, let otherwise): otherwise.flatMap { find($0) } ?? "case"
+    case .cast(let inner, let type): strong(inner) ?? type.name
+    case .caseWhen(_, _, let otherwise): otherwise.flatMap { strong($0) } ?? "case"
     case .coalesce: "coalesce"
+    case .extreme(_, let isGreatest): isGreatest ? "greatest" : "least"
+    case .array: "array"
+    case .element(let array, _), .slice(let array, _, _): find(array)
     case .nullIf: "nullif"
     case .field(_, let name): name
-    case .boolean: "bool"
     case .scalarSubquery(let select): first(of: select)
     case .exists: "exists"
     case .arraySubquery: "array"

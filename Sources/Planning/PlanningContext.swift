@@ -23,6 +23,8 @@ public struct PlanningContext: Sendable {
   public var zone: ClockZone
   /// Tables that the transaction around the statement has changed: what it deletes of them may be its own.
   public var changed: Set<TableID> = []
+  /// What hears the places of a text that the catalog will keep.
+  var notes: TextNotes?
   /// Makes a context.
   public init(
     now: Int64,

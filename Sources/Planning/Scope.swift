@@ -13,6 +13,8 @@ struct Scope {
     var hidden: String?
     /// Its columns, by name.
     var columns: [(name: String, index: Int)]
+    /// The table or view that it is, and which of its columns these are.
+    var origin: (relation: TableID, columns: [Int])?
     /// What `time_bucket(ts)` without a width means of its columns.
     var defaultBucket: Interval?
   }
@@ -34,13 +36,20 @@ struct Scope {
 
   init() {}
   /// One relation.
-  init(qualifier: String?, columns: [OutputColumn], defaultBucket: Interval? = nil, hidden: String? = nil) {
+  init(
+    qualifier: String?,
+    columns: [OutputColumn],
+    defaultBucket: Interval? = nil,
+    hidden: String? = nil,
+    origin: (relation: TableID, columns: [Int])? = nil
+  ) {
     self.columns = columns
     relations = [
       Relation(
         name: qualifier,
         hidden: hidden,
         columns: columns.enumerated().map { ($1.name, $0) },
+        origin: origin,
         defaultBucket: defaultBucket
       )
     ]
@@ -71,6 +80,27 @@ struct Scope {
   /// The one relation's name, where there is one relation.
   var qualifier: String? { relations.count == 1 ? relations[0].name : nil }
 
+  /// The column of a table or view that a name means here.
+  func origin(_ qualifier: String?, _ name: String, _ column: Int) -> (relation: TableID, column: Int)? {
+    for relation in relations where qualifier == nil || relation.name == qualifier {
+      guard let origin = relation.origin, let at = relation.columns.firstIndex(where: { $0.index == column && $0.name == name }) else {
+        continue
+      }
+      return (origin.relation, origin.columns[at])
+    }
+    return nil
+  }
+  /// A column of `*` as it can be written; nil where no name means it alone.
+  func written(_ column: Visible, _ qualifier: String?) -> String? {
+    let name = SQLQuoting.identifier(column.name)
+    if let index = column.expression.columnIndex {
+      for relation in relations where qualifier == nil || relation.name == qualifier {
+        guard let own = relation.name, relation.columns.contains(where: { $0.index == index && $0.name == column.name }) else { continue }
+        return relation.columns.count { $0.name == column.name } == 1 ? "\(SQLQuoting.identifier(own)).\(name)" : nil
+      }
+    }
+    return qualifier == nil && visible.count { $0.name == column.name } == 1 ? name : nil
+  }
   /// How messages name a column.
   func shown(_ column: Int) -> String {
     for relation in relations {
@@ -144,9 +174,11 @@ enum Placeholder {
   static let outer = 1 << 27
   /// GROUPING(…).
   static let groupings = 1 << 28
+  /// Values that are computed once a row, by their number in `ExpressionBinder.onces`.
+  static let onces = 1 << 29
   static func expansion(_ index: Int, _ field: Int) -> Int { expansions + index * 8 + field }
   static func subquery(_ index: Int, _ field: Int = 0) -> Int { subqueries + index * 8 + field }
-  static func isAggregate(_ index: Int) -> Bool { index >= aggregates && index < expansions || index >= groupings }
+  static func isAggregate(_ index: Int) -> Bool { index >= aggregates && index < expansions || index >= groupings && index < onces }
   static func isSet(_ index: Int) -> Bool { index >= expansions && index < windows }
   static func isWindow(_ index: Int) -> Bool { index >= windows && index < subqueries }
   static func isSubquery(_ index: Int) -> Bool { index >= subqueries && index < parameters }
@@ -163,10 +195,28 @@ final class StatementBinding {
     /// Where it was first written.
     var position: Int
   }
+  /// Relations of a statement, those of the views that it names among them.
+  final class RelationCount {
+    private var count = 0
+    static let max = 1024
+    func add(at position: Int) throws(TallyError) {
+      count += 1
+      guard count <= Self.max else {
+        throw .sql(
+          "54001",
+          "more than \(Self.max) relations in one statement are not supported",
+          detail: "Those that its views read count.",
+          position: position
+        )
+      }
+    }
+  }
+  let relations: RelationCount
   private(set) var outers: [Outer] = []
   private var binders = 0
   private var sharedPlans = 0
 
+  init(counting relations: RelationCount = RelationCount()) { self.relations = relations }
   func nextBinder() -> Int {
     binders += 1
     return binders

@@ -81,14 +81,24 @@ extension SelectBinder {
       let columns = try renamed(system.columns, aliases, qualifier, name.position)
       return (.systemScan(node), Scope(qualifier: qualifier, columns: columns, hidden: hidden))
     }
+    try statement.relations.add(at: name.position)
+    func note(_ id: TableID) {
+      context.notes?.add(.relation(id, isQualified: name.schema != nil, hasAlias: alias != nil), at: name.position)
+    }
     if let view = catalog.view(name) {
       let node = try rows(of: view)
       let columns = try renamed(node.columns, aliases, qualifier, name.position)
-      return (node, Scope(qualifier: qualifier, columns: columns, hidden: hidden))
+      note(view.id)
+      return (node, Scope(qualifier: qualifier, columns: columns, hidden: hidden, origin: (view.id, Array(columns.indices))))
     }
     let (scan, bucket) = try Relations.scan(name, catalog: catalog)
     let columns = try renamed(scan.output, aliases, qualifier, name.position)
-    return (.scan(scan), Scope(qualifier: qualifier, columns: columns, defaultBucket: bucket, hidden: hidden))
+    var origin: (relation: TableID, columns: [Int])?
+    if case .table(let id) = scan.source {
+      note(id)
+      origin = (id, scan.storedColumns)
+    }
+    return (.scan(scan), Scope(qualifier: qualifier, columns: columns, defaultBucket: bucket, hidden: hidden, origin: origin))
   }
 
   /// A view's query, bound by the names that its own schema and public have.
@@ -100,8 +110,11 @@ extension SelectBinder {
     view.look(in: &seen)
     var own = context
     own.parameters = nil
+    own.notes = nil
     var node: PlanNode
-    do throws(TallyError) { node = try SelectBinder(catalog: seen, context: own).query(select, depth: depth + 1) } catch {
+    do throws(TallyError) {
+      node = try SelectBinder(catalog: seen, context: own, counting: statement.relations).query(select, depth: depth + 1)
+    } catch {
       var failure = error
       // A position in the view's text is none in the statement's.
       failure.position = nil

@@ -72,6 +72,7 @@ extension SelectBinder {
       !groups.isEmpty || sets != nil || !binder.aggregates.isEmpty || !binder.distincts.isEmpty || having != nil
     var column: OuterColumn?
     if isGrouped {
+      if let once = binder.onces.first { throw ExpressionBinder.notOnce(once.position) }
       // Above the aggregates a column of FROM is the group that it is, if it is one.
       let grouping = Grouping(groups: groups, binder: binder)
       column = { (column: Expression) throws(TallyError) -> Expression in try grouping.overGroups(column) }
@@ -79,6 +80,7 @@ extension SelectBinder {
       if let having { node = .filter(FilterNode(input: node, condition: having)) }
     } else {
       if let written = binder.groupings.first { throw Self.notGrouped(written.position) }
+      node = try withOnces(node, binder, &expressions)
       node = try attach(node, binder, &expressions)
       node = try attachWindowed(node, binder)
     }

@@ -16,7 +16,10 @@ extension SelectBinder {
         guard syntax.from != nil else {
           throw .sql("42601", "SELECT * with no tables specified is not valid", position: position)
         }
-        for visible in try stars(qualifier, binder, position) {
+        let stars = try stars(qualifier, binder, position)
+        let names = context.notes == nil ? [] : stars.compactMap { binder.scope.written($0, qualifier) }
+        context.notes?.add(.star(names.count == stars.count ? names : nil), at: position)
+        for visible in stars {
           for column in visible.expression.columnsRead where binder.positions[column] == nil { binder.positions[column] = position }
           result.append(Target(name: visible.name, expression: visible.expression, position: position))
         }
@@ -40,8 +43,12 @@ extension SelectBinder {
       default:
         let expression = keepsUntyped ? try binder.bind(item.expression) : try binder.typed(item.expression)
         let name = item.alias ?? OutputNames.name(item.expression)
+        if item.alias == nil, case .column = item.expression.kind { context.notes?.addUnnamed(at: position) }
         result.append(Target(name: name, expression: expression, position: position))
       }
+    }
+    guard result.count <= Limits.columnsMax else {
+      throw .sql("54011", "target lists can have at most \(Limits.columnsMax) entries")
     }
     return result
   }

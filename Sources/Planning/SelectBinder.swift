@@ -19,10 +19,15 @@ struct SelectBinder {
   /// Plan nodes under several distinct counts, all copies together.
   static let repeatedNodesMax = 400
 
-  init(catalog: CatalogSnapshot, context: PlanningContext) {
+  /// `relations`: what counts those of the statement that this is a part of.
+  init(
+    catalog: CatalogSnapshot,
+    context: PlanningContext,
+    counting relations: StatementBinding.RelationCount = StatementBinding.RelationCount()
+  ) {
     self.catalog = catalog
     self.context = context
-    statement = StatementBinding()
+    statement = StatementBinding(counting: relations)
   }
 
   /// The binder of a subquery in expressions of `binder`.

@@ -70,7 +70,7 @@ struct TableAlteration {
         throw .sql("42601", "column \"\(name.name)\" of relation \"\(next.name)\" is an identity column")
       }
       if let value { _ = try DefaultValue.bind(value, name: name.name, type: next.columns[at].type, context: context) }
-      next.columns[at].defaultSQL = text
+      next.columns[at].defaultSQL = try DefaultValue.kept(text, name: name.name, type: next.columns[at].type, context: context)
     case .setNotNull(let name, let isNotNull):
       let at = try column(name, next)
       if !isNotNull {
@@ -168,7 +168,8 @@ struct TableAlteration {
     if type == .hllHashval {
       throw .sql("0A000", "a column of type hll_hashval is not supported", hint: "Use bigint.")
     }
-    var column = Column(name: name, type: type, isNotNull: syntax.isNotNull, defaultSQL: syntax.defaultText)
+    var column = Column(name: name, type: type, isNotNull: syntax.isNotNull)
+    column.defaultSQL = try DefaultValue.kept(syntax.defaultText, name: name, type: type, context: context)
     if let value = syntax.defaultValue {
       // As PostgreSQL does, a default that is the same for all rows is theirs from now on; one that is not would be each row's own.
       let bound = try DefaultValue.bind(value, name: name, type: type, context: context)
@@ -299,16 +300,14 @@ struct TableAlteration {
         )
       }
     }
-    for key in newKeys where key.columns.allSatisfy({ $0 < table.columns.count }) {
-      let columns = key.columns.map(named)
-      let present = columns.map { "\($0) IS NOT NULL" }.joined(separator: " AND ")
-      let list = columns.joined(separator: ", ")
+    for key in newKeys {
+      guard let text = duplicates(of: key, table, next) else { continue }
       plan.steps.append(
         .require(
           RowCheck(
-            select: try query("SELECT \(list) FROM \(name) WHERE \(present) GROUP BY \(list) HAVING count(*) > 1 LIMIT 1"),
+            select: try query(text),
             error: .sql("23505", "could not create unique index \"\(key.name)\""),
-            keyColumns: key.columns.map { table.columns[$0].name }
+            keyColumns: key.columns.map { next.columns[$0].name }
           )
         )
       )
@@ -334,13 +333,32 @@ struct TableAlteration {
       plan.steps.append(
         .require(
           RowCheck(
-            select: try query("SELECT 1 FROM \(name) WHERE NOT (\(check.sql)) LIMIT 1"),
+            // The text may end in a comment.
+            select: try query("SELECT 1 FROM \(name) WHERE NOT (\(check.sql)\n) LIMIT 1"),
             error: .sql("23514", "check constraint \"\(check.name)\" of relation \"\(next.name)\" is violated by some row")
           )
         )
       )
     }
-    plan.steps.append(.alterTable(from: table, to: next))
+    plan.steps.append(.alterTable(from: table, to: next, views: []))
+  }
+  /// The query for a key that stored rows have twice; nil where none can. A column that is added has one value in all of them.
+  private func duplicates(of key: TableKey, _ table: TableSchema, _ next: TableSchema) -> String? {
+    var (items, stored): ([String], [String]) = ([], [])
+    for at in key.columns {
+      if at < table.columns.count {
+        stored.append(Self.quoted(table.columns[at].name))
+        items.append(Self.quoted(table.columns[at].name))
+      } else {
+        // NULLs are never equal.
+        guard let value = next.columns[at].missing else { return nil }
+        items.append(SQLQuoting.literal(value))
+      }
+    }
+    let from = "SELECT \(items.joined(separator: ", ")) FROM \(Self.quoted(table))"
+    guard !stored.isEmpty else { return from + " LIMIT 1 OFFSET 1" }
+    let present = stored.map { "\($0) IS NOT NULL" }.joined(separator: " AND ")
+    return from + " WHERE \(present) GROUP BY \(stored.joined(separator: ", ")) HAVING count(*) > 1 LIMIT 1"
   }
   private func query(_ text: String) throws(TallyError) -> DistributedPlan {
     guard case .select(let select)? = try parse(text).first?.statement else {

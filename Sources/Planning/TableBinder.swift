@@ -43,7 +43,7 @@ struct TableBinder {
           name: column.name.name,
           type: type,
           isNotNull: column.isNotNull || serial != nil || column.identity != nil,
-          defaultSQL: column.defaultText,
+          defaultSQL: try DefaultValue.kept(column.defaultText, name: column.name.name, type: type, context: context),
           identity: column.identity?.kind ?? .none
         )
       )
@@ -190,7 +190,7 @@ struct TableBinder {
     var next = catalog
     drop(&next)
     let what = "\(kind) \(syntax.names.map(\.name).joined(separator: ", "))"
-    try ObjectBinder.refuseBroken(what, "drop", catalog, under: next, context, syntax.names.first?.position)
+    try ObjectBinder.refuseBroken(what, "drop", catalog, under: next, context)
   }
 
   // MARK: create_distributed_table

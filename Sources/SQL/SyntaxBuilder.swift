@@ -220,10 +220,11 @@ struct SyntaxBuilder {
     for object in tape.elements(child(body, "objects")) {
       guard let (_, list) = tape.tagged(object), let parts = strings(child(list, "items")), let last = parts.last
       else { throw damaged(object) }
-      if parts.count > 1, parts[parts.count - 2] != "public" {
-        throw .sql("3F000", "schema \"\(parts[parts.count - 2])\" does not exist", position: here)
+      let schema = parts.count > 1 ? parts[parts.count - 2] : nil
+      if kind != "OBJECT_SEQUENCE", let schema, schema != "public" {
+        throw .sql("3F000", "schema \"\(schema)\" does not exist", position: here)
       }
-      names.append(NameSyntax(name: last, position: here))
+      names.append(NameSyntax(name: last, schema: schema, position: here))
     }
     let syntax = DropSyntax(names: names, ifExists: flag(body, "missing_ok"))
     if kind == "OBJECT_SEQUENCE" { return .dropSequence(syntax) }

@@ -151,6 +151,29 @@ import Testing
     var next = catalog
     #expect(refusal(next.apply(.alterTable(from: wide, to: renamed), at: 20))?.sqlState == "42P07")
   }
+  @Test func aTableAndItsViewsChangeTogetherOrNotAtAll() {
+    var (old, renamed) = (table, table)
+    (old.id, renamed.id, renamed.name) = (TableID(1), TableID(1), "r")
+    let view = ViewRecord(
+      id: TableID(2),
+      schemaName: "public",
+      name: "v",
+      columns: [Column(name: "a", type: .text)],
+      sql: "SELECT a FROM t"
+    )
+    var (after, gone) = (view, view)
+    (after.name, after.sql, gone.id) = ("w", "SELECT a FROM r AS t", TableID(9))
+    let (catalog, outcomes) = made([
+      .createTable(table), .createView(view, replaces: false), .alterTableAndViews(from: old, to: renamed, [after, gone]),
+    ])
+    #expect(refusal(outcomes[2]) != nil)
+    #expect(catalog.snapshot.tables == [old] && catalog.snapshot.views == [view])
+    var next = catalog
+    #expect(refusal(next.apply(.alterTableAndViews(from: old, to: renamed, [after]), at: 20)) == nil)
+    #expect(next.snapshot.tables == [renamed] && next.snapshot.views == [after])
+    after.name = "r"
+    #expect(refusal(next.apply(.alterViews([after]), at: 21))?.sqlState == "42P07")
+  }
   @Test func schemasGoOnlyWhenTheyAreEmpty() {
     var inside = table
     inside.schemaName = "x"
@@ -175,10 +198,13 @@ import Testing
       .takeNumbers(TableID(4), count: 5), .setSequence(TableID(4), value: 9, isTaken: true), .scheduleJob(job), .createSchema("x"),
       .placeTable(TableID(1), isReference: false, placement: [NodeID(1)], copies: 0),
     ]
+    var known = view
+    known.id = TableID(2)
+    let together: [CatalogCommand] = [.alterViews([known]), .alterTableAndViews(from: wide, to: old, [known, view])]
     let drops: [CatalogCommand] = [
       .dropSchema("x"), .unscheduleJob(1), .dropSequence(TableID(4)), .dropFunction(TableID(3)), .dropView(TableID(2)),
     ]
-    for command in commands + drops {
+    for command in commands + drops + together {
       let bytes = CatalogCommandFormat.encode(command)
       #expect(CatalogCommandFormat.encode(try CatalogCommandFormat.decode(bytes)) == bytes)
       for length in 0..<bytes.count { #expect(throws: DecodingFailure.self) { try CatalogCommandFormat.decode(Array(bytes[..<length])) } }

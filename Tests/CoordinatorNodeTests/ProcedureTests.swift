@@ -144,6 +144,10 @@ func withProcedures(_ body: @escaping @Sendable (ProcedureSession) async throws 
       _ = try await here.run("CREATE FUNCTION g(x int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN x; END $$")
       try await refused("SELECT g(x) FROM generate_series(1, 3) x", "calling function g for every row of a query is not supported")
       try await refused("SELECT g(1) FROM generate_series(1, 3) x", "calling function g for every row of a query is not supported")
+      _ = try await here.run("CREATE FUNCTION plain(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT x'")
+      try await refused("CREATE TABLE c (a int CHECK (plain(a) > 0))", "a function of users in a CHECK is not supported")
+      _ = try await here.run("CREATE FUNCTION set() RETURNS SETOF int LANGUAGE plpgsql AS $$ BEGIN RETURN NEXT 1; END $$")
+      try await refused("SELECT (set()).x + 1", "set, which gives a set, is not supported here")
       _ = try await here.run("CREATE FUNCTION h(x int) RETURNS int STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN x; END $$")
       #expect(try await here.run("SELECT h(1) + x FROM generate_series(1, 3) x").rows == ["2", "3", "4"])
     }

@@ -37,17 +37,25 @@ private struct Definitions {
     next += 1
     return TableID(next)
   }
+  private mutating func apply(_ views: [ViewRecord]) {
+    for view in views {
+      guard let at = catalog.views.firstIndex(where: { $0.id == view.id }) else { continue }
+      catalog.views[at] = view
+    }
+  }
   private mutating func apply(_ step: DefinitionPlan.Step) {
     switch step {
     case .createTable(var table):
       table.id = number()
       catalog.tables.append(table)
-    case .alterTable(let from, let to):
+    case .alterTable(let from, let to, let views):
       guard let at = catalog.tables.firstIndex(of: from) else {
         Issue.record("another table is altered")
         return
       }
       catalog.tables[at] = to
+      apply(views)
+    case .alterViews(let views): apply(views)
     case .createView(var view, _):
       if let at = catalog.views.firstIndex(where: { $0.name == view.name && $0.schemaName == view.schemaName }) {
         catalog.views[at] = view
@@ -83,6 +91,46 @@ private struct Definitions {
 }
 
 struct DefinitionTests {
+  @Test func viewsAreKeptAsTheyMeant() throws {
+    var all = try Definitions()
+    try all.run("create table a (x int, \"Y z\" text)")
+    try all.run("create view v as select *, /* * */ count(*) over () from a /* é */ -- end")
+    func text(_ name: String) -> String? { all.catalog.views.first { $0.name == name }?.sql }
+    #expect(text("v") == "select a.x, a.\"Y z\", /* * */ count(*) over () from a /* é */ -- end")
+    // What USING names has no place of its own; nothing is half renamed.
+    try all.run("create view u as select b.* from a as b join a as c using (x)")
+    #expect(text("u") == "select b.x, b.\"Y z\" from a as b join a as c using (x)")
+    #expect(all.failure("alter table a rename x to w") == "0A000 renaming what view \"u\" names is not supported")
+    #expect(all.failure("create view d as select * from (select 1 as n, 2 as n) as q").hasPrefix("0A000 * of columns"))
+    try all.run("drop view u")
+    // An outer query's column of the new name would be caught by the inner one.
+    try all.run("create view c as select x from a where exists (select 1 from (select 1 as w) as o, lateral (select w from a) as i)")
+    #expect(all.failure("alter table a rename x to w") == "0A000 renaming what view \"c\" names is not supported")
+    try all.run("drop view c")
+    try all.run("alter table a rename x to w")
+    #expect(text("v") == "select a.w AS x, a.\"Y z\", /* * */ count(*) over () from a /* é */ -- end")
+    #expect(try all.columns("select * from v") == ["x integer", "Y z text", "count bigint"])
+  }
+  @Test func operandsAndViewsThatDoubleAreBounded() throws {
+    var all = try Definitions()
+    try all.run("create table a (x int)")
+    func nested(_ open: String, _ close: String) -> String {
+      "select " + String(repeating: open, count: 40) + "x" + String(repeating: close, count: 40) + " from a"
+    }
+    for (open, close) in [
+      ("nullif(", ", 1)"), ("case ", " when 1 then 1 when 2 then 3 end"), ("(", " between 1 and 2)::int"), ("(", " in (x, 2))::int"),
+    ] {
+      #expect(all.failure(nested(open, close)) == "54001 expression is too complex", "\(open)")
+    }
+    try all.run("create view v0 as select x from a")
+    for depth in 1...2 {
+      let branches = [String](repeating: "select x from v\(depth - 1)", count: 9).joined(separator: " union all ")
+      try all.run("create view v\(depth) as \(branches)")
+    }
+    let branches = [String](repeating: "select x from v2", count: 9).joined(separator: " union all ")
+    #expect(all.failure("create view v3 as \(branches)") == "54001 more than 1024 relations in one statement are not supported")
+    #expect(all.failure("select 1" + String(repeating: ", 1", count: 1600)) == "54011 target lists can have at most 1600 entries")
+  }
   @Test func columnsComeAndGo() throws {
     var all = try Definitions()
     try all.run("create table a (x int, y text)")

@@ -102,7 +102,7 @@ final class CallExtraction: SyntaxRewriter {
       }
       return try syntax.mappingOperands(self, guards: guards)
     }
-    if case .value = use, candidates.contains(where: \.returnsSet) {
+    if candidates.contains(where: \.returnsSet) {
       throw .sql(
         "0A000",
         "\(call.name), which gives a set, is not supported here",
@@ -165,11 +165,12 @@ final class CallExtraction: SyntaxRewriter {
     }
     return .functions(result)
   }
-  /// `SELECT f(x)` of a set and `SELECT (f(x)).*` are `SELECT * FROM f(x)`.
+  /// `SELECT f(x)` of a set and `SELECT (f(x)).*` are `SELECT * FROM f(x)`, and `SELECT (f(x)).a` is `SELECT a FROM f(x)`.
   private func movedToFrom(_ plain: PlainSelectSyntax) -> PlainSelectSyntax? {
     guard plain.from == nil, plain.items.count == 1 else { return nil }
     let item = plain.items[0]
     let call: CallSyntax
+    var field: String?
     switch item.expression.kind {
     case .call(let own):
       guard candidates(own).contains(where: { $0.returnsSet && $0.columns().count == 1 }) else { return nil }
@@ -177,19 +178,23 @@ final class CallExtraction: SyntaxRewriter {
     case .allFields(let inner):
       guard case .call(let own) = inner.kind, !candidates(own).isEmpty else { return nil }
       call = own
+    case .field(let inner, let name):
+      guard case .call(let own) = inner.kind, candidates(own).contains(where: \.returnsSet) else { return nil }
+      (call, field) = (own, name)
     default: return nil
     }
     var moved = plain
     moved.from = .functions(
       TableFunctionsSyntax(
         calls: [ExpressionSyntax(kind: .call(call), position: item.expression.position)],
-        alias: item.alias ?? call.name,
+        alias: field == nil ? item.alias ?? call.name : call.name,
         position: item.expression.position
       )
     )
+    let kind = field.map { ExpressionSyntax.Kind.column([call.name, $0]) } ?? .star(qualifier: nil)
     moved.items[0] = PlainSelectSyntax.Item(
-      alias: nil,
-      expression: ExpressionSyntax(kind: .star(qualifier: nil), position: item.expression.position)
+      alias: field == nil ? nil : item.alias,
+      expression: ExpressionSyntax(kind: kind, position: item.expression.position)
     )
     return moved
   }

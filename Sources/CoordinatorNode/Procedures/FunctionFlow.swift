@@ -235,8 +235,26 @@ extension Coordinator {
       }
       dropped.append(function.id)
     }
+    try await requireUncalled(dropped, syntax.kind, snapshot, request)
     for id in dropped { _ = try await log.propose(.dropFunction(id)) }
     return reply
+  }
+  /// Refuses to drop what views and defaults call.
+  private func requireUncalled(
+    _ dropped: [TableID],
+    _ kind: DropFunctionSyntax.Kind,
+    _ snapshot: CatalogSnapshot,
+    _ request: StatementRequest
+  ) async throws {
+    if snapshot.views.isEmpty && !snapshot.tables.contains(where: { $0.columns.contains { $0.defaultSQL != nil } }) { return }
+    var context = PlanningContext(now: request.now, system: await systemRelations(request.facts, under: snapshot))
+    context.routines = CompiledRoutines.inline(snapshot.functions)
+    var after = context
+    after.routines = CompiledRoutines.inline(snapshot.functions.filter { !dropped.contains($0.id) })
+    let shown = snapshot.functions.filter { dropped.contains($0.id) }.map { function in
+      "\(kind.rawValue) \(function.name)(\(function.inputTypes.map(\.name).joined(separator: ",")))"
+    }
+    try Planning.requireUncalled(shown.joined(separator: ", "), catalog: snapshot, context: context, after: after)
   }
   private static func find(
     _ item: DropFunctionSyntax.Item,

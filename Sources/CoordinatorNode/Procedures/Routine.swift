@@ -103,6 +103,10 @@ final class CompiledRoutines: Sendable {
     state.withLock { ($0.version, $0.inline, $0.inlined, $0.words) = (catalog.version, inline, inlined, words) }
     return (inline, inlined, words)
   }
+  /// Routines that are expressions, among some functions.
+  static func inline(_ functions: [FunctionRecord]) -> [String: [InlineRoutine]] {
+    Dictionary(grouping: functions.compactMap(inline), by: \.name)
+  }
   /// The routine as an expression, if it is one.
   private static func inline(_ function: FunctionRecord) -> InlineRoutine? {
     guard function.language == "sql", !function.returnsSet, !function.isProcedure, let result = function.result, function.outputs.isEmpty,

@@ -319,3 +319,18 @@ DO $$ DECLARE t text := 'x'; v text; n int := 3; m int := 4; BEGIN
   CALL twice(b => v, a => t);
   RAISE NOTICE '% %', t, v;
 END $$;
+--- a field of a set is every row's
+CREATE FUNCTION pairs() RETURNS TABLE (a int, b text) LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY SELECT g, g::text || '!' FROM generate_series(1, 3) AS g; END $$;
+SELECT (pairs()).b;
+SELECT (pairs()).a AS first;
+DROP FUNCTION pairs;
+--- functions that views and defaults call stay
+CREATE FUNCTION thrice(x int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT x * 3';
+CREATE VIEW uses AS SELECT thrice(2) AS n;
+DROP FUNCTION thrice(int);
+DROP VIEW uses;
+CREATE TABLE takes (a int DEFAULT thrice(4));
+DROP FUNCTION thrice;
+ALTER TABLE takes ALTER a DROP DEFAULT;
+DROP FUNCTION thrice;
+DROP TABLE takes;
