@@ -100,9 +100,9 @@ extension PlanCache.Key {
   /// The key of a request's plan; nil where its plan is its own: it stands for more than its text, or is too long to be kept.
   init?(_ request: StatementRequest, types: [DataType?]) {
     let text = request.statement.text
-    guard !text.isEmpty, text.utf8.count <= PlanCache.bytesMax, request.variables.isEmpty, request.calls.results.isEmpty,
-      !request.isResolved
-    else { return nil }
+    guard !text.isEmpty, text.utf8.count <= PlanCache.bytesMax else { return nil }
+    // Of a procedure, or with calls taken out of it.
+    guard request.runner == nil, request.variables.isEmpty, request.calls.results.isEmpty, !request.isResolved else { return nil }
     switch request.statement.statement {
     case .select, .insert, .update: break
     // Which rows it may name in one step depends on what the transaction did.

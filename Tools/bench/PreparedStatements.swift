@@ -1,7 +1,7 @@
 // PreparedStatements.swift — small statements over PostgreSQL's protocol by pgbench, prepared and simple, one client and eight.
 //
-// Queries of one tenant over the rollup, a row by its key, one-row writes. Before its time counts a query is asked over the same protocol and
-// checked by the exact figures; after the writes what they left is counted against the transactions that pgbench was told are done.
+// Queries of one tenant over the rollup, a row by its key, one-row writes. Before its time counts a query is asked over the same protocol
+// and checked by the exact figures; after the writes what they left is counted against the transactions that pgbench was told are done.
 import Foundation
 import Launcher
 

@@ -22,6 +22,7 @@ public struct ClockZone: Sendable, Hashable {
   }
   /// Zones of one name are one.
   public static func == (a: ClockZone, b: ClockZone) -> Bool { a.name == b.name && a.word == b.word }
+  /// As `==` compares.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(name)
     hasher.combine(word)
