@@ -102,6 +102,8 @@ public actor Coordinator: RPCResponder {
   var erasingShards: Set<ShardID> = []
   /// Rung when a deletion is asked for, and when a shard may be told of its next one.
   let erasingBell = Signal()
+  /// Plans of statements that came lately.
+  nonisolated let plans = PlanCache()
   /// Functions and procedures of users, compiled.
   nonisolated let routines = CompiledRoutines()
   /// Rung when jobs were scheduled or changed.

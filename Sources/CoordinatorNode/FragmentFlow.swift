@@ -83,12 +83,11 @@ extension Coordinator {
     guard let group = snapshot.group(fragment.group) else {
       throw TallyError(.staleCatalog, "colocation group \(fragment.group) is gone")
     }
-    return group.shards.compactMap { snapshot.shard($0) }.filter { shard in
-      switch fragment.shards {
-      case .all: true
-      case .coordinator: false
-      case .one(let hash): hash >= shard.lower && hash <= shard.upper
-      }
+    switch fragment.shards {
+    case .all: return group.shards.compactMap { snapshot.shard($0) }
+    case .coordinator: return []
+    case .one(let hash):
+      return snapshot.shards.filter { $0.group == group.id && $0.lower <= hash && hash <= $0.upper && group.shards.contains($0.id) }
     }
   }
   /// Whether a worker is known to be down: only the coordinator that leads hears them.

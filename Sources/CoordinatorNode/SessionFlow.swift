@@ -123,8 +123,34 @@ extension Coordinator {
   }
   private static let textAtOnceMax = 2048
 
-  /// Plans a statement.
+  /// Plans a statement: by its generic plan, if it has one.
   func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
+    let types = (request.arguments ?? []).map(\.type)
+    guard let key = PlanCache.Key(request, types: types) else { return try await plannedWithValues(request, snapshot) }
+    var kept = plans.find(key, snapshot.version)
+    if case .nothing? = kept {
+      let context = await context(request, snapshot, nil)
+      let plan = GenericPlan(request.statement, catalog: Self.seen(snapshot, request), types: types, context: context)
+      kept = plan.map { .generic($0) } ?? .custom
+      plans.keep(kept ?? .custom, key, snapshot.version)
+    }
+    if case .generic(let plan)? = kept {
+      let values = StatementValues(now: request.now, arguments: (request.arguments ?? []).map(\.value))
+      let context = PlanningContext(now: request.now, choosesLevels: request.choosesLevels, zone: request.facts.zone)
+      do {
+        let planned = try plan.plan(values, catalog: Self.seen(snapshot, request), context: context)
+        plans.count(key, isGeneric: true)
+        return planned
+      } catch {
+        // What these values make impossible the other way tells, or does.
+      }
+    }
+    let planned = try await plannedWithValues(request, snapshot)
+    if kept == nil { plans.keep(.nothing, key, snapshot.version) }
+    plans.count(key, isGeneric: false)
+    return planned
+  }
+  private func plannedWithValues(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
     return try plan(
       request.statement,
@@ -182,11 +208,16 @@ extension Coordinator {
       return try await describeCall(call, position, request, StatementParameters(declared: declared))
     }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
+    let key = PlanCache.Key(request, types: declared)
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
+      if let key, let known = plans.description(key, snapshot.version) { return known }
       let parameters = StatementParameters(declared: declared)
       let called = try await resolvingCalls(request, describing: parameters)
       let bound = try plan(called.statement, catalog: Self.seen(snapshot, request), context: await context(called, snapshot, parameters))
-      return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
+      let description = StatementDescription(parameters: try parameters.found(), columns: bound.columns)
+      // What a routine gives is not told by the text and the catalog's version alone: its calls were resolved for this.
+      if let key, !called.isResolved { plans.keep(description, key, snapshot.version) }
+      return description
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
     do { return try await attempt(await log.catalog.snapshot) } catch {

@@ -16,6 +16,7 @@ extension Coordinator {
       now: surroundings.clock.now,
       hearsWorkers: await decides,
       jobRuns: jobRuns,
+      plans: plans,
       sources: VolatileSources(random: surroundings.random, clock: surroundings.clock)
     )
   }

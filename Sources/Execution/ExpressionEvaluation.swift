@@ -77,6 +77,7 @@ enum ExpressionEvaluation {
     switch expression.node {
     case .column(let index): return Operand(block.column(index))
     case .constant(let value): return try Operand(expression.type, value)
+    case .parameter(let number): throw TallyError(.internalError, "parameter \(number) has no value")
     case .call(let function, let arguments):
       let operands = try arguments.map { try evaluate($0, block) }
       return try call(function, operands, expression.type, block.count)

@@ -17,7 +17,10 @@ struct Grouping {
   func place(_ expression: Expression) -> Int? { keys.firstIndex(of: ExpressionFormat.key(expression)) }
 
   func overGroups(_ expression: Expression) throws(TallyError) -> Expression {
-    if case .constant = expression.node { return expression }
+    switch expression.node {
+    case .constant, .parameter: return expression
+    default: break
+    }
     if !keys.isEmpty, let group = keys.firstIndex(of: ExpressionFormat.key(expression)) {
       return .column(group, expression.type)
     }

@@ -31,6 +31,7 @@ public enum ConditionText {
       switch expression.node {
       case .column(let index): return columns.indices.contains(index) ? SQLQuoting.identifier(columns[index].name) : "?"
       case .constant(let value): return constant(value, expression.type)
+      case .parameter(let number): return number == 0 ? "now()" : "$\(number)"
       case .and(let parts): return junction(parts, "AND", place, needs: place == .not || place == .operand)
       case .or(let parts): return junction(parts, "OR", place, needs: place == .not || place == .operand || place == .and)
       case .not(let inner):

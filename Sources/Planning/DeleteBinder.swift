@@ -22,9 +22,16 @@ struct DeleteBinder {
     let name = syntax.table
     let table = try ModifyBinder(catalog: catalog, context: context).table(name, "delete from")
     if !syntax.isTruncate, try !isSimple(syntax, table) {
-      return .modify(try UpdateBinder(catalog: catalog, context: context).delete(syntax, table))
+      return .modify(try UpdateBinder(catalog: catalog, context: context).delete(syntax, table).distributed(catalog, context))
     }
     return .delete(try simple(syntax, table))
+  }
+  /// The change that it is when the primaries evaluate it; nil when its rows are named in one step.
+  func change(_ syntax: DeleteSyntax) throws(TallyError) -> BoundChange? {
+    let table = try ModifyBinder(catalog: catalog, context: context).table(syntax.table, "delete from")
+    if syntax.isTruncate { return nil }
+    if try isSimple(syntax, table) { return nil }
+    return try UpdateBinder(catalog: catalog, context: context).delete(syntax, table)
   }
   /// Whether the rows are those of one scan of an append-only table, and nothing else is asked for: they are named in one step, without
   /// locks.

@@ -17,6 +17,8 @@ public struct Expression: Sendable {
     case column(Int)
     /// A value; its content matches `type.layout` or is NULL.
     case constant(Value)
+    /// A value that is not known yet: the statement's parameter of that number, or its time (0). Only in a GenericPlan.
+    case parameter(Int)
     /// A strict function, unless `Function` says otherwise.
     case call(Function, [Expression])
     /// Three-valued AND of two or more; evaluation may stop at the first FALSE.
@@ -81,7 +83,7 @@ extension Expression {
   /// Direct operands, in order of evaluation.
   public var operands: [Expression] {
     switch node {
-    case .column, .constant: []
+    case .column, .constant, .parameter: []
     case .call(_, let arguments), .hosted(_, let arguments): arguments
     case .and(let parts), .or(let parts), .coalesce(let parts): parts
     case .not(let inner), .isNull(let inner), .cast(let inner): [inner]
@@ -99,7 +101,7 @@ extension Expression {
     }
     var copy = self
     switch node {
-    case .column, .constant: break
+    case .column, .constant, .parameter: break
     case .call(let function, let arguments): copy.node = .call(function, try all(arguments))
     case .hosted(let function, let arguments): copy.node = .hosted(function, try all(arguments))
     case .and(let parts): copy.node = .and(try all(parts))

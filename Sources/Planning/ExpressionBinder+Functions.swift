@@ -100,13 +100,14 @@ extension ExpressionBinder {
     switch (call.name, arguments.count) {
     case ("now", 0), ("transaction_timestamp", 0), ("statement_timestamp", 0):
       usesStatementTime = true
-      return .constant(.timestamptz, .fixed(context.now))
+      return statementTime
     case ("pi", 0): return .constant(.double, .double(.pi))
     case ("age", 1):
       // From the midnight that the statement runs on.
       usesStatementTime = true
       let isZoned = types[0] == .timestamptz || types[0] == .unknown
-      let today = TimeArithmetic.date(ofTimestamp: try zone.local(context.now)) * Calendar.microsecondsPerDay
+      guard let now = context.now else { throw GenericPlan.needsValues }
+      let today = TimeArithmetic.date(ofTimestamp: try zone.local(now)) * Calendar.microsecondsPerDay
       let midnight =
         isZoned ? Expression.constant(.timestamptz, .fixed(try zone.instant(ofLocal: today))) : .constant(.timestamp, .fixed(today))
       return try resolved("age", [midnight, arguments[0]], [position, place(0)], position)

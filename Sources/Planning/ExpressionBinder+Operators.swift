@@ -362,7 +362,10 @@ extension ExpressionBinder {
       _ = try located(pattern.position) { () throws(TallyError) in try LikePattern(text) }
       return try fold(Expression(.boolean, .like(bound, pattern: text)), position)
     case .constant: return .constant(.boolean, .null)
-    default: return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
+    default:
+      // A pattern that is known is taken apart once.
+      if shape.holdsParameter { throw GenericPlan.needsValues }
+      return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
     }
   }
 }

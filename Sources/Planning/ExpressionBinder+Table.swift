@@ -183,6 +183,7 @@ extension ExpressionBinder {
       if values.isEmpty, items.isEmpty { return .boolean(false) }
       return try fold(Expression(.boolean, .inList(subject, values, hasNull: values.count < items.count)), position)
     }
+    if array.holdsParameter { throw GenericPlan.needsValues }
     let code = Int64(function.rawValue) + (isNegated ? QuantifiedComparison.negation : 0)
     let arguments = [.constant(.bigint, .fixed(code)), .boolean(isAll), subject, array]
     return try fold(Expression(.boolean, .call(.quantified, arguments)), position)

@@ -322,14 +322,24 @@ final class ExpressionBinder {
   }
   private func currentTime(_ kind: ExpressionSyntax.CurrentTime) throws(TallyError) -> Expression {
     usesStatementTime = true
-    let local = try zone.local(context.now)
+    guard let now = context.now else {
+      switch kind {
+      case .date: return .casting(statementTime, to: .date, zone: zone)
+      case .timestamp: return statementTime
+      case .localTimestamp: return .casting(statementTime, to: .timestamp, zone: zone)
+      case .localTime: throw GenericPlan.needsValues
+      }
+    }
+    let local = try zone.local(now)
     return switch kind {
     case .date: .constant(.date, .fixed(TimeArithmetic.date(ofTimestamp: local)))
-    case .timestamp: .constant(.timestamptz, .fixed(context.now))
+    case .timestamp: statementTime
     case .localTimestamp: .constant(.timestamp, .fixed(local))
     case .localTime: .constant(.time, .fixed(Calendar.floorRemainder(local, Calendar.microsecondsPerDay)))
     }
   }
+  /// The statement's time, a timestamptz.
+  var statementTime: Expression { Expression(.timestamptz, context.now.map { .constant(.fixed($0)) } ?? .parameter(0)) }
 
   // MARK: Conditions
 
@@ -367,6 +377,8 @@ final class ExpressionBinder {
     let bound = try bind(subject)
     var candidates: [Expression] = []
     for item in items { candidates.append(try bind(item)) }
+    // A list of constants is more than its comparisons: zone maps know it.
+    if candidates.count > 1, candidates.contains(where: \.holdsParameter) { throw GenericPlan.needsValues }
     // One type for all, as PostgreSQL; where none fits or an item is no constant it is an OR of equalities.
     if let type = UnifiedType.of([bound.type] + candidates.map(\.type)), candidates.allSatisfy({ $0.constantValue != nil }),
       ExpressionCheck.isComparable(ExpressionCheck.family(type))

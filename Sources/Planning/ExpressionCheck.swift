@@ -68,6 +68,7 @@ enum ExpressionCheck {
     switch expression.node {
     case .column(let index): return index < input.count && input[index] == type
     case .constant(let value): return fits(value, type)
+    case .parameter: return true
     case .call(let function, let arguments): return takes(function, arguments, type)
     case .and(let parts), .or(let parts):
       return parts.count >= 2 && type == .boolean && parts.allSatisfy { $0.type == .boolean }

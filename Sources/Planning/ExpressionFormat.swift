@@ -25,6 +25,10 @@ enum ExpressionFormat {
     case .constant(let value):
       out.u8(2)
       out.value(value)
+    case .parameter(let number):
+      // Keys only, as below.
+      out.u8(254)
+      out.count(number)
     case .call(let function, let arguments):
       out.u8(3)
       out.u16(function.rawValue)
@@ -63,7 +67,7 @@ enum ExpressionFormat {
       }
       encode(otherwise, into: &out)
     case .hosted(let function, let arguments):
-      // Keys only: Distribution keeps these on the coordinator, and no decoder knows 255.
+      // Keys only: Distribution keeps these on the coordinator, and no decoder knows 254 and 255.
       out.u8(255)
       out.string(function.name)
       encode(arguments, into: &out)

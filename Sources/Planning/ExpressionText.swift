@@ -8,6 +8,7 @@ enum ExpressionText {
     switch expression.node {
     case .column(let index): return index < columns.count ? columns[index].name : "$\(index)"
     case .constant(let value): return literal(value, expression.type)
+    case .parameter(let number): return number == 0 ? "now()" : "$\(number)"
     case .call(let function, let arguments):
       if let symbol = symbols[function], arguments.count == 2 {
         return "(\(inner(arguments[0])) \(symbol) \(inner(arguments[1])))"

@@ -46,13 +46,15 @@ public enum FragmentFormat {
     }
   }
 
-  /// A function of the coordinator cannot travel: Distribution keeps it there.
+  /// A function of the coordinator cannot travel: Distribution keeps it there. Nor can a parameter: its value does.
   private static func isLocal(_ expression: Expression) -> Bool {
-    if case .hosted = expression.node { return true }
-    return expression.operands.contains(where: isLocal)
+    switch expression.node {
+    case .hosted, .parameter: true
+    default: expression.operands.contains(where: isLocal)
+    }
   }
   private static func put(_ expression: Expression, into out: inout ByteWriter) {
-    invariant(!isLocal(expression), "a function of the coordinator's in a fragment")
+    invariant(!isLocal(expression), "a function of the coordinator's or a parameter in a fragment")
     ExpressionFormat.encode(expression, into: &out)
   }
   private static func put(_ expressions: [Expression], into out: inout ByteWriter) {
@@ -65,7 +67,7 @@ public enum FragmentFormat {
   }
   private static func put(_ call: AggregateCall, into out: inout ByteWriter) {
     let expressions = call.arguments + (call.filter.map { [$0] } ?? []) + call.order.map(\.expression)
-    invariant(!expressions.contains(where: isLocal), "a function of the coordinator's in a fragment")
+    invariant(!expressions.contains(where: isLocal), "a function of the coordinator's or a parameter in a fragment")
     ExpressionFormat.encode(call, into: &out)
   }
 

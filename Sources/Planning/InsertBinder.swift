@@ -5,6 +5,32 @@
 public import Model
 import SQL
 
+/// An INSERT of values that is bound.
+struct BoundInsert: Sendable {
+  var table: TableSchema
+  var values: InsertedValues
+  /// Its rows are rows and no more.
+  var isPlain: Bool
+  var conflict: ModifyProgram.Conflict
+  var checks: [ModifyProgram.Check]
+  var returning: ReturningPlan?
+
+  func statement(_ system: (any SystemCatalog)?) -> BoundStatement {
+    if isPlain, values.late.isEmpty { return .insert(InsertPlan(table: table, rows: values.rows)) }
+    return .modify(
+      ModifyPlan(
+        command: .insert,
+        table: table,
+        source: .values(values),
+        action: .insert(conflict),
+        checks: checks,
+        returning: returning,
+        system: system
+      )
+    )
+  }
+}
+
 struct InsertBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
@@ -17,21 +43,13 @@ struct InsertBinder {
 
   func bind(_ syntax: InsertSyntax) throws(TallyError) -> BoundStatement {
     let table = try common.table(syntax.table, "insert into")
+    guard let query = query(of: syntax, table) else { return try values(syntax, table).statement(context.system) }
     let targets = try self.targets(syntax, table)
-    let isPlain = table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
-    let source: ModifyPlan.Source
-    if let query = query(of: syntax, table) {
-      source = try rows(of: query, syntax, table, targets)
-    } else {
-      source = .values(try values(syntax, table, targets, isChecked: isPlain))
-    }
+    let isPlain = Self.isPlain(syntax, table)
+    let source = try rows(of: query, syntax, table, targets)
     let conflict = try conflict(syntax, table)
     let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table)
-    switch source {
-    case .values(let values) where isPlain && values.late.isEmpty: return .insert(InsertPlan(table: table, rows: values.rows))
-    case .query(let select) where isPlain: return .insertSelect(InsertSelectPlan(table: table, select: select))
-    default: break
-    }
+    if case .query(let select) = source, isPlain { return .insertSelect(InsertSelectPlan(table: table, select: select)) }
     let plan = ModifyPlan(
       command: .insert,
       table: table,
@@ -41,12 +59,36 @@ struct InsertBinder {
       returning: returning,
       system: context.system
     )
-    if isPlain, let query = query(of: syntax, table), case .shards = source {
+    if isPlain, case .shards = source {
       // With a client's key the rows have to come here: it counts all of them.
       let pulled = try distribute(try projected(query, syntax, table, targets), catalog: catalog, context: context)
       return .insertSelect(InsertSelectPlan(table: table, select: pulled, pushed: plan))
     }
     return .modify(plan)
+  }
+  /// An INSERT of values; nil when a query gives its rows.
+  func values(_ syntax: InsertSyntax) throws(TallyError) -> BoundInsert? {
+    let table = try common.table(syntax.table, "insert into")
+    return query(of: syntax, table) == nil ? try values(syntax, table) : nil
+  }
+  private func values(_ syntax: InsertSyntax, _ table: TableSchema) throws(TallyError) -> BoundInsert {
+    let targets = try self.targets(syntax, table)
+    let isPlain = Self.isPlain(syntax, table)
+    let values = try values(syntax, table, targets, isChecked: isPlain)
+    let conflict = try conflict(syntax, table)
+    let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table)
+    return BoundInsert(
+      table: table,
+      values: values,
+      isPlain: isPlain,
+      conflict: conflict,
+      checks: try TableChecks.bound(table),
+      returning: returning
+    )
+  }
+  /// Whether its rows are rows and no more.
+  private static func isPlain(_ syntax: InsertSyntax, _ table: TableSchema) -> Bool {
+    table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
   }
   /// The query that gives the rows; of VALUES only where they hold subqueries or sketches, or stand behind WITH.
   private func query(of syntax: InsertSyntax, _ table: TableSchema) -> SelectSyntax? {
@@ -100,7 +142,7 @@ struct InsertBinder {
           type: column.type,
           position: expression.position
         )
-        guard row[target].constantValue != nil || row[target].isHosted else {
+        guard row[target].constantValue != nil || row[target].isHosted || row[target].holdsParameter else {
           throw .sql("0A000", "a value that is no constant is not supported", position: expression.position)
         }
       }
@@ -113,7 +155,7 @@ struct InsertBinder {
           values.append(.null)
         }
       }
-      if isChecked, context.parameters?.hasValues ?? true {
+      if isChecked, context.now != nil, context.parameters?.hasValues ?? true {
         try InsertedRow.check(values, table, late: Set(row.indices.filter { row[$0].constantValue == nil }))
       }
       result.rows.append(values)

@@ -29,7 +29,7 @@ struct NullRejection {
     case .cast(let inner), .not(let inner), .inList(let inner, _, _), .like(let inner, _): return isNull(inner)
     case .coalesce(let parts), .or(let parts), .and(let parts): return parts.allSatisfy(isNull)
     case .hosted(let function, let arguments): return function.isStrict && arguments.contains(where: isNull)
-    case .isNull, .caseWhen: return false
+    case .isNull, .caseWhen, .parameter: return false
     }
   }
   /// Functions that give NULL for any NULL argument: those that the file of functions says nothing else of.

@@ -3,11 +3,11 @@ import Model
 
 extension AggregateCall {
   /// The same call with each of its expressions replaced.
-  func mapExpressions(_ change: (Expression) -> Expression) -> AggregateCall {
+  func mapExpressions<E: Error>(_ change: (Expression) throws(E) -> Expression) throws(E) -> AggregateCall {
     var copy = self
-    copy.arguments = arguments.map(change)
-    copy.filter = filter.map(change)
-    for i in copy.order.indices { copy.order[i].expression = change(order[i].expression) }
+    copy.arguments = try arguments.map(change)
+    copy.filter = try filter.map(change)
+    for i in copy.order.indices { copy.order[i].expression = try change(order[i].expression) }
     return copy
   }
   /// Its expressions.
@@ -16,10 +16,13 @@ extension AggregateCall {
 
 extension JoinNode.Key {
   /// The same key with its sides replaced.
-  func mapSides(_ left: (Expression) -> Expression, _ right: (Expression) -> Expression) -> JoinNode.Key {
+  func mapSides<E: Error>(
+    _ left: (Expression) throws(E) -> Expression,
+    _ right: (Expression) throws(E) -> Expression
+  ) throws(E) -> JoinNode.Key {
     var copy = self
-    copy.left = left(self.left)
-    copy.right = right(self.right)
+    copy.left = try left(self.left)
+    copy.right = try right(self.right)
     return copy
   }
 }
@@ -93,36 +96,36 @@ extension PlanNode {
     return mapInputs { $0.mapScans(change) }
   }
   /// The plan with each expression of this node, not of its inputs, replaced.
-  func mapOwnExpressions(_ change: (Expression) -> Expression) -> PlanNode {
+  func mapOwnExpressions<E: Error>(_ change: (Expression) throws(E) -> Expression) throws(E) -> PlanNode {
     switch self {
     case .values, .sort, .limit, .unionAll, .expandTopN, .fragmentInput, .workingRows, .systemScan, .shared, .recursive, .setOperation,
       .distinctOn:
       return self
     case .scan(var node):
-      node.filter = node.filter.map(change)
+      node.filter = try node.filter.map(change)
       return .scan(node)
     case .filter(var node):
-      node.condition = change(node.condition)
+      node.condition = try change(node.condition)
       return .filter(node)
     case .project(var node):
-      node.expressions = node.expressions.map(change)
+      node.expressions = try node.expressions.map(change)
       return .project(node)
     case .aggregate(var node):
-      node.groups = node.groups.map(change)
-      node.calls = node.calls.map { $0.mapExpressions(change) }
+      node.groups = try node.groups.map(change)
+      for i in node.calls.indices { node.calls[i] = try node.calls[i].mapExpressions(change) }
       return .aggregate(node)
     case .join(var node):
-      node.keys = node.keys.map { $0.mapSides(change, change) }
-      node.condition = node.condition.map(change)
+      for i in node.keys.indices { node.keys[i] = try node.keys[i].mapSides(change, change) }
+      node.condition = try node.condition.map(change)
       return .join(node)
     case .window(var node):
       for i in node.calls.indices {
-        node.calls[i].arguments = node.calls[i].arguments.map(change)
-        node.calls[i].filter = node.calls[i].filter.map(change)
+        node.calls[i].arguments = try node.calls[i].arguments.map(change)
+        node.calls[i].filter = try node.calls[i].filter.map(change)
       }
       return .window(node)
     case .tableFunction(var node):
-      for i in node.calls.indices { node.calls[i].arguments = node.calls[i].arguments.map(change) }
+      for i in node.calls.indices { node.calls[i].arguments = try node.calls[i].arguments.map(change) }
       return .tableFunction(node)
     }
   }

@@ -177,7 +177,7 @@ extension PlanRewriting {
   }
   /// `column = constant`, if the constant is of a type that such a column is compared with as it is.
   static func equality(_ column: Expression, _ constant: Expression) -> Expression? {
-    guard constant.constantValue?.isNull == false else { return nil }
+    guard constant.isFixed, constant.constantValue?.isNull != true else { return nil }
     let isAlike =
       column.type == constant.type || column.type.isInteger && constant.type.isInteger || column.type.isText && constant.type.isText
     guard isAlike else { return nil }
@@ -188,8 +188,8 @@ extension PlanRewriting {
     switch condition.node {
     case .call(.equal, let sides) where sides.count == 2:
       let (a, b) = (sides[0].withoutWidening, sides[1].withoutWidening)
-      if a.columnIndex != nil, b.constantValue != nil { return (a, b) }
-      if b.columnIndex != nil, a.constantValue != nil { return (b, a) }
+      if a.columnIndex != nil, b.isFixed { return (a, b) }
+      if b.columnIndex != nil, a.isFixed { return (b, a) }
       return nil
     case .inList(let inner, let values, _) where values.count == 1:
       guard inner.columnIndex != nil else { return nil }
@@ -207,7 +207,7 @@ extension PlanRewriting {
     case .filter(let node): return constant(of: column, in: node.input, node.condition.conjuncts)
     case .project(let node):
       let expression = node.expressions[column]
-      if expression.constantValue != nil { return expression }
+      if expression.isFixed { return expression }
       return expression.withoutWidening.columnIndex.flatMap { constant(of: $0, in: node.input, []) }
     case .aggregate(let node):
       guard column < node.groups.count else { return nil }

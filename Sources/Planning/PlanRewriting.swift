@@ -7,14 +7,22 @@ struct PlanRewriting {
   let catalog: CatalogSnapshot
 
   static func rewritten(_ plan: PlanNode, catalog: CatalogSnapshot, context: PlanningContext) -> PlanNode {
+    leveled(shaped(plan, catalog: catalog), catalog: catalog, context: context)
+  }
+  /// The plan in its shape: what is read where. Constants do not matter here, but that a column is compared with one does, and conditions
+  /// that are TRUE or FALSE.
+  static func shaped(_ plan: PlanNode, catalog: CatalogSnapshot) -> PlanNode {
     let rewriting = PlanRewriting(catalog: catalog)
     let plan = SharedPlans.inlined(plan)
     var shared: [Int: PlanNode] = [:]
     for (id, input) in SharedPlans.inputs(of: plan) { shared[id] = rewriting.melted(rewriting.pushed(input, [])) }
     let melted = rewriting.melted(rewriting.pushed(plan, []))
-    let exact = PlanPruning.exact(melted, shared: shared)
+    return rewriting.melted(PlanPruning.exact(melted, shared: shared))
+  }
+  /// A shaped plan with its levels and zone conditions, which the constants decide.
+  static func leveled(_ plan: PlanNode, catalog: CatalogSnapshot, context: PlanningContext) -> PlanNode {
     let choice = RollupLevelChoice(catalog: catalog, choosesLevels: context.choosesLevels)
-    return ZoneConditions.applied(choice.applied(rewriting.melted(exact)))
+    return ZoneConditions.applied(choice.applied(plan))
   }
 
   // MARK: Filters

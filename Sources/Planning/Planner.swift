@@ -22,7 +22,8 @@ public func plan(
     return .createRollup(try RollupBinder(catalog: catalog, context: lasting).bind(syntax))
   case .dropRollup(let syntax): return try tables.dropRollup(syntax)
   case .insert(let syntax): return try InsertBinder(catalog: catalog, context: context).bind(syntax)
-  case .update(let syntax): return .modify(try UpdateBinder(catalog: catalog, context: context).update(syntax))
+  case .update(let syntax):
+    return .modify(try UpdateBinder(catalog: catalog, context: context).update(syntax).distributed(catalog, context))
   case .delete(let syntax): return try DeleteBinder(catalog: catalog, context: context).bind(syntax)
   case .createSequence(let syntax):
     return .createSequence(try SequenceBinder(catalog: catalog, context: lasting).create(syntax))
@@ -31,7 +32,7 @@ public func plan(
   case .select(let select):
     if let call = try CatalogCall.find(select) { return try tables.bind(call) }
     let bound = try SelectBinder(catalog: catalog, context: context).query(select)
-    var query = try distribute(try withNames(bound, context), catalog: catalog, context: context)
+    var query = try distributedQuery(bound, catalog: catalog, context: context)
     if let clause = select.locking { query.lock = try LockBinder(catalog: catalog).bind(clause, select, query) }
     return .select(query)
   case .explain(let select, let analyze):
@@ -47,6 +48,15 @@ public func plan(
   }
 }
 
+/// Spreads a client's query.
+func distributedQuery(
+  _ bound: PlanNode,
+  catalog: CatalogSnapshot,
+  context: PlanningContext
+) throws(TallyError) -> DistributedPlan {
+  try distribute(try withNames(bound, context), catalog: catalog, context: context)
+}
+
 func planSelect(
   _ select: SelectSyntax,
   catalog: CatalogSnapshot,
@@ -56,7 +66,7 @@ func planSelect(
 }
 
 /// A client's query with names in place of the numbers of objects (`reg…` types): only here is known what they are called.
-private func withNames(_ bound: PlanNode, _ context: PlanningContext) throws(TallyError) -> PlanNode {
+func withNames(_ bound: PlanNode, _ context: PlanningContext) throws(TallyError) -> PlanNode {
   func isNamed(_ type: DataType) -> Bool {
     switch type {
     case .regclass, .regtype, .regproc, .regnamespace, .regrole: true
@@ -80,10 +90,21 @@ func distribute(
   catalog: CatalogSnapshot,
   context: PlanningContext
 ) throws(TallyError) -> DistributedPlan {
-  let rewritten = PlanRewriting.rewritten(bound, catalog: catalog, context: context)
-  var plan = try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog)
+  let shaped = PlanRewriting.shaped(bound, catalog: catalog)
+  return try distributeShaped(shaped, output: bound.columns, catalog: catalog, context: context)
+}
+/// Spreads a query that is rewritten but for what constants decide; `output` names what the client sees.
+func distributeShaped(
+  _ shaped: PlanNode,
+  output: [OutputColumn],
+  catalog: CatalogSnapshot,
+  context: PlanningContext
+) throws(TallyError) -> DistributedPlan {
+  let rewritten = PlanRewriting.leveled(shaped, catalog: catalog, context: context)
+  var plan = try Distribution.distributed(rewritten, output: output, catalog: catalog)
   plan.system = context.system
-  plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: context.now)
+  guard let now = context.now else { throw GenericPlan.needsValues }
+  plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: now)
   return plan
 }
 

@@ -5,8 +5,8 @@ import SQL
 
 /// Facts of one statement's planning; everything a plan depends on beside the text and the catalog.
 public struct PlanningContext: Sendable {
-  /// The statement's time, microseconds since 1970-01-01 UTC: what `now()` is.
-  public var now: Int64
+  /// The statement's time, microseconds since 1970-01-01 UTC: what `now()` is. Nil in a plan for all times (GenericPlan).
+  public var now: Int64?
   /// Whether a coarser rollup level may answer; off, every answer must stay the same (a test).
   public var choosesLevels: Bool
   /// Shards of a new colocation group.
@@ -27,7 +27,7 @@ public struct PlanningContext: Sendable {
   var notes: TextNotes?
   /// Makes a context.
   public init(
-    now: Int64,
+    now: Int64?,
     choosesLevels: Bool = true,
     defaultShardCount: Int = 32,
     parameters: StatementParameters? = nil,

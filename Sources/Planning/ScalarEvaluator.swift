@@ -11,6 +11,7 @@ public enum ScalarEvaluator {
     switch expression.node {
     case .column(let index): return row[index]
     case .constant(let value): return value
+    case .parameter: return nil
     case .call(let function, let arguments):
       var values: [Value] = []
       for argument in arguments {

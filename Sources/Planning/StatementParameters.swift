@@ -2,7 +2,8 @@
 //
 // A parameter whose type the client did not say takes the one that an untyped literal would be given where it is used first, as in
 // PostgreSQL; later uses find it typed. A statement is planned without values once, which finds the types, and with values each time it is
-// run, which finds the same ones. Without values parameters are NULL: such a plan tells the result's columns and no more.
+// run, which finds the same ones. Without values parameters are NULL: such a plan tells the result's columns and no more. Or they stay
+// parameters (`areOpen`): then it is bound for all values at once (GenericPlan).
 public import Model
 internal import Synchronization
 
@@ -15,11 +16,18 @@ public final class StatementParameters: Sendable {
     var types: [DataType?]
   }
   private let values: [Value]?
+  private let areOpen: Bool
   private let state: Mutex<State>
 
   /// Parameters with the types that the client said; with `values`, there are so many, each of the type that was found before, or NULL.
-  public init(declared: [DataType?] = [], values: [Value]? = nil) {
+  public convenience init(declared: [DataType?] = [], values: [Value]? = nil) {
+    self.init(declared: declared, values: values, areOpen: false)
+  }
+  /// Parameters of these types that are to stay parameters.
+  convenience init(open types: [DataType]) { self.init(declared: types, values: nil, areOpen: true) }
+  private init(declared: [DataType?], values: [Value]?, areOpen: Bool) {
     self.values = values
+    self.areOpen = areOpen
     var types = declared
     if let values { types += [DataType?](repeating: nil, count: Swift.max(0, values.count - types.count)) }
     state = Mutex(State(types: types))
@@ -42,7 +50,7 @@ public final class StatementParameters: Sendable {
     let type = state.withLock { state -> DataType?? in
       guard (1...Self.max).contains(number) else { return nil }
       if number > state.types.count {
-        guard values == nil else { return nil }
+        guard values == nil, !areOpen else { return nil }
         state.types += [DataType?](repeating: nil, count: number - state.types.count)
       }
       return .some(state.types[number - 1])
@@ -66,7 +74,8 @@ public final class StatementParameters: Sendable {
     )
   }
   private func constant(_ number: Int, _ type: DataType) -> Expression {
-    .constant(type, values.map { $0.indices.contains(number - 1) ? $0[number - 1] : .null } ?? .null)
+    if areOpen { return Expression(type, .parameter(number)) }
+    return .constant(type, values.map { $0.indices.contains(number - 1) ? $0[number - 1] : .null } ?? .null)
   }
 }
 

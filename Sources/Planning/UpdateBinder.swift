@@ -5,65 +5,38 @@
 import Model
 import SQL
 
-struct UpdateBinder {
-  let catalog: CatalogSnapshot
-  let context: PlanningContext
-  private var common: ModifyBinder { ModifyBinder(catalog: catalog, context: context) }
+/// An UPDATE or DELETE that is bound and not yet spread over shards.
+struct BoundChange: Sendable {
+  var command: ModifyPlan.Command
+  var table: TableSchema
+  /// Gives the place, and of an UPDATE the row as it will be.
+  var plan: PlanNode
+  /// It was rewritten but for what constants decide.
+  var isShaped = false
+  /// Other relations are joined to the table.
+  var isJoined: Bool
+  var checks: [ModifyProgram.Check]
+  var returning: ReturningPlan?
+  /// Of the table's name.
+  var position: Int
 
-  init(catalog: CatalogSnapshot, context: PlanningContext) {
-    self.catalog = catalog
-    self.context = context
-  }
-
-  func update(_ syntax: UpdateSyntax) throws(TallyError) -> ModifyPlan {
-    let table = try common.table(syntax.table, "update")
-    try common.refuseRollups(table, "UPDATE", syntax.table.position)
-    var target = try Target(table, syntax.table, alias: syntax.alias, from: syntax.from, with: syntax.with, self)
-    // PostgreSQL's order, in which parameters get their types.
-    let condition = try target.condition(syntax.condition)
-    let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table, others: target.others)
-    let set = try common.assignments(syntax.assignments, table, target.binder)
-    var row = table.columns.indices.map { at in
-      set[at] ?? (table.columns[at].isDropped ? .constant(table.columns[at].type, .null) : target.column(at))
-    }
-    try target.filter(condition)
-    row = try target.attach(row)
-    try common.refuseHosted(row + (condition.map { [$0] } ?? []), "UPDATE", syntax.table.position)
-    let plan = target.plan([target.place] + row, names: ["place"] + table.columns.map(\.name))
-    return ModifyPlan(
-      command: .update,
+  /// The change as the shards run it.
+  func distributed(_ catalog: CatalogSnapshot, _ context: PlanningContext) throws(TallyError) -> ModifyPlan {
+    ModifyPlan(
+      command: command,
       table: table,
-      source: try onShards(plan, table, isJoined: syntax.from != nil, syntax.table.position),
-      action: .update,
-      checks: try TableChecks.bound(table),
+      source: try onShards(catalog, context),
+      action: command == .update ? .update : .delete,
+      checks: checks,
       returning: returning,
       system: context.system
     )
   }
-
-  func delete(_ syntax: DeleteSyntax, _ table: TableSchema) throws(TallyError) -> ModifyPlan {
-    var target = try Target(table, syntax.table, alias: syntax.alias, from: syntax.from, with: syntax.with, self)
-    let condition = try target.condition(syntax.condition)
-    let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table, others: target.others)
-    try target.filter(condition)
-    try common.refuseHosted(condition.map { [$0] } ?? [], "DELETE", syntax.table.position)
-    let plan = target.plan([target.place], names: ["place"])
-    return ModifyPlan(
-      command: .delete,
-      table: table,
-      source: try onShards(plan, table, isJoined: syntax.from != nil, syntax.table.position),
-      action: .delete,
-      checks: [],
-      returning: returning,
-      system: context.system
-    )
-  }
-
-  /// The plan as the shards run it.
-  private func onShards(_ plan: PlanNode, _ table: TableSchema, isJoined: Bool, _ position: Int) throws(TallyError) -> ModifyPlan.Source {
+  private func onShards(_ catalog: CatalogSnapshot, _ context: PlanningContext) throws(TallyError) -> ModifyPlan.Source {
     // Without a place it has no rows.
     if case .local = table.distribution { return .none }
-    let rewritten = PlanRewriting.rewritten(plan, catalog: catalog, context: context)
+    let shaped = isShaped ? plan : PlanRewriting.shaped(plan, catalog: catalog)
+    let rewritten = PlanRewriting.leveled(shaped, catalog: catalog, context: context)
     guard let (inputs, placed) = try Distribution.onShards(rewritten, catalog: catalog) else {
       // A condition that is never true leaves nothing to run.
       if !rewritten.contains(Self.isScan) { return .none }
@@ -82,6 +55,59 @@ struct UpdateBinder {
     return .shards(inputs: inputs, fragment: fragment)
   }
   private static func isScan(_ plan: PlanNode) -> Bool { if case .scan = plan { true } else { false } }
+}
+
+struct UpdateBinder {
+  let catalog: CatalogSnapshot
+  let context: PlanningContext
+  private var common: ModifyBinder { ModifyBinder(catalog: catalog, context: context) }
+
+  init(catalog: CatalogSnapshot, context: PlanningContext) {
+    self.catalog = catalog
+    self.context = context
+  }
+
+  func update(_ syntax: UpdateSyntax) throws(TallyError) -> BoundChange {
+    let table = try common.table(syntax.table, "update")
+    try common.refuseRollups(table, "UPDATE", syntax.table.position)
+    var target = try Target(table, syntax.table, alias: syntax.alias, from: syntax.from, with: syntax.with, self)
+    // PostgreSQL's order, in which parameters get their types.
+    let condition = try target.condition(syntax.condition)
+    let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table, others: target.others)
+    let set = try common.assignments(syntax.assignments, table, target.binder)
+    var row = table.columns.indices.map { at in
+      set[at] ?? (table.columns[at].isDropped ? .constant(table.columns[at].type, .null) : target.column(at))
+    }
+    try target.filter(condition)
+    row = try target.attach(row)
+    try common.refuseHosted(row + (condition.map { [$0] } ?? []), "UPDATE", syntax.table.position)
+    return BoundChange(
+      command: .update,
+      table: table,
+      plan: target.plan([target.place] + row, names: ["place"] + table.columns.map(\.name)),
+      isJoined: syntax.from != nil,
+      checks: try TableChecks.bound(table),
+      returning: returning,
+      position: syntax.table.position
+    )
+  }
+
+  func delete(_ syntax: DeleteSyntax, _ table: TableSchema) throws(TallyError) -> BoundChange {
+    var target = try Target(table, syntax.table, alias: syntax.alias, from: syntax.from, with: syntax.with, self)
+    let condition = try target.condition(syntax.condition)
+    let returning = try common.returning(syntax.returning, table, alias: syntax.alias, syntax.table, others: target.others)
+    try target.filter(condition)
+    try common.refuseHosted(condition.map { [$0] } ?? [], "DELETE", syntax.table.position)
+    return BoundChange(
+      command: .delete,
+      table: table,
+      plan: target.plan([target.place], names: ["place"]),
+      isJoined: syntax.from != nil,
+      checks: [],
+      returning: returning,
+      position: syntax.table.position
+    )
+  }
 
   /// The table joined with what else the statement names.
   private struct Target {

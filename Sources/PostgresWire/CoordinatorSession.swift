@@ -23,8 +23,15 @@ final class CoordinatorSession: SQLSession {
     /// What the session wrote and saw.
     var seen = SessionToken()
     var transaction: OpenTransaction?
-    /// Facts made of a state of the settings: most statements find them made.
-    var facts: (changes: Int, made: SessionFacts)?
+    /// What is made of a state of the settings: most statements find it made.
+    var made: (changes: Int, MadeOfSettings)?
+  }
+  /// What the engine reads of the settings for every statement.
+  private struct MadeOfSettings {
+    var facts: SessionFacts
+    var read: ReadLevel?
+    var choosesLevels: Bool
+    var lockPatience: Duration?
   }
   private let engine: CoordinatorEngine
   private let identity: ClientIdentity
@@ -87,19 +94,17 @@ final class CoordinatorSession: SQLSession {
     _ arguments: [TypedValue]?,
     _ context: StatementContext
   ) throws(TallyError) -> StatementRequest {
-    // A default of stricter isolation is as little kept as a level that BEGIN names.
-    if let level = context.settings["transaction_isolation"] { try Self.check(TransactionModes(isolation: level)) }
+    let made = try made(of: context.settings)
     let (seen, transaction) = state.withLock { ($0.seen, $0.transaction) }
     var request = StatementRequest(statement, now: transaction?.now ?? coordinator.wallMicroseconds)
     request.arguments = arguments
-    if let level = context.settings["tally.read"], !level.isEmpty { request.read = try ReadLevel(level) }
+    if let level = made.read { request.read = level }
     if request.read == .session { request.seen = seen }
-    if let word = context.settings["tally.level_choice"] { request.choosesLevels = word != "off" }
-    let patience = context.settings.milliseconds("lock_timeout")
-    request.lockPatience = patience > 0 ? .milliseconds(patience) : nil
+    request.choosesLevels = made.choosesLevels
+    request.lockPatience = made.lockPatience
     transaction?.setLockPatience(request.lockPatience)
     request.transaction = transaction
-    request.facts = facts(context.settings)
+    request.facts = made.facts
     request.deadline = context.deadline
     return request
   }
@@ -188,10 +193,19 @@ final class CoordinatorSession: SQLSession {
     return .done(tag: word)
   }
 
-  private func facts(_ settings: SessionSettings) -> SessionFacts {
-    if let known = state.withLock({ $0.facts }), known.changes == settings.changes { return known.made }
-    let made = makeFacts(settings)
-    state.withLock { $0.facts = (settings.changes, made) }
+  private func made(of settings: SessionSettings) throws(TallyError) -> MadeOfSettings {
+    if let known = state.withLock({ $0.made }), known.changes == settings.changes { return known.1 }
+    // A default of stricter isolation is as little kept as a level that BEGIN names.
+    if let level = settings["transaction_isolation"] { try Self.check(TransactionModes(isolation: level)) }
+    let patience = settings.milliseconds("lock_timeout")
+    var made = MadeOfSettings(
+      facts: makeFacts(settings),
+      choosesLevels: settings["tally.level_choice"] != "off",
+      lockPatience: patience > 0 ? .milliseconds(patience) : nil
+    )
+    if let level = settings["tally.read"], !level.isEmpty { made.read = try ReadLevel(level) }
+    let kept = made
+    state.withLock { $0.made = (settings.changes, kept) }
     return made
   }
   private func makeFacts(_ settings: SessionSettings) -> SessionFacts {
@@ -275,7 +289,7 @@ final class CoordinatorSession: SQLSession {
   ) async throws -> [Value] {
     guard case .arguments(let written)? = execute.content as? EngineContent else { throw Self.misplaced(execute) }
     let now = state.withLock { $0.transaction?.now } ?? coordinator.wallMicroseconds
-    return try await coordinator.evaluate(written, as: types, now: now, facts(context.settings))
+    return try await coordinator.evaluate(written, as: types, now: now, try made(of: context.settings).facts)
   }
 
   // MARK: Transaction blocks

@@ -2,7 +2,7 @@
 //
 // Order: generate; load without a rollup, bytes, raw scans, rollup of the filled table, bytes, dashboard queries; a second
 // cluster: load with the rollup present; then the peers one after the other. What is measured stands in TallyMeasures,
-// PostgresPeer and DuckDBPeer.
+// PreparedStatements, PostgresPeer and DuckDBPeer.
 import ArgumentParser
 import Foundation
 
@@ -22,14 +22,14 @@ import Foundation
   @Option(help: "First port.") var portBase: UInt16 = 17400
   @Option(help: "Other systems to measure on the same data: duckdb,postgres.") var peers = ""
   @Option(help: "Python with the package duckdb, for --peers duckdb.") var python = "python3"
-  @Option(help: "Parts to measure: acks,ingest,rollup,queries,scan,disk. Default: all.") var only = ""
+  @Option(help: "Parts to measure: acks,ingest,rollup,queries,statements,scan,disk. Default: all.") var only = ""
   @Option(help: "Samples of each tenant query.") var samples = 300
   @Option(help: "Seconds that the samples of one query may take.") var querySeconds = 10.0
   @Option(help: "Seconds to wait for merges to settle before bytes are counted.") var settle = 60.0
   @Flag(help: "Prints JSON lines instead of tables.") var json = false
   @Flag(help: "Keeps the directory with all data.") var keep = false
 
-  private static let parts = ["acks", "ingest", "rollup", "queries", "scan", "disk"]
+  private static let parts = ["acks", "ingest", "rollup", "queries", "statements", "scan", "disk"]
   private static let systems = ["duckdb", "postgres"]
   private func list(_ text: String) -> [String] { text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } }
 
@@ -125,7 +125,7 @@ import Foundation
         tell("scans")
         report.measurements += try await measures.scans()
       }
-      guard wants("rollup") || wants("queries") || wants("disk") else { return }
+      guard wants("rollup") || wants("queries") || wants("statements") || wants("disk") else { return }
       tell("rollup")
       let rollup = try await measures.rollUp()
       if wants("rollup") { report.measurements += rollup }
@@ -140,6 +140,11 @@ import Foundation
         for clients in [1, 8] {
           report.measurements.append(try await measures.concurrentQueries(clients: clients, seconds: min(5, querySeconds)))
         }
+      }
+      if wants("statements") {
+        tell("statements")
+        let seconds = max(1, Int(min(5, querySeconds)))
+        report.measurements += try await PreparedStatements(run: measures.run, answers: answers, seconds: seconds).measure()
       }
     }
   }

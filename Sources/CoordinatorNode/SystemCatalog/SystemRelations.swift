@@ -21,6 +21,8 @@ final class SystemRelations: SystemCatalog {
   let hearsWorkers: Bool
   /// Runs of jobs that this coordinator began.
   let jobRuns: JobRuns
+  /// Plans that this coordinator keeps.
+  let plans: PlanCache
   /// Where random numbers and times of day come from; nil: there are none.
   let sources: VolatileSources?
   private let madeIndex = Mutex<RelationIndex?>(nil)
@@ -33,6 +35,7 @@ final class SystemRelations: SystemCatalog {
     now: Instant,
     hearsWorkers: Bool,
     jobRuns: JobRuns = JobRuns(),
+    plans: PlanCache = PlanCache(),
     sources: VolatileSources? = nil
   ) {
     var seen = state
@@ -44,6 +47,7 @@ final class SystemRelations: SystemCatalog {
     self.now = now
     self.hearsWorkers = hearsWorkers
     self.jobRuns = jobRuns
+    self.plans = plans
     self.sources = sources
   }
 
@@ -119,7 +123,7 @@ final class SystemRelations: SystemCatalog {
       return rows
     }
     if let rows = try tallyRows(definition) { return rows }
-    if let rows = cronRows(definition) { return rows }
+    if let rows = cronRows(definition) ?? planRows(definition) { return rows }
     return Self.empty.contains(definition.name) ? SystemRows.none : nil
   }
 

@@ -5,7 +5,7 @@
 // CEST), which SET TIME ZONE does not.
 
 /// A time zone.
-public struct ClockZone: Sendable, Equatable {
+public struct ClockZone: Sendable, Hashable {
   /// What SHOW says.
   public let name: String
   private let rules: ZoneRules
@@ -22,6 +22,11 @@ public struct ClockZone: Sendable, Equatable {
   }
   /// Zones of one name are one.
   public static func == (a: ClockZone, b: ClockZone) -> Bool { a.name == b.name && a.word == b.word }
+  /// As `==` compares.
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(name)
+    hasher.combine(word)
+  }
 
   /// The zone that times are told in unless a session says otherwise.
   public static let utc = ClockZone("Etc/UTC", fixed: ZoneOffset(east: 0, isDaylight: false, abbreviation: "UTC"))
