@@ -58,12 +58,14 @@ extension Coordinator {
   public func copy(_ request: StatementRequest, with client: any CopyClient, values: any ExternalValues) async throws -> CopyOutcome {
     let ticket = writers.begin()
     defer { writers.end(ticket, into: request.transaction?.ticket) }
+    var own = request
+    // Defaults are bound over the numbers that they take.
+    own.facts.numbers = StatementNumbers()
+    own.voidsBefore = numberBlocks.voids
+    let request = own
     let bound = try await bind(request).plan
     writers.know(ticket, bound.rowsAdded)
     guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
-    var request = request
-    request.facts.numbers = StatementNumbers()
-    request.voidsBefore = numberBlocks.voids
     let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)
     do {
       let outcome = try await copyIn(

@@ -18,6 +18,10 @@ extension ExpressionBinder {
       if let object = try objectNumber(text, type, position) { return .constant(type, object) }
       return .constant(type, try located(position) { () throws(TallyError) in try ZonedText.parse(text, as: type, zone: zone) })
     }
+    // A topn's text is that of its JSON object.
+    if case .topn = expression.type, ExpressionCheck.isTextLike(type) {
+      return try coerce(try coerce(expression, to: .jsonb, at: position, context), to: type, at: position, context)
+    }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
       throw .sql(
         "42846",

@@ -18,7 +18,10 @@ struct InsertBinder {
   func bind(_ syntax: InsertSyntax) throws(TallyError) -> BoundStatement {
     let table = try common.table(syntax.table, "insert into")
     let targets = try self.targets(syntax, table)
-    let isPlain = table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
+    // Rows with sketches are made as changes are: they have no batch of a client's.
+    let isPlain =
+      table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
+      && !table.columns.contains(where: \.type.isSketch)
     let source: ModifyPlan.Source
     if let query = query(of: syntax, table) {
       source = try rows(of: query, syntax, table, targets)
@@ -138,7 +141,8 @@ struct InsertBinder {
     _ table: TableSchema,
     _ targets: [Int]
   ) throws(TallyError) -> PlanNode {
-    let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true)
+    let stored = targets.map { table.columns[$0] }
+    let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true, stored: stored)
     try checkCount(bound.columns.count, targets, syntax, position: syntax.table.position)
     var expressions = try defaults(table)
     for (source, target) in targets.prefix(bound.columns.count).enumerated() {

@@ -100,6 +100,22 @@ public struct CreateTableSyntax: Sendable {
   public var constraints: [ConstraintSyntax] = []
   /// WITH (…).
   public var options: [OptionSyntax]
+  /// LIKE clauses, in order.
+  public var likes: [Like] = []
+
+  /// `LIKE table INCLUDING …`: the columns of another table.
+  public struct Like: Sendable {
+    /// Before which of the columns they stand.
+    public var place: Int
+    /// The other table.
+    public var table: NameSyntax
+    /// INCLUDING DEFAULTS.
+    public var hasDefaults: Bool
+    /// INCLUDING CONSTRAINTS: checks.
+    public var hasChecks: Bool
+    /// INCLUDING INDEXES: keys.
+    public var hasKeys: Bool
+  }
 }
 
 /// `name` or `name = value` in WITH (…).
