@@ -248,6 +248,6 @@ let package = Package(
     tests("CoordinatorNodeTests", exclude: ["Fixtures"], "CoordinatorNode", "Consensus", "Simulation", "PostgresWire"),
     tests("TallyClientTests", "TallyClient", "ClientCore", "NodeRuntime", "RPC", "Wire", "Capabilities"),
     tests("ModelCheckTests", "ReplicationModel", "Replication", "CoordinatorNode", "Model", "Bytes"),
-    tests("ProcessTests", exclude: ["Postgres"], "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
+    tests("ProcessTests", exclude: ["Postgres", "Citus"], "TallyClient", "Launcher", "Aggregates", "Columns", "Model"),
   ]
 )

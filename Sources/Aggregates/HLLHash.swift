@@ -2,7 +2,7 @@
 //
 // MurmurHash3 x64 128, first half, over the bytes PostgreSQL has for a value: integers in their own width (so integer 1 and
 // bigint 1 differ), dates and times counted from 2000-01-01, doubles by bit pattern, intervals as their binary send form,
-// texts as UTF-8. numeric is refused: its hash is over PostgreSQL's internal digits.
+// texts as UTF-8, an inet as PostgreSQL stores it. numeric is refused: its hash is over PostgreSQL's internal digits.
 import Bytes
 public import Columns
 public import Model
@@ -43,6 +43,9 @@ public enum HLLHash {
     case (_, .double(let v)):
       hashes = integers(v.map { Int64(bitPattern: $0.bitPattern) }, width: 8, seed: seed)
     case (_, .interval(let v)): hashes = v.map { interval($0, seed: seed) }
+    case (.inet, _):
+      // PostgreSQL's stored form, not the one here.
+      hashes = addresses(column, seed: seed)
     case (_, .codes(let codes, let dictionary)): hashes = texts(codes, dictionary, seed: seed)
     case (_, .text(let texts)):
       let unsignedSeed = UInt32(bitPattern: seed)
@@ -139,6 +142,20 @@ public enum HLLHash {
           }
         }
       }
+    }
+  }
+  private static func addresses(_ column: ColumnVector, seed: Int32) -> [Int64] {
+    func hash(_ bytes: UnsafeRawBufferPointer) -> Int64 {
+      guard let address = InetValue(bytes) else { return 0 }
+      return address.hashed.withUnsafeBytes { text($0, seed: seed) }
+    }
+    switch column.values {
+    case .codes(let codes, let dictionary): return codes.map { dictionary.withText($0, hash) }
+    case .text(let texts):
+      return texts.bytes.withUnsafeBytes { raw in
+        (0..<texts.count).map { hash(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[$0])..<Int(texts.offsets[$0 + 1])])) }
+      }
+    default: return [Int64](repeating: 0, count: column.count)
     }
   }
   /// NULL rows carry 0.

@@ -229,7 +229,7 @@ struct CSVColumnReader {
         ColumnVector(type, .interval(Array(values[$0])), validity: nulls.validity($0))
       }
     case .text, .varchar: return texts(column, type, parts, &faults)
-    case .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .array: return texts(column, type, parts, &faults, isParsed: true)
+    case .bpchar, .char, .name, .bytea, .uuid, .inet, .json, .jsonb, .array: return texts(column, type, parts, &faults, isParsed: true)
     case .hll, .topn, .topnRecord, .unknown, .void: fatalError("CSVPlan lets no \(type.name) through")
     }
   }

@@ -67,7 +67,7 @@ extension Coordinator {
     values: any ExternalValues
   ) async throws -> CopyOutcome {
     var request = asked
-    // Defaults take their numbers from what the plan is made with.
+    // Defaults are bound over the numbers that they take.
     request.facts.numbers = StatementNumbers()
     request.voidsBefore = numberBlocks.voids
     let ticket = writers.begin()

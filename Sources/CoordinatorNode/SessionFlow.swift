@@ -179,6 +179,10 @@ extension Coordinator {
       zone: request.facts.zone
     )
     context.variables = request.variables
+    if let count = request.facts.setting("citus.shard_count").flatMap({ Int($0) }), (1...Limits.shardsMax).contains(count) {
+      context.defaultShardCount = count
+    }
+    if let counters = request.facts.setting("topn.number_of_counters").flatMap({ UInt32($0) }) { context.topn.counters = counters }
     context.changed = request.transaction?.changed ?? []
     if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
     return context

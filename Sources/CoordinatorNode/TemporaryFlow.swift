@@ -226,8 +226,8 @@ extension BoundStatement {
     for step in plan.steps {
       switch step {
       case .require: continue
-      case .alterTable(let from, let to):
-        guard from.isTemporary, from.name == to.name, name == nil || name == from.name else { return nil }
+      case .alterTable(let from, let to, let views):
+        guard views.isEmpty, from.isTemporary, from.name == to.name, name == nil || name == from.name else { return nil }
         name = from.name
       default: return nil
       }

@@ -31,7 +31,10 @@ enum CastKernels {
       default: false
       }
     }
-    return isOld(from) && isOld(to)
+    switch (from, to) {
+    case (.jsonb, .topn), (.topn, .jsonb): return true
+    default: return isOld(from) && isOld(to)
+    }
   }
 
   static func cast(
@@ -65,6 +68,7 @@ enum CastKernels {
       }
       return a.expanded(count).values
     case (.topn, .topn): return a.expanded(count).values
+    case (.topn, .jsonb): return try SketchKernels.printTopN(a, count, validity)
     default: return try numbers(a, type, count, validity)
     }
   }
@@ -180,7 +184,7 @@ enum CastKernels {
         }
         return .text(out)
       case .hll: return try SketchKernels.parseHLL(type, count, validity, value)
-      case .topn: throw unknown(a, type)
+      case .topn: return try SketchKernels.parseTopN(texts, a, type, count, validity)
       }
     }
   }

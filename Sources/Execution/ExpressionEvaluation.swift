@@ -261,6 +261,8 @@ enum ExpressionEvaluation {
     case .hllUnion: return try SketchKernels.hllUnion(operands[0], operands[1], count: count)
     case .hllAdd: return try SketchKernels.hllAdd(operands[0], operands[1], count: count)
     case .hllEqual: return SketchKernels.hllEqual(operands[0], operands[1], count: count)
+    case .hllForm: return SketchKernels.hllForm(operands[0], count: count)
+    case .hllPrint: return SketchKernels.hllPrint(operands[0], count: count, validity)
     case .topnUnion: return try SketchKernels.topnUnion(operands[0], operands[1], count: count)
     default: fatalError("\(function) has no kernel of its own")
     }

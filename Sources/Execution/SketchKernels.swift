@@ -97,7 +97,47 @@ enum SketchKernels {
     return .fixed((0..<count).map { pack(x, $0 & a.mask) == pack(y, $0 & b.mask) ? 1 : 0 })
   }
 
+  static func hllForm(_ a: Operand, count: Int) -> ColumnVector.Values {
+    let states = states(a)
+    return .fixed((0..<count).map { Int64(pack(states, $0 & a.mask)[0] & 15) })
+  }
+  static func hllPrint(_ a: Operand, count: Int, _ validity: Bitmap?) -> ColumnVector.Values {
+    let states = states(a)
+    var out = TextColumn()
+    for row in 0..<count {
+      let text = validity?[row] ?? true ? HLLText.listing(states.state(row & a.mask)) : ""
+      Array(text.utf8).withUnsafeBytes { out.append($0) }
+    }
+    return .text(out)
+  }
+
   // MARK: - TopN
+
+  /// States from JSON objects.
+  static func parseTopN(
+    _ texts: TextRows,
+    _ a: Operand,
+    _ type: DataType,
+    _ count: Int,
+    _ validity: Bitmap?
+  ) throws -> ColumnVector.Values {
+    guard case .topn(let parameters) = type else { fatalError("not a topn type: \(type)") }
+    let states: [TopN?] = try (0..<count).map { row in
+      guard validity?[row] ?? true else { return nil }
+      return try TopNText.parse(String(decoding: texts[row & a.mask], as: UTF8.self), parameters)
+    }
+    return ColumnVector(topn: states, parameters).values
+  }
+  /// States as JSON objects, in jsonb's form.
+  static func printTopN(_ a: Operand, _ count: Int, _ validity: Bitmap?) throws -> ColumnVector.Values {
+    let states = states(topn: a)
+    var out = TextColumn()
+    for row in 0..<count {
+      let text = validity?[row] ?? true ? try JSONValue(parsing: TopNText.print(states.state(row & a.mask))).text : ""
+      Array(text.utf8).withUnsafeBytes { out.append($0) }
+    }
+    return .text(out)
+  }
 
   static func unpackTopN(_ packed: [UInt8], _ type: DataType, count: Int) throws -> ColumnVector {
     guard case .topn(let parameters) = type else { fatalError("not a topn type: \(type)") }

@@ -1,13 +1,14 @@
-// BinaryForm.swift — types whose values are bytes: which bytes they may be, and their texts (`\x…`, uuid).
+// BinaryForm.swift — types whose values are bytes: which bytes they may be, and their texts (`\x…`, uuid; inet's are InetValue's).
 public import Bytes
 
-/// Bytes of bytea, uuid and array values.
+/// Bytes of bytea, uuid, inet and array values.
 public enum BinaryForm {
   /// Whether bytes are a value of the binary type.
   public static func isValid(_ bytes: UnsafeRawBufferPointer, _ type: DataType) -> Bool {
     switch type {
     case .bytea: return bytes.count <= Limits.textBytesMax
     case .uuid: return bytes.count == 16
+    case .inet: return InetValue(bytes) != nil
     case .array(let element):
       do throws(DecodingFailure) {
         _ = try ArrayValue(bytes, element.type)
@@ -30,6 +31,8 @@ public enum BinaryForm {
         if index == 4 || index == 6 || index == 8 || index == 10 { writer.u8(0x2d) }
         writeHexadecimal(byte, into: &writer)
       }
+    case .inet:
+      if let value = InetValue(bytes) { value.write(into: &writer) } else { writeHexadecimal(bytes, into: &writer) }
     case .array(let element):
       do throws(DecodingFailure) { try ArrayValue(bytes, element.type).write(into: &writer) } catch {
         writeHexadecimal(bytes, into: &writer)

@@ -62,6 +62,8 @@ public enum DataType: Hashable, Sendable {
   case bytea
   /// 16 bytes.
   case uuid
+  /// An address of IPv4 or IPv6 with its network's length, in the bytes of `InetValue`.
+  case inet
   /// JSON as it was written.
   case json
   /// JSON in its canonical text (`JSONText`).
@@ -103,7 +105,7 @@ public enum DataType: Hashable, Sendable {
       .fixed
     case .double, .real: .double
     case .numeric: .numeric
-    case .text, .varchar, .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .unknown, .void, .array: .text
+    case .text, .varchar, .bpchar, .char, .name, .bytea, .uuid, .inet, .json, .jsonb, .unknown, .void, .array: .text
     case .interval: .interval
     case .hll: .hll
     case .topn: .topn
@@ -129,7 +131,7 @@ public enum DataType: Hashable, Sendable {
   /// Whether values of layout `.text` are bytes (`Value.bytes`) and not UTF-8 text (`Value.text`).
   public var isBinary: Bool {
     switch self {
-    case .bytea, .uuid, .array: true
+    case .bytea, .uuid, .inet, .array: true
     default: false
     }
   }
@@ -147,6 +149,11 @@ public enum DataType: Hashable, Sendable {
   }
   /// The array of this type; nil where there is none.
   public var arrayType: DataType? { ElementType(self).map { .array($0) } }
+  /// A topn, or the JSON object that postgresql-topn has for one.
+  public var isTopNOrJSON: Bool {
+    if case .topn = self { return true }
+    return self == .jsonb
+  }
   /// date, timestamp or timestamptz.
   public var isTime: Bool { self == .date || self == .timestamp || self == .timestamptz }
   /// text or varchar.
@@ -172,6 +179,7 @@ public enum DataType: Hashable, Sendable {
     case .name: "name"
     case .bytea: "bytea"
     case .uuid: "uuid"
+    case .inet: "inet"
     case .json: "json"
     case .jsonb: "jsonb"
     case .oid: "oid"

@@ -6,7 +6,7 @@
 public struct ElementType: Hashable, Sendable {
   private enum Kind: UInt8 {
     case boolean, smallint, integer, bigint, real, double, numeric, text, varchar, bpchar, char, name, bytea, uuid, json, jsonb, oid,
-      regclass, regtype, regproc, regnamespace, regrole, date, time, timestamp, timestamptz, interval
+      regclass, regtype, regproc, regnamespace, regrole, date, time, timestamp, timestamptz, interval, inet
   }
   private var kind: Kind
   /// varchar's and bpchar's limit; numeric's precision and scale, each plus one (0 is none), in bytes.
@@ -34,6 +34,7 @@ public struct ElementType: Hashable, Sendable {
     case .name: self.init(kind: .name)
     case .bytea: self.init(kind: .bytea)
     case .uuid: self.init(kind: .uuid)
+    case .inet: self.init(kind: .inet)
     case .json: self.init(kind: .json)
     case .jsonb: self.init(kind: .jsonb)
     case .oid: self.init(kind: .oid)
@@ -71,6 +72,7 @@ public struct ElementType: Hashable, Sendable {
     case .name: .name
     case .bytea: .bytea
     case .uuid: .uuid
+    case .inet: .inet
     case .json: .json
     case .jsonb: .jsonb
     case .oid: .oid

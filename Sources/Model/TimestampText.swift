@@ -1,5 +1,5 @@
 // TimestampText.swift — dates and timestamps as PostgreSQL 15 prints them under DateStyle ISO, and the ISO forms it reads:
-// YYYY-MM-DD or YYYYMMDD, then blank or T, HH:MM[:SS[.f…]], then ±hh[:mm[:ss]] or a zone's name or abbreviation; `infinity`,
+// YYYY-MM-DD, YYYYMMDD or MM-DD-YYYY, then blank or T, HH:MM[:SS[.f…]], then ±hh[:mm[:ss]] or a zone's name or abbreviation; `infinity`,
 // `-infinity`, `epoch`. Without a zone a timestamptz is told in UTC, unless the caller names another (ZonedText). A zone on a
 // timestamp without time zone is ignored, as PostgreSQL does. Years BC are refused on reading. Everything relative to the clock
 // (`now`, `today`) is not text of a value and is refused too.
@@ -174,6 +174,16 @@ private struct Parts {
     let separator = scan.peek
     if width == 8 && separator != 0x2d && separator != 0x2f {
       (year, month, dayOfMonth) = (year / 10_000, year / 100 % 100, year % 100)
+    } else if width == 1 || width == 2, separator == 0x2d || separator == 0x2f {
+      // DateStyle's MDY: 10-25-1901, 1/8/99.
+      month = year
+      scan.at += 1
+      let second = scan.digits()
+      guard second.count >= 1, second.count <= 2, scan.take(separator) else { throw syntax }
+      let third = scan.digits()
+      guard third.count >= 1, third.count <= 7 else { throw syntax }
+      dayOfMonth = second.value
+      year = third.count > 2 ? third.value : third.value + (third.value < 70 ? 2000 : 1900)
     } else {
       guard width >= 3, width <= 7, separator == 0x2d || separator == 0x2f, scan.take(separator)
       else { throw syntax }

@@ -8,7 +8,7 @@ public enum Value: Sendable {
   case double(Double)
   case numeric(Numeric)
   case text(String)
-  /// A bytea, a uuid or an array (`DataType.isBinary`); layout `.text` as well.
+  /// A bytea, a uuid, an inet or an array (`DataType.isBinary`); layout `.text` as well.
   case bytes([UInt8])
   case interval(Interval)
   /// Packed postgresql-hll bytes (version 1).

@@ -72,6 +72,7 @@ public enum ValueFormat {
     case .regrole: writer.u8(31)
     case .time: writer.u8(32)
     case .void: writer.u8(33)
+    case .inet: writer.u8(35)
     case .array(let element):
       writer.u8(34)
       encode(element.type, into: &writer)
@@ -134,6 +135,7 @@ public enum ValueFormat {
     case 31: return .regrole
     case 32: return .time
     case 33: return .void
+    case 35: return .inet
     default: throw DecodingFailure(.unknown, at: start, "type \(tag)")
     }
   }

@@ -31,6 +31,7 @@ public enum ValueText {
     case .char: return .text(CharacterText.char(String(decoding: bytes, as: UTF8.self)))
     case .bytea: return .bytes(try BinaryForm.parseBytea(bytes))
     case .uuid: return .bytes(try BinaryForm.parseUUID(bytes))
+    case .inet: return try InetValue.parse(bytes).value
     case .json:
       _ = try JSONValue(parsing: bytes)
       return .text(String(decoding: bytes, as: UTF8.self))

@@ -32,6 +32,13 @@ enum Casts {
     case (.text, .bpchar): return from == .text || from.isText ? .implicit : .assignment
     case (.jsonb, .boolean), (.jsonb, .integer), (.jsonb, .double), (.jsonb, .numeric): return .explicit
     case (.json, .jsonb), (.jsonb, .json): return .assignment
+    // A name of a relation; the topn functions of JSON objects.
+    case (.text, .oid) where to == .regclass && from.isText: return .implicit
+    case (.topn, .jsonb): return .implicit
+    case (.topn, .text), (.topn, .bpchar): return to == .char ? nil : .assignment
+    case (.hll, .text), (.hll, .bpchar): return to == .char ? nil : .assignment
+    case (.text, .hll): return from.isText ? .explicit : nil
+    case (.jsonb, .topn): return .assignment
     case (.integer, .hash): return from == .smallint ? nil : .explicit
     case (.integer, .text) where to == .char, (.text, .integer) where from == .char:
       return from == .integer || to == .integer ? .explicit : throughText(from, to, source, target)

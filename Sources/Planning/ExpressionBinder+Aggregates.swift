@@ -323,8 +323,8 @@ extension ExpressionBinder {
       if case .hll = first.type { return one(.hllUnion, first.type) }
       return nil
     case "topn_union_agg":
-      if case .topn = first.type { return one(.topnUnion, first.type) }
-      return nil
+      guard let state = try topnState(first, position) else { return nil }
+      return register(AggregateCall(.topnUnion, [state], filter: filter, type: state.type))
     case "approx_count_distinct":
       let subject = first.type.isText && first.type != .text ? Expression(.text, .cast(first)) : first
       let hash = Expression(.hllHashval, .call(.hllHash, [subject, .constant(.integer, .fixed(0))]))
@@ -385,7 +385,7 @@ extension ExpressionBinder {
       guard arguments[1].type.isInteger else { return nil }
       bound.append(arguments[1].type == .bigint ? arguments[1] : Expression(.bigint, .cast(arguments[1])))
     }
-    return register(AggregateCall(.topnAdd, bound, filter: filter, type: sized ?? .topn(TopNParameters())))
+    return register(AggregateCall(.topnAdd, bound, filter: filter, type: sized ?? .topn(context.topn)))
   }
 
   // MARK: topn()
@@ -427,9 +427,9 @@ extension ExpressionBinder {
     }
     var arguments: [Expression] = []
     for argument in call.arguments { arguments.append(try bind(argument)) }
-    guard arguments.count == 2, case .topn(let parameters) = arguments[0].type else {
-      throw noFunction(call, arguments, position)
-    }
+    guard arguments.count == 2, let state = try topnState(arguments[0], call.arguments[0].position),
+      case .topn(let parameters) = state.type
+    else { throw noFunction(call, arguments, position) }
     let count = try constantInteger(arguments[1], call.arguments[1].position, "item counts of topn")
     guard count >= 0 else {
       throw .sql("22023", "number of items must not be negative", position: call.arguments[1].position)
@@ -441,13 +441,13 @@ extension ExpressionBinder {
         position: call.arguments[1].position
       )
     }
-    let key = ExpressionFormat.key(arguments[0]) + [call.name == "topn_ex" ? 1 : 0] + Array(String(count).utf8)
+    let key = ExpressionFormat.key(state) + [call.name == "topn_ex" ? 1 : 0] + Array(String(count).utf8)
     if let known = expansions.firstIndex(where: { $0.key == key }) { return known }
     guard expansions.isEmpty else {
       throw .sql("0A000", "several different topn() calls in one select list are not supported", position: position)
     }
     expansions.append(
-      Expansion(state: arguments[0], count: Int64(count), isExtended: call.name == "topn_ex", key: key)
+      Expansion(state: state, count: Int64(count), isExtended: call.name == "topn_ex", key: key)
     )
     return expansions.count - 1
   }

@@ -20,6 +20,10 @@ extension ExpressionBinder {
       if ZonedText.depends(type), let told = ValueText.print(value, as: type) { self.context.notes?.add(.literal(told), at: position) }
       return .constant(type, value)
     }
+    // A topn's text is that of its JSON object.
+    if case .topn = expression.type, ExpressionCheck.isTextLike(type) {
+      return try coerce(try coerce(expression, to: .jsonb, at: position, context), to: type, at: position, context)
+    }
     guard let needed = Casts.context(from: expression.type, to: type), needed <= context else {
       throw .sql(
         "42846",

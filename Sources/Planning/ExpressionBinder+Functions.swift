@@ -81,8 +81,7 @@ extension ExpressionBinder {
     "array_agg", "string_agg", "json_agg", "jsonb_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",
     "percentile_cont", "percentile_disc", "mode", "corr", "bit_and", "bit_or", "regr_slope", "json_object_agg", "jsonb_object_agg",
     "random", "setseed", "gen_random_uuid", "clock_timestamp", "timeofday", "row_to_json", "to_tsvector", "to_tsquery", "regexp_matches",
-    "generate_series", "unnest", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_print",
-    "hll_set_defaults", "hll_set_max_sparse", "hll_set_output_version", "hll_type", "hll_schema_version", "hll_expthresh", "hll_fold",
+    "generate_series", "unnest", "row_number", "rank", "dense_rank", "lag", "lead", "first_value", "last_value", "ntile", "hll_fold",
     "hll_is_exact", "hll_cardinality2", "pg_typeof", "jsonb_path_query", "jsonb_path_exists", "jsonb_populate_record", "normalize",
     "sind", "cosd", "tand", "asinh", "acosh", "atanh", "sha256", "sha512", "crc32", "xmlparse", "nextval", "currval", "setval",
   ]
@@ -132,7 +131,7 @@ extension ExpressionBinder {
   ) throws(TallyError) -> Expression? {
     let types = arguments.map(\.type)
     func isHLL(_ at: Int) -> Bool { if case .hll = types[at] { true } else { false } }
-    func isTopN(_ at: Int) -> Bool { if case .topn = types[at] { true } else { false } }
+    func place(_ at: Int) -> Int { call.arguments[at].position }
     if call.name.hasPrefix("hll_hash_") { return try hllHash(call, arguments, position) }
     switch (call.name, arguments.count) {
     case ("hll_empty", 0...4):
@@ -142,6 +141,7 @@ extension ExpressionBinder {
       }
       let parameters = try TypeBinding.hll(modifiers, position: position)
       return .constant(.hll(parameters), .hll(Self.emptyHLL(parameters)))
+    case ("hll_cardinality", 1) where types[0] == .unknown: return .constant(.double, .null)
     case ("hll_cardinality", 1) where isHLL(0): return Expression(.double, .call(.hllCardinality, arguments))
     case ("hll_union", 2) where isHLL(0) && isHLL(1): return try hllUnion(arguments[0], arguments[1], position)
     case ("hll_add", 2) where isHLL(0) && types[1] == .hllHashval:
@@ -157,26 +157,59 @@ extension ExpressionBinder {
         call.name == "hll_log2m"
         ? Int64(parameters.log2m)
         : call.name == "hll_regwidth" ? Int64(parameters.regwidth) : parameters.sparseon ? 1 : 0
-      let isNull = Expression(.boolean, .isNull(arguments[0]))
+      return constant(value, unlessNull: arguments[0])
+    case ("hll_schema_version", 1):
+      guard case .hll = types[0] else { return nil }
+      return constant(1, unlessNull: arguments[0])
+    case ("hll_type", 1):
+      guard case .hll = types[0] else { return nil }
+      return Expression(.integer, .call(.hllForm, arguments))
+    case ("hll_print", 1):
+      guard case .hll = types[0] else { return nil }
+      return Expression(.text, .call(.hllPrint, arguments))
+    case ("hll_expthresh", 1):
+      guard case .hll(let parameters) = types[0] else { return nil }
+      // postgresql-hll's record of two numbers, as its text.
+      let text = Expression.constant(.text, .text("(\(parameters.expthresh),\(parameters.explicitLimit))"))
       return Expression(
-        .integer,
+        .text,
         .caseWhen(
-          [CaseBranch(condition: isNull, result: .constant(.integer, .null))],
-          otherwise: .constant(.integer, .fixed(value))
+          [CaseBranch(condition: Expression(.boolean, .isNull(arguments[0])), result: .constant(.text, .null))],
+          otherwise: text
         )
       )
-    case ("topn_union", 2) where isTopN(0) && isTopN(1):
-      guard types[0] == types[1] else { throw .sql("22023", "topn parameters do not match", position: position) }
-      return Expression(types[0], .call(.topnUnion, arguments))
-    case ("topn_add", 2...3) where isTopN(0):
+    case ("topn_union", 2):
+      guard let left = try topnState(arguments[0], place(0)), let right = try topnState(arguments[1], place(1)) else { return nil }
+      guard left.type == right.type else { throw .sql("22023", "topn parameters do not match", position: position) }
+      return Expression(left.type, .call(.topnUnion, [left, right]))
+    case ("topn_add", 2...3):
+      guard let state = try topnState(arguments[0], place(0)) else { return nil }
       let item = try coerce(arguments[1], to: .text, at: call.arguments[1].position, .implicit)
       let weight =
         arguments.count == 3
         ? try coerce(arguments[2], to: .bigint, at: call.arguments[2].position, .implicit)
         : .constant(.bigint, .fixed(1))
-      return Expression(types[0], .call(.topnAdd, [arguments[0], item, weight]))
+      return Expression(state.type, .call(.topnAdd, [state, item, weight]))
     default: return nil
     }
+  }
+  /// A state of a topn, of the JSON object that postgresql-topn has for one, or of such a literal; nil for other types.
+  func topnState(_ expression: Expression, _ position: Int) throws(TallyError) -> Expression? {
+    if case .topn = expression.type { return expression }
+    guard expression.type == .jsonb || expression.type == .unknown else { return nil }
+    let type = DataType.topn(context.topn)
+    let object = try coerce(expression, to: .jsonb, at: position)
+    return object.constantValue?.isNull == true ? .constant(type, .null) : Expression(type, .cast(object))
+  }
+  private func constant(_ value: Int64, unlessNull argument: Expression) -> Expression {
+    let isNull = Expression(.boolean, .isNull(argument))
+    return Expression(
+      .integer,
+      .caseWhen(
+        [CaseBranch(condition: isNull, result: .constant(.integer, .null))],
+        otherwise: .constant(.integer, .fixed(value))
+      )
+    )
   }
   static func emptyHLL(_ parameters: HLLParameters) -> [UInt8] {
     let code: UInt8 =
@@ -207,6 +240,7 @@ extension ExpressionBinder {
     case "hll_hash_integer": wanted = .integer
     case "hll_hash_bigint": wanted = .bigint
     case "hll_hash_text": wanted = .text
+    case "hll_hash_bytea": wanted = .bytea
     case "hll_hash_any":
       guard type != .unknown else {
         throw .sql("42804", "could not determine polymorphic type because input has type unknown", position: position)

@@ -212,6 +212,12 @@ extension ExpressionBinder {
     if name == "+", right.type == .time, left.type == .unknown {
       return try otherArithmetic(name, try coerce(left, to: .interval, at: leftPosition), right, position, leftPosition, rightPosition)
     }
+    if left.type == .inet || right.type == .inet {
+      let isReversed = name == "+" && left.type != .inet
+      return isReversed
+        ? try tabled(name, right, left, position, rightPosition, leftPosition)
+        : try tabled(name, left, right, position, leftPosition, rightPosition)
+    }
     if left.type == .jsonb, name == "-" { return try tabled(name, left, right, position, leftPosition, rightPosition) }
     guard left.type == .time || right.type == .time else { return nil }
     if left.type == .unknown, name == "-", right.type == .time {
@@ -237,7 +243,9 @@ extension ExpressionBinder {
     _ right: Expression,
     _ position: Int
   ) throws(TallyError) -> Expression? {
-    guard case .topn = left.type, case .topn = right.type, name == "+" else { return nil }
+    guard name == "+", left.type.isTopNOrJSON, right.type.isTopNOrJSON || right.type == .unknown,
+      let left = try topnState(left, position), let right = try topnState(right, position)
+    else { return nil }
     guard left.type == right.type else {
       throw .sql("22023", "topn parameters do not match", position: position)
     }

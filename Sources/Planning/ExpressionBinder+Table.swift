@@ -59,7 +59,8 @@ extension ExpressionBinder {
   private static let castNames: [String: DataType] = [
     "bool": .boolean, "int2": .smallint, "int4": .integer, "int8": .bigint, "float4": .real, "float8": .double, "numeric": .plainNumeric,
     "text": .text, "varchar": .varchar(0), "bpchar": .bpchar(0), "name": .name, "date": .date, "time": .time, "timestamp": .timestamp,
-    "timestamptz": .timestamptz, "interval": .interval, "oid": .oid, "uuid": .uuid, "jsonb": .jsonb, "bytea": .bytea, "regclass": .regclass,
+    "timestamptz": .timestamptz, "interval": .interval, "oid": .oid, "uuid": .uuid, "inet": .inet, "jsonb": .jsonb, "bytea": .bytea,
+    "regclass": .regclass,
     "regtype": .regtype,
   ]
 

@@ -142,6 +142,7 @@ final class ExpressionBinder {
     case .prefix(let name, let operand): return try prefix(name, operand, position)
     case .infix(let name, let left, let right):
       if let rows = try rowComparison(name, left, right, position) { return rows }
+      if let test = try rangeTest(name, left, right, position) { return test }
       return try infix(name, try bind(left), try bind(right), position, left.position, right.position)
     case .and(let parts): return try junction(parts, isAnd: true)
     case .or(let parts): return try junction(parts, isAnd: false)

@@ -22,6 +22,7 @@ enum ExpressionCheck {
     case bpchar
     case bytea
     case uuid
+    case inet
     case json
     case jsonb
     /// oid and the types that show one by name.
@@ -41,6 +42,7 @@ enum ExpressionCheck {
     case .bpchar: .bpchar
     case .bytea: .bytea
     case .uuid: .uuid
+    case .inet: .inet
     case .json: .json
     case .jsonb: .jsonb
     case .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole: .oid
@@ -146,11 +148,13 @@ enum ExpressionCheck {
     case .length: return are(.text) && type == .integer
     case .hllHash:
       guard families.count == 2, let seed = constantFixed(arguments[1]), Int32(exactly: seed) != nil else { return false }
-      return isAny(0, .boolean, .integer, .date, .timestamp, .timestamptz, .double, .text) && type == .hllHashval
+      return isAny(0, .boolean, .integer, .date, .timestamp, .timestamptz, .double, .text, .bytea, .uuid, .inet) && type == .hllHashval
     case .hllCardinality: return are(.hll) && type == .double
     case .hllUnion: return are(.hll, .hll) && arguments[0].type == type && arguments[1].type == type
     case .hllAdd: return are(.hll, .hash) && arguments[0].type == type
     case .hllEqual: return are(.hll, .hll) && type == .boolean
+    case .hllForm: return are(.hll) && type == .integer
+    case .hllPrint: return are(.hll) && type == .text
     case .topnUnion: return are(.topn, .topn) && arguments[0].type == type && arguments[1].type == type
     case .topnAdd: return are(.topn, .text, .integer) && arguments[0].type == type
     default: return false

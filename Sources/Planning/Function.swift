@@ -80,6 +80,10 @@ public enum Function: UInt16, Sendable, CaseIterable {
   case hllAdd = 99
   /// (hll, hll) → boolean, by packed bytes.
   case hllEqual = 100
+  /// (hll) → integer: 0 undefined, 1 empty, 2 explicit, 3 sparse, 4 full.
+  case hllForm = 101
+  /// (hll) → text: postgresql-hll's listing of what it holds.
+  case hllPrint = 102
 
   // TopN.
   /// (topn, topn) → topn, same parameters.
@@ -278,6 +282,29 @@ public enum Function: UInt16, Sendable, CaseIterable {
   case nullCount = 514
   case notNullCount = 515
   case isDistinct = 516
+
+  // Addresses, 544 to 575.
+  case inetHost = 544
+  case inetFull = 545
+  case inetAbbreviated = 546
+  case inetFamily = 547
+  case inetLength = 548
+  case inetSetLength = 549
+  case inetBroadcast = 550
+  case inetNetmask = 551
+  case inetHostmask = 552
+  case inetSameFamily = 553
+  case inetIsWithin = 554
+  case inetIsWithinOrEqual = 555
+  case inetHolds = 556
+  case inetHoldsOrEqual = 557
+  case inetOverlaps = 558
+  case inetAdd = 559
+  case inetSubtract = 560
+  case inetDifference = 561
+  case inetAnd = 562
+  case inetOr = 563
+  case inetNot = 564
 
   /// Whether it compares two values.
   public var isComparison: Bool { rawValue <= Function.greaterOrEqual.rawValue }

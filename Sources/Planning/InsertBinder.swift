@@ -86,9 +86,10 @@ struct InsertBinder {
       returning: returning
     )
   }
-  /// Whether its rows are rows and no more.
+  /// Whether its rows are rows and no more. Rows with sketches are made as changes are: they have no batch of a client's.
   private static func isPlain(_ syntax: InsertSyntax, _ table: TableSchema) -> Bool {
     table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
+      && !table.columns.contains(where: \.type.isSketch)
   }
   /// The query that gives the rows; of VALUES only where they hold subqueries or sketches, or stand behind WITH.
   private func query(of syntax: InsertSyntax, _ table: TableSchema) -> SelectSyntax? {
@@ -180,7 +181,8 @@ struct InsertBinder {
     _ table: TableSchema,
     _ targets: [Int]
   ) throws(TallyError) -> PlanNode {
-    let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true)
+    let stored = targets.map { table.columns[$0] }
+    let bound = try SelectBinder(catalog: catalog, context: context).query(query, isBranch: true, stored: stored)
     try checkCount(bound.columns.count, targets, syntax, position: syntax.table.position)
     var expressions = try defaults(table)
     for (source, target) in targets.prefix(bound.columns.count).enumerated() {

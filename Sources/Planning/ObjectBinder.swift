@@ -29,6 +29,21 @@ struct ObjectBinder {
       var plan = DefinitionPlan(tag: "CREATE EXTENSION")
       plan.notices.append(("42710", "extension \"\(name)\" already exists, skipping"))
       return plan
+    case .dropExtension(let names, let ifExists, let position):
+      var plan = DefinitionPlan(tag: "DROP EXTENSION")
+      for name in names {
+        if Self.extensions.contains(name) {
+          throw .sql(
+            "2BP01",
+            "cannot drop extension \(name) because it is built in",
+            hint: "Its types and functions take no room: leave them.",
+            position: position
+          )
+        }
+        guard ifExists else { throw .sql("42704", "extension \"\(name)\" does not exist", position: position) }
+        plan.notices.append(("00000", "extension \"\(name)\" does not exist, skipping"))
+      }
+      return plan
     case .createTableAs(let syntax): return try createTable(syntax)
     case .drop(let drop): return try self.drop(drop)
     case .truncate(let names):

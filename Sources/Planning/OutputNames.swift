@@ -2,45 +2,49 @@
 import SQL
 
 enum OutputNames {
-  static func name(_ expression: ExpressionSyntax) -> String { find(expression) ?? "?column?" }
-  /// The name of something that has one of its own; nil where it is only that of a type or of CASE, which what stands around it replaces.
-  private static func strong(_ expression: ExpressionSyntax) -> String? {
-    switch expression.kind {
-    case .cast(let inner, _): strong(inner)
-    case .caseWhen(_, _, let otherwise): otherwise.flatMap { strong($0) }
-    default: find(expression)
-    }
+  static func name(_ expression: ExpressionSyntax) -> String { find(expression)?.name ?? "?column?" }
+
+  /// A name that an expression has by itself, or a weak one, which gives way to that of a cast or a CASE around it.
+  private struct Found {
+    var name: String
+    var isWeak = false
   }
 
   /// A scalar subquery is named as its column.
   private static func first(of select: SelectSyntax) -> String? {
     switch select.body {
-    case .plain(let plain): plain.items.first.flatMap { $0.alias ?? find($0.expression) }
+    case .plain(let plain): plain.items.first.flatMap { $0.alias ?? find($0.expression)?.name }
     case .values: "column1"
     case .setOperation(_, _, let left, _): first(of: left)
     }
   }
-  private static func find(_ expression: ExpressionSyntax) -> String? {
+  private static func find(_ expression: ExpressionSyntax) -> Found? {
+    func strong(_ name: String?) -> Found? { name.map { Found(name: $0) } }
     switch expression.kind {
-    case .column(let names): names.last
-    case .call(let call): call.name
-    case .cast(let inner, let type): strong(inner) ?? type.name
-    case .caseWhen(_, _, let otherwise): otherwise.flatMap { strong($0) } ?? "case"
-    case .coalesce: "coalesce"
-    case .extreme(_, let isGreatest): isGreatest ? "greatest" : "least"
-    case .array: "array"
-    case .element(let array, _), .slice(let array, _, _): find(array)
-    case .nullIf: "nullif"
-    case .field(_, let name): name
-    case .scalarSubquery(let select): first(of: select)
-    case .exists: "exists"
-    case .arraySubquery: "array"
-    case .row: "row"
-    case .grouping: "grouping"
-    case .currentTime(.date): "current_date"
-    case .currentTime(.timestamp): "current_timestamp"
-    case .currentTime(.localTimestamp): "localtimestamp"
-    default: nil
+    case .column(let names): return strong(names.last)
+    case .call(let call): return strong(call.name)
+    case .cast(let inner, let type):
+      if let found = find(inner), !found.isWeak { return found }
+      return Found(name: type.name, isWeak: true)
+    case .caseWhen(_, _, let otherwise):
+      if let found = otherwise.flatMap({ find($0) }), !found.isWeak { return found }
+      return Found(name: "case", isWeak: true)
+    case .coalesce: return strong("coalesce")
+    case .nullIf: return strong("nullif")
+    case .extreme(_, let isGreatest): return strong(isGreatest ? "greatest" : "least")
+    case .array: return strong("array")
+    case .element(let array, _), .slice(let array, _, _): return find(array)
+    case .field(_, let name): return strong(name)
+    case .boolean: return Found(name: "bool", isWeak: true)
+    case .scalarSubquery(let select): return strong(first(of: select))
+    case .exists: return strong("exists")
+    case .arraySubquery: return strong("array")
+    case .row: return strong("row")
+    case .grouping: return strong("grouping")
+    case .currentTime(.date): return strong("current_date")
+    case .currentTime(.timestamp): return strong("current_timestamp")
+    case .currentTime(.localTimestamp): return strong("localtimestamp")
+    default: return nil
     }
   }
 }

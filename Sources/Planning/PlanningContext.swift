@@ -21,6 +21,8 @@ public struct PlanningContext: Sendable {
   public var system: (any SystemCatalog)?
   /// The session's time zone.
   public var zone: ClockZone
+  /// What a topn is that states no parameters: the session's `topn.number_of_counters`.
+  public var topn = TopNParameters()
   /// Tables that the transaction around the statement has changed: what it deletes of them may be its own.
   public var changed: Set<TableID> = []
   /// What hears the places of a text that the catalog will keep.

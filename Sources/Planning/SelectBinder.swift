@@ -40,8 +40,9 @@ struct SelectBinder {
     ExpressionBinder(scope: scope, context: context, statement: statement, outer: outer, queries: self)
   }
 
-  /// `isBranch`: of a UNION; its untyped literals take the type of the other branches.
-  func query(_ select: SelectSyntax, depth: Int = 0, isBranch: Bool = false) throws(TallyError) -> PlanNode {
+  /// `isBranch`: of a UNION; its untyped literals take the type of the other branches. `stored`: the columns that rows of VALUES are
+  /// assigned to.
+  func query(_ select: SelectSyntax, depth: Int = 0, isBranch: Bool = false, stored: [Column] = []) throws(TallyError) -> PlanNode {
     guard depth < Self.nestingMax else {
       throw .sql("54001", "subqueries nest more than \(Self.nestingMax) deep")
     }
@@ -55,7 +56,7 @@ struct SelectBinder {
         && select.offset == nil
       return try binder.plain(plain, select, keepsUntyped)
     case .values(let rows, let position):
-      return try binder.ordered(try binder.values(rows, position), select, isSet: false)
+      return try binder.ordered(try binder.values(rows, position, stored), select, isSet: false)
     case .setOperation(let operation, let isAll, let left, let right):
       let node: PlanNode
       if operation == .union, isAll {
@@ -210,17 +211,24 @@ struct SelectBinder {
 
   // MARK: VALUES
 
-  private func values(_ rows: [[ExpressionSyntax]], _ position: Int) throws(TallyError) -> PlanNode {
+  private func values(_ rows: [[ExpressionSyntax]], _ position: Int, _ stored: [Column]) throws(TallyError) -> PlanNode {
     let binder = expressionBinder(.empty)
     binder.clause = .values
     let width = rows.first?.count ?? 0
     var bound: [[Expression]] = []
     for row in rows {
       var items: [Expression] = []
-      for item in row { items.append(try binder.bind(item)) }
+      for item in row {
+        var value = try binder.bind(item)
+        if items.count < stored.count {
+          let column = stored[items.count]
+          value = try Assignment.expression(value, binder, name: column.name, type: column.type, position: item.position)
+        }
+        items.append(value)
+      }
       bound.append(items)
     }
-    for column in 0..<width {
+    for column in min(stored.count, width)..<width {
       let all = bound.map { $0[column].type }
       guard let common = UnifiedType.of(all) else {
         let (a, b) = UnifiedType.clash(all)

@@ -11,7 +11,7 @@ struct TableBinder {
   func createTable(_ syntax: CreateTableSyntax) throws(TallyError) -> CreateTablePlan {
     let schema = try catalog.schema(for: syntax.table, isTemporary: syntax.temporary != nil)
     if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, syntax.table.position, catalog, in: schema) }
-    guard !syntax.columns.isEmpty else {
+    guard !syntax.columns.isEmpty || !syntax.likes.isEmpty else {
       throw .sql("0A000", "a table without columns is not supported", position: syntax.table.position)
     }
     guard syntax.columns.count <= Limits.columnsMax else {
@@ -19,7 +19,10 @@ struct TableBinder {
     }
     var columns: [Column] = []
     var serials: [(column: Int, options: [SequenceOption])] = []
-    for column in syntax.columns {
+    var checks: [TableCheck] = []
+    var constraints = syntax.constraints
+    for (place, column) in syntax.columns.enumerated() {
+      for like in syntax.likes where like.place == place { try take(like, &columns, &checks, &constraints) }
       guard !columns.contains(where: { $0.name == column.name.name }) else {
         throw .sql("42701", "column \"\(column.name.name)\" specified more than once", position: column.name.position)
       }
@@ -48,7 +51,12 @@ struct TableBinder {
         )
       )
     }
+    for like in syntax.likes where like.place >= syntax.columns.count { try take(like, &columns, &checks, &constraints) }
+    guard columns.count <= Limits.columnsMax else {
+      throw .sql("54011", "tables can have at most \(Limits.columnsMax) columns", position: syntax.table.position)
+    }
     var table = TableSchema(id: TableID(0), schemaName: schema, name: syntax.table.name, columns: columns)
+    table.checks = checks
     var sequences: [SequenceRecord] = []
     let sequenceBinder = SequenceBinder(catalog: catalog, context: context)
     for serial in serials {
@@ -58,7 +66,7 @@ struct TableBinder {
       sequences.append(made.sequence)
       table.columns[serial.column].defaultSQL = made.defaultSQL
     }
-    try ConstraintBinder(catalog: catalog, context: context).add(syntax.constraints, to: &table)
+    try ConstraintBinder(catalog: catalog, context: context).add(constraints, to: &table)
     try apply(syntax.options, to: &table, at: syntax.table.position)
     if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
     if table.keep != nil, table.timeColumn == nil { throw Self.keepsNothing(syntax.table.position) }
@@ -68,6 +76,35 @@ struct TableBinder {
       sequences: sequences,
       onCommit: syntax.temporary ?? .preserveRows
     )
+  }
+  /// Takes over what LIKE names of another table: names, types and NOT NULL, and what it says to include.
+  private func take(
+    _ like: CreateTableSyntax.Like,
+    _ columns: inout [Column],
+    _ checks: inout [TableCheck],
+    _ constraints: inout [ConstraintSyntax]
+  ) throws(TallyError) {
+    guard let other = catalog.table(like.table) else {
+      throw .sql("42P01", "relation \"\(like.table.name)\" does not exist", position: like.table.position)
+    }
+    for column in other.liveColumns.map({ other.columns[$0] }) {
+      guard !columns.contains(where: { $0.name == column.name }) else {
+        throw .sql("42701", "column \"\(column.name)\" specified more than once", position: like.table.position)
+      }
+      // An identity's numbers are the other table's own.
+      let hasDefault = like.hasDefaults && column.identity == .none
+      columns.append(
+        Column(name: column.name, type: column.type, isNotNull: column.isNotNull, defaultSQL: hasDefault ? column.defaultSQL : nil)
+      )
+    }
+    if like.hasChecks { checks += other.checks }
+    guard like.hasKeys else { return }
+    for key in other.keys {
+      let names = key.columns.map { NameSyntax(name: other.columns[$0].name, position: like.table.position) }
+      constraints.append(
+        ConstraintSyntax(name: nil, kind: key.isPrimary ? .primaryKey(names) : .unique(names), column: nil, position: like.table.position)
+      )
+    }
   }
   private static func keepsNothing(_ position: Int) -> TallyError {
     .sql("22023", "option \"keep\" needs a column of type date, timestamp or timestamptz", position: position)

@@ -49,6 +49,7 @@ enum TypeBinding {
     case "float4": return try plain(.real)
     case "bytea": return try plain(.bytea)
     case "uuid": return try plain(.uuid)
+    case "inet": return try plain(.inet)
     case "json": return try plain(.json)
     case "jsonb": return try plain(.jsonb)
     case "time": return try plain(.time)
@@ -81,7 +82,7 @@ enum TypeBinding {
       return syntax.name == "bpchar" ? .bpchar(limit) : .varchar(limit)
     case "hll": return .hll(try hll(modifiers, position: syntax.position))
     case "topn": return .topn(try topn(modifiers, position: syntax.position))
-    case "inet", "cidr", "timetz", "bit", "varbit", "money", "xml", "point", "macaddr", "box", "circle", "line", "lseg", "path", "polygon",
+    case "cidr", "timetz", "bit", "varbit", "money", "xml", "point", "macaddr", "box", "circle", "line", "lseg", "path", "polygon",
       "tsvector", "tsquery", "tstzrange", "tsrange", "int4range", "int8range", "numrange", "daterange", "regoper", "regprocedure", "xid",
       "record":
       throw .sql("0A000", "type \(syntax.name) is not supported", position: syntax.position)

@@ -80,6 +80,7 @@ public enum ParameterDecoder {
         throw bytes.count < 16 ? insufficient : .sql("22P03", "incorrect binary data format in bind parameter \(number)")
       }
       value = .bytes(bytes)
+    case .inet: value = try InetValue(binary: reader.rest()).value
     case .array(let element): value = try array(&reader, element.type, number)
     case .jsonb:
       guard try read(&reader, UInt8.self) == 1 else { throw .sql("XX000", "unsupported jsonb version number") }

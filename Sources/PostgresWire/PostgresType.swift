@@ -38,6 +38,7 @@ public struct PostgresType: Equatable, Sendable {
     case .name: (oid, length) = (19, 64)
     case .bytea: (oid, length) = (17, -1)
     case .uuid: (oid, length) = (2950, 16)
+    case .inet: (oid, length) = (869, -1)
     case .json: (oid, length) = (114, -1)
     case .jsonb: (oid, length) = (3802, -1)
     case .oid: (oid, length) = (26, 4)
@@ -67,7 +68,7 @@ extension PostgresType {
   /// Element and array types, as pg_type numbers them.
   private static let arrays: [(element: UInt32, array: UInt32)] = [
     (16, 1000), (17, 1001), (18, 1002), (19, 1003), (20, 1016), (21, 1005), (23, 1007), (24, 1008), (25, 1009), (26, 1028), (114, 199),
-    (700, 1021), (701, 1022), (1042, 1014), (1043, 1015), (1082, 1182), (1083, 1183), (1114, 1115), (1184, 1185), (1186, 1187),
+    (700, 1021), (701, 1022), (869, 1041), (1042, 1014), (1043, 1015), (1082, 1182), (1083, 1183), (1114, 1115), (1184, 1185), (1186, 1187),
     (1700, 1231), (2205, 2210), (2206, 2211), (2950, 2951), (3802, 3807), (4089, 4090), (4096, 4097),
   ]
   static func arrayOID(_ element: UInt32) -> UInt32 { arrays.first { $0.element == element }?.array ?? 0 }
@@ -111,6 +112,7 @@ public struct ParameterType: Equatable, Sendable {
     case 19: type = .name
     case 1042: type = .bpchar(0)
     case 2950: type = .uuid
+    case 869: type = .inet
     case 114: type = .json
     case 1082: type = .date
     case 1083: type = .time

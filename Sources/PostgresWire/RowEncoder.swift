@@ -200,6 +200,7 @@ enum ColumnEncoding {
       if ZonedText.depends(type), !zone.isUTC { return ZonedText.write(array: bytes, zone: zone, into: &out) }
       return BinaryForm.write(bytes, as: type, into: &out)
     }
+    if type == .inet, let address = InetValue(bytes) { return out.bytes(address.binary) }
     guard let element = type.element else { return out.bytes(bytes) }
     array(bytes, element, &out)
   }
@@ -241,7 +242,7 @@ enum ColumnEncoding {
     case .text(let text):
       if type == .jsonb { out.u8(1) }
       out.bytes(Array(text.utf8))
-    case .bytes(let bytes): out.bytes(bytes)
+    case .bytes(let bytes): out.bytes(type == .inet ? InetValue(value)?.binary ?? bytes : bytes)
     case .null, .hll, .topn: break
     }
   }

@@ -12,6 +12,9 @@ extension Session {
     case .set(let name, let words, let isLocal):
       if isLocal && block == .idle && !hasCompany { warnOutside("SET LOCAL") }
       try settings.set(name, words, isLocal: isLocal)
+      if SettingDefinition.isUnknownOfCitus(name) {
+        notice(.warning("42704", "unrecognized configuration parameter \"\(name)\" has no effect"))
+      }
       return .done("SET")
     case .reset(let name):
       try settings.set(name, nil, isLocal: false)

@@ -43,6 +43,22 @@ struct SettingDefinition: Sendable {
   /// The definition of a name in any case.
   static func find(_ name: String) -> SettingDefinition? { table[name.lowercased()] }
 
+  /// Whether a name begins as Citus's settings do and is none of those that schemas and tutorials set: those are taken, and mean nothing.
+  static func isUnknownOfCitus(_ name: String) -> Bool {
+    let key = name.lowercased()
+    return key.hasPrefix("citus.") && !ofCitus.contains(key.dropFirst("citus.".count))
+  }
+  private static let ofCitus: Set<Substring> = [
+    "all_modifications_commutative", "coordinator_aggregation_strategy", "count_distinct_error_rate", "enable_binary_protocol",
+    "enable_ddl_propagation", "enable_local_execution", "enable_repartition_joins", "enable_repartitioned_insert_select",
+    "executor_slow_start_interval", "explain_all_tasks", "explain_analyze_sort_method", "limit_clause_row_fetch_count",
+    "local_table_join_policy", "log_remote_commands", "max_adaptive_executor_pool_size", "max_cached_conns_per_worker",
+    "max_intermediate_result_size", "max_shared_pool_size", "multi_shard_commit_protocol", "multi_shard_modify_mode",
+    "multi_task_query_log_level", "node_connection_timeout", "propagate_set_commands", "rebalancer_by_disk_size_base_cost",
+    "shard_count", "shard_replication_factor", "stat_statements_purge_interval", "subquery_pushdown", "task_assignment_policy",
+    "task_executor_type", "use_secondary_nodes", "use_citus_managed_tables", "writable_standby_coordinator",
+  ]
+
   /// By lower-case name.
   static let table: [String: SettingDefinition] = Dictionary(
     uniqueKeysWithValues: all.map { ($0.name.lowercased(), $0) }
@@ -82,6 +98,12 @@ struct SettingDefinition: Sendable {
       .init(name: "block_size", kind: .fixed, initial: "8192"),
       .init(name: "lc_collate", kind: .fixed, initial: "C"),
       .init(name: "lc_ctype", kind: .fixed, initial: "C"),
+      .init(
+        name: "topn.number_of_counters",
+        kind: .integer(1...Limits.topNItemsMax, .none),
+        initial: "1000",
+        description: "Counters of a topn that states no number of them."
+      ),
       .init(name: "search_path", kind: .names, initial: "\"$user\", public"),
       .init(name: "extra_float_digits", kind: .integer(-15...3, .none), initial: "1"),
       .init(name: "bytea_output", kind: .choice(["hex"]), initial: "hex"),

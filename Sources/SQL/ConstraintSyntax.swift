@@ -18,6 +18,13 @@ public struct ConstraintSyntax: Sendable {
   public var column: String?
   /// In characters from 1.
   public var position: Int
+  /// Makes a constraint.
+  public init(name: String?, kind: Kind, column: String?, position: Int) {
+    self.name = name
+    self.kind = kind
+    self.column = column
+    self.position = position
+  }
 }
 
 /// GENERATED … AS IDENTITY.

@@ -10,6 +10,7 @@ public enum DefinitionSyntax: Sendable {
   case createIndex(IndexSyntax)
   case createSchema(name: String, ifNotExists: Bool, position: Int)
   case createExtension(name: String, ifNotExists: Bool, position: Int)
+  case dropExtension(names: [String], ifExists: Bool, position: Int)
   case createTableAs(TableAsSyntax)
   case drop(DropObjectsSyntax)
   /// TRUNCATE of several tables.
@@ -27,6 +28,7 @@ public enum DefinitionSyntax: Sendable {
     case .createIndex: "CREATE INDEX"
     case .createSchema: "CREATE SCHEMA"
     case .createExtension: "CREATE EXTENSION"
+    case .dropExtension: "DROP EXTENSION"
     case .createTableAs: "CREATE TABLE AS"
     case .drop(let syntax): "DROP \(syntax.kind.word.uppercased())"
     case .truncate: "TRUNCATE TABLE"

@@ -7,11 +7,15 @@ extension SyntaxBuilder {
       body,
       [
         ("inhRelations", "inheritance is"), ("partbound", "PARTITION OF is"),
-        ("ofTypename", "CREATE TABLE OF is"), ("accessMethod", "USING is"), ("tablespacename", "TABLESPACE is"),
+        ("ofTypename", "CREATE TABLE OF is"), ("tablespacename", "TABLESPACE is"),
         ("constraints", "table constraints are"),
       ]
     )
     guard let relation = child(body, "relation") else { throw damaged(body) }
+    // Storage is columnar, whichever of PostgreSQL's and Citus's methods a schema names.
+    if let method = text(body, "accessMethod"), method != "columnar", method != "heap" {
+      throw .sql("42704", "access method \"\(method)\" does not exist", position: position(relation))
+    }
     if child(body, "partspec") != nil {
       throw unsupported(
         "PARTITION BY is",
@@ -21,12 +25,13 @@ extension SyntaxBuilder {
     }
     var columns: [CreateTableSyntax.Column] = []
     var constraints: [ConstraintSyntax] = []
+    var likes: [CreateTableSyntax.Like] = []
     for element in tape.elements(child(body, "tableElts")) {
       guard let (tag, definition) = tape.tagged(element) else { throw damaged(element) }
       switch tape.string(tag) {
       case "ColumnDef": columns.append(try column(definition, &constraints))
       case "Constraint": constraints.append(try constraint(definition, column: nil))
-      case "TableLikeClause": throw unsupported("CREATE TABLE … (LIKE …) is", definition)
+      case "TableLikeClause": likes.append(try like(definition, before: columns.count))
       default: throw damaged(element)
       }
     }
@@ -36,7 +41,20 @@ extension SyntaxBuilder {
       columns: columns,
       constraints: constraints,
       options: try options(child(body, "options")),
-      temporary: try temporary(relation, text(body, "oncommit"))
+      temporary: try temporary(relation, text(body, "oncommit")),
+      likes: likes
+    )
+  }
+  private func like(_ clause: Int, before place: Int) throws(TallyError) -> CreateTableSyntax.Like {
+    guard let relation = child(clause, "relation") else { throw damaged(clause) }
+    // PostgreSQL's CREATE_TABLE_LIKE_ bits; what the others name is not here.
+    let options = child(clause, "options").flatMap { tape.integer($0) } ?? 0
+    return CreateTableSyntax.Like(
+      place: place,
+      table: try relationName(relation),
+      hasDefaults: options & 0x8 != 0,
+      hasChecks: options & 0x4 != 0,
+      hasKeys: options & 0x40 != 0
     )
   }
 

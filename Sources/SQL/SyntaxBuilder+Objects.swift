@@ -47,7 +47,9 @@ extension SyntaxBuilder {
         names.append(try relationName(relation))
       }
       return .truncate(names)
-    case "DropStmt": return try dropObjects(body, here).map { .drop($0) }
+    case "DropStmt":
+      if let absent = try dropOfNothing(body, here) { return absent }
+      return try dropObjects(body, here).map { .drop($0) }
     default: return nil
     }
   }
@@ -305,6 +307,23 @@ extension SyntaxBuilder {
 
   // MARK: DROP
 
+  /// DROP … IF EXISTS of a kind of object that there is none of; nil for other statements.
+  private func dropOfNothing(_ body: Int, _ here: Int) throws(TallyError) -> DefinitionSyntax? {
+    let kinds = ["OBJECT_AGGREGATE": "aggregate", "OBJECT_TYPE": "type", "OBJECT_DOMAIN": "type", "OBJECT_TRIGGER": "trigger"]
+    let word = text(body, "removeType") ?? ""
+    let objects = tape.elements(child(body, "objects"))
+    if word == "OBJECT_EXTENSION" {
+      let names = objects.compactMap { tape.tagged($0) }.compactMap { text($0.body, "sval") }
+      return .dropExtension(names: names, ifExists: flag(body, "missing_ok"), position: here)
+    }
+    guard let kind = kinds[word], flag(body, "missing_ok") else { return nil }
+    let names = objects.compactMap { tape.tagged($0) }.map { object in
+      let name = ["objname", "names", "items"].lazy.compactMap { strings(child(object.body, $0))?.last }.first
+      return "\"\(name ?? "")\""
+    }
+    let tag = "DROP " + word.replacingPrefix("OBJECT_", with: "")
+    return .accepted(tag: tag, notice: "\(kind) \(names.joined(separator: ", ")) does not exist, skipping")
+  }
   private func dropObjects(_ body: Int, _ here: Int) throws(TallyError) -> DropObjectsSyntax? {
     guard let kind = Self.kind(text(body, "removeType") ?? ""), kind != .sequence else { return nil }
     var names: [NameSyntax] = []

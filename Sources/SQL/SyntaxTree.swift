@@ -102,6 +102,22 @@ public struct CreateTableSyntax: Sendable {
   public var options: [OptionSyntax]
   /// TEMPORARY: what becomes of it at the end of a transaction; nil for a table that lasts.
   public var temporary: OnCommit?
+  /// LIKE clauses, in order.
+  public var likes: [Like] = []
+
+  /// `LIKE table INCLUDING …`: the columns of another table.
+  public struct Like: Sendable {
+    /// Before which of the columns they stand.
+    public var place: Int
+    /// The other table.
+    public var table: NameSyntax
+    /// INCLUDING DEFAULTS.
+    public var hasDefaults: Bool
+    /// INCLUDING CONSTRAINTS: checks.
+    public var hasChecks: Bool
+    /// INCLUDING INDEXES: keys.
+    public var hasKeys: Bool
+  }
 }
 
 /// `name` or `name = value` in WITH (…).

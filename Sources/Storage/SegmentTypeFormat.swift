@@ -37,7 +37,8 @@ enum SegmentTypeFormat {
       out.u32(p.keyBytesMax)
     case .hllHashval: out.u8(15)
     case .unknown, .topnRecord, .void: fatalError("\(type.name) is never the type of a column")
-    case .real, .bpchar, .char, .name, .bytea, .uuid, .json, .jsonb, .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole, .time,
+    case .real, .bpchar, .char, .name, .bytea, .uuid, .inet, .json, .jsonb, .oid, .regclass, .regtype, .regproc, .regnamespace, .regrole,
+      .time,
       .array:
       ValueFormat.encode(type, into: &out)
     }
@@ -72,7 +73,7 @@ enum SegmentTypeFormat {
       return .hll(p)
     case 14: return .topn(TopNParameters(counters: try reader.u32(), keyBytesMax: try reader.u32()))
     case 15: return .hllHashval
-    case 18...32, 34:
+    case 18...32, 34, 35:
       reader = start
       return try ValueFormat.decodeType(from: &reader)
     case let tag: throw DecodingFailure(.unknown, at: reader.position - 1, "column type \(tag)")

@@ -207,6 +207,29 @@ extension ExpressionSamples {
     '{}}'::int[]
     'a0eebc999c0b4ef8bb6d6bb9bd380a11'::uuid
     'a0eebc99'::uuid
+    '10.1/16'::inet
+    '10.1'::inet
+    '1:0:0:2:0:0:0:3'::inet
+    '010.1.1.1/08'::inet
+    '::ffff:1.2.3.4/96'::inet
+    'ABCD::'::inet
+    '10.0.0.1'::inet || 'x'
+    concat('10.0.0.1'::inet, '::1'::inet)
+    '10.0.0.1'::inet << '10.0.0.0/8'
+    '10.0.0.1'::inet + 255
+    300 + '10.0.0.1/24'::inet
+    '::ffff'::inet - 300
+    '255.255.255.255'::inet + 1
+    '0.0.0.0'::inet - 1
+    '10.0.0.5'::inet - '10.0.0.1'
+    '::1'::inet - '10.0.0.1'
+    '10.0.0.1'::inet = '10.0.0.1/32'
+    '10-25-1999'::date
+    '1/8/99'::date
+    '1/8/1999 10:00'::timestamp
+    '13/1/2020'::date
+    '2-30-2020'::date
+    '1-2-3'::date
     '\\xdeadBEEF'::bytea
     '\\xabc'::bytea
     'a\\\\001b'::bytea

@@ -1,4 +1,5 @@
-// NewTypeTests.swift — columns of real, bytea, uuid, jsonb, time, character, name, oid and arrays through batches, memtables and segments.
+// NewTypeTests.swift — columns of real, bytea, uuid, inet, jsonb, time, character, name, oid and arrays through batches, memtables and
+// segments.
 import Bytes
 import Columns
 import Model
@@ -14,6 +15,7 @@ private let layout = RelationLayout(
     Column(name: "at", type: .time),
     Column(name: "code", type: .bpchar(4)), Column(name: "name", type: .name), Column(name: "oid", type: .oid),
     Column(name: "tags", type: .array(.text)), Column(name: "numbers", type: .array(.bigint)), Column(name: "raw", type: .json),
+    Column(name: "address", type: .inet),
   ],
   sortKey: [0, 1],
   timeColumn: 1
@@ -28,6 +30,7 @@ private func batch(_ count: Int) throws -> Batch {
     { "{\"k\": \($0), \"s\": [\"x\", null]}" },
     { "\($0 % 24):00" }, { $0 % 5 == 4 ? nil : "c\($0 % 9)" }, { "name\($0)" }, { "\($0 * 1000)" },
     { $0 % 5 == 4 ? nil : "{a\($0 % 4),NULL,\"ä \"}" }, { "{\($0),\(-$0)}" }, { "{\"b\" : \($0)}" },
+    { $0 % 5 == 4 ? nil : $0 % 2 == 0 ? "10.0.\($0 % 256).1/\($0 % 32)" : "2001:db8::\($0)" },
   ]
   var columns: [ColumnVector] = []
   for (column, text) in zip(layout.columns, texts) {
@@ -81,9 +84,9 @@ private func shown(_ batch: Batch) -> [String] {
     damaged[random.below(damaged.count)] = UInt8(truncatingIfNeeded: random.next())
     do throws(DecodingFailure) { _ = shown(try BatchFormat.decode(damaged, types: layout.types)) } catch { continue }
   }
-  // Bytes that are no uuid and no array are refused.
+  // Bytes that are no uuid, no address and no array are refused.
   let short = Batch(count: 1, columns: [ColumnVector(.bytea, values: [.bytes([1, 2, 3])])])
-  for type in [DataType.uuid, .array(.integer)] {
+  for type in [DataType.uuid, .inet, .array(.integer)] {
     #expect(throws: DecodingFailure.self) { try BatchFormat.decode(BatchFormat.encode(short), types: [type]) }
   }
 }

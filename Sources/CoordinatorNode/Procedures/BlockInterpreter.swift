@@ -198,7 +198,7 @@ final class BlockInterpreter {
       if let initial = declaration.initial {
         let given = try await value(initial)
         variable.isNotNull = declaration.isNotNull
-        try variable.assign(given)
+        try variable.assign(try await found(given, as: variable.type))
       }
       variable.isConstant = declaration.isConstant
       frames.frames[frames.count - 1].add(variable)
@@ -310,7 +310,7 @@ final class BlockInterpreter {
     }
     defer { changed() }
     guard let name = rest.first else {
-      if target.subscripts.isEmpty { return try variable.assign(value) }
+      if target.subscripts.isEmpty { return try variable.assign(try await found(value, as: variable.type)) }
       let whole = TypedValue(variable.type, variable.value)
       return try variable.assign(try await replacing(target.subscripts, of: whole, by: value))
     }
@@ -332,6 +332,14 @@ final class BlockInterpreter {
       given = try await replacing(target.subscripts, of: TypedValue(fields[at].type, fields[at].value), by: value)
     }
     variable.fields?[at].value = try assigned(given, to: fields[at].type)
+  }
+  /// The object whose name is assigned to a `reg…` variable; other values as they are.
+  private func found(_ value: TypedValue, as type: DataType) async throws -> TypedValue {
+    guard type.isObjectNumber, type != .oid, case .text(let name) = value.value, let first = name.utf8.first, !(first &- 0x30 < 10) else {
+      return value
+    }
+    let system = await coordinator.systemRelations(request.facts, under: await coordinator.log.catalog.snapshot)
+    return TypedValue(type, .fixed(try system.lookUp(name, as: type)))
   }
   /// An array with one element exchanged.
   private func replacing(_ subscripts: [BlockExpression], of array: TypedValue, by value: TypedValue) async throws -> TypedValue {

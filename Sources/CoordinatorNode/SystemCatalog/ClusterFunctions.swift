@@ -20,6 +20,27 @@ extension SystemRelations {
           return try self.shard(arguments.number(0), key: try Tenant.parse(arguments.text(1), key.type))
         },
       ]
+    case "hll_set_defaults":
+      return [
+        HostedFunction(name, [.integer, .integer, .integer, .integer], .text, isStable: false) { (arguments) throws(TallyError) in
+          guard (0..<4).map(arguments.number) == [11, 5, -1, 1] else {
+            throw .sql(
+              "0A000",
+              "other parameters of sketches as a session's default are not supported",
+              hint: "State them where a sketch is made: hll(12,5,-1,1), hll_empty(12), hll_add_agg(x, 12)."
+            )
+          }
+          return .text("(11,5,-1,1)")
+        }
+      ]
+    case "hll_set_max_sparse", "hll_set_output_version":
+      let only: Int64 = name == "hll_set_max_sparse" ? -1 : 1
+      return [
+        HostedFunction(name, [.integer], .integer, isStable: false) { (arguments) throws(TallyError) in
+          guard arguments.number(0) == only else { throw .sql("0A000", "\(name)(\(arguments.number(0))) is not supported") }
+          return .fixed(only)
+        }
+      ]
     default: return []
     }
   }

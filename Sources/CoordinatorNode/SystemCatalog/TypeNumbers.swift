@@ -20,6 +20,7 @@ enum TypeNumbers {
     case .name: (19, -1)
     case .bytea: (17, -1)
     case .uuid: (2950, -1)
+    case .inet: (869, -1)
     case .json: (114, -1)
     case .jsonb: (3802, -1)
     case .oid: (26, -1)

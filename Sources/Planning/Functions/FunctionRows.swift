@@ -264,6 +264,29 @@ extension FunctionTable {
     num_nonnulls(variadic any) int4 notNullCount
     .distinct(anyelement,anyelement) bool isDistinct
     """
+  static let addresses = """
+    host(inet) text inetHost
+    text(inet) text inetFull
+    abbrev(inet) text inetAbbreviated
+    family(inet) int4 inetFamily
+    masklen(inet) int4 inetLength
+    set_masklen(inet,int4) inet inetSetLength
+    broadcast(inet) inet inetBroadcast
+    netmask(inet) inet inetNetmask
+    hostmask(inet) inet inetHostmask
+    inet_same_family(inet,inet) bool inetSameFamily
+    <<(inet,inet) bool inetIsWithin
+    <<=(inet,inet) bool inetIsWithinOrEqual
+    >>(inet,inet) bool inetHolds
+    >>=(inet,inet) bool inetHoldsOrEqual
+    &&(inet,inet) bool inetOverlaps
+    +(inet,int8) inet inetAdd
+    -(inet,int8) inet inetSubtract
+    -(inet,inet) int8 inetDifference
+    &(inet,inet) inet inetAnd
+    |(inet,inet) inet inetOr
+    ~(inet) inet inetNot
+    """
   static let operators = """
     ^(float8,float8) float8 power
     ^(numeric,numeric) numeric power

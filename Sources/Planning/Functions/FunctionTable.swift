@@ -38,7 +38,7 @@ enum FunctionTable {
   private static let all: [FunctionSignature] = {
     let functions = Dictionary(uniqueKeysWithValues: Function.allCases.map { ("\($0)", $0) })
     var result: [FunctionSignature] = []
-    for rows in [numbers, texts, binaries, times, documents, arrays, others, operators] {
+    for rows in [numbers, texts, binaries, times, documents, arrays, others, addresses, operators] {
       for line in rows.split(separator: "\n") { result.append(row(line, functions)) }
     }
     return result
@@ -79,7 +79,8 @@ enum FunctionTable {
   }
   private static let types: [String: DataType] = [
     "bool": .boolean, "int2": .smallint, "int4": .integer, "int8": .bigint, "float4": .real, "float8": .double, "numeric": .plainNumeric,
-    "text": .text, "bpchar": .bpchar(0), "char": .char, "name": .name, "bytea": .bytea, "uuid": .uuid, "json": .json, "jsonb": .jsonb,
+    "text": .text, "bpchar": .bpchar(0), "char": .char, "name": .name, "bytea": .bytea, "uuid": .uuid, "inet": .inet, "json": .json,
+    "jsonb": .jsonb,
     "oid": .oid, "date": .date, "time": .time, "timestamp": .timestamp, "timestamptz": .timestamptz, "interval": .interval,
   ]
 

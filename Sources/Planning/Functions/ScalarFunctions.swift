@@ -81,7 +81,8 @@ public enum ScalarFunctions {
     case ..<464: value = try document(function, arguments, result)
     case ..<512:
       value = try function == .quantified ? QuantifiedComparison.evaluate(values, types, &memory) : array(function, arguments, result)
-    default: value = other(function, arguments)
+    case ..<544: value = other(function, arguments)
+    default: value = try address(function, arguments)
     }
     switch value {
     case .text(let text) where text.utf8.count > Limits.textBytesMax:

@@ -23,6 +23,8 @@ enum ValueCast {
       if to == .char, from == .integer, case .fixed(let code) = value { return try character(code) }
       // boolean has a cast function to text, and to the others its output.
       if to == .name, from == .boolean, case .fixed(let flag) = value { return .text(flag != 0 ? "t" : "f") }
+      // And so has inet.
+      if to == .name, from == .inet { return .text(CharacterText.name(ValueText.print(value, as: from) ?? "")) }
       return .text(shortened(text(value, from), to))
     default: break
     }
@@ -54,6 +56,8 @@ enum ValueCast {
       if case .bpchar = from { return text.droppingTrailingBlanks }
       return text
     }
+    // An inet's cast always tells the length of its network.
+    if from == .inet, let address = InetValue(value) { return address.full }
     return ValueText.print(value, as: from) ?? ""
   }
   private static func shortened(_ text: String, _ to: DataType) -> String {

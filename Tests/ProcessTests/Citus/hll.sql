@@ -1,0 +1,38 @@
+-- H: the functions of postgresql-hll; hll.out is what it prints itself, on one PostgreSQL.
+CREATE EXTENSION IF NOT EXISTS hll;
+SELECT hll_empty(), hll_empty(12), hll_empty(12, 6), hll_empty(12, 6, 128), hll_empty(12, 6, 128, 0);
+SELECT hll_hash_boolean(true), hll_hash_smallint(100::smallint), hll_hash_integer(100), hll_hash_bigint(100), hll_hash_text('AB'), hll_hash_bytea('\x0102');
+SELECT hll_hash_boolean(false, 1), hll_hash_integer(1, 123), hll_hash_bigint(0, 2147483647), hll_hash_text('a', 5);
+SELECT hll_hash_any(1), hll_hash_any('x'::text), hll_hash_any(date '2024-01-01'), hll_hash_any(timestamptz '2024-01-01'), hll_hash_any(1.5::float8),
+  hll_hash_any('10.0.0.1/24'::inet), hll_hash_any('::1'::inet), hll_hash_any('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid), hll_hash_any('\x01'::bytea);
+SELECT 123::hll_hashval, 123::bigint::hll_hashval, hll_hash_integer(1) = hll_hash_integer(1) AS same, hll_hash_integer(1) <> hll_hash_integer(2) AS other;
+SELECT E'\\x118b7f'::hll, #E'\\x138b7f0001'::hll AS n, hll_cardinality(E'\\x108b7f'::hll) AS undefined, hll_cardinality(NULL) AS none;
+SELECT hll_empty() || hll_hash_integer(1), hll_hash_integer(1) || hll_empty(), hll_add(hll_empty(), hll_hash_integer(2)), hll_add_rev(hll_hash_integer(2), hll_empty());
+SELECT #((hll_empty() || hll_hash_integer(1)) || (hll_empty() || hll_hash_integer(2))) AS two, hll_union(hll_empty(), hll_empty()) = hll_empty() AS same, hll_eq(hll_empty(), hll_empty()), hll_ne(hll_empty(), hll_empty());
+SELECT hll_schema_version(hll_empty()), hll_type(hll_empty()), hll_log2m(hll_empty(12)), hll_regwidth(hll_empty(12, 6)), hll_sparseon(hll_empty()), hll_expthresh(hll_empty()), hll_expthresh(hll_empty(11, 5, 64));
+SELECT hll_type(hll_add_agg(hll_hash_integer(i), 4, 5, 0)), hll_type(hll_add_agg(hll_hash_integer(i))), hll_type(hll_add_agg(hll_hash_integer(i), 11, 5, 0)) FROM generate_series(1, 40) i;
+SELECT hll_print(hll_empty()), hll_print(E'\\x108b7f'::hll);
+SELECT hll_print(hll_empty() || hll_hash_integer(1) || hll_hash_integer(2));
+SELECT hll_print(hll_add_agg(hll_hash_integer(i), 6, 5, 0)) FROM generate_series(1, 90) i;
+SELECT hll_set_defaults(11, 5, -1, 1), hll_set_max_sparse(-1), hll_set_output_version(1);
+CREATE TABLE helloworld (id integer, set hll);
+INSERT INTO helloworld (id, set) VALUES (1, hll_empty());
+UPDATE helloworld SET set = hll_add(set, hll_hash_integer(12345)) WHERE id = 1;
+UPDATE helloworld SET set = set || hll_hash_text('hello world') WHERE id = 1;
+SELECT id, hll_cardinality(set), #set AS n FROM helloworld WHERE id = 1;
+CREATE TABLE facts (day date, user_id integer, sales numeric);
+SELECT create_distributed_table('facts', 'user_id');
+INSERT INTO facts SELECT date '2024-01-01' + i % 60, i * 7 % 5000, i % 10 FROM generate_series(1, 20000) i;
+CREATE TABLE daily_uniques (day date, users hll);
+INSERT INTO daily_uniques SELECT day, hll_add_agg(hll_hash_integer(user_id)) FROM facts GROUP BY 1;
+SELECT count(*), sum(hll_cardinality(users))::bigint AS daily, (SELECT sum(c) FROM (SELECT count(DISTINCT user_id) AS c FROM facts GROUP BY day) t) AS truth FROM daily_uniques;
+SELECT extract(month FROM day) AS month, hll_cardinality(hll_union_agg(users)) FROM daily_uniques WHERE day >= '2024-01-01' AND day < '2024-03-01' GROUP BY 1 ORDER BY 1;
+SELECT day, (hll_cardinality(users) / 10)::int AS tens FROM daily_uniques ORDER BY day LIMIT 3;
+SELECT day, (#hll_union_agg(users) OVER seven_days)::bigint AS seven FROM daily_uniques WINDOW seven_days AS (ORDER BY day ASC ROWS 6 PRECEDING) ORDER BY day LIMIT 10;
+SELECT day, ((#hll_union_agg(users) OVER two_days) - #users)::bigint AS lost FROM daily_uniques WINDOW two_days AS (ORDER BY day ASC ROWS 1 PRECEDING) ORDER BY day LIMIT 3;
+SELECT md5(users::text) FROM daily_uniques ORDER BY day LIMIT 3;
+SELECT md5(hll_union_agg(users)::text) FROM daily_uniques;
+SELECT hll_add_agg(NULL::hll_hashval), hll_add_agg(hll_hash_integer(1)) FILTER (WHERE false), hll_union_agg(NULL::hll);
+SELECT hll_union(hll_empty(12), hll_empty(11));
+SELECT hll_add_agg(1);
+DROP TABLE helloworld, facts, daily_uniques;
