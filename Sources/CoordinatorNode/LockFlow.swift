@@ -28,7 +28,7 @@ extension Coordinator {
     let shards = all.filter { shard in
       if case .one(let hash) = lock.shards { shard.lower <= hash && hash <= shard.upper } else { true }
     }
-    let program = ModifyFormat.encode(ModifyProgram(table: lock.table.id, source: .rows, action: .insert(.fail)))
+    let program = ModifyFormat.encode(ModifyProgram(table: lock.table, source: .rows, action: .insert(.fail)))
     for shard in shards.map(\.id).sorted() {
       do { try await transaction.hold(shard, program: program, waits: lock.waits) } catch let error as TallyError
         where error.sqlState == "40001" && !lock.waits

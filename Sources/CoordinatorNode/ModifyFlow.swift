@@ -62,6 +62,26 @@ extension Coordinator {
         hint: "A key of the table (PRIMARY KEY) with ON CONFLICT DO NOTHING makes a repeated INSERT count once."
       )
     }
+    var attempts = 0
+    let limit = min(request.deadline, surroundings.clock.now + Self.changedTablePatience)
+    while true {
+      do { return try await modifyOnce(plan, planned: version, request, in: open) } catch let error as TallyError
+        where error.status == .stalePlan && open == nil && surroundings.clock.now < limit
+      {
+        attempts += 1
+        try await freshenToRead(until: request.deadline)
+        try await surroundings.clock.sleep(until: surroundings.clock.now + .milliseconds(min(5 * attempts, 100)))
+      }
+    }
+  }
+  /// How long a statement is planned anew because its table changes: a shard gets the definition a moment after the catalog.
+  private static let changedTablePatience = Duration.seconds(5)
+  private func modifyOnce(
+    _ plan: ModifyPlan,
+    planned version: CatalogVersion,
+    _ request: StatementRequest,
+    in open: OpenTransaction?
+  ) async throws -> StatementReply {
     let (parts, seen, last) = try await replanned(plan, version, request)
     // What RETURNING computes may fail: then nothing may have taken effect. In a transaction that is its client's to undo.
     var judge: Judge?
@@ -204,7 +224,7 @@ extension Coordinator {
     if judge == nil, parts.count == 1, parts[0].pieces.count == 1 { return try await alone(parts[0], types, request) }
     var pause = LockPause(request, surroundings.clock.now)
     while true {
-      do { return try await together(parts, types, request, judge) } catch let error as TallyError where error.sqlState == "40001" {
+      do { return try await together(parts, types, request, judge) } catch let error as TallyError where Self.isHeld(error) {
         try await wait(&pause, error)
       }
     }
@@ -264,7 +284,7 @@ extension Coordinator {
           var changed = Changed()
           try changed.add(modified, part.shard, types)
           return changed
-        } catch let error as TallyError where error.sqlState == "40001" {
+        } catch let error as TallyError where Self.isHeld(error) {
           try await wait(&pause, error)
         }
       }
@@ -273,6 +293,8 @@ extension Coordinator {
       throw error
     }
   }
+  /// Whether another statement holds what this one wants.
+  private static func isHeld(_ error: TallyError) -> Bool { error.sqlState == "40001" && error.status != .stalePlan }
   /// Waits before a statement is repeated; throws its error when its time is up.
   private func wait(_ pause: inout LockPause, _ error: TallyError) async throws {
     try Task.checkCancellation()

@@ -210,7 +210,7 @@ public final class OpenTransaction: Sendable {
         let result = try await body()
         state.withLock { $0.holds = true }
         return result
-      } catch let error as TallyError where error.sqlState == "40001" && waits {
+      } catch let error as TallyError where error.sqlState == "40001" && error.status != .stalePlan && waits {
         guard !state.withLock({ $0.holds }), clock.now < limit else {
           guard isChosen, clock.now >= limit else { throw error }
           throw Self.lockTimeout

@@ -37,6 +37,8 @@ public enum StatusCode: UInt16, Sendable, CaseIterable {
   case dataDamaged = 15
   /// A defect of Tally.
   case internalError = 16
+  /// The request was planned for another definition of its table, and nothing of it was done: plan it anew.
+  case stalePlan = 17
 
   /// Whether the same request may succeed later.
   public var isRetryable: Bool {
@@ -60,6 +62,7 @@ public enum StatusCode: UInt16, Sendable, CaseIterable {
     case .wrongCluster, .protocolViolation: "08P01"
     case .dataDamaged: "XX001"
     case .internalError: "XX000"
+    case .stalePlan: "40001"
     }
   }
 }

@@ -1,6 +1,6 @@
 // ModifyFormat.swift — bytes of a ModifyProgram, as coordinators send it to primaries. Not stored anywhere.
 //
-//   u8 version = 1, u64 table, u8 source (0 rows | 1 plan: byte string, FragmentFormat), u8 action (0 insert | 1 update | 2 delete),
+//   u8 version = 2, u64 table, u32 its fingerprint, u8 source (0 rows | 1 plan: byte string, FragmentFormat), u8 action (0 insert | 1 update | 2 delete),
 //   of insert: u8 conflict (0 fail | 1 nothing | 2 nothing of one key: varint key | 3 update: varint key, count, row, bool, [condition]),
 //   count, checks: (string name, condition), bool returns rows
 // Coordinators and workers are of one version. A decoded program is well-typed over the table that the receiver knows.
@@ -9,13 +9,14 @@ public import Model
 
 /// Programs as bytes.
 public enum ModifyFormat {
-  static let version: UInt8 = 1
+  static let version: UInt8 = 2
 
   /// Encodes a program.
   public static func encode(_ program: ModifyProgram) -> [UInt8] {
     var out = ByteWriter()
     out.u8(version)
     out.u64(program.table.rawValue)
+    out.u32(program.fingerprint)
     switch program.source {
     case .rows: out.u8(0)
     case .plan(let plan):
@@ -52,11 +53,18 @@ public enum ModifyFormat {
     }
   }
 
+  /// The table of a program and the fingerprint of the definition that it was made for: what to look at before it is decoded.
+  public static func subject(_ bytes: [UInt8]) throws(DecodingFailure) -> (table: TableID, fingerprint: UInt32) {
+    try bytes.withReader { reader throws(DecodingFailure) in try subject(&reader) }
+  }
+  private static func subject(_ reader: inout ByteReader) throws(DecodingFailure) -> (table: TableID, fingerprint: UInt32) {
+    guard try reader.u8() == version else { throw reader.unknown("version of a change of rows") }
+    return (TableID(try reader.u64()), try reader.u32())
+  }
   /// Decodes and checks a program; `table` finds the table that it is of.
   public static func decode(_ bytes: [UInt8], table find: (TableID) -> TableSchema?) throws(DecodingFailure) -> ModifyProgram {
     try bytes.withReader { reader throws(DecodingFailure) -> ModifyProgram in
-      guard try reader.u8() == version else { throw reader.unknown("version of a change of rows") }
-      guard let table = find(TableID(try reader.u64())) else {
+      guard let table = find(try subject(&reader).table) else {
         throw DecodingFailure(.unknown, at: reader.position, "table of a change of rows")
       }
       let types = table.columns.map(\.type)
@@ -81,7 +89,7 @@ public enum ModifyFormat {
       }
       let returnsRows = try reader.bool()
       try reader.expectEnd()
-      return ModifyProgram(table: table.id, source: source, action: action, checks: checks, returnsRows: returnsRows)
+      return ModifyProgram(table: table, source: source, action: action, checks: checks, returnsRows: returnsRows)
     }
   }
   private static func check(

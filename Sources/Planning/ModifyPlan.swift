@@ -43,7 +43,7 @@ public struct ModifyPlan: Sendable {
   /// The program for one shard; `fragment`: the plan with the rows that are sent along.
   public func program(_ fragment: Fragment?) -> ModifyProgram {
     ModifyProgram(
-      table: table.id,
+      table: table,
       source: fragment.map { ModifyProgram.Source.plan($0.plan) } ?? .rows,
       action: action,
       checks: checks,

@@ -3,6 +3,7 @@
 // The rows to work on come with the request (`rows`: in the table's columns) or from a plan that reads the shard. What the plan of an
 // UPDATE or DELETE gives begins with `ScanNode.placeColumn`: where the row lies in the snapshot that the plan reads, a number that means
 // something within this one evaluation only. Nothing here is evaluated again at replay: the log has the rows.
+import Bytes
 public import Model
 
 /// A change of rows.
@@ -45,6 +46,8 @@ public struct ModifyProgram: Sendable {
   }
   /// The table.
   public var table: TableID
+  /// Of the table's definition that it was made for: numbers of columns and keys, and the checks, are that one's.
+  public var fingerprint: UInt32
   /// Where the rows come from.
   public var source: Source
   /// What happens.
@@ -54,12 +57,22 @@ public struct ModifyProgram: Sendable {
   /// Whether the answer brings the rows (RETURNING).
   public var returnsRows: Bool
   /// Makes a program.
-  public init(table: TableID, source: Source, action: Action, checks: [Check] = [], returnsRows: Bool = false) {
-    self.table = table
+  public init(table: TableSchema, source: Source, action: Action, checks: [Check] = [], returnsRows: Bool = false) {
+    self.table = table.id
+    self.fingerprint = Self.fingerprint(of: table)
     self.source = source
     self.action = action
     self.checks = checks
     self.returnsRows = returnsRows
+  }
+
+  /// Of a table's definition, wherever its rows are.
+  public static func fingerprint(of table: TableSchema) -> UInt32 {
+    var table = table
+    var out = ByteWriter()
+    table.distribution = .local
+    CatalogFormat.encode(table, into: &out)
+    return CRC32C.checksum(out.finish())
   }
 }
 

@@ -89,7 +89,7 @@ final class CounterTrials: Sendable {
       switch error.status {
       case .unknownOutcome, .timedOut, .cancelled: break
       case .unavailable, .notPrimary, .staleCatalog, .overloaded, .diskFull: state.withLock { $0.changes[number].isDone = false }
-      case .invalid where error.sqlState == "40001": state.withLock { $0.changes[number].isDone = false }
+      case .invalid where error.sqlState == "40001", .stalePlan: state.withLock { $0.changes[number].isDone = false }
       default: ledger.violated("change \(number) of counters failed: \(error)")
       }
       client.near.log.info("change-failed", ("change", "\(number)"), ("error", "\(error)"))

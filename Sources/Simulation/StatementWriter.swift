@@ -120,7 +120,7 @@ struct StatementWriter: Sendable {
         case .unavailable, .notPrimary, .staleCatalog, .overloaded, .diskFull:
           statements.tell(number, .refused)
           try await client.near.clock.sleep(for: .milliseconds(500))
-        case .invalid where error.sqlState == "40001": statements.tell(number, .refused)
+        case .invalid where error.sqlState == "40001", .stalePlan: statements.tell(number, .refused)
         default: ledger.violated("statement \(number) failed: \(error)")
         }
         client.near.log.info("statement-failed", ("statement", "\(number)"), ("error", "\(error)"))

@@ -60,7 +60,7 @@ private struct TableTrial {
           switch error.status {
           case .unknownOutcome, .timedOut, .cancelled: doubtful += rows
           case .unavailable, .notPrimary, .staleCatalog, .overloaded, .diskFull: break
-          case .invalid where error.sqlState == "40001": break
+          case .invalid where error.sqlState == "40001", .stalePlan: break
           default: ledger.violated("an INSERT into \(name) failed: \(error)")
           }
         }

@@ -30,10 +30,8 @@ extension Worker {
     let host = try writable(request.shard, request.epoch)
     host.hear(request.statement, at: surroundings.clock.now)
     let schema = host.store.head.schema
+    let table = try subject(request, host)
     let program = try ModifyFormat.decode(request.program) { schema.table($0) }
-    guard let table = schema.table(program.table) else {
-      throw TallyError(.staleCatalog, "table \(program.table) is not in shard \(request.shard)", node: settings.name)
-    }
     if case .delete = program.action { if space == .full { try requireRoom() } } else { try requireRoom() }
     if let known = try await known(request, program, host) { return known }
     try refuseRolledUp(program, table, schema)
@@ -76,6 +74,37 @@ extension Worker {
     return answer
   }
 
+  /// The table of a change, as the shard has it and the program was made for it.
+  private func subject(_ request: ModifyRows, _ host: ShardHost) throws -> TableSchema {
+    let (id, fingerprint) = try ModifyFormat.subject(request.program)
+    guard let table = host.store.head.schema.table(id) else {
+      throw TallyError(.staleCatalog, "table \(id) is not in shard \(request.shard)", node: settings.name)
+    }
+    if ModifyProgram.fingerprint(of: table) == fingerprint { return table }
+    let statements = host.store.head.statements
+    let isNew =
+      switch statements.standing(request.statement) {
+      case .unknown: host.modifyAnswers.answer(request) == nil
+      case .open: statements.open[request.statement]?.piece(request.ordinal) == nil
+      case .committed, .aborted, .ended: false
+      }
+    guard isNew else {
+      throw TallyError(
+        .unknownOutcome,
+        "statement \(request.statement) came again after table \(table.name) was changed; what it did is not told any more",
+        node: settings.name
+      )
+    }
+    throw stalePlan(table)
+  }
+  private func stalePlan(_ table: TableSchema) -> TallyError {
+    TallyError(
+      .stalePlan,
+      "table \"\(table.name)\" was changed while the statement was carried out",
+      hint: "Repeat the statement.",
+      node: settings.name
+    )
+  }
   /// Evaluates a change and appends what comes of it, in one step against the files and the table.
   private func evaluate(
     _ request: ModifyRows,
@@ -137,7 +166,7 @@ extension Worker {
   /// What must hold when a change is appended.
   private func check(_ outcome: ModifiedRows, _ request: ModifyRows, _ table: TableSchema, _ host: ShardHost) throws {
     if host.store.head.schema.table(table.id) != table {
-      throw TallyError(.staleCatalog, "table \(table.name) was changed meanwhile", node: settings.name)
+      throw stalePlan(table)
     }
     if request.isAlone, request.decider != host.id {
       throw TallyError(

@@ -54,7 +54,7 @@ struct KeyedTable: Sendable {
   /// INSERT … ON CONFLICT (tenant, id) DO UPDATE SET n = accounts.n + excluded.n.
   static func adding(returns: Bool = false) -> ModifyProgram {
     ModifyProgram(
-      table: schema.id,
+      table: schema,
       source: .rows,
       action: .insert(.update(key: 0, row: [column(0), column(1), call(.add, [column(2), column(5)])], condition: nil)),
       checks: [check],
@@ -62,14 +62,14 @@ struct KeyedTable: Sendable {
     )
   }
   static func inserting(_ conflict: ModifyProgram.Conflict = .fail) -> ModifyProgram {
-    ModifyProgram(table: schema.id, source: .rows, action: .insert(conflict), checks: [check])
+    ModifyProgram(table: schema, source: .rows, action: .insert(conflict), checks: [check])
   }
   /// UPDATE accounts SET n = … of the rows with an id.
   static func setting(_ n: Expression, id: Int64) -> ModifyProgram {
     var scan = scan
     scan.filter = call(.equal, [column(2), constant(id)], .boolean)
     return ModifyProgram(
-      table: schema.id,
+      table: schema,
       source: .plan(
         .project(
           ProjectNode(
@@ -88,7 +88,7 @@ struct KeyedTable: Sendable {
     var scan = scan
     scan.filter = call(.equal, [column(2), constant(id)], .boolean)
     return ModifyProgram(
-      table: schema.id,
+      table: schema,
       source: .plan(.project(ProjectNode(input: .scan(scan), expressions: [column(0)], names: ["place"]))),
       action: .delete,
       returnsRows: returns

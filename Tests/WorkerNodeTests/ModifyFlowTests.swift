@@ -33,6 +33,26 @@ private func play(_ body: @escaping @Sendable (KeyedTable) async throws -> Void)
       #expect(try await table.read() == [[1, 1, 15], [1, 2, 6], [1, 3, 7], [1, 4, 8]])
     }
   }
+  @Test func aProgramForAnotherDefinitionOfItsTableIsRefused() throws {
+    try play { table in
+      // Of a table that has got a key since: its number 0 might be another.
+      var program = KeyedTable.inserting()
+      var before = KeyedTable.schema
+      before.keys = []
+      program.fingerprint = ModifyProgram.fingerprint(of: before)
+      let stale = program
+      func refusal(_ number: UInt64) async throws -> StatusCode? {
+        do { _ = try await table.modify(number, stale, [[1, 1, 5]]) } catch let error as TallyError { return error.status }
+        return nil
+      }
+      let first = try await refusal(1)
+      #expect(first == .stalePlan)
+      #expect(try await table.read() == [])
+      // One that took effect already is not said to have done nothing.
+      #expect(try await table.modify(2, KeyedTable.inserting(), [[1, 1, 5]]).rows == 1)
+      #expect(try await refusal(2) == .unknownOutcome)
+    }
+  }
   @Test func whatAKeyOrACheckForbidsIsRefusedWithPostgresWords() throws {
     try play { table in
       #expect(try await table.modify(1, KeyedTable.inserting(), [[1, 1, 5]]).rows == 1)
