@@ -200,7 +200,7 @@ struct Catalog: Sendable {
       } || snapshot.rollups.contains { $0.name == name && $0.schemaName == schema }
       || snapshot.views.contains { $0.name == name && $0.schemaName == schema }
       || snapshot.sequences.contains { $0.name == name && $0.schemaName == schema }
-    if isTaken || levelOwner(name) != nil {
+    if isTaken || levelOwner(name)?.schemaName == schema {
       throw .sql("42P07", "relation \"\(name)\" already exists")
     }
   }

@@ -343,7 +343,11 @@ extension Coordinator {
     guard bound.isDefinition else { return nil }
     if await !decides {
       if case .define(let plan) = bound, let reply = try await makeAndFill(plan, request) { return reply }
-      let reply = try await passOn(request)
+      let reply = try await passOn(request, makesTemporary: bound.temporaryMade != nil)
+      // What comes next may be planned by the catalog at hand, which shall have it.
+      do { try await freshenToRead(until: request.deadline) } catch let error as TallyError where error.isRetryable {
+        surroundings.log.warning("definition-not-seen-yet", ("reason", error.message))
+      }
       // The leader has forgotten its own numbers; those at hand here are as old.
       if case .alterSequence(let plan) = bound, let sequence = plan.sequence { voidNumbers(of: [sequence.id]) }
       return reply
@@ -391,12 +395,15 @@ extension Coordinator {
   // MARK: Followers
 
   /// Has the leader carry a definition out.
-  func passOn(_ request: StatementRequest) async throws -> StatementReply {
+  func passOn(_ request: StatementRequest, makesTemporary: Bool = false) async throws -> StatementReply {
     var settings = [QuerySetting(name: "TimeZone", value: request.facts.zone.name)]
     if request.facts.searchPath != ["public"] {
       settings.append(QuerySetting(name: "search_path", value: request.facts.searchPath.joined(separator: ",")))
     }
-    if let schema = request.facts.temporarySchema { settings.append(QuerySetting(name: "tally.temporary_schema", value: schema)) }
+    let schemas = await log.catalog.snapshot.schemas
+    if let schema = request.facts.temporarySchema, makesTemporary || schemas.contains(schema) {
+      settings.append(QuerySetting(name: "tally.temporary_schema", value: schema))
+    }
     for (at, argument) in (request.arguments ?? []).enumerated() {
       guard let text = ValueText.print(argument.value, as: argument.type), text.utf8.count <= 4096 else {
         throw TallyError.sql(

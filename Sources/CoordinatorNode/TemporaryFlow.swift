@@ -58,8 +58,9 @@ extension Coordinator {
         do {
           try await dropTemporary(schema)
           surroundings.log.info("temporary-schema-dropped", ("schema", schema))
-        } catch let error as TallyError {
-          surroundings.log.warning("temporary-schema-not-dropped", ("schema", schema), ("reason", error.message))
+        } catch {
+          try Task.checkCancellation()
+          surroundings.log.warning("temporary-schema-not-dropped", ("schema", schema), ("reason", "\(error)"))
           try await surroundings.clock.sleep(for: .seconds(1))
           temporaryBell.notify()
         }
@@ -117,9 +118,13 @@ extension Coordinator {
       if !snapshot.isRelation(made.name, in: objects.schema) { transaction.note(.made(name: made.name, isView: made.isView)) }
       return .atOnce
     }
-    if let altered = bound.temporaryAltered {
+    if let (from, to) = bound.temporaryAltered {
+      if from.name != to.name, from.renamed(to.name) == to {
+        transaction.note(.renamed(name: from.name, to: to.name))
+        return .atOnce
+      }
       // Its end undoes the whole table; a savepoint would undo the change alone.
-      return transaction.made(altered) && !transaction.hasSavepoints ? .atOnce : .other
+      return from.name == to.name && transaction.made(from.name) && !transaction.hasSavepoints ? .atOnce : .other
     }
     guard let (dropped, notices) = bound.temporaryDropped(snapshot), !dropped.isEmpty else { return .other }
     for table in dropped {
@@ -205,9 +210,17 @@ extension Coordinator {
   }
 }
 
+extension TableSchema {
+  fileprivate func renamed(_ name: String) -> TableSchema {
+    var renamed = self
+    renamed.name = name
+    return renamed
+  }
+}
+
 extension BoundStatement {
   /// The temporary table or view that it makes.
-  fileprivate var temporaryMade: (name: String, isView: Bool, onCommit: OnCommit)? {
+  var temporaryMade: (name: String, isView: Bool, onCommit: OnCommit)? {
     switch self {
     case .createTable(let plan): return plan.table.isTemporary ? (plan.table.name, false, plan.onCommit) : nil
     case .define(let plan):
@@ -219,20 +232,20 @@ extension BoundStatement {
     default: return nil
     }
   }
-  /// The temporary table whose definition it changes; not its name.
-  fileprivate var temporaryAltered: String? {
+  /// The temporary table that it changes, if it does nothing else.
+  fileprivate var temporaryAltered: (from: TableSchema, to: TableSchema)? {
     guard case .define(let plan) = self else { return nil }
-    var name: String?
+    var change: (from: TableSchema, to: TableSchema)?
     for step in plan.steps {
       switch step {
       case .require: continue
       case .alterTable(let from, let to, let views):
-        guard views.isEmpty, from.isTemporary, from.name == to.name, name == nil || name == from.name else { return nil }
-        name = from.name
+        guard views.isEmpty, from.isTemporary, change == nil else { return nil }
+        change = (from, to)
       default: return nil
       }
     }
-    return name
+    return change
   }
   /// The temporary tables that it drops, if it does nothing else.
   fileprivate func temporaryDropped(_ catalog: CatalogSnapshot) -> (tables: [TableSchema], notices: [String])? {

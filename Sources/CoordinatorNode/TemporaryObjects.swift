@@ -41,18 +41,20 @@ enum TemporaryChange: Sendable {
   case made(name: String, isView: Bool)
   /// A table was dropped: until COMMIT it has another name.
   case hidden(name: String, as: String)
+  case renamed(name: String, to: String)
 
   /// The statement that undoes it.
   var undo: String {
     switch self {
     case .made(let name, let isView): "DROP \(isView ? "VIEW" : "TABLE") IF EXISTS \(Self.quoted(name)) CASCADE"
-    case .hidden(let name, let hidden): "ALTER TABLE \(Self.quoted(hidden)) RENAME TO \(SystemName.quoted(name))"
+    case .hidden(let name, let other), .renamed(let name, let other):
+      "ALTER TABLE \(Self.quoted(other)) RENAME TO \(SystemName.quoted(name))"
     }
   }
   /// The statement that completes it at COMMIT.
   var completion: String? {
     switch self {
-    case .made: nil
+    case .made, .renamed: nil
     case .hidden(_, let hidden): "DROP TABLE IF EXISTS \(Self.quoted(hidden)) CASCADE"
     }
   }

@@ -51,6 +51,14 @@ private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent
     #expect(try two.run("SELECT n FROM t;") == "2\n")
     try two.end()
     #expect(try eventually(seconds: 20) { try cluster.ask(Self.schemas) == "0\n" })
+    // Levels of rollups have names in the rollup's schema alone.
+    try cluster.execute("CREATE TABLE ev (app text, ts timestamptz, n bigint)")
+    try cluster.execute("SELECT create_distributed_table('ev', 'app', shard_count => 2)")
+    try cluster.execute(
+      "CREATE MATERIALIZED VIEW r WITH (rollup, levels = '1 day') AS SELECT app, time_bucket(ts) AS b, count(*) AS c FROM ev GROUP BY app, b"
+    )
+    let shadow = "CREATE TEMP TABLE r (n int); CREATE TEMP TABLE r_1day (n int); SELECT count(*) FROM r, r_1day"
+    #expect(try cluster.psql(["-q", "-A", "-t", "-c", shadow]).output == "0\n")
     // The protocol of `tally sql` has no sessions.
     #expect(throws: LaunchFailure.self) { try cluster.execute("CREATE TEMP TABLE t (n int)") }
   }

@@ -84,7 +84,8 @@ extension SystemRelations {
     return entry
   }
   func schema(_ name: String) throws(TallyError) -> SchemaEntry {
-    guard let found = schemas.first(where: { $0.name == name }) else {
+    let wanted = name == TemporarySchema.alias ? facts.temporarySchema ?? name : name
+    guard let found = schemas.first(where: { $0.name == wanted }) else {
       throw .sql("3F000", "schema \"\(name)\" does not exist")
     }
     return found

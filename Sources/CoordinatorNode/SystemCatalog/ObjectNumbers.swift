@@ -9,7 +9,7 @@
 //                          for all three (`RollupDefinition.levelTable`) and never reused
 //   2^30 … 3 × 2^29 - 1    defaults of columns: table number × 2048 + number of the column
 //   3 × 2^29 … 7 × 2^28 - 1  indexes and constraints: table number × 512 + kind × 128 + place in the table's list
-//   7 × 2^28 … 2^31 - 1    users that no catalog knows: a hash of the name
+//   7 × 2^28 … 2^31 - 1    users that no catalog knows, and schemas of temporary tables: a hash of the name
 //
 // Numbers of tables beyond 2^30 - 65536 would wrap, those of defaults beyond 2^18 tables, of constraints beyond 2^19; a catalog does not
 // get there. Dropping a constraint moves those behind it.
@@ -52,6 +52,8 @@ enum ObjectNumbers {
   /// The number of a schema.
   static func schema(_ name: String) -> Int64 {
     if let known = SchemaEntry.all.first(where: { $0.name == name }) { return known.oid }
+    // There is one a session, and their numbers are told apart.
+    if TemporarySchema.isOne(name) { return user(name) }
     let hash = Array(name.utf8).withUnsafeBytes { StableHash.hash($0) }
     return 20_000 + Int64(hash % 40_000)
   }

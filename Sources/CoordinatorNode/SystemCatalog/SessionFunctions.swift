@@ -11,7 +11,8 @@ extension SystemRelations {
     case "current_user", "current_role", "user": return constant(.name, .text(facts.user))
     case "session_user": return constant(.name, .text(facts.sessionUser))
     case "current_schema":
-      return constant(.name, .optional(facts.searchPath.first { name in self.schemas.contains { $0.name == name } }))
+      let path = facts.searchPath.map { $0 == TemporarySchema.alias ? facts.temporarySchema ?? $0 : $0 }
+      return constant(.name, .optional(path.first { name in self.schemas.contains { $0.name == name } }))
     case "current_schemas":
       let searched = searchedSchemas
       return [
