@@ -74,7 +74,7 @@ extension Coordinator {
   func insert(_ batches: [Batch], _ table: TableSchema, _ key: ClientKey?, deadline: Instant) async throws -> Written {
     let table = try await placed(table)
     let snapshot = await log.catalog.snapshot
-    let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
+    let parts = try await parts(of: batches, table, snapshot)
     if parts.isEmpty, key == nil { return Written() }
     if let first = parts.first, parts.count == 1, first.batches.count == 1, key == nil || key?.home == first.shard {
       return try await insert(first.batches[0].bytes, first.shard, table.id, key, deadline: deadline)

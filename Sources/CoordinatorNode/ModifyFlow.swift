@@ -188,7 +188,7 @@ extension Coordinator {
     // Placing the table makes a newer catalog.
     let snapshot = await log.catalog.snapshot
     let program = ModifyFormat.encode(plan.program(nil))
-    let split = try await surroundings.compute.attempt { try Self.split(rows, table, snapshot) }
+    let split = try await self.parts(of: rows, table, snapshot)
     return split.map { ChangePart(shard: $0.shard, program: program, pieces: $0.batches.map(\.bytes)) }
   }
   /// The rows of INSERT … VALUES, with what is computed now.

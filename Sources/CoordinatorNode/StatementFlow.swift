@@ -185,6 +185,12 @@ extension Coordinator {
     }
   }
 
+  /// Rows by the shards that hold them. A few are cut at once: handing them to another thread takes longer.
+  func parts(of batches: [Batch], _ table: TableSchema, _ snapshot: CatalogSnapshot) async throws -> [ShardRows] {
+    if batches.reduce(0, { $0 + $1.count }) <= Self.rowsAtOnceMax { return try Self.split(batches, table, snapshot) }
+    return try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
+  }
+  private static let rowsAtOnceMax = 64
   /// Cuts rows by the shards that hold their tenants; a table without tenants has one. Throws 23502 for a NULL tenant key.
   static func split(_ batches: [Batch], _ table: TableSchema, _ snapshot: CatalogSnapshot) throws -> [ShardRows] {
     guard let group = table.distribution.group, let ids = snapshot.group(group)?.shards else {

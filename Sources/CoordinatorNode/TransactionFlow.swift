@@ -87,7 +87,7 @@ extension Coordinator {
   ) async throws -> StatementReply {
     let table = try await placed(table)
     let snapshot = await log.catalog.snapshot
-    let parts = try await surroundings.compute.attempt { try Self.split(batches, table, snapshot) }
+    let parts = try await self.parts(of: batches, table, snapshot)
     let rows = try await transaction.stage([TableRows(table: table.id, parts: parts)])
     return StatementReply(tag: "INSERT 0 \(rows)", rows: UInt64(rows), seen: seen)
   }

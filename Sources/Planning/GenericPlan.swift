@@ -3,9 +3,9 @@
 // Binding sees types and never values: parameters and now() stand in the bound plan as `Expression.Node.parameter`. Each time the statement
 // runs its values take their places and constants are folded; only then are levels chosen and shards pruned, so those decisions are the
 // ones that planning the text with the values would make. Where values decide whether a condition is TRUE, the plan is rewritten after that
-// too, else once and for all. What cannot be bound without values (LIMIT $1, lists, patterns), what asks the coordinator's own relations
-// and functions, and statements that rarely come twice have no generic plan, nor has anything that fails on the way: it is planned with its
-// values, whose errors are the client's.
+// too, else once and for all. What cannot be bound without values (lists, patterns, LIMIT $1 inside), what asks the coordinator's own
+// relations and functions, and statements that rarely come twice have no generic plan, nor has anything that fails on the way: it is
+// planned with its values, whose errors are the client's.
 //
 // It holds for one catalog and one context; who keeps it keeps those with it (PlanCache).
 internal import Columns
@@ -30,7 +30,7 @@ public struct StatementValues: Sendable {
 public struct GenericPlan: Sendable {
   private enum Content: Sendable {
     /// `isShaped`: rewritten but for what values decide.
-    case query(PlanNode, isShaped: Bool, output: [OutputColumn])
+    case query(PlanNode, isShaped: Bool, output: [OutputColumn], OpenLimit?)
     /// One that needs no values: spread already.
     case fixed(DistributedPlan, rewritten: PlanNode)
     case insert(BoundInsert)
@@ -62,13 +62,14 @@ public struct GenericPlan: Sendable {
     _ context: PlanningContext
   ) throws(TallyError) -> Content? {
     switch statement.statement {
-    case .select(let select):
+    case .select(var select):
       if select.locking != nil { return nil }
       if try CatalogCall.find(select) != nil { return nil }
+      let limit = try OpenLimit(takenFrom: &select, context)
       let bound = try withNames(try SelectBinder(catalog: catalog, context: context).query(select), context)
-      if bound.holdsOpenCondition { return .query(bound, isShaped: false, output: bound.columns) }
+      if bound.holdsOpenCondition { return .query(bound, isShaped: false, output: bound.columns, limit) }
       let shaped = PlanRewriting.shaped(bound, catalog: catalog)
-      if bound.holdsParameter { return .query(shaped, isShaped: true, output: bound.columns) }
+      if bound.holdsParameter || limit != nil { return .query(shaped, isShaped: true, output: bound.columns, limit) }
       let rewritten = PlanRewriting.leveled(shaped, catalog: catalog, context: context)
       return .fixed(try Distribution.distributed(rewritten, output: bound.columns, catalog: catalog), rewritten: rewritten)
     case .insert(let syntax):
@@ -81,7 +82,7 @@ public struct GenericPlan: Sendable {
   /// Whether a function or relation of the coordinator's, as one statement has it, is left in it.
   private static func isHosted(_ content: Content) -> Bool {
     switch content {
-    case .query(let plan, _, _), .fixed(_, rewritten: let plan): plan.isHosted
+    case .query(let plan, _, _, _), .fixed(_, rewritten: let plan): plan.isHosted
     case .insert(let bound): bound.values.late.contains(where: \.expression.isHosted) || bound.returning?.plan.isHosted == true
     case .change(let bound): bound.plan.isHosted || bound.returning?.plan.isHosted == true
     }
@@ -92,9 +93,10 @@ public struct GenericPlan: Sendable {
   /// The plan for values, under the catalog and context that it was bound for.
   public func plan(_ values: StatementValues, catalog: CatalogSnapshot, context: PlanningContext) throws(TallyError) -> BoundStatement {
     switch content {
-    case .query(let bound, let isShaped, let output):
+    case .query(let bound, let isShaped, let output, let limit):
       let given = try bound.given(values)
-      let shaped = isShaped ? given : PlanRewriting.shaped(given, catalog: catalog)
+      var shaped = isShaped ? given : PlanRewriting.shaped(given, catalog: catalog)
+      if let limit { shaped = try limit.applied(to: shaped, values) }
       return .select(try distributeShaped(shaped, output: output, catalog: catalog, context: context))
     case .fixed(var plan, let rewritten):
       plan.notices = RollupNotices.notices(rewritten, catalog: catalog, now: values.now)
@@ -105,6 +107,55 @@ public struct GenericPlan: Sendable {
       bound.returning = try bound.returning?.given(values)
       return .modify(try bound.distributed(catalog, context))
     }
+  }
+}
+
+/// LIMIT and OFFSET of a whole query with parameters in them: they are put on when the values are there.
+private struct OpenLimit: Sendable {
+  private var count: Expression?
+  private var offset: Expression?
+
+  /// Takes both off a query; nil where they hold no parameter.
+  init?(takenFrom select: inout SelectSyntax, _ context: PlanningContext) throws(TallyError) {
+    func bound(_ syntax: ExpressionSyntax?) throws(TallyError) -> Expression? {
+      guard let syntax else { return nil }
+      let binder = ExpressionBinder(scope: .empty, context: context)
+      binder.clause = .limit
+      return try binder.coerce(try binder.bind(syntax), to: .bigint, at: syntax.position)
+    }
+    count = try bound(select.limit)
+    offset = try bound(select.offset)
+    guard count?.holdsParameter ?? false || offset?.holdsParameter ?? false else { return nil }
+    (select.limit, select.offset) = (nil, nil)
+  }
+
+  /// The first rows of a plan.
+  func applied(to plan: PlanNode, _ values: StatementValues) throws(TallyError) -> PlanNode {
+    func number(_ open: Expression?) throws(TallyError) -> Int64? {
+      guard let open else { return nil }
+      switch try open.given(values).constantValue {
+      case .null?: return nil
+      case .fixed(let number)? where number >= 0: return number
+      default: throw GenericPlan.needsValues
+      }
+    }
+    let (count, offset) = (try number(count), try number(offset) ?? 0)
+    if count == nil, offset == 0 { return plan }
+    return Self.limited(plan, count, offset)
+  }
+  /// Below a projection of sorted rows, as the binder puts it.
+  private static func limited(_ plan: PlanNode, _ count: Int64?, _ offset: Int64) -> PlanNode {
+    switch plan {
+    case .sort(var node):
+      if let count, case (let first, false) = count.addingReportingOverflow(offset) { node.first = node.first ?? first }
+      return .limit(LimitNode(input: .sort(node), count: count, offset: offset))
+    case .project(var node):
+      guard case .sort = node.input else { break }
+      node.input = limited(node.input, count, offset)
+      return .project(node)
+    default: break
+    }
+    return .limit(LimitNode(input: plan, count: count, offset: offset))
   }
 }
 

@@ -107,6 +107,19 @@ import Testing
       types: [.integer, .text],
       values: [[.fixed(1), text("a")]]
     ),
+    Trial(
+      sql: "select query, hits from queries where app_id = $1 order by ts limit $2 offset $3",
+      types: [.text, .bigint, .integer],
+      values: [
+        [text("a"), .fixed(5), .fixed(2)], [text("a"), .null, .null], [text("a"), .fixed(Int64.max), .fixed(7)],
+        [text("a"), .fixed(-1), .null],
+      ]
+    ),
+    Trial(
+      sql: "select app_id, max(hits) from queries group by 1 order by 2 desc, 1 limit $1",
+      types: [.integer],
+      values: [[.fixed(5)], [.null]]
+    ),
     Trial(sql: "select app_id, count(*) from queries group by 1", types: [], values: [[]]),
     Trial(sql: "select sum(searches) from searches where bucket >= '2023-01-01 00:07+00'", types: [], values: [[]]),
     Trial(
@@ -175,7 +188,7 @@ import Testing
   }
 
   @Test(arguments: [
-    "select query from queries limit $1", "select query from queries where app_id in ($2, 'b') and hits = $1",
+    "select query from (select query from queries limit $1) q", "select query from queries where app_id in ($2, 'b') and hits = $1",
     "select query from queries where app_id = any($3)", "select query from queries where query like $2",
     "select date_trunc($2, ts) from queries", "select query from queries where hits = $1 for update", "select hits = $4 from queries",
     "insert into queries (app_id) select $2", "explain select hits from queries where hits = $1", "delete from queries where app_id = $2",

@@ -72,18 +72,27 @@ extension RunningCluster {
     #expect(try cluster.ask("SELECT count(*) FROM ev WHERE app = 'k'") == "1\n")
   }
 
-  /// The .out is PostgreSQL's own answer.
-  @Test(arguments: ["keyed", "definitions"]) func scriptsAnswerAsInPostgres(script: String) throws {
+  /// The .out files are PostgreSQL's own answers: keyed tables, definitions, and plans that are kept while others change what they depend on.
+  @Test(arguments: ["keyed", "definitions", "plans"]) func scriptsAnswerAsPostgresDoes(_ name: String) throws {
     let cluster = try RunningCluster(workers: 2)
-    let text = try String(contentsOfFile: fixtures + script + ".sql", encoding: .utf8)
-    let (output, _) = try cluster.psql([], input: text)
-    let golden = try String(contentsOfFile: fixtures + script + ".out", encoding: .utf8)
+    let script = try String(contentsOfFile: fixtures + "\(name).sql", encoding: .utf8)
+    let (output, _) = try cluster.psql([], input: script)
+    let golden = try String(contentsOfFile: fixtures + "\(name).out", encoding: .utf8)
     let (got, wanted) = (output.split(separator: "\n"), golden.split(separator: "\n"))
     for (at, (line, expected)) in zip(got, wanted).enumerated() where line != expected {
       Issue.record("line \(at + 1): got \"\(line)\", expected \"\(expected)\", after \"\(at > 0 ? got[at - 1] : "")\"")
       break
     }
     #expect(got.count == wanted.count)
+    guard name == "plans" else { return }
+    // They were kept, and told so: what has no values to choose by, what has, and what is a session's own.
+    let kept = try cluster.ask(
+      "SELECT plan, generic_plans > 0 FROM tally_plans WHERE statement LIKE 'SELECT note FROM ev WHERE app = $1 AND%' ORDER BY 2"
+    )
+    #expect(kept.contains("generic|t"), "\(kept)")
+    #expect(
+      try cluster.ask("SELECT DISTINCT plan, generic_plans FROM tally_plans WHERE statement = 'SELECT nextval(''s'')'") == "custom|0\n"
+    )
   }
 
   @Test(arguments: ["psycopg2", "psycopg", "asyncpg", "pg8000"]) func driversWork(driver: String) throws {

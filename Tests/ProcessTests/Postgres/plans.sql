@@ -22,6 +22,13 @@ PREPARE whole AS SELECT count(*), min(note) FROM ev;
 EXECUTE whole;
 EXECUTE whole;
 EXECUTE whole;
+PREPARE page (int, int) AS SELECT app, id FROM ev ORDER BY app DESC, id LIMIT $1 OFFSET $2;
+EXECUTE page (2, 0);
+EXECUTE page (2, 1);
+EXECUTE page (1, 3);
+EXECUTE page (NULL, 2);
+EXECUTE page (0, NULL);
+EXECUTE page (9223372, 1);
 -- Rows change, by prepared statements too.
 PREPARE put (int, int, text) AS INSERT INTO ev (app, id, at, note) VALUES ($1, $2, now(), $3)
   ON CONFLICT (app, id) DO UPDATE SET note = ev.note || excluded.note RETURNING note;
@@ -29,12 +36,12 @@ EXECUTE put (5, 1, 'x');
 EXECUTE put (5, 1, 'y');
 EXECUTE put (5, 1, 'z');
 EXECUTE put (5, 2, NULL);
-EXECUTE put (NULL, 2, 'n');
 PREPARE add (int, int, text) AS INSERT INTO ev (app, id, note) VALUES ($1, $2, $3);
 EXECUTE add (6, 1, 'p');
 EXECUTE add (6, 2, 'q');
 EXECUTE add (6, 2, 'q');
 EXECUTE add (6, 3, 'r');
+EXECUTE add (NULL, 2, 'n');
 PREPARE move (int, text) AS UPDATE ev SET note = $2, at = NULL WHERE app = $1 RETURNING id, note;
 EXECUTE move (6, 's');
 EXECUTE move (5, 't');
@@ -47,7 +54,7 @@ EXECUTE drop_row (6, 2);
 EXECUTE drop_row (6, NULL);
 EXECUTE whole;
 -- The zone is the session's at the time.
-PREPARE told AS SELECT id, at, at::date, extract(hour FROM at) FROM ev WHERE app = 1 AND at >= '2026-03-29 01:00' ORDER BY id;
+PREPARE told AS SELECT id, at, at::date, extract(hour FROM at) FROM ev WHERE app = 1 AND at >= '2026-03-29 00:00+00' ORDER BY id;
 EXECUTE told;
 EXECUTE told;
 SET TimeZone = 'Europe/Berlin';
@@ -77,7 +84,7 @@ EXECUTE defaults (4);
 \! psql -X -q -c "ALTER TABLE ev ADD CHECK (id < 100)"
 EXECUTE defaults (5);
 EXECUTE defaults (500);
-EXECUTE put (8, 600, 'x');
+EXECUTE add (8, 600, 'x');
 \! psql -X -q -c "ALTER TABLE ev ALTER COLUMN note SET NOT NULL"
 UPDATE ev SET note = '' WHERE note IS NULL;
 \! psql -X -q -c "ALTER TABLE ev ALTER COLUMN note SET NOT NULL"
@@ -108,6 +115,7 @@ EXECUTE all_columns;
 EXECUTE one (1, 1);
 RESET search_path;
 EXECUTE one (1, 1);
+DROP VIEW shown;
 \! psql -X -q -c "ALTER TABLE ev RENAME TO gone" -c "CREATE TABLE ev (app int, id int, note text)" -c "INSERT INTO ev VALUES (1, 1, 'new')"
 EXECUTE one (1, 1);
 EXECUTE whole;
@@ -118,11 +126,10 @@ EXECUTE by_type ('b', 5);
 EXECUTE by_type ('c', 0);
 EXECUTE by_type ('d', NULL);
 EXECUTE by_type ('e', 3);
-PREPARE by_bigint (bigint) AS SELECT $1 + 1, pg_typeof($1);
+PREPARE by_bigint (bigint) AS SELECT $1 + 1;
 EXECUTE by_bigint (9223372036854775806);
 EXECUTE by_bigint (1);
-EXECUTE by_bigint (9223372036854775807);
-PREPARE by_int (int) AS SELECT $1 + 1, pg_typeof($1);
+PREPARE by_int (int) AS SELECT $1 + 1;
 EXECUTE by_int (1);
 EXECUTE by_int (2147483647);
 EXECUTE by_int (2);
