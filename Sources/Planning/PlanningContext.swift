@@ -51,6 +51,8 @@ public struct CreateTablePlan: Sendable {
   public var ifNotExists: Bool
   /// Sequences of its serial and identity columns, with number 0 for themselves and the table.
   public var sequences: [SequenceRecord] = []
+  /// What to tell.
+  public var notices: [String] = []
 }
 
 /// `create_distributed_table`.
