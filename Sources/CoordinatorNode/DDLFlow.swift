@@ -23,7 +23,7 @@ extension Coordinator {
       {
         return ("CREATE TABLE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
       }
-      return ("CREATE TABLE", [])
+      return ("CREATE TABLE", plan.notices.map { Notice(message: $0) })
     case .dropTable(let tables, let notices):
       for table in tables { _ = try await log.propose(.dropTable(table)) }
       try await broadcast()

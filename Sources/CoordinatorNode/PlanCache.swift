@@ -1,7 +1,7 @@
 // PlanCache.swift — generic plans of the statements that came lately, and what is known of them before they run.
 //
-// A plan is found by everything that binding it read: the statement's text, the types of its parameters, the session's zone, search path
-// and choice of levels, and the version of the catalog, which every change of it moves (Catalog.apply). So a plan of another state cannot
+// A plan is found by everything that binding it read: the statement's text, the types of its parameters, the session's zone, search path,
+// temporary schema, top lists' size and choice of levels, and the version of the catalog, which every change of it moves (Catalog.apply). So a plan of another state cannot
 // be found, and nothing has to be told of changes. Values, the time, what a transaction did and what belongs to a session are not in a
 // generic plan (GenericPlan). What comes once only is not worth keeping: a text is bound without values when it comes the second time.
 import Model
@@ -16,6 +16,10 @@ final class PlanCache: Sendable {
     var types: [DataType?]
     var zone: ClockZone
     var searchPath: [String]
+    /// The session's temporary schema, once there is something in it.
+    var temporarySchema: String?
+    /// topn.number_of_counters, as it is set.
+    var counters: String?
     var choosesLevels: Bool
   }
   /// What is kept of a statement.
@@ -98,7 +102,7 @@ final class PlanCache: Sendable {
 
 extension PlanCache.Key {
   /// The key of a request's plan; nil where its plan is its own: it stands for more than its text, or is too long to be kept.
-  init?(_ request: StatementRequest, types: [DataType?]) {
+  init?(_ request: StatementRequest, under snapshot: CatalogSnapshot, types: [DataType?]) {
     let text = request.statement.text
     guard !text.isEmpty, text.utf8.count <= PlanCache.bytesMax else { return nil }
     // Of a procedure, or with calls taken out of it.
@@ -114,6 +118,8 @@ extension PlanCache.Key {
       types: types,
       zone: request.facts.zone,
       searchPath: request.facts.searchPath,
+      temporarySchema: request.facts.temporarySchema.flatMap { snapshot.schemas.contains($0) ? $0 : nil },
+      counters: request.facts.setting("topn.number_of_counters"),
       choosesLevels: request.choosesLevels
     )
   }

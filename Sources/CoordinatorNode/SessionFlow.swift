@@ -126,7 +126,7 @@ extension Coordinator {
   /// Plans a statement: by its generic plan, if it has one.
   func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
     let types = (request.arguments ?? []).map(\.type)
-    guard let key = PlanCache.Key(request, types: types) else { return try await plannedWithValues(request, snapshot) }
+    guard let key = PlanCache.Key(request, under: snapshot, types: types) else { return try await plannedWithValues(request, snapshot) }
     var kept = plans.find(key, snapshot.version)
     if case .nothing? = kept {
       let context = await context(request, snapshot, nil)
@@ -212,8 +212,8 @@ extension Coordinator {
       return try await describeCall(call, position, request, StatementParameters(declared: declared))
     }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
-    let key = PlanCache.Key(request, types: declared)
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
+      let key = PlanCache.Key(request, under: snapshot, types: declared)
       if let key, let known = plans.description(key, snapshot.version) { return known }
       let parameters = StatementParameters(declared: declared)
       let called = try await resolvingCalls(request, describing: parameters)

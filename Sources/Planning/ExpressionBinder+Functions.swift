@@ -286,6 +286,10 @@ extension ExpressionBinder {
     if name.lowercased() == "julian", type != .interval {
       return try julian(try local(arguments[1], position), isPart: call.name != "extract", position)
     }
+    // Units that only a timestamptz has.
+    if ["timezone", "timezone_h", "timezone_hour", "timezone_m", "timezone_minute"].contains(name.lowercased()) {
+      throw .sql("0A000", "unit \"\(name.lowercased())\" not supported for type \(type.name)", position: position)
+    }
     guard let field = TimeField(name: name) else {
       throw .sql("22023", "unit \"\(name.lowercased())\" not recognized for type \(type.name)", position: position)
     }

@@ -55,6 +55,8 @@ public struct CreateTablePlan: Sendable {
   public var sequences: [SequenceRecord] = []
   /// What becomes of a temporary table at the end of a transaction.
   public var onCommit = OnCommit.preserveRows
+  /// What to tell.
+  public var notices: [String] = []
 }
 
 /// `create_distributed_table`.

@@ -68,14 +68,35 @@ struct TableBinder {
     }
     try ConstraintBinder(catalog: catalog, context: context).add(constraints, to: &table)
     try apply(syntax.options, to: &table, at: syntax.table.position)
+    var notices: [String] = []
+    if let column = syntax.partitioned {
+      try slice(&table, by: column)
+      notices.append("table \"\(table.name)\" has no partitions: it is sliced by the day of \"\(column.name)\" by itself")
+    }
     if table.timeColumn == nil { table.timeColumn = columns.firstIndex { $0.type.isTime } }
     if table.keep != nil, table.timeColumn == nil { throw Self.keepsNothing(syntax.table.position) }
     return CreateTablePlan(
       table: table,
       ifNotExists: syntax.ifNotExists,
       sequences: sequences,
-      onCommit: syntax.temporary ?? .preserveRows
+      onCommit: syntax.temporary ?? .preserveRows,
+      notices: notices
     )
+  }
+  /// PARTITION BY RANGE of a time: what that is for is done for every table by its time column.
+  private func slice(_ table: inout TableSchema, by column: NameSyntax) throws(TallyError) {
+    guard let index = table.columnIndex(column.name) else {
+      throw .sql("42703", "column \"\(column.name)\" named in partition key does not exist", position: column.position)
+    }
+    guard table.columns[index].type.isTime, table.timeColumn == nil || table.timeColumn == index else {
+      throw .sql(
+        "0A000",
+        "PARTITION BY RANGE of a column that is not the table's time is not supported",
+        hint: "Partition by a date, timestamp or timestamptz.",
+        position: column.position
+      )
+    }
+    table.timeColumn = index
   }
   /// Takes over what LIKE names of another table: names, types and NOT NULL, and what it says to include.
   private func take(

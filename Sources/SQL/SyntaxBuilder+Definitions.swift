@@ -6,7 +6,7 @@ extension SyntaxBuilder {
     try refuse(
       body,
       [
-        ("inhRelations", "inheritance is"), ("partbound", "PARTITION OF is"),
+        ("partbound", "PARTITION OF is"), ("inhRelations", "inheritance is"),
         ("ofTypename", "CREATE TABLE OF is"), ("tablespacename", "TABLESPACE is"),
         ("constraints", "table constraints are"),
       ]
@@ -16,13 +16,7 @@ extension SyntaxBuilder {
     if let method = text(body, "accessMethod"), method != "columnar", method != "heap" {
       throw .sql("42704", "access method \"\(method)\" does not exist", position: position(relation))
     }
-    if child(body, "partspec") != nil {
-      throw unsupported(
-        "PARTITION BY is",
-        relation,
-        hint: "Tables are sliced by day by themselves: WITH (time = column, keep = '30 days') drops old rows."
-      )
-    }
+    let partitioned = try child(body, "partspec").map { spec throws(TallyError) in try partitionColumn(spec, relation) }
     var columns: [CreateTableSyntax.Column] = []
     var constraints: [ConstraintSyntax] = []
     var likes: [CreateTableSyntax.Like] = []
@@ -42,8 +36,23 @@ extension SyntaxBuilder {
       constraints: constraints,
       options: try options(child(body, "options")),
       temporary: try temporary(relation, text(body, "oncommit")),
-      likes: likes
+      likes: likes,
+      partitioned: partitioned
     )
+  }
+  /// The one column of PARTITION BY RANGE.
+  private func partitionColumn(_ spec: Int, _ relation: Int) throws(TallyError) -> NameSyntax {
+    let strategy = text(spec, "strategy")?.lowercased() ?? ""
+    let elements = tape.elements(child(spec, "partParams"))
+    guard strategy.hasSuffix("range"), elements.count == 1, let (_, element) = tape.tagged(elements[0]), let name = text(element, "name")
+    else {
+      throw unsupported(
+        "PARTITION BY of anything but the range of one column is",
+        relation,
+        hint: "Tables are sliced by day by themselves: WITH (time = column, keep = '30 days') drops old rows."
+      )
+    }
+    return NameSyntax(name: name, position: position(element))
   }
   private func like(_ clause: Int, before place: Int) throws(TallyError) -> CreateTableSyntax.Like {
     guard let relation = child(clause, "relation") else { throw damaged(clause) }

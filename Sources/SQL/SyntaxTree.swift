@@ -104,6 +104,8 @@ public struct CreateTableSyntax: Sendable {
   public var temporary: OnCommit?
   /// LIKE clauses, in order.
   public var likes: [Like] = []
+  /// PARTITION BY RANGE (column).
+  public var partitioned: NameSyntax?
 
   /// `LIKE table INCLUDING …`: the columns of another table.
   public struct Like: Sendable {

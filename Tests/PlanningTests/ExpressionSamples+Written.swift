@@ -230,6 +230,9 @@ extension ExpressionSamples {
     '13/1/2020'::date
     '2-30-2020'::date
     '1-2-3'::date
+    extract(timezone from timestamp '2024-01-01')
+    extract(timezone_hour from date '2024-01-01')
+    extract(tz from date '2024-01-01')
     '\\xdeadBEEF'::bytea
     '\\xabc'::bytea
     'a\\\\001b'::bytea

@@ -29,12 +29,16 @@
 // | 5.5 functions, operators and aggregates of hll and topn                | hll, topn                                          |
 // | 5.6 functions in PL/pgSQL: windows, EXECUTE, FOR UPDATE, LOCK, DO      | tutorial, windows, realtime, rollups, search       |
 // | 5.7 psql's meta commands                                               | tables (\d), expressions (\set, \gset, \x)         |
+// | (s) PARTITION BY RANGE, create_ and drop_old_time_partitions           | timeseries                                         |
 // | 5.8 the rollup function of seed B; seed A                              | search; tables                                     |
 import Foundation
 import Launcher
 import Testing
 
-private let sessions = ["realtime", "tutorial", "windows", "tables", "expressions", "rollups", "metrics", "topn", "hll", "search"]
+private let sessions = [
+  "realtime", "tutorial", "windows", "tables", "expressions", "rollups", "metrics", "topn", "hll", "search",
+  "timeseries",
+]
 private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Citus/"
 
 @Suite(.serialized, .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/psql"))) struct CitusTests {

@@ -47,22 +47,24 @@ final class PostgresServer {
   /// Runs the statements one by one, each as a transaction of its own.
   private func answers(to statements: [String], database: String) throws -> [PostgresAnswer] {
     let script = directory + "/script-\(database).sql"
-    // \u{4} before a statement's rows, \u{5} behind them; fields, rows and NULL as below.
-    let text = statements.map { "\\echo -n '\u{4}'\n\($0);\n\\echo '\u{5}':SQLSTATE'\u{6}':LAST_ERROR_MESSAGE\n" }.joined()
+    // \u{E004} before a statement's rows, \u{E005} behind them; fields, rows and NULL as below. Private characters: encode(…, 'escape')
+    // gives any other.
+    let text = statements.map { "\\echo -n '\u{E004}'\n\($0);\n\\echo '\u{E005}':SQLSTATE'\u{E006}':LAST_ERROR_MESSAGE\n" }.joined()
     try ("SET statement_timeout = 20000;\n" + text).write(toFile: script, atomically: false, encoding: .utf8)
     let out = try run(
       Self.programs + "/psql",
       [
-        "-h", directory, "-U", "trial", "-d", database, "-X", "-A", "-t", "-q", "-P", "null=\u{1}", "-F", "\u{2}", "-R", "\u{3}", "-f",
+        "-h", directory, "-U", "trial", "-d", database, "-X", "-A", "-t", "-q", "-P", "null=\u{E001}", "-F", "\u{E002}", "-R", "\u{E003}",
+        "-f",
         script,
       ]
     )
     var answers: [PostgresAnswer] = []
-    for part in out.split(separator: "\u{4}", omittingEmptySubsequences: false).dropFirst() {
-      guard let border = part.lastIndex(of: "\u{5}") else {
+    for part in out.split(separator: "\u{E004}", omittingEmptySubsequences: false).dropFirst() {
+      guard let border = part.lastIndex(of: "\u{E005}") else {
         throw ProgramFailure(description: "psql ended early after \(answers.count): \(statements[answers.count])")
       }
-      let facts = part[part.index(after: border)...].split(separator: "\u{6}", maxSplits: 1)
+      let facts = part[part.index(after: border)...].split(separator: "\u{E006}", maxSplits: 1)
       var answer = PostgresAnswer()
       if facts[0] != "00000" {
         answer.state = String(facts[0])
@@ -71,8 +73,8 @@ final class PostgresServer {
         var body = part[..<border]
         if !body.isEmpty {
           if body.last == "\n" { body = body.dropLast() }
-          answer.rows = body.split(separator: "\u{3}", omittingEmptySubsequences: false).map { row in
-            row.split(separator: "\u{2}", omittingEmptySubsequences: false).map { $0 == "\u{1}" ? nil : String($0) }
+          answer.rows = body.split(separator: "\u{E003}", omittingEmptySubsequences: false).map { row in
+            row.split(separator: "\u{E002}", omittingEmptySubsequences: false).map { $0 == "\u{E001}" ? nil : String($0) }
           }
         }
       }

@@ -46,7 +46,7 @@ final class CallExtraction: SyntaxRewriter {
     guard !call.isStar, call.over == nil, call.filter == nil, !call.isDistinct else { return [] }
     let names = call.namedArguments.map(\.name.name)
     var found: [Callable] = []
-    for routine in NativeRoutine.all where routine.name == call.name {
+    for routine in NativeRoutine.all where routine.name == call.name && !routine.isProcedure {
       let isNamed = call.schema == routine.schema || routine.schema == nil && call.schema == "pg_catalog"
       if isNamed { found.append(.native(routine)) }
     }

@@ -217,6 +217,9 @@ extension Coordinator {
     case .alterJob:
       try await alterJob(arguments, request)
       result.rows = [[.text("")]]
+    case .createTimePartitions: result.rows = [[.fixed(try await createTimePartitions(arguments, request) ? 1 : 0)]]
+    case .dropOldTimePartitions: try await dropOldTimePartitions(arguments, request)
+    case .alterOldPartitions: try await alterOldPartitions(arguments, request)
     }
     return result
   }
@@ -362,7 +365,8 @@ extension Coordinator {
   /// The procedures that a CALL may mean.
   private func procedures(_ call: CallSyntax, _ snapshot: CatalogSnapshot, _ position: Int) throws(TallyError) -> [Callable] {
     let named = snapshot.functions.filter { $0.name == call.name && call.schema == nil }
-    let found = named.filter(\.isProcedure).map { Callable.user($0) }
+    let natives = NativeRoutine.all.filter { $0.isProcedure && $0.name == call.name && $0.schema == call.schema }
+    let found = named.filter(\.isProcedure).map { Callable.user($0) } + natives.map { Callable.native($0) }
     if found.isEmpty, let function = named.first {
       throw .sql(
         "42809",
@@ -383,9 +387,14 @@ extension Coordinator {
     for pending in extraction.pending { try await resolve(pending, &outer, snapshot, nil) }
     do {
       let (callable, arguments) = try await choose(try procedures(own, snapshot, position), own, position, outer, snapshot, nil)
-      guard case .user(let function) = callable else { return StatementReply(tag: "CALL") }
       let gathered = NoticeList()
       if outer.notify == nil { outer.notify = { await gathered.add($0.notice) } }
+      guard case .user(let function) = callable else {
+        _ = try await self.call(callable, arguments, outer)
+        var reply = StatementReply(tag: "CALL")
+        reply.notices = await gathered.notices
+        return reply
+      }
       let rows = try await call(function, arguments, outer)
       var reply = StatementReply(tag: "CALL")
       if !function.outputs.isEmpty {

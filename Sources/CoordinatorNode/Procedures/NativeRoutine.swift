@@ -10,12 +10,17 @@ struct NativeRoutine: Sendable {
     case schedule
     case unschedule
     case alterJob
+    case createTimePartitions
+    case dropOldTimePartitions
+    case alterOldPartitions
   }
   var schema: String?
   var name: String
   var arguments: [FunctionRecord.Argument]
   var result: DataType
   var work: Work
+  /// Carried out by CALL.
+  var isProcedure = false
 
   private static func argument(_ name: String, _ type: DataType, _ initial: String? = nil) -> FunctionRecord.Argument {
     FunctionRecord.Argument(name: name, type: type, mode: .in, defaultSQL: initial)
@@ -58,6 +63,32 @@ struct NativeRoutine: Sendable {
       ],
       result: .void,
       work: .alterJob
+    ),
+    NativeRoutine(
+      schema: nil,
+      name: "create_time_partitions",
+      arguments: [
+        argument("table_name", .text), argument("partition_interval", .interval), argument("end_at", .timestamptz),
+        argument("start_from", .timestamptz, "now()"),
+      ],
+      result: .boolean,
+      work: .createTimePartitions
+    ),
+    NativeRoutine(
+      schema: nil,
+      name: "drop_old_time_partitions",
+      arguments: [argument("table_name", .text), argument("older_than", .timestamptz)],
+      result: .void,
+      work: .dropOldTimePartitions,
+      isProcedure: true
+    ),
+    NativeRoutine(
+      schema: nil,
+      name: "alter_old_partitions_set_access_method",
+      arguments: [argument("parent_table_name", .text), argument("older_than", .timestamptz), argument("new_access_method", .text)],
+      result: .void,
+      work: .alterOldPartitions,
+      isProcedure: true
     ),
   ]
 }
