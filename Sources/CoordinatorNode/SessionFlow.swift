@@ -49,6 +49,8 @@ public struct StatementRequest: Sendable {
   var variables = NamedValues()
   /// Results of the routines that it calls.
   var calls = StatementCalls()
+  /// It fills a materialized view.
+  var isFilling = false
   /// Its calls were carried out.
   var isResolved = false
   /// Routines around it.
@@ -126,15 +128,13 @@ extension Coordinator {
   /// Plans a statement.
   func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
-    return try plan(
-      request.statement,
-      catalog: Self.seen(snapshot, request),
-      context: await context(request, snapshot, parameters)
-    )
+    let seen = try await seen(snapshot, request)
+    return try plan(request.statement, catalog: seen, context: await context(request, seen, parameters))
   }
-  /// The catalog as the session's names see it.
-  private static func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) -> CatalogSnapshot {
+  /// The catalog as the session's names see it, with the definitions of its transaction.
+  func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) async throws -> CatalogSnapshot {
     var snapshot = snapshot
+    if let draft = request.transaction?.draft { snapshot = try await log.drafted(draft) }
     snapshot.searchPath = request.facts.searchPath
     return snapshot
   }
@@ -153,6 +153,7 @@ extension Coordinator {
       zone: request.facts.zone
     )
     context.variables = request.variables
+    context.isFilling = request.isFilling
     context.changed = request.transaction?.changed ?? []
     if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
     return context
@@ -185,7 +186,8 @@ extension Coordinator {
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let parameters = StatementParameters(declared: declared)
       let called = try await resolvingCalls(request, describing: parameters)
-      let bound = try plan(called.statement, catalog: Self.seen(snapshot, request), context: await context(called, snapshot, parameters))
+      let seen = try await seen(snapshot, request)
+      let bound = try plan(called.statement, catalog: seen, context: await context(called, seen, parameters))
       return StatementDescription(parameters: try parameters.found(), columns: bound.columns)
     }
     // What the catalog at hand has is enough to tell columns: running the statement looks again.
@@ -255,7 +257,7 @@ extension Coordinator {
       return reply
     }
     if case .define(let plan) = bound { return try await define(plan, request) }
-    if let (tag, notices) = try await change(bound) { return StatementReply(tag: tag, notices: notices) }
+    if let (tag, notices) = try await change(bound, in: request.transaction) { return StatementReply(tag: tag, notices: notices) }
     switch bound {
     case .insert(let insert): return Self.reply(try await self.insert(insert, key, deadline: request.deadline), key)
     case .delete(let delete):

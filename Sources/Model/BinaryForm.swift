@@ -31,7 +31,7 @@ public enum BinaryForm {
         writeHexadecimal(byte, into: &writer)
       }
     case .array(let element):
-      do throws(DecodingFailure) { try ArrayValue(bytes, element.type).write(into: &writer) } catch {
+      do throws(DecodingFailure) { try ArrayValue(bytes, element.type).write(into: &writer, isVector: element.isVector) } catch {
         writeHexadecimal(bytes, into: &writer)
       }
     default: writeHexadecimal(bytes, into: &writer)

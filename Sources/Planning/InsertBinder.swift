@@ -18,7 +18,7 @@ struct InsertBinder {
   func bind(_ syntax: InsertSyntax) throws(TallyError) -> BoundStatement {
     let table = try common.table(syntax.table, "insert into")
     let targets = try self.targets(syntax, table)
-    let isPlain = table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
+    let isPlain = !table.isGuarded && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
     let source: ModifyPlan.Source
     if let query = query(of: syntax, table) {
       source = try rows(of: query, syntax, table, targets)

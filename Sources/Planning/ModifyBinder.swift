@@ -22,10 +22,13 @@ struct ModifyBinder {
       if catalog.views.contains(where: { $0.name == name.name }) {
         throw .sql("55000", "cannot \(verb) view \"\(name.name)\"", hint: "Change the rows of its tables.")
       }
-      if catalog.sequence(named: name.name) != nil {
+      if catalog.sequence(name) != nil {
         throw .sql("42809", "cannot \(verb) sequence \"\(name.name)\"", position: name.position)
       }
       throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
+    }
+    guard !table.isMaterialized || context.isFilling else {
+      throw .sql("42809", "cannot change materialized view \"\(table.name)\"")
     }
     return table
   }

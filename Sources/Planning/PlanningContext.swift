@@ -23,6 +23,8 @@ public struct PlanningContext: Sendable {
   public var zone: ClockZone
   /// Tables that the transaction around the statement has changed: what it deletes of them may be its own.
   public var changed: Set<TableID> = []
+  /// The statement fills a materialized view, which others must not change.
+  public var isFilling = false
   /// Makes a context.
   public init(
     now: Int64,

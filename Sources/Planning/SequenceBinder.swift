@@ -27,18 +27,25 @@ struct SequenceBinder {
 
   func create(_ syntax: SequenceSyntax) throws(TallyError) -> CreateSequencePlan {
     let name = syntax.name
-    if !syntax.isLenient, catalog.isRelation(name.name) {
+    let schema: String
+    do throws(TallyError) { schema = try catalog.schema(for: name) } catch {
+      // As PostgreSQL says it.
+      var error = error
+      error.position = nil
+      throw error
+    }
+    if !syntax.isLenient, catalog.isRelation(name.name, in: schema) {
       throw .sql("42P07", "relation \"\(name.name)\" already exists")
     }
-    var sequence = SequenceRecord(id: TableID(0), schemaName: "public", name: name.name)
+    var sequence = SequenceRecord(id: TableID(0), schemaName: schema, name: name.name)
     _ = try apply(syntax.options, to: &sequence, isNew: true)
     return CreateSequencePlan(sequence: sequence, ifNotExists: syntax.isLenient)
   }
   func alter(_ syntax: SequenceSyntax) throws(TallyError) -> AlterSequencePlan {
     let name = syntax.name
-    guard var sequence = catalog.sequence(named: name.name) else {
-      if catalog.isRelation(name.name) { throw .sql("42809", "\"\(name.name)\" is not a sequence") }
-      guard syntax.isLenient else { throw .sql("42P01", "relation \"\(name.name)\" does not exist") }
+    guard var sequence = catalog.sequence(name) else {
+      if catalog.isRelation(name) { throw .sql("42809", "\"\(name.name)\" is not a sequence") }
+      guard syntax.isLenient else { throw .sql("42P01", "relation \"\(name.text)\" does not exist") }
       return AlterSequencePlan(notices: ["relation \"\(name.name)\" does not exist, skipping"])
     }
     let restart = try apply(syntax.options, to: &sequence, isNew: false)
@@ -48,8 +55,8 @@ struct SequenceBinder {
     var ids: [TableID] = []
     var notices: [String] = []
     for name in syntax.names {
-      guard let sequence = catalog.sequence(named: name.name) else {
-        if catalog.isRelation(name.name) {
+      guard let sequence = catalog.sequence(name) else {
+        if catalog.isRelation(name) {
           let hint = catalog.table(name) != nil ? "Use DROP TABLE to remove a table." : nil
           throw .sql("42809", "\"\(name.name)\" is not a sequence", hint: hint)
         }
@@ -220,9 +227,16 @@ struct SequenceBinder {
 }
 
 extension CatalogSnapshot {
-  /// The sequence of a name.
-  public func sequence(named name: String, schema: String = "public") -> SequenceRecord? {
-    sequences.first { $0.name == name && $0.schemaName == schema }
+  /// The sequence that a name means.
+  func sequence(_ name: NameSyntax) -> SequenceRecord? {
+    for schema in name.schema.map({ [$0] }) ?? searchPath {
+      if let found = sequences.first(where: { $0.name == name.name && $0.schemaName == schema }) { return found }
+    }
+    return nil
+  }
+  /// Whether a name means a relation.
+  func isRelation(_ name: NameSyntax) -> Bool {
+    (name.schema.map { [$0] } ?? searchPath).contains { isRelation(name.name, in: $0) }
   }
 }
 

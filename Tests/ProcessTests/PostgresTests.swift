@@ -72,12 +72,12 @@ extension RunningCluster {
     #expect(try cluster.ask("SELECT count(*) FROM ev WHERE app = 'k'") == "1\n")
   }
 
-  /// keyed.out is PostgreSQL's own answer.
-  @Test func keyedTablesAnswerAsPostgresDoes() throws {
+  /// The .out files are PostgreSQL's own answers: keys and changes of rows; references, comments and definitions in transactions.
+  @Test(arguments: ["keyed", "related"]) func sessionsAnswerAsPostgresDoes(name: String) throws {
     let cluster = try RunningCluster(workers: 2)
-    let script = try String(contentsOfFile: fixtures + "keyed.sql", encoding: .utf8)
+    let script = try String(contentsOfFile: fixtures + "\(name).sql", encoding: .utf8)
     let (output, _) = try cluster.psql([], input: script)
-    let golden = try String(contentsOfFile: fixtures + "keyed.out", encoding: .utf8)
+    let golden = try String(contentsOfFile: fixtures + "\(name).out", encoding: .utf8)
     let (got, wanted) = (output.split(separator: "\n"), golden.split(separator: "\n"))
     for (at, (line, expected)) in zip(got, wanted).enumerated() where line != expected {
       Issue.record("line \(at + 1): got \"\(line)\", expected \"\(expected)\", after \"\(at > 0 ? got[at - 1] : "")\"")
