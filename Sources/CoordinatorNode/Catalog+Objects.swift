@@ -63,7 +63,7 @@ extension Catalog {
       given[id] = nil
     case .takeNumbers(let id, let count): return try take(count, of: id)
     case .setSequence(let id, let value, let isTaken):
-      let sequence = snapshot.sequences[try place(of: id, in: snapshot.sequences.map(\.id), "sequence")]
+      let sequence = try known(id)
       guard sequence.least <= value, value <= sequence.greatest else {
         throw .sql(
           "22003",
@@ -103,6 +103,10 @@ extension Catalog {
     }
     return .done
   }
+  private func known(_ id: TableID) throws(TallyError) -> SequenceRecord {
+    guard let found = sequence(id) else { throw .sql("42P01", "sequence \(id) does not exist") }
+    return found
+  }
   private mutating func create(_ sequence: SequenceRecord) throws(TallyError) -> TableID {
     try requireFree(sequence.name, in: sequence.schemaName)
     var sequence = sequence
@@ -137,6 +141,10 @@ extension Catalog {
     _ placement: [NodeID],
     _ copies: Int
   ) throws(TallyError) -> CatalogOutcome {
+    if let draft = draft(of: id) {
+      let command = CatalogCommand.placeTable(id, isReference: isReference, placement: placement, copies: copies)
+      return try self.draft(command, in: draft, isPlacement: true)
+    }
     let at = try place(of: id, in: snapshot.tables.map(\.id), "table")
     guard case .local = snapshot.tables[at].distribution else {
       throw .sql("55000", "table \"\(snapshot.tables[at].name)\" has its place already")
@@ -162,7 +170,11 @@ extension Catalog {
       )
     }
     if to.name != from.name || to.schemaName != from.schemaName { try requireFree(to.name, in: to.schemaName) }
+    try requireReferred(by: to, to)
+    for other in snapshot.tables where other.id != to.id { try requireReferred(by: other, to) }
     snapshot.tables[at] = to
+    // What is said of a part goes with it.
+    snapshot.tables[at].comments.removeAll { !to.has($0.subject) }
     return .table(to.id)
   }
   private mutating func alter(_ views: [ViewRecord]) throws(TallyError) -> CatalogOutcome {
@@ -173,6 +185,19 @@ extension Catalog {
       snapshot.views[at] = view
     }
     return .done
+  }
+  /// Refuses references of a table to keys of another, `next` as it will be, that are not there: the other was changed meanwhile.
+  func requireReferred(by table: TableSchema, _ next: TableSchema) throws(TallyError) {
+    for reference in table.references where table.id == next.id || reference.table == next.id {
+      let other = reference.table == next.id ? next : snapshot.table(reference.table)
+      guard let other, other.keys.contains(where: { Set($0.columns) == Set(reference.keyColumns) }) else {
+        throw .sql(
+          "2BP01",
+          "the key that constraint \"\(reference.name)\" of table \"\(table.name)\" refers to is not there",
+          hint: "Drop the constraint first."
+        )
+      }
+    }
   }
   private mutating func create(_ view: ViewRecord, replaces: Bool) throws(TallyError) -> CatalogOutcome {
     var view = view
@@ -228,7 +253,7 @@ extension Catalog {
 
   /// Hands out up to `count` numbers that lie one increment apart; fewer where the sequence ends or turns.
   private mutating func take(_ count: Int64, of id: TableID) throws(TallyError) -> CatalogOutcome {
-    let sequence = snapshot.sequences[try place(of: id, in: snapshot.sequences.map(\.id), "sequence")]
+    let sequence = try known(id)
     let state = given[id] ?? Given(last: sequence.start, isExhausted: false, next: sequence.start)
     guard !state.isExhausted, (sequence.least...sequence.greatest).contains(state.next) else {
       let (bound, value) = sequence.increment > 0 ? ("maximum", sequence.greatest) : ("minimum", sequence.least)

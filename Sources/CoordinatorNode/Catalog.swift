@@ -10,14 +10,14 @@ struct Catalog: Sendable {
   /// What fronts and workers see.
   var snapshot = CatalogSnapshot(cluster: .none)
   /// Next number of tables and rollups.
-  private(set) var nextTable: UInt64 = 1
+  var nextTable: UInt64 = 1
   /// Next number of nodes, groups, shards and sessions.
   private(set) var nextNode: UInt64 = 1
-  private(set) var nextGroup: UInt64 = 1
-  private(set) var nextShard: UInt64 = 1
+  var nextGroup: UInt64 = 1
+  var nextShard: UInt64 = 1
   private(set) var nextSession: UInt64 = 1
   private(set) var nextIncarnation: UInt64 = 1
-  private(set) var nextReplica: UInt64 = 1
+  var nextReplica: UInt64 = 1
   /// Groups made for one table alone; `.standard` never joins them.
   var separateGroups: [GroupID] = []
   /// Nodes that were given an incarnation and did not confirm that they stored it, with the one before: they may come back with either.
@@ -38,6 +38,8 @@ struct Catalog: Sendable {
   var localGroup: GroupID?
   var referenceGroup: GroupID?
   var nextJob: Int64 = 1
+  /// Definitions of open transactions (Catalog+Drafts).
+  var drafts: [DraftID: Draft] = [:]
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32
@@ -61,7 +63,8 @@ struct Catalog: Sendable {
     tenantRecords: [TenantRecord],
     nextDeletion: UInt64,
     losses: [LossRecord] = [],
-    objects: Objects = Objects()
+    objects: Objects = Objects(),
+    drafts: [DraftID: Draft] = [:]
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -77,6 +80,7 @@ struct Catalog: Sendable {
     self.tenantRecords = tenantRecords
     self.nextDeletion = nextDeletion
     self.losses = losses
+    self.drafts = drafts
     (given, localGroup, referenceGroup, nextJob) = (objects.given, objects.localGroup, objects.referenceGroup, objects.nextJob)
   }
 
@@ -97,7 +101,7 @@ struct Catalog: Sendable {
     return outcome
   }
 
-  private mutating func change(_ command: CatalogCommand) throws(TallyError) -> CatalogOutcome {
+  mutating func change(_ command: CatalogCommand) throws(TallyError) -> CatalogOutcome {
     switch command {
     case .bootstrap(let cluster):
       guard snapshot.cluster == .none else { throw TallyError(.internalError, "the cluster exists already") }
@@ -134,6 +138,16 @@ struct Catalog: Sendable {
     case .deleteTenant(let group, let tenant, let shard, let time): return .deletion(try delete(group, tenant, shard, time: time))
     case .tenantDeleted(let number, let outcome):
       finishDeletion(number, outcome)
+      return .done
+    case .draft(let id, let command): return try draft(command, in: id)
+    case .cutDraft(let id, let count):
+      cutDraft(id, keeping: count)
+      return .done
+    case .publishDraft(let id):
+      try publishDraft(id)
+      return .done
+    case .discardDraft(let id):
+      cutDraft(id, keeping: 0)
       return .done
     default: return try changeObjects(command)
     }
@@ -214,6 +228,9 @@ struct Catalog: Sendable {
     var schema = schema
     schema.id = TableID(nextTable)
     nextTable += 1
+    // One that refers to itself had no number before.
+    for at in schema.references.indices where schema.references[at].table == TableID(0) { schema.references[at].table = schema.id }
+    try requireReferred(by: schema, schema)
     snapshot.tables.append(schema)
     return schema.id
   }
@@ -228,6 +245,15 @@ struct Catalog: Sendable {
         "cannot drop table \(snapshot.tables[at].name) because other objects depend on it",
         detail: "materialized view \(rollup.name) depends on table \(snapshot.tables[at].name)",
         hint: "Drop the rollup first: DROP MATERIALIZED VIEW \(rollup.name)"
+      )
+    }
+    for other in snapshot.tables where other.id != id {
+      guard let reference = other.references.first(where: { $0.table == id }) else { continue }
+      throw .sql(
+        "2BP01",
+        "cannot drop table \(snapshot.tables[at].name) because other objects depend on it",
+        detail: "constraint \(reference.name) on table \(other.name) depends on table \(snapshot.tables[at].name)",
+        hint: "Use DROP ... CASCADE to drop the dependent objects too."
       )
     }
     snapshot.tables.remove(at: at)

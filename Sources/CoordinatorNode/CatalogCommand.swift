@@ -74,6 +74,14 @@ enum CatalogCommand: Sendable {
   case dropSchema(String)
   /// Creates a table and the sequences of its columns: their `owner` names the column, the catalog fills in the table.
   case createTableWithSequences(TableSchema, [SequenceRecord])
+  /// A definition of an open transaction (Catalog+Drafts); its number is the transaction's to choose.
+  indirect case draft(DraftID, CatalogCommand)
+  /// Forgets what a draft holds behind its first `keeping` definitions.
+  case cutDraft(DraftID, keeping: Int)
+  /// The transaction commits: all of its definitions take effect.
+  case publishDraft(DraftID)
+  /// It does not.
+  case discardDraft(DraftID)
 
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {

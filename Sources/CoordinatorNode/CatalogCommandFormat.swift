@@ -6,16 +6,20 @@
 //            · 14 dropReplica · 15 loseReplicas · 16 beginShards · 17 deleteTenant · 18 tenantDeleted
 //            · 19 forcePrimary · 20 placeTable · 21 alterTable · 22 createView · 23 dropView · 24 createFunction · 25 dropFunction
 //            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
-//            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 44 alterTableAndViews
-//            · 45 alterViews (from 20: CatalogObjectsCommandFormat.swift).
+//            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 37 draft, its command as varint bytes
+//            · 38 cutDraft · 39 publishDraft · 40 discardDraft · 44 alterTableAndViews · 45 alterViews (from 20:
+//            CatalogObjectsCommandFormat.swift).
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
-//   state    u8 version 4 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
+//   state    u8 version 5 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
 //            · u64 next deletion, varint count + deletions (version 2 ends before)
 //            · varint count + LossRecord (the same)
 //            · varint count + (u64 sequence, i64 last number given, bool exhausted, i64 next) by rising sequence, u64 single group,
 //            u64 reference group (0: none), i64 next job (version 3 ends before)
+//            · varint count + Draft by rising id (version 4 ends before)
+//   Draft    u64 id, varint count + (u64 first number, bool placement, varint bytes command), varint count + tables,
+//            varint count + sequences
 //   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
 //   Outcome  u64 position, i64 log time, varint count + (u64 relation, u64 rows)
 import Bytes
@@ -25,7 +29,7 @@ import Wire
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
   static let version: UInt8 = 1
-  static let stateVersion: UInt8 = 4
+  static let stateVersion: UInt8 = 5
   static let producersMax = 1 << 20
 
   static func encode(_ command: CatalogCommand) -> [UInt8] {
@@ -309,6 +313,7 @@ enum CatalogCommandFormat {
     out.u64(catalog.localGroup?.rawValue ?? 0)
     out.u64(catalog.referenceGroup?.rawValue ?? 0)
     out.i64(catalog.nextJob)
+    encode(catalog.drafts, into: &out)
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -361,6 +366,7 @@ enum CatalogCommandFormat {
         (objects.localGroup, objects.referenceGroup) = (try decodeGroup(&reader), try decodeGroup(&reader))
         objects.nextJob = try reader.i64()
       }
+      let drafts = version >= 5 ? try decodeDrafts(&reader) : [:]
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,
@@ -377,7 +383,8 @@ enum CatalogCommandFormat {
         tenantRecords: tenants,
         nextDeletion: nextDeletion,
         losses: losses,
-        objects: objects
+        objects: objects,
+        drafts: drafts
       )
     }
   }

@@ -39,6 +39,8 @@ actor CatalogLog {
   private let post: GroupPost
   /// Everything applied so far.
   private(set) var catalog: Catalog
+  /// What the transaction with a draft saw last, and how much was applied then.
+  private var lastDrafted: (draft: DraftID, applied: UInt64, snapshot: CatalogSnapshot)?
   /// Index of the last entry in it.
   private(set) var applied: UInt64
   private var writes: [RaftWrite] = []
@@ -122,6 +124,13 @@ actor CatalogLog {
   /// Whether this coordinator decides: only then may a flow of its own (failover, re-replication) begin. It may have ended a moment ago;
   /// what such a flow proposes is checked against the catalog when it is applied, so a late one changes nothing.
   var isLeader: Bool { get async { core.isEstablished } }
+  /// The catalog as the transaction with a draft sees it.
+  func drafted(_ id: DraftID) throws -> CatalogSnapshot {
+    if let lastDrafted, lastDrafted.draft == id, lastDrafted.applied == applied { return lastDrafted.snapshot }
+    let snapshot = try catalog.drafted(id).snapshot
+    lastDrafted = (id, applied, snapshot)
+    return snapshot
+  }
   /// The catalog, while this coordinator decides.
   var catalogToDecide: CatalogSnapshot? { core.isEstablished ? catalog.snapshot : nil }
   /// The term in which this coordinator decides; nil when it does not.

@@ -1,5 +1,5 @@
-// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34, 36, 44 and 45: places and changes of tables, views, functions,
-// sequences, jobs, schemas.
+// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34, 36 to 40, 44 and 45: places and changes of tables, views, functions,
+// sequences, jobs, schemas; drafts.
 //
 // Their place among the others: CatalogCommandFormat.swift.
 import Bytes
@@ -76,6 +76,20 @@ extension CatalogCommandFormat {
       CatalogFormat.encode(table, into: &out)
       out.count(sequences.count)
       for sequence in sequences { CatalogFormat.encode(sequence, into: &out) }
+    case .draft(let id, let command):
+      out.u8(37)
+      out.u64(id.rawValue)
+      out.prefixedBytes(encode(command))
+    case .cutDraft(let id, let count):
+      out.u8(38)
+      out.u64(id.rawValue)
+      out.count(count)
+    case .publishDraft(let id):
+      out.u8(39)
+      out.u64(id.rawValue)
+    case .discardDraft(let id):
+      out.u8(40)
+      out.u64(id.rawValue)
     default: fatalError("command \(command) has its bytes in CatalogCommandFormat")
     }
   }
@@ -123,8 +137,58 @@ extension CatalogCommandFormat {
       let (from, to) = (try CatalogFormat.decodeTable(from: &reader), try CatalogFormat.decodeTable(from: &reader))
       return .alterTableAndViews(from: from, to: to, try decodeViews(&reader))
     case 45: return .alterViews(try decodeViews(&reader))
+    case 37: return .draft(DraftID(try reader.u64()), try decodeDrafted(&reader))
+    case 38:
+      return .cutDraft(DraftID(try reader.u64()), keeping: try reader.count(max: Catalog.draftEntriesMax, "definitions"))
+    case 39: return .publishDraft(DraftID(try reader.u64()))
+    case 40: return .discardDraft(DraftID(try reader.u64()))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
+  }
+  /// A definition inside of a draft.
+  private static func decodeDrafted(_ reader: inout ByteReader) throws(DecodingFailure) -> CatalogCommand {
+    let start = reader.position
+    let command = try decode(try reader.prefixedBytes(max: draftedBytesMax))
+    switch command {
+    case .draft, .cutDraft, .publishDraft, .discardDraft: throw DecodingFailure(.malformed, at: start, "a draft in a draft")
+    default: return command
+    }
+  }
+  private static let draftedBytesMax = 8 << 20
+  static func encode(_ drafts: [DraftID: Draft], into out: inout ByteWriter) {
+    out.count(drafts.count)
+    for (id, draft) in drafts.sorted(by: { $0.key < $1.key }) {
+      out.u64(id.rawValue)
+      out.count(draft.entries.count)
+      for entry in draft.entries {
+        out.u64(entry.first)
+        out.bool(entry.isPlacement)
+        out.prefixedBytes(encode(entry.command))
+      }
+      out.count(draft.tables.count)
+      for table in draft.tables { CatalogFormat.encode(table, into: &out) }
+      out.count(draft.sequences.count)
+      for sequence in draft.sequences { CatalogFormat.encode(sequence, into: &out) }
+    }
+  }
+  static func decodeDrafts(_ reader: inout ByteReader) throws(DecodingFailure) -> [DraftID: Draft] {
+    var drafts: [DraftID: Draft] = [:]
+    for _ in 0..<(try reader.count(max: Catalog.draftsMax, "drafts")) {
+      let id = DraftID(try reader.u64())
+      var draft = Draft()
+      for _ in 0..<(try reader.count(max: Catalog.draftEntriesMax * 2, "definitions")) {
+        let (first, isPlacement) = (try reader.u64(), try reader.bool())
+        draft.entries.append(Draft.Entry(first: first, command: try decodeDrafted(&reader), isPlacement: isPlacement))
+      }
+      for _ in 0..<(try reader.count(max: CatalogFormat.entriesMax, "drafted tables")) {
+        draft.tables.append(try CatalogFormat.decodeTable(from: &reader))
+      }
+      for _ in 0..<(try reader.count(max: CatalogFormat.entriesMax, "drafted sequences")) {
+        draft.sequences.append(try CatalogFormat.decodeSequence(from: &reader))
+      }
+      drafts[id] = draft
+    }
+    return drafts
   }
   static func encode(_ given: [TableID: Catalog.Given], into out: inout ByteWriter) {
     out.count(given.count)

@@ -124,6 +124,8 @@ public actor Coordinator: RPCResponder {
   let heldStatements = BoundedQueue<HeldStatement>(capacity: heldMax)
   /// Those that are.
   var heldCount = 0
+  /// Drafts of clients that have gone.
+  nonisolated let forsakenDrafts = BoundedQueue<DraftID>(capacity: Catalog.draftsMax)
   /// Statements and transactions that may bring rows with numbers of sequences.
   let writers = WritersInFlight()
   /// The listeners for other clients than the RPC's.
@@ -277,6 +279,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepJobs() }
       group.addTask { try await self.keepTransactions() }
       group.addTask { try await self.keepTemporary() }
+      group.addTask { try await self.keepDiscarding() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }

@@ -12,27 +12,28 @@ extension Coordinator {
   static let broadcastTimeout = Duration.seconds(10)
 
   /// Carries out a statement that changes the catalog; gives its command tag.
-  func change(_ statement: BoundStatement) async throws -> (tag: String, notices: [Notice])? {
+  func change(_ statement: BoundStatement, in transaction: OpenTransaction?) async throws -> (tag: String, notices: [Notice])? {
     switch statement {
     case .createTable(let plan):
       try await needTemporary(plan.table.schemaName)
       let command: CatalogCommand =
         plan.sequences.isEmpty ? .createTable(plan.table) : .createTableWithSequences(plan.table, plan.sequences)
-      do { _ = try await log.propose(command) } catch let error as TallyError
+      do { _ = try await propose(command, in: transaction) } catch let error as TallyError
         where error.sqlState == "42P07" && plan.ifNotExists
       {
         return ("CREATE TABLE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
       }
       return ("CREATE TABLE", plan.notices.map { Notice(message: $0) })
     case .dropTable(let tables, let notices):
-      for table in tables { _ = try await log.propose(.dropTable(table)) }
+      for table in tables { _ = try await propose(.dropTable(table), in: transaction) }
       try await broadcast()
       return ("DROP TABLE", notices.map { Notice(message: $0) })
     case .distributeTable(let plan):
-      try await distribute(plan)
+      try await distribute(plan, in: transaction)
       return ("SELECT 1", [])
     case .createRollup(let plan):
-      do { _ = try await log.propose(.createRollup(plan.definition, timeColumn: plan.timeColumn)) } catch let error as TallyError
+      do { _ = try await propose(.createRollup(plan.definition, timeColumn: plan.timeColumn), in: transaction) } catch let error
+        as TallyError
         where error.sqlState == "42P07" && plan.ifNotExists
       {
         return ("CREATE MATERIALIZED VIEW", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
@@ -40,11 +41,11 @@ extension Coordinator {
       try await broadcast()
       return ("CREATE MATERIALIZED VIEW", [])
     case .dropRollup(let rollups, let notices):
-      for rollup in rollups { _ = try await log.propose(.dropRollup(rollup)) }
+      for rollup in rollups { _ = try await propose(.dropRollup(rollup), in: transaction) }
       try await broadcast()
       return ("DROP MATERIALIZED VIEW", notices.map { Notice(message: $0) })
     case .createSequence(let plan):
-      do { _ = try await log.propose(.createSequence(plan.sequence)) } catch let error as TallyError
+      do { _ = try await propose(.createSequence(plan.sequence), in: transaction) } catch let error as TallyError
         where error.sqlState == "42P07" && plan.ifNotExists
       {
         return ("CREATE SEQUENCE", [Notice(sqlState: "42P07", message: "\(error.message), skipping")])
@@ -52,24 +53,24 @@ extension Coordinator {
       return ("CREATE SEQUENCE", [])
     case .alterSequence(let plan):
       if let sequence = plan.sequence {
-        _ = try await log.propose(.alterSequence(sequence))
-        if let next = plan.restart { _ = try await log.propose(.setSequence(sequence.id, value: next, isTaken: false)) }
+        _ = try await propose(.alterSequence(sequence), in: transaction)
+        if let next = plan.restart { _ = try await propose(.setSequence(sequence.id, value: next, isTaken: false), in: transaction) }
         voidNumbers(of: [sequence.id])
       }
       return ("ALTER SEQUENCE", plan.notices.map { Notice(message: $0) })
     case .dropSequence(let sequences, let notices):
-      for sequence in sequences { _ = try await log.propose(.dropSequence(sequence)) }
+      for sequence in sequences { _ = try await propose(.dropSequence(sequence), in: transaction) }
       voidNumbers(of: sequences)
       return ("DROP SEQUENCE", notices.map { Notice(message: $0) })
     case .referenceTable(let table):
-      try await place(table, isReference: true)
+      try await place(table, isReference: true, in: transaction)
       return ("SELECT 1", [])
     case .accepted: return ("SELECT 1", [])
     case .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut, .lock: return nil
     }
   }
 
-  private func distribute(_ plan: DistributeTablePlan) async throws {
+  private func distribute(_ plan: DistributeTablePlan, in transaction: OpenTransaction?) async throws {
     let snapshot = await log.catalog.snapshot
     let choice: CatalogCommand.GroupChoice
     var placement: [[NodeID]] = []
@@ -86,7 +87,7 @@ extension Coordinator {
       let now = surroundings.clock.now
       placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isStaying($0, at: now) }
     }
-    _ = try await log.propose(.distributeTable(plan.table, key: plan.key, group: choice, placement: placement, copies: copies))
+    _ = try await propose(.distributeTable(plan.table, key: plan.key, group: choice, placement: placement, copies: copies), in: transaction)
     try await broadcast()
   }
 

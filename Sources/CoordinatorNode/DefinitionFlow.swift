@@ -21,36 +21,38 @@ extension Coordinator {
         try await require(check, request)
         checks.append(check)
       case .alterTable(let from, let to, let views):
-        _ = try await log.propose(views.isEmpty ? .alterTable(from: from, to: to) : .alterTableAndViews(from: from, to: to, views))
+        let command: CatalogCommand = views.isEmpty ? .alterTable(from: from, to: to) : .alterTableAndViews(from: from, to: to, views)
+        _ = try await propose(command, in: request.transaction)
         try await broadcast()
         do {
           for check in checks { try await require(check, request) }
         } catch {
-          _ = try await log.propose(.alterTable(from: to, to: from))
+          _ = try await propose(.alterTable(from: to, to: from), in: request.transaction)
           try await broadcast()
           throw error
         }
         checks = []
       case .createTable(let table):
         try await needTemporary(table.schemaName)
-        _ = try await log.propose(.createTable(table))
+        _ = try await propose(.createTable(table), in: request.transaction)
       case .createView(let view, let replaces):
         try await needTemporary(view.schemaName)
-        _ = try await log.propose(.createView(view, replaces: replaces))
-      case .alterViews(let views): _ = try await log.propose(.alterViews(views))
+        _ = try await propose(.createView(view, replaces: replaces), in: request.transaction)
+      case .alterViews(let views): _ = try await propose(.alterViews(views), in: request.transaction)
       case .dropTable(let table):
-        _ = try await log.propose(.dropTable(table))
+        _ = try await propose(.dropTable(table), in: request.transaction)
         try await broadcast()
-      case .dropView(let view): _ = try await log.propose(.dropView(view))
+      case .dropView(let view): _ = try await propose(.dropView(view), in: request.transaction)
       case .dropRollup(let rollup):
-        _ = try await log.propose(.dropRollup(rollup))
+        _ = try await propose(.dropRollup(rollup), in: request.transaction)
         try await broadcast()
-      case .createSchema(let name): _ = try await log.propose(.createSchema(name))
-      case .dropSchema(let name): _ = try await log.propose(.dropSchema(name))
+      case .createSchema(let name): _ = try await propose(.createSchema(name), in: request.transaction)
+      case .dropSchema(let name): _ = try await propose(.dropSchema(name), in: request.transaction)
       case .fill(let table, let schema, let select):
         let rows = try await fill(table, schema, select, request)
         reply.rows = rows
         reply.tag = "SELECT \(rows)"
+      case .refresh(let table, let select, let delete): try await refresh(table, select, delete, request)
       case .truncate(let delete): _ = try await self.delete(delete, deadline: request.deadline)
       }
     }
@@ -67,27 +69,49 @@ extension Coordinator {
     var error = check.error
     if !check.keyColumns.isEmpty {
       let values = try first.columns.map { column in ValueText.print(try column.value(0), as: column.type) ?? "null" }
-      error.detail = "Key (\(check.keyColumns.joined(separator: ", ")))=(\(values.joined(separator: ", "))) is duplicated."
+      error.detail = "Key (\(check.keyColumns.joined(separator: ", ")))=(\(values.joined(separator: ", "))) \(check.verdict)."
     }
     throw error
   }
 
+  /// Inserts a query's rows into a table; gives their number.
+  private func insert(into table: String, _ schema: String, _ select: String, _ request: StatementRequest) async throws -> UInt64 {
+    let target = "\(SystemName.quoted(schema)).\(SystemName.quoted(table))"
+    guard let insert = try parse("INSERT INTO \(target) \(select)").first else {
+      throw TallyError(.internalError, "the query of CREATE TABLE AS is none")
+    }
+    var own = request
+    own.statement = insert
+    own.isFilling = true
+    return try await carryOut(own).rows
+  }
+  /// Puts a materialized view's rows in the place of those that it has, in one transaction: readers see the old ones or the new ones.
+  private func refresh(_ table: TableSchema, _ select: String, _ delete: DeletePlan, _ request: StatementRequest) async throws {
+    let transaction = request.transaction ?? beginTransaction(now: request.now)
+    var own = request
+    own.transaction = transaction
+    own.facts.searchPath = ViewRecord(materialized: table).searchPath
+    do {
+      _ = try await self.delete(delete, in: transaction)
+      _ = try await insert(into: table.name, table.schemaName, select, own)
+      if request.transaction == nil { _ = try await transaction.commit() }
+    } catch {
+      if request.transaction == nil { await transaction.rollBack() }
+      throw error
+    }
+  }
+
   /// Inserts a query's rows into the table that CREATE TABLE AS has made; without them the table goes.
   func fill(_ table: String, _ schema: String, _ select: String, _ request: StatementRequest) async throws -> UInt64 {
-    let target = "\(SystemName.quoted(schema)).\(SystemName.quoted(table))"
     do {
-      guard let insert = try parse("INSERT INTO \(target) \(select)").first else {
-        throw TallyError(.internalError, "the query of CREATE TABLE AS is none")
-      }
       var own = request
-      own.statement = insert
-      // A definition takes effect at once, and so do its rows; those of a temporary table belong to the transaction.
-      if !TemporarySchema.isOne(schema) { own.transaction = nil }
-      return try await carryOut(own).rows
+      // Outside of a block a definition takes effect at once, and so do its rows; those of a temporary table belong to the transaction.
+      if request.transaction?.draft == nil, !TemporarySchema.isOne(schema) { own.transaction = nil }
+      return try await insert(into: table, schema, select, own)
     } catch {
       if await !decides { throw error }  // A temporary table of a follower's: its session drops it.
       if let made = await log.catalog.snapshot.table(named: table, in: schema) {
-        _ = try await log.propose(.dropTable(made.id))
+        _ = try await propose(.dropTable(made.id), in: request.transaction)
         try await broadcast()
       }
       throw error

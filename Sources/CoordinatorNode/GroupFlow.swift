@@ -188,6 +188,8 @@ extension Coordinator {
   private func begin() async throws {
     if await log.catalog.snapshot.cluster == .none { _ = try await log.propose(.bootstrap(cluster: cluster)) }
     try await register(coordinator: settings.name, address.description)
+    // Their transactions were of a coordinator that led before, or of this one then.
+    for draft in await log.catalog.drafts.keys.sorted() { _ = try await log.propose(.discardDraft(draft)) }
     try await openSession()
   }
   /// Opens a session for this coordinator's statements, in place of one that shards will forget.

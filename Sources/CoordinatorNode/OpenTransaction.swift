@@ -8,7 +8,8 @@
 // tables with keys that it changes stay locked until its end, a table of a shard at a time; a conflict is 40001, nothing is done twice or
 // lost.
 //
-// A definition waits here until COMMIT instead, alone: catalogs are changed by the leader's log and not with the shards (TransactionFlow).
+// Definitions of a block are a draft in the catalog's log (Catalog+Drafts), seen by its own statements; COMMIT publishes it before the
+// rows are committed. Some cannot be drafted: such a one waits here until COMMIT, alone (TransactionFlow).
 // Who holds the shards' statement open meanwhile, and ends it when the client does not: TransactionFlow.
 import Bytes
 import Capabilities
@@ -24,8 +25,9 @@ public struct TransactionMark: Sendable {
   fileprivate var point: StatementSavepoint?
   fileprivate var changed: Set<TableID>
   fileprivate var hasDeferred: Bool
-  /// How many changes of temporary objects came before it.
+  /// How many changes of temporary objects came before it, and how many drafted definitions.
   fileprivate var temporary: Int
+  fileprivate var drafted: Int
 }
 
 /// A statement that is held open for a transaction, as the coordinator's task and the transaction share it. The task does not keep the
@@ -56,6 +58,9 @@ public final class OpenTransaction: Sendable {
     var lockPatience = OpenTransaction.defaultPatience
     var isPatienceChosen = false
     var deferred: StatementRequest?
+    var draft: DraftID?
+    /// Definitions in it.
+    var drafted = 0
     var savepoints: [(name: String, mark: TransactionMark)] = []
     /// What it did to temporary objects.
     var temporary: [TemporaryChange] = []
@@ -75,7 +80,7 @@ public final class OpenTransaction: Sendable {
     self.now = now
     state = Mutex(State(isImplicit: isImplicit))
   }
-  deinit { state.withLock { $0.held }?.ending.fulfil(false) }
+  deinit { abandon() }
 
   /// Whether no BEGIN opened it: the statements of one message, or up to one Sync.
   public var isImplicit: Bool { state.withLock { $0.isImplicit } }
@@ -90,7 +95,7 @@ public final class OpenTransaction: Sendable {
   /// Tables whose rows it changed.
   var changed: Set<TableID> { state.withLock { $0.changed } }
   /// Whether it holds what its end must carry out.
-  var hasWrites: Bool { state.withLock { $0.held != nil || $0.opening != nil || $0.deferred != nil } }
+  var hasWrites: Bool { state.withLock { $0.held != nil || $0.opening != nil || $0.deferred != nil || $0.drafted > 0 } }
 
   /// Whether a definition waits in it for COMMIT.
   var hasDeferred: Bool { state.withLock { $0.deferred != nil } }
@@ -264,7 +269,7 @@ public final class OpenTransaction: Sendable {
   /// Keeps a definition until COMMIT. Throws 0A000 when there is something else to carry out then.
   func keep(_ definition: StatementRequest) throws(TallyError) {
     try state.withLock { state throws(TallyError) in
-      guard state.held == nil, state.deferred == nil else { throw Self.mixed(definition) }
+      guard state.held == nil, state.deferred == nil, state.drafted == 0 else { throw Self.mixed(definition) }
       state.deferred = definition
       state.deferred?.transaction = nil
       // What bounds it is COMMIT's time, not that of its own statement.
@@ -275,10 +280,22 @@ public final class OpenTransaction: Sendable {
   private static func mixed(_ definition: StatementRequest) -> TallyError {
     .sql(
       "0A000",
-      "a definition beside another writing statement in a transaction block is not supported",
-      hint: "A block holds any number of statements that write rows, or one definition; run the others by themselves (autocommit)."
+      "this definition beside another writing statement in a transaction block is not supported",
+      hint: "Run it by itself (autocommit), or in a block of its own."
     )
   }
+  /// The draft that its definitions go to, when it has begun one.
+  var draft: DraftID? { state.withLock { $0.draft } }
+  /// Has definitions that follow go to a draft, numbered `id` if it is the first.
+  func beginDraft(_ id: DraftID) throws(TallyError) {
+    try state.withLock { state throws(TallyError) in
+      if state.isOver { throw TallyError(.internalError, "a transaction that has ended was defined in") }
+      if let deferred = state.deferred { throw Self.mixed(deferred) }
+      if state.draft == nil { state.draft = id }
+    }
+  }
+  /// The draft has one definition more.
+  func noteDrafted() { state.withLock { $0.drafted += 1 } }
   /// Refuses a definition of an implicit transaction that rows were written in: it takes effect by itself, at once.
   func checkAlone() throws(TallyError) {
     guard !hasWrites else {
@@ -311,7 +328,8 @@ public final class OpenTransaction: Sendable {
       point: state.held?.run.savepoint(),
       changed: state.changed,
       hasDeferred: state.deferred != nil,
-      temporary: state.temporary.count
+      temporary: state.temporary.count,
+      drafted: state.drafted
     )
   }
   /// Takes back what was done since a mark.
@@ -326,13 +344,18 @@ public final class OpenTransaction: Sendable {
       state.withLock { ($0.held, $0.holds) = (nil, false) }
       await released(held)
     }
-    let undone = state.withLock { state in
+    let (undone, draft) = state.withLock { state -> (ArraySlice<TemporaryChange>, DraftID?) in
       state.changed = mark.changed
       if !mark.hasDeferred { state.deferred = nil }
       defer { state.temporary.removeLast(max(0, state.temporary.count - mark.temporary)) }
-      return state.temporary.dropFirst(mark.temporary)
+      let undone = state.temporary.dropFirst(mark.temporary)
+      guard state.drafted > mark.drafted, let draft = state.draft else { return (undone, nil) }
+      state.drafted = mark.drafted
+      if mark.drafted == 0 { state.draft = nil }
+      return (undone, draft)
     }
     await coordinator.undoTemporary(temporary, undone)
+    if let draft { try await coordinator.cut(draft, keeping: mark.drafted) }
   }
   /// SAVEPOINT; names may repeat, the latest counts.
   public func savepoint(_ name: String) throws(TallyError) {
@@ -367,20 +390,28 @@ public final class OpenTransaction: Sendable {
   ///
   /// A cancelled caller waits as others do: what has been decided cannot be taken back.
   public func commit() async throws -> SessionToken {
-    let (held, deferred, changes, changed) = state.withLock { state in
-      defer { (state.isOver, state.held, state.deferred, state.temporary) = (true, nil, nil, []) }
-      return (state.held, state.deferred, state.temporary, state.changed)
+    let (held, deferred, draft, changes, changed) = state.withLock { state in
+      defer { (state.isOver, state.held, state.deferred, state.draft, state.temporary) = (true, nil, nil, nil, []) }
+      return (state.held, state.deferred, state.drafted > 0 ? state.draft : nil, state.temporary, state.changed)
     }
     let seen: SessionToken
-    do { seen = try await decide(held, deferred) } catch {
+    do { seen = try await decide(held, deferred, draft) } catch {
       await coordinator.undoTemporary(temporary, changes[...])
       throw error
     }
     await coordinator.endTemporary(temporary, changes, changed: changed)
     return seen
   }
-  private func decide(_ held: HeldStatement?, _ deferred: StatementRequest?) async throws -> SessionToken {
+  private func decide(_ held: HeldStatement?, _ deferred: StatementRequest?, _ draft: DraftID?) async throws -> SessionToken {
     if let deferred { return try await coordinator.carryOut(deferred).seen }
+    if let draft {
+      do { try await coordinator.publish(draft) } catch {
+        held?.ending.fulfil(false)
+        if let held { await released(held) }
+        await coordinator.discard(draft)
+        throw error
+      }
+    }
     guard let held else { return SessionToken() }
     held.ending.fulfil(true)
     return try await held.outcome.value
@@ -391,18 +422,23 @@ public final class OpenTransaction: Sendable {
       defer { state.temporary = [] }
       return state.temporary
     }
-    if let held = drop() { await released(held) }
+    let (held, draft) = drop()
+    if let held { await released(held) }
+    if let draft { await coordinator.discard(draft) }
     await coordinator.undoTemporary(temporary, changes[...])
   }
   /// ROLLBACK of a client that has gone.
-  public func abandon() { _ = drop() }
-  private func drop() -> HeldStatement? {
-    let held = state.withLock { state in
-      defer { (state.isOver, state.held, state.deferred) = (true, nil, nil) }
-      return state.held
+  public func abandon() {
+    // There is room: so many drafts there are at most.
+    if let draft = drop().1 { _ = coordinator.forsakenDrafts.trySend(draft) }
+  }
+  private func drop() -> (HeldStatement?, DraftID?) {
+    let (held, draft) = state.withLock { state in
+      defer { (state.isOver, state.held, state.deferred, state.draft) = (true, nil, nil, nil) }
+      return (state.held, state.drafted > 0 ? state.draft : nil)
     }
     held?.ending.fulfil(false)
-    return held
+    return (held, draft)
   }
   private func released(_ held: HeldStatement) async {
     let clock = coordinator.surroundings.clock

@@ -13,6 +13,10 @@ extension Coordinator {
   /// The table with its place, which it gets now if it has none.
   func placed(_ table: TableSchema) async throws -> TableSchema {
     guard case .local = table.distribution else { return table }
+    // Those that its rows refer to are looked up on the same shard.
+    for reference in table.references where reference.table != table.id {
+      if let other = await log.catalog.snapshot.table(reference.table) { _ = try await placed(other) }
+    }
     if let known = await log.catalog.snapshot.table(table.id), known.distribution.group != nil { return known }
     if await decides {
       try await place(table.id, isReference: false)
@@ -35,14 +39,15 @@ extension Coordinator {
     return known
   }
   /// Gives a table without a place the one of local or of reference tables.
-  func place(_ table: TableID, isReference: Bool) async throws {
+  func place(_ table: TableID, isReference: Bool, in transaction: OpenTransaction? = nil) async throws {
     try await untilFleetKnown()
     let now = surroundings.clock.now
     let copies = isReference ? 0 : settings.copies
     let snapshot = await log.catalog.snapshot
     let nodes = try Placement.spread(1, copies: copies, snapshot) { fleet.isStaying($0, at: now) }
     do {
-      _ = try await log.propose(.placeTable(table, isReference: isReference, placement: nodes[0], copies: copies))
+      let command = CatalogCommand.placeTable(table, isReference: isReference, placement: nodes[0], copies: copies)
+      _ = try await propose(command, in: transaction)
     } catch let error as TallyError where error.sqlState == "55000" && !isReference {
       // Another statement was first.
     }

@@ -105,6 +105,8 @@ extension PlanCache.Key {
   init?(_ request: StatementRequest, under snapshot: CatalogSnapshot, types: [DataType?]) {
     let text = request.statement.text
     guard !text.isEmpty, text.utf8.count <= PlanCache.bytesMax else { return nil }
+    // Beside definitions that its transaction alone sees.
+    guard request.transaction?.draft == nil else { return nil }
     // Of a procedure, or with calls taken out of it.
     guard request.runner == nil, request.variables.isEmpty, request.calls.results.isEmpty, !request.isResolved else { return nil }
     switch request.statement.statement {

@@ -124,7 +124,7 @@ extension Coordinator {
       guard case .numbers(let first, let given) = try await log.propose(.takeNumbers(id, count: Int64(count))) else {
         throw TallyError(.internalError, "numbers of a sequence were asked for and something else came")
       }
-      let step = await log.catalog.snapshot.sequences.first { $0.id == id }?.increment ?? 1
+      let step = await log.catalog.sequence(id)?.increment ?? 1
       return (0..<given).map { first &+ $0 &* step }
     }
     // The leader's own statement takes them.

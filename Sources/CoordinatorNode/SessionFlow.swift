@@ -49,6 +49,8 @@ public struct StatementRequest: Sendable {
   var variables = NamedValues()
   /// Results of the routines that it calls.
   var calls = StatementCalls()
+  /// It fills a materialized view.
+  var isFilling = false
   /// Its calls were carried out.
   var isResolved = false
   /// Routines around it.
@@ -130,7 +132,7 @@ extension Coordinator {
     var kept = plans.find(key, snapshot.version)
     if case .nothing? = kept {
       let context = await context(request, snapshot, nil)
-      let plan = GenericPlan(request.statement, catalog: Self.seen(snapshot, request), types: types, context: context)
+      let plan = GenericPlan(request.statement, catalog: try await seen(snapshot, request), types: types, context: context)
       kept = plan.map { .generic($0) } ?? .custom
       plans.keep(kept ?? .custom, key, snapshot.version)
     }
@@ -138,7 +140,7 @@ extension Coordinator {
       let values = StatementValues(now: request.now, arguments: (request.arguments ?? []).map(\.value))
       let context = PlanningContext(now: request.now, choosesLevels: request.choosesLevels, zone: request.facts.zone)
       do {
-        let planned = try plan.plan(values, catalog: Self.seen(snapshot, request), context: context)
+        let planned = try plan.plan(values, catalog: try await seen(snapshot, request), context: context)
         plans.count(key, isGeneric: true)
         return planned
       } catch {
@@ -152,15 +154,13 @@ extension Coordinator {
   }
   private func plannedWithValues(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
     let parameters = request.arguments.map { StatementParameters(declared: $0.map(\.type), values: $0.map(\.value)) }
-    return try plan(
-      request.statement,
-      catalog: Self.seen(snapshot, request),
-      context: await context(request, snapshot, parameters)
-    )
+    let seen = try await seen(snapshot, request)
+    return try plan(request.statement, catalog: seen, context: await context(request, seen, parameters))
   }
-  /// The catalog as the session's names see it.
-  private static func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) -> CatalogSnapshot {
+  /// The catalog as the session's names see it, with the definitions of its transaction.
+  func seen(_ snapshot: CatalogSnapshot, _ request: StatementRequest) async throws -> CatalogSnapshot {
     var snapshot = snapshot
+    if let draft = request.transaction?.draft { snapshot = try await log.drafted(draft) }
     (snapshot.searchPath, snapshot.temporarySchema) = (request.facts.searchPath, request.facts.temporarySchema)
     return snapshot
   }
@@ -183,6 +183,7 @@ extension Coordinator {
       context.defaultShardCount = count
     }
     if let counters = request.facts.setting("topn.number_of_counters").flatMap({ UInt32($0) }) { context.topn.counters = counters }
+    context.isFilling = request.isFilling
     context.changed = request.transaction?.changed ?? []
     if !snapshot.functions.isEmpty { context.routines = routines.known(snapshot).inline }
     return context
@@ -217,7 +218,8 @@ extension Coordinator {
       if let key, let known = plans.description(key, snapshot.version) { return known }
       let parameters = StatementParameters(declared: declared)
       let called = try await resolvingCalls(request, describing: parameters)
-      let bound = try plan(called.statement, catalog: Self.seen(snapshot, request), context: await context(called, snapshot, parameters))
+      let seen = try await seen(snapshot, request)
+      let bound = try plan(called.statement, catalog: seen, context: await context(called, seen, parameters))
       let description = StatementDescription(parameters: try parameters.found(), columns: bound.columns)
       // What a routine gives is not told by the text and the catalog's version alone: its calls were resolved for this.
       if let key, !called.isResolved { plans.keep(description, key, snapshot.version) }
@@ -353,7 +355,7 @@ extension Coordinator {
       return reply
     }
     if case .define(let plan) = bound { return try await define(plan, request) }
-    return try await change(bound).map { StatementReply(tag: $0.tag, notices: $0.notices) }
+    return try await change(bound, in: request.transaction).map { StatementReply(tag: $0.tag, notices: $0.notices) }
   }
   private static func reply(_ written: Written, _ key: ClientKey?) -> StatementReply {
     var reply = StatementReply(tag: "INSERT 0 \(written.rows)", rows: UInt64(written.rows), seen: written.seen)

@@ -4,8 +4,8 @@
 // the transaction or goes, for an hour at most, and then decides it or aborts it. So a cancelled COMMIT is still one or the other, and
 // told as what it is. A coordinator that dies leaves the statement to its shards, which abort it within seconds.
 //
-// Definitions take effect at COMMIT, and then by the way of one that is sent alone; in a message of several statements without BEGIN, and
-// where they are of temporary objects (TemporaryFlow), at once.
+// Definitions of a block are drafted (DraftFlow); those of temporary objects are made at once (TemporaryFlow). One that cannot be drafted
+// takes effect at COMMIT, by the way of one that is sent alone; in a message of several statements without BEGIN they all do so at once.
 import Bytes
 import Capabilities
 import ClientCore
@@ -73,6 +73,7 @@ extension Coordinator {
         try transaction.checkAlone()
         return nil
       }
+      if try await beginDraft(for: bound, in: transaction) { return nil }
       try transaction.keep(request)
       // What it is called is its client's to know; its own tag comes at COMMIT.
       return StatementReply(tag: "")
@@ -91,7 +92,7 @@ extension Coordinator {
     let rows = try await transaction.stage([TableRows(table: table.id, parts: parts)])
     return StatementReply(tag: "INSERT 0 \(rows)", rows: UInt64(rows), seen: seen)
   }
-  private func delete(_ plan: DeletePlan, in transaction: OpenTransaction) async throws -> Int {
+  func delete(_ plan: DeletePlan, in transaction: OpenTransaction) async throws -> Int {
     // Its primaries name rows that are committed: neither the transaction's own rows, nor do they know what it has deleted already.
     guard !transaction.changed.contains(plan.table.id) else {
       throw TallyError.sql(

@@ -25,10 +25,20 @@ struct KeyMatches {
 
   /// Looks the rows' keys up among the stored rows.
   init(_ key: TableKey, _ rows: Batch, in stored: TableSnapshot, _ cancel: CancelFlag) throws {
-    let columns = key.columns.map { rows.columns[$0] }
+    try self.init(key.columns.map { rows.columns[$0] }, count: rows.count, in: stored, columns: key.columns, cancel)
+  }
+  /// Looks values up among the stored rows, in so many columns of these. Stored rows at places of `removed` do not count.
+  init(
+    _ columns: [ColumnVector],
+    count: Int,
+    in stored: TableSnapshot,
+    columns storedColumns: [Int],
+    besides removed: Set<Int64> = [],
+    _ cancel: CancelFlag
+  ) throws {
     let table = GroupTable(columns.map(\.type))
-    var groups = table.groups(of: columns, count: rows.count)
-    var hasAny = rows.count > 0
+    var groups = table.groups(of: columns, count: count)
+    var hasAny = count > 0
     if columns.contains(where: { $0.validity != nil }) {
       for row in groups.indices where columns.contains(where: { $0.isNull(row) }) { groups[row] = Self.none }
       hasAny = groups.contains { $0 != Self.none }
@@ -37,15 +47,15 @@ struct KeyMatches {
     var places = [Int64](repeating: -1, count: table.count)
     if hasAny {
       try stored.scan(
-        columns: key.columns + [TableSnapshot.placeColumn],
-        where: zip(key.columns, columns).compactMap { ZonePredicate.covering($0, $1) },
+        columns: storedColumns + [TableSnapshot.placeColumn],
+        where: zip(storedColumns, columns).compactMap { ZonePredicate.covering($0, $1) },
         morselRows: 16384
       ) { batch in
         try cancel.check()
         guard case .fixed(let found)? = batch.columns.last?.values else { fatalError("places of another layout") }
         let keys = Array(batch.columns.dropLast())
         let known = table.find(keys, count: batch.count)
-        for row in 0..<batch.count where known[row] != .max && !keys.contains(where: { $0.isNull(row) }) {
+        for row in 0..<batch.count where known[row] != .max && !keys.contains(where: { $0.isNull(row) }) && !removed.contains(found[row]) {
           places[Int(known[row])] = found[row]
         }
       }
@@ -87,8 +97,7 @@ public enum KeyCheck {
     }
   }
   private static func violation(_ key: TableKey, _ table: TableSchema, _ rows: Batch, _ row: Int) throws -> TallyError {
-    let names = key.columns.map { quoted(table.columns[$0].name) }.joined(separator: ", ")
-    let values = try key.columns.map { try RowText.value(rows.columns[$0], row) }.joined(separator: ", ")
+    let (names, values) = try text(of: key.columns, table, rows, row)
     return TallyError(
       .invalid,
       "duplicate key value violates unique constraint \"\(key.name)\"",
@@ -96,7 +105,12 @@ public enum KeyCheck {
       detail: "Key (\(names))=(\(values)) already exists."
     )
   }
-  private static func quoted(_ name: String) -> String {
+  /// Names of columns, and their values in a row.
+  static func text(of columns: [Int], _ table: TableSchema, _ rows: Batch, _ row: Int) throws -> (names: String, values: String) {
+    let names = columns.map { quoted(table.columns[$0].name) }.joined(separator: ", ")
+    return (names, try columns.map { try RowText.value(rows.columns[$0], row) }.joined(separator: ", "))
+  }
+  static func quoted(_ name: String) -> String {
     let (letters, digits) = (Set("abcdefghijklmnopqrstuvwxyz_"), Set("0123456789"))
     let isPlain = (name.first.map { letters.contains($0) } ?? false) && name.allSatisfy { letters.contains($0) || digits.contains($0) }
     if isPlain { return name }

@@ -34,6 +34,8 @@ public struct RowModification: Sendable {
   public var named: NamedRows
   /// The shard's tables, for a program with a plan.
   public var view: ShardReadView?
+  /// The rows of tables that refer to this one or that it refers to; empty when there are none.
+  public var related: [TableID: TableSnapshot]
   /// The open statement whose parts are seen as well.
   public var statement: OpenStatement?
   /// By which the parts are decoded.
@@ -52,6 +54,7 @@ public struct RowModification: Sendable {
     given: [UInt8],
     named: NamedRows,
     view: ShardReadView?,
+    related: [TableID: TableSnapshot] = [:],
     statement: OpenStatement?,
     schema: ShardSchema,
     through: LogPosition,
@@ -63,6 +66,7 @@ public struct RowModification: Sendable {
     self.given = given
     self.named = named
     self.view = view
+    self.related = related
     self.statement = statement
     self.schema = schema
     self.through = through
@@ -109,7 +113,10 @@ public struct RowModification: Sendable {
   private func delete(_ input: Batch, _ named: NamedRows) throws -> ModifiedRows {
     let (places, _) = Self.distinctPlaces(input)
     let change = named.change(places: places, through: through)
-    let old = program.returnsRows ? try named.snapshot.rows(at: places, columns: Array(table.columns.indices)) : nil
+    let references = try references(named)
+    let isRead = program.returnsRows || references != nil
+    let old = isRead ? try named.snapshot.rows(at: places, columns: Array(table.columns.indices)) : nil
+    if let references, let old { try references.checkOld(old, removed: Set(places), new: nil) }
     return ModifiedRows(change: change, rows: nil, returned: try returned(old))
   }
   private func update(_ input: Batch, _ named: NamedRows) throws -> ModifiedRows {
@@ -213,10 +220,26 @@ public struct RowModification: Sendable {
       )
     }
     try KeyCheck.check(rows, table, in: named.snapshot, removed: Set(places), besides: settled, cancel: limits.cancel)
+    if let references = try references(named) {
+      let removed = Set(places)
+      try references.checkNew(rows, removed: removed)
+      let old = try named.snapshot.rows(at: places, columns: Array(table.columns.indices))
+      try references.checkOld(old, removed: removed, new: rows)
+    }
     var change = named.change(places: places, through: through)
     change.rows = RowChange.Rows.batches(of: rows)
     change.affected = rows.count
     return ModifiedRows(change: change, rows: rows.count > 0 ? rows : nil, returned: try returned(rows))
+  }
+  /// What looks at the rows of other tables; nil when none has to do with this one.
+  private func references(_ named: NamedRows) throws -> ReferenceCheck? {
+    guard ReferenceCheck.isNeeded(table, schema) else { return nil }
+    var stored = related
+    if let statement {
+      for other in statement.tables where stored[other] != nil { stored[other] = try stored[other]?.seen(by: statement, schema) }
+    }
+    stored[table.id] = named.snapshot
+    return ReferenceCheck(table: table, schema: schema, stored: stored, cancel: limits.cancel)
   }
   private func returned(_ rows: Batch?) throws -> [UInt8] {
     guard program.returnsRows, let rows, rows.count > 0 else { return [] }

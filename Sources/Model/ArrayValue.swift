@@ -126,7 +126,8 @@ public struct ArrayValue: Sendable {
   // MARK: Text
 
   /// Appends `{1,NULL,"a b"}`.
-  public func write(into writer: inout ByteWriter) {
+  public func write(into writer: inout ByteWriter, isVector: Bool = false) {
+    if isVector { return writer.text(elements.map { ValueText.print($0, as: element) ?? "0" }.joined(separator: " ")) }
     writer.u8(0x7b)
     for (index, value) in elements.enumerated() {
       if index > 0 { writer.u8(0x2c) }

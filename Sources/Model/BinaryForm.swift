@@ -34,7 +34,7 @@ public enum BinaryForm {
     case .inet:
       if let value = InetValue(bytes) { value.write(into: &writer) } else { writeHexadecimal(bytes, into: &writer) }
     case .array(let element):
-      do throws(DecodingFailure) { try ArrayValue(bytes, element.type).write(into: &writer) } catch {
+      do throws(DecodingFailure) { try ArrayValue(bytes, element.type).write(into: &writer, isVector: element.isVector) } catch {
         writeHexadecimal(bytes, into: &writer)
       }
     default: writeHexadecimal(bytes, into: &writer)

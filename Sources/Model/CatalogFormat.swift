@@ -1,9 +1,10 @@
 // CatalogFormat.swift — bytes of the catalog and of each of its pieces.
 //
-//   Snapshot   := u8 version (3), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
+//   Snapshot   := u8 version (4), u64 cluster high, u64 cluster low, u64 catalog version, then each as varint count and items:
 //                 nodes, groups, shards, tables, rollups, all by rising id; then schemas beside `public` (strings, rising), views,
 //                 functions,
-//                 sequences, jobs, by rising id (CatalogObjectsFormat.swift; version 2 ends before)
+//                 sequences, jobs, by rising id (CatalogObjectsFormat.swift; version 2 ends before); then drafted tables (version 3 ends
+//                 before)
 //   Node       := u64 id, string name, u8 role, string address, u64 incarnation
 //   Group      := u64 id, DataType key type, varint count, u64 shard…, u8 copies
 //   Shard      := u64 id, u64 group, u64 lower, u64 upper, u64 epoch, u64 version, u64 primary, u8 begun (0, 1),
@@ -12,8 +13,12 @@
 //   Column     := string name, DataType, u8 flags (1 not null, 2 default, 4 dropped, 8 missing value, 16 identity), [string default],
 //                 [string missing], [u8 identity]
 //   Table      := u64 id, string schema, string name, varint count, Column…, u8 distribution (0 local, 1 distributed:
-//                 varint key, u64 group, 2 local and 3 reference on one shard: u64 group), u8 flags (1 time column, 2 keep, 4 constraints),
-//                 [varint time column], [Interval keep], [varint count, Key…, varint count, Check…, varint count, Index…]
+//                 varint key, u64 group, 2 local and 3 reference on one shard: u64 group), u8 flags (1 time column, 2 keep, 4 constraints,
+//                 8 references, 16 comments, 32 materialized view), [varint time column], [Interval keep],
+//                 [varint count, Key…, varint count, Check…, varint count, Index…], [varint count, Reference…], [varint count, Comment…],
+//                 [string query of a materialized view]
+//   Comment    := u8 subject (0 table, 1 column: varint number, 2 constraint: string name, 3 index: string name), string text
+//   Reference  := string name, Numbers, u64 table, varint count, varint key column…, u8 flags (1 ON UPDATE RESTRICT, 2 ON DELETE RESTRICT)
 //   Key        := string name, Numbers, u8 flags (1 primary, 2 index) · Check := string name, string sql · Index := string name, Numbers,
 //                 string sql · Numbers := varint count, varint column…
 //   Width      := u8 1, i64 microseconds | u8 2, i32 months
@@ -30,7 +35,7 @@ public import Bytes
 /// Bytes of the catalog.
 public enum CatalogFormat {
   /// Version of the snapshot's bytes.
-  public static let version: UInt8 = 3
+  public static let version: UInt8 = 4
   /// Nodes, groups, tables or rollups of a cluster.
   public static let entriesMax = 65536
   /// Bytes of a host and port.
@@ -53,6 +58,7 @@ public enum CatalogFormat {
     put(snapshot.functions, into: &writer) { encode($0, into: &$1) }
     put(snapshot.sequences, into: &writer) { encode($0, into: &$1) }
     put(snapshot.jobs, into: &writer) { encode($0, into: &$1) }
+    put(snapshot.drafted, into: &writer) { encode($0, into: &$1) }
   }
   /// A count and as many items.
   private static func put<Item>(_ items: [Item], into writer: inout ByteWriter, _ item: (Item, inout ByteWriter) -> Void) {
@@ -91,6 +97,10 @@ public enum CatalogFormat {
     try checkOrder(snapshot.functions.map(\.id.rawValue), reader, "functions")
     try checkOrder(snapshot.sequences.map(\.id.rawValue), reader, "sequences")
     try checkOrder(snapshot.jobs.map { UInt64(bitPattern: $0.id) }, reader, "jobs")
+    if found >= 4 {
+      snapshot.drafted = try list(&reader, entriesMax, "drafted tables", decodeTable)
+      try checkOrder(snapshot.drafted.map(\.id.rawValue), reader, "drafted tables")
+    }
     for at in snapshot.schemas.indices.dropFirst() where snapshot.schemas[at] <= snapshot.schemas[at - 1] {
       throw DecodingFailure(.malformed, at: reader.position, "schemas are not in order")
     }
@@ -285,10 +295,67 @@ public enum CatalogFormat {
       writer.u64(group.rawValue)
     }
     let isConstrained = !(table.keys.isEmpty && table.checks.isEmpty && table.indexes.isEmpty)
-    writer.u8((table.timeColumn == nil ? 0 : 1) | (table.keep == nil ? 0 : 2) | (isConstrained ? 4 : 0))
+    writer.u8(
+      (table.timeColumn == nil ? 0 : 1) | (table.keep == nil ? 0 : 2) | (isConstrained ? 4 : 0) | (table.references.isEmpty ? 0 : 8)
+        | (table.comments.isEmpty ? 0 : 16) | (table.isMaterialized ? 32 : 0)
+    )
     if let column = table.timeColumn { writer.count(column) }
     if let keep = table.keep { ValueFormat.encode(keep, into: &writer) }
     if isConstrained { encodeConstraints(of: table, into: &writer) }
+    if !table.references.isEmpty { put(table.references, into: &writer) { encode($0, into: &$1) } }
+    if !table.comments.isEmpty { put(table.comments, into: &writer) { encode($0, into: &$1) } }
+    if let sql = table.materializedSQL { writer.string(sql) }
+  }
+  private static func encode(_ comment: TableComment, into writer: inout ByteWriter) {
+    switch comment.subject {
+    case .table: writer.u8(0)
+    case .column(let number):
+      writer.u8(1)
+      writer.count(number)
+    case .constraint(let name):
+      writer.u8(2)
+      writer.string(name)
+    case .index(let name):
+      writer.u8(3)
+      writer.string(name)
+    }
+    writer.string(comment.text)
+  }
+  private static func decodeComment(_ reader: inout ByteReader, of columns: Int) throws(DecodingFailure) -> TableComment {
+    let subject: TableComment.Subject
+    switch try decodeFlags(&reader, below: 4) {
+    case 0: subject = .table
+    case 1: subject = .column(try decodeIndex(&reader, of: columns))
+    case 2: subject = .constraint(try reader.string(max: Limits.nameBytesMax))
+    default: subject = .index(try reader.string(max: Limits.nameBytesMax))
+    }
+    return TableComment(subject: subject, text: try reader.string(max: Limits.sqlBytesMax))
+  }
+  private static func encode(_ reference: TableReference, into writer: inout ByteWriter) {
+    writer.string(reference.name)
+    encode(numbers: reference.columns, into: &writer)
+    writer.u64(reference.table.rawValue)
+    encode(numbers: reference.keyColumns, into: &writer)
+    writer.u8((reference.restrictsUpdate ? 1 : 0) | (reference.restrictsDelete ? 2 : 0))
+  }
+  private static func decodeReference(_ reader: inout ByteReader, of columns: Int) throws(DecodingFailure) -> TableReference {
+    let name = try reader.string(max: Limits.nameBytesMax)
+    let numbers = try decodeNumbers(&reader, of: columns)
+    let table = TableID(try reader.u64())
+    // The other table's: the catalog has checked them.
+    let keyColumns = try decodeNumbers(&reader, of: Limits.columnsMax)
+    guard !numbers.isEmpty, numbers.count == keyColumns.count else {
+      throw DecodingFailure(.malformed, at: reader.position, "reference \(name) of \(numbers.count) columns to \(keyColumns.count)")
+    }
+    let flags = try decodeFlags(&reader, below: 4)
+    return TableReference(
+      name: name,
+      columns: numbers,
+      table: table,
+      keyColumns: keyColumns,
+      restrictsUpdate: flags & 1 != 0,
+      restrictsDelete: flags & 2 != 0
+    )
   }
   private static func encodeConstraints(of table: TableSchema, into writer: inout ByteWriter) {
     writer.count(table.keys.count)
@@ -359,10 +426,21 @@ public enum CatalogFormat {
       let key = try decodeIndex(&reader, of: table.columns.count)
       table.distribution = .distributed(key: key, group: GroupID(try reader.u64()))
     }
-    let flags = try decodeFlags(&reader, below: 8)
+    let flags = try decodeFlags(&reader, below: 64)
     if flags & 1 != 0 { table.timeColumn = try decodeIndex(&reader, of: table.columns.count) }
     if flags & 2 != 0 { table.keep = try ValueFormat.decodeInterval(from: &reader) }
     if flags & 4 != 0 { try decodeConstraints(of: &table, from: &reader) }
+    if flags & 8 != 0 {
+      let columns = table.columns.count
+      table.references = try list(&reader, constraintsMax, "references") { r throws(DecodingFailure) in try decodeReference(&r, of: columns)
+      }
+    }
+    if flags & 16 != 0 {
+      let columns = table.columns.count
+      let most = columns + constraintsMax * 4 + 1
+      table.comments = try list(&reader, most, "comments") { r throws(DecodingFailure) in try decodeComment(&r, of: columns) }
+    }
+    if flags & 32 != 0 { table.materializedSQL = try reader.string(max: Limits.sqlBytesMax) }
     return table
   }
   static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int {

@@ -9,7 +9,8 @@ public struct ElementType: Hashable, Sendable {
       regclass, regtype, regproc, regnamespace, regrole, date, time, timestamp, timestamptz, interval, inet
   }
   private var kind: Kind
-  /// varchar's and bpchar's limit; numeric's precision and scale, each plus one (0 is none), in bytes.
+  /// varchar's and bpchar's limit; numeric's precision and scale, each plus one (0 is none), in bytes; of smallint and oid 1 where the
+  /// array is an int2vector or oidvector.
   private var parameter: UInt32
 
   private init(kind: Kind, _ parameter: UInt32 = 0) {
@@ -89,6 +90,13 @@ public struct ElementType: Hashable, Sendable {
     }
   }
 
+  /// Whether the array is one of the system catalogs' vectors, `int2vector` or `oidvector`: arrays with a text and a number of their own.
+  /// Nothing but a column's definition says so: bytes of plans do not keep it.
+  public var isVector: Bool { parameter == 1 && (kind == .smallint || kind == .oid) }
+  /// As an element of `int2vector`.
+  public static let smallintVector = ElementType(kind: .smallint, 1)
+  /// As an element of `oidvector`.
+  public static let oidVector = ElementType(kind: .oid, 1)
   /// As an element.
   public static let boolean = ElementType(kind: .boolean)
   /// As an element.

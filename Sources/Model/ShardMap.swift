@@ -145,6 +145,9 @@ public struct CatalogSnapshot: Equatable, Sendable {
   public var sequences: [SequenceRecord] = []
   /// Jobs by id.
   public var jobs: [JobRecord] = []
+  /// Tables that transactions have made and not committed, by id (CoordinatorNode/Catalog+Drafts): workers keep their rows, no name
+  /// finds them.
+  public var drafted: [TableSchema] = []
   /// Where a statement's names without a schema are looked up, in this order. Its session's, not the catalog's: no bytes have it.
   public var searchPath = ["public"]
   /// The schema of the session's temporary objects, which need not exist yet; nil where a session can have none. No bytes have it either.
@@ -190,7 +193,7 @@ public struct CatalogSnapshot: Equatable, Sendable {
   /// Whether a schema exists in which objects can be made.
   public func hasSchema(_ name: String) -> Bool { name == "public" || schemas.contains(name) }
   /// The table with that number.
-  public func table(_ id: TableID) -> TableSchema? { tables.first { $0.id == id } }
+  public func table(_ id: TableID) -> TableSchema? { tables.first { $0.id == id } ?? drafted.first { $0.id == id } }
   /// The rollup with that name.
   public func rollup(named name: String) -> RollupDefinition? { rollups.first { $0.name == name } }
   /// The shard with that number.

@@ -78,6 +78,40 @@ public struct TableCheck: Equatable, Sendable {
   }
 }
 
+/// FOREIGN KEY: values of columns that a row of another table must have in a key of its own. Rows with a NULL in them refer to none.
+///
+/// Both tables lie on the same shards, so that each shard can tell by itself.
+public struct TableReference: Equatable, Sendable {
+  /// Of the constraint.
+  public var name: String
+  /// Numbers of the columns.
+  public var columns: [Int]
+  /// The table that is referred to; the same one, perhaps.
+  public var table: TableID
+  /// Numbers of its columns, as many: those of one of its keys, in any order.
+  public var keyColumns: [Int]
+  /// ON UPDATE RESTRICT: shown as written; what holds is the same as by NO ACTION.
+  public var restrictsUpdate: Bool
+  /// ON DELETE RESTRICT.
+  public var restrictsDelete: Bool
+  /// Makes a reference.
+  public init(
+    name: String,
+    columns: [Int],
+    table: TableID,
+    keyColumns: [Int],
+    restrictsUpdate: Bool = false,
+    restrictsDelete: Bool = false
+  ) {
+    self.name = name
+    self.columns = columns
+    self.table = table
+    self.keyColumns = keyColumns
+    self.restrictsUpdate = restrictsUpdate
+    self.restrictsDelete = restrictsDelete
+  }
+}
+
 /// An index that was asked for and that nothing needs: listed, not built.
 public struct TableIndex: Equatable, Sendable {
   /// Its name, among those of relations.
@@ -91,6 +125,27 @@ public struct TableIndex: Equatable, Sendable {
     self.name = name
     self.columns = columns
     self.sql = sql
+  }
+}
+
+/// COMMENT ON a table or what is part of it.
+public struct TableComment: Equatable, Sendable {
+  /// What it is about.
+  public enum Subject: Hashable, Sendable {
+    case table
+    case column(Int)
+    /// By their names, which are unique among those of a table.
+    case constraint(String)
+    case index(String)
+  }
+  /// What it is about.
+  public var subject: Subject
+  /// The text; never empty.
+  public var text: String
+  /// Makes a comment.
+  public init(subject: Subject, text: String) {
+    self.subject = subject
+    self.text = text
   }
 }
 
@@ -142,8 +197,15 @@ public struct TableSchema: Equatable, Sendable {
   public var keys: [TableKey] = []
   /// Conditions on rows.
   public var checks: [TableCheck] = []
+  /// Keys of other tables that its rows refer to.
+  public var references: [TableReference] = []
   /// Indexes that are only listed.
   public var indexes: [TableIndex] = []
+  /// What COMMENT ON said of it, in the order in which it was said.
+  public var comments: [TableComment] = []
+  /// Text of the query of a materialized view: its rows are that query's as of the last REFRESH, and nothing else changes them. Nil for a
+  /// table. (A rollup is a relation of its own kind.)
+  public var materializedSQL: String?
   /// Makes a table.
   public init(
     id: TableID,
@@ -168,6 +230,20 @@ public struct TableSchema: Equatable, Sendable {
   public var liveColumns: [Int] { columns.indices.filter { !columns[$0].isDropped } }
   /// Its name as a request names it: with the schema, unless that is `public`.
   public var qualifiedName: String { schemaName == "public" ? name : "\(schemaName).\(name)" }
+  /// Whether it is a materialized view.
+  public var isMaterialized: Bool { materializedSQL != nil }
+  /// Whether rows that are added must be looked at beside others: for keys and for rows that they refer to.
+  public var isGuarded: Bool { !keys.isEmpty || !references.isEmpty }
+  /// Whether it has what a comment is about.
+  public func has(_ subject: TableComment.Subject) -> Bool {
+    switch subject {
+    case .table: true
+    case .column(let number): columns.indices.contains(number) && !columns[number].isDropped
+    case .constraint(let name):
+      keys.contains { $0.name == name && !$0.isIndex } || checks.contains { $0.name == name } || references.contains { $0.name == name }
+    case .index(let name): keys.contains { $0.name == name } || indexes.contains { $0.name == name }
+    }
+  }
   /// PRIMARY KEY.
   public var primaryKey: TableKey? { keys.first { $0.isPrimary } }
 }

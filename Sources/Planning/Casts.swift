@@ -76,7 +76,7 @@ enum Casts {
     case (.text, .char), (.varchar, .char), (.name, .char), (.text, .name), (.varchar, .name):
       return to == .name ? .implicit : .assignment
     case (.name, .varchar), (.char, .varchar): return .assignment
-    case (.array(let a), .array(let b)): return a == b ? .implicit : context(from: a.type, to: b.type)
+    case (.array(let a), .array(let b)): return a.type == b.type ? .implicit : context(from: a.type, to: b.type)
     default:
       if from.isObjectNumber, from != to, from != .oid, to != .oid { return nil }
       return family == .other ? nil : .implicit

@@ -1,4 +1,4 @@
-// ConstraintBinder.swift — PRIMARY KEY, UNIQUE and CHECK: what they name is found, and names are made up, as PostgreSQL does.
+// ConstraintBinder.swift — PRIMARY KEY, UNIQUE, CHECK and FOREIGN KEY: what they name is found, and names are made up, as PostgreSQL does.
 //
 // The catalog keeps a CHECK's text; `TableChecks` binds it again where rows are checked. It must depend on the row alone.
 public import Model
@@ -26,11 +26,152 @@ struct ConstraintBinder {
     }
     for constraint in constraints {
       switch constraint.kind {
-      case .primaryKey: break
+      case .primaryKey, .foreignKey: break
       case .unique(let columns): try addKey(constraint, columns, isPrimary: false, to: &table, &names)
       case .check(let condition, let text): try addCheck(constraint, condition, text, to: &table, &names)
       }
     }
+    // These may refer to keys of the same table.
+    for constraint in constraints {
+      guard case .foreignKey(let columns, let other, let referenced, let restricts) = constraint.kind else { continue }
+      try addReference(constraint, columns, other, referenced, restricts, to: &table, &names)
+    }
+  }
+
+  // MARK: References
+
+  private func addReference(
+    _ constraint: ConstraintSyntax,
+    _ names: [NameSyntax],
+    _ otherName: NameSyntax,
+    _ referencedNames: [NameSyntax],
+    _ restricts: ForeignKeyRestriction,
+    to table: inout TableSchema,
+    _ known: inout Names
+  ) throws(TallyError) {
+    let other = try referred(by: otherName, from: table)
+    // The referencing ones may repeat.
+    let columns = try numbers(names, of: table, mayRepeat: true)
+    let keyColumns: [Int]
+    if referencedNames.isEmpty {
+      guard let primary = other.primaryKey else {
+        throw .sql("42704", "there is no primary key for referenced table \"\(other.name)\"")
+      }
+      keyColumns = primary.columns
+    } else {
+      keyColumns = try numbers(referencedNames, of: other)
+    }
+    guard other.keys.contains(where: { Set($0.columns) == Set(keyColumns) && $0.columns.count == keyColumns.count }) else {
+      throw .sql("42830", "there is no unique constraint matching given keys for referenced table \"\(other.name)\"")
+    }
+    guard columns.count == keyColumns.count else {
+      throw .sql("42830", "number of referencing and referenced columns for foreign key disagree")
+    }
+    let name = constraint.name ?? free(table, columns.map { table.columns[$0].name }, "fkey", known.taken)
+    for (own, key) in zip(columns, keyColumns) where !Self.areComparable(table.columns[own].type, other.columns[key].type) {
+      throw .sql(
+        "42804",
+        "foreign key constraint \"\(name)\" cannot be implemented",
+        detail: "Key columns \"\(table.columns[own].name)\" and \"\(other.columns[key].name)\" are of incompatible types: "
+          + "\(table.columns[own].type.name) and \(other.columns[key].type.name)."
+      )
+    }
+    if constraint.name != nil, constraintNames(table).contains(name) { throw Self.taken(name, table) }
+    known.taken.insert(name)
+    let reference = TableReference(
+      name: name,
+      columns: columns,
+      table: other.id,
+      keyColumns: keyColumns,
+      restrictsUpdate: restricts.update,
+      restrictsDelete: restricts.delete
+    )
+    try Self.checkTogether(table, other, reference, constraint.position)
+    table.references.append(reference)
+  }
+  /// The table that a constraint refers to: perhaps the one that is being made.
+  private func referred(by name: NameSyntax, from table: TableSchema) throws(TallyError) -> TableSchema {
+    let isOwn =
+      name.name == table.name
+      && (name.schema ?? (catalog.searchPath.contains(table.schemaName) ? table.schemaName : "")) == table.schemaName
+    if isOwn, catalog.table(name).map({ $0.id == table.id }) ?? true { return table }
+    guard let other = catalog.table(name), !other.isMaterialized else {
+      if catalog.table(name) != nil || catalog.view(name) != nil || Relations.isRollup(name.name, catalog: catalog) {
+        throw .sql("42809", "referenced relation \"\(name.name)\" is not a table")
+      }
+      throw .sql("42P01", "relation \"\(name.text)\" does not exist")
+    }
+    return other
+  }
+  private func numbers(_ names: [NameSyntax], of table: TableSchema, mayRepeat: Bool = false) throws(TallyError) -> [Int] {
+    var numbers: [Int] = []
+    for name in names {
+      guard let column = table.columnIndex(name.name) else {
+        throw .sql("42703", "column \"\(name.name)\" referenced in foreign key constraint does not exist")
+      }
+      guard mayRepeat || !numbers.contains(column) else {
+        throw .sql("42830", "foreign key referenced-columns list must not contain duplicates")
+      }
+      numbers.append(column)
+    }
+    return numbers
+  }
+  /// Whether values of two types are equal when their columns' values are.
+  private static func areComparable(_ a: DataType, _ b: DataType) -> Bool {
+    a == b || a.isInteger && b.isInteger || a.isText && b.isText
+  }
+  /// Refuses references between rows that do not lie on the same shard: nobody could check them in one step.
+  static func checkTogether(
+    _ table: TableSchema,
+    _ other: TableSchema,
+    _ reference: TableReference,
+    _ position: Int? = nil
+  ) throws(TallyError) {
+    let areTogether =
+      switch (table.distribution, other.distribution) {
+      case (.local, .local), (.local, .single(_, isReference: false)), (.single(_, isReference: false), .local): true
+      case (.single(let own, _), .single(let group, _)): own == group
+      case (.distributed(let tenant, let own), .distributed(let otherTenant, let group)):
+        own == group && zip(reference.columns, reference.keyColumns).contains { $0 == tenant && $1 == otherTenant }
+      default: false
+      }
+    guard areTogether else {
+      throw .sql(
+        "0A000",
+        "cannot create foreign key constraint \"\(reference.name)\": rows of \"\(table.name)\" and \"\(other.name)\" do not lie on the same shard",
+        detail: "\"\(table.name)\" is a \(table.distribution.kind) table, \"\(other.name)\" a \(other.distribution.kind) one.",
+        hint:
+          "Both must be local tables, or reference tables, or distributed in one colocation group with the distribution columns among those"
+          + " that refer to each other.",
+        position: position
+      )
+    }
+    guard other.keep == nil else {
+      throw .sql(
+        "0A000",
+        "a foreign key to table \"\(other.name)\", whose rows expire, is not supported",
+        hint: "ALTER TABLE \"\(other.name)\" RESET (keep), or leave the constraint out.",
+        position: position
+      )
+    }
+  }
+  /// Refuses to take a table to other shards when references bind it to those of other tables.
+  func checkUnbound(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
+    let bound = table.references.first ?? catalog.tables.flatMap(\.references).first { $0.table == table.id }
+    guard let bound else { return }
+    throw .sql(
+      "0A000",
+      "\(what) of table \"\(table.name)\", which foreign key constraint \"\(bound.name)\" binds to another, is not supported",
+      hint: "Create the tables and distribute them first, and ALTER TABLE … ADD CONSTRAINT afterwards.",
+      position: position
+    )
+  }
+  /// What refers to a key of a table, or to its column with that number; nil when nothing does.
+  func dependent(on table: TableSchema, _ isMeant: (TableReference) -> Bool) -> (table: TableSchema, reference: TableReference)? {
+    for other in catalog.tables {
+      if let found = other.references.first(where: { $0.table == table.id && isMeant($0) }) { return (other, found) }
+    }
+    return nil
   }
 
   // MARK: Keys
@@ -123,7 +264,9 @@ struct ConstraintBinder {
   private static func taken(_ name: String, _ table: TableSchema) -> TallyError {
     .sql("42710", "constraint \"\(name)\" for relation \"\(table.name)\" already exists")
   }
-  private func constraintNames(_ table: TableSchema) -> Set<String> { Set(table.keys.map(\.name) + table.checks.map(\.name)) }
+  private func constraintNames(_ table: TableSchema) -> Set<String> {
+    Set(table.keys.map(\.name) + table.checks.map(\.name) + table.references.map(\.name))
+  }
   /// Whether a relation, an index among them, has that name in the table's schema.
   private func isRelation(_ name: String, _ table: TableSchema) -> Bool {
     let schema = table.schemaName
@@ -135,7 +278,8 @@ struct ConstraintBinder {
     ObjectNames.free(table.name, columns.map { $0.joined(separator: "_") }, label) { name in
       named.contains(name) || constraintNames(table).contains(name) || isRelation(name, table)
         || catalog.tables.contains { other in
-          other.schemaName == table.schemaName && other.checks.contains { $0.name == name }
+          other.schemaName == table.schemaName
+            && (other.checks.contains { $0.name == name } || other.references.contains { $0.name == name })
         }
     }
   }

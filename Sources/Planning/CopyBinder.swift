@@ -91,6 +91,9 @@ struct CopyBinder {
           "column \"\($0)\" of relation \"\(table.name)\" does not exist"
         }
       }
+      if syntax.isFrom, table.isMaterialized {
+        throw .sql("42809", "cannot copy to materialized view \"\(table.name)\"")
+      }
       if syntax.isFrom { return .copyIn(try into(table, numbers, options, context)) }
       return .copyOut(CopyOutPlan(select: try select(names, table, context), options: options))
     }

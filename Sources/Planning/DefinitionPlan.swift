@@ -22,6 +22,8 @@ public struct DefinitionPlan: Sendable {
     /// INSERT of a query's rows into the table that was made, by its text; the table goes when that fails.
     case fill(table: String, schema: String, select: String)
     case truncate(DeletePlan)
+    /// The rows of a materialized view's query in the place of those that it has.
+    case refresh(TableSchema, select: String, DeletePlan)
   }
   /// What to do.
   public var steps: [Step] = []
@@ -43,4 +45,6 @@ public struct RowCheck: Sendable {
   public var error: TallyError
   /// Columns of the query that tell which values are twice, by name; empty where the error says it all.
   public var keyColumns: [String] = []
+  /// What is said of those values.
+  public var verdict = "is duplicated"
 }

@@ -18,12 +18,17 @@ struct DeleteBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
 
-  func bind(_ syntax: DeleteSyntax) throws(TallyError) -> BoundStatement {
+  /// `isTogether`: TRUNCATE of several tables, whose references have been looked at.
+  func bind(_ syntax: DeleteSyntax, isTogether: Bool = false) throws(TallyError) -> BoundStatement {
     let name = syntax.table
+    if syntax.isTruncate, let table = catalog.table(name), table.isMaterialized, !context.isFilling {
+      throw .sql("42809", "\"\(table.name)\" is not a table")
+    }
     let table = try ModifyBinder(catalog: catalog, context: context).table(name, "delete from")
     if !syntax.isTruncate, try !isSimple(syntax, table) {
       return .modify(try UpdateBinder(catalog: catalog, context: context).delete(syntax, table).distributed(catalog, context))
     }
+    if syntax.isTruncate, !isTogether { try Self.refuseReferred(table, besides: [table.id], catalog) }
     return .delete(try simple(syntax, table))
   }
   /// The change that it is when the primaries evaluate it; nil when its rows are named in one step.
@@ -32,6 +37,19 @@ struct DeleteBinder {
     if syntax.isTruncate { return nil }
     if try isSimple(syntax, table) { return nil }
     return try UpdateBinder(catalog: catalog, context: context).delete(syntax, table)
+  }
+  /// TRUNCATE does not look at rows one by one: rows of other tables must not refer to them.
+  static func refuseReferred(_ table: TableSchema, besides truncated: Set<TableID>, _ catalog: CatalogSnapshot) throws(TallyError) {
+    let other = catalog.tables.first { other in
+      !truncated.contains(other.id) && other.references.contains { $0.table == table.id }
+    }
+    guard let other else { return }
+    throw .sql(
+      "0A000",
+      "cannot truncate a table referenced in a foreign key constraint",
+      detail: "Table \"\(other.name)\" references \"\(table.name)\".",
+      hint: "Truncate table \"\(other.name)\" at the same time."
+    )
   }
   /// Whether the rows are those of one scan of an append-only table, and nothing else is asked for: they are named in one step, without
   /// locks.

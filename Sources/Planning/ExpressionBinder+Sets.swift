@@ -13,7 +13,7 @@ extension ExpressionBinder {
   private static let setFunctions: Set<String> = [
     "generate_series", "unnest", "regexp_split_to_table", "string_to_table", "jsonb_array_elements", "jsonb_array_elements_text",
     "json_array_elements", "json_array_elements_text", "jsonb_each", "jsonb_each_text", "json_each", "json_each_text",
-    "jsonb_object_keys", "json_object_keys", "regexp_matches", "generate_subscripts",
+    "jsonb_object_keys", "json_object_keys", "regexp_matches", "generate_subscripts", "pg_partition_ancestors",
   ]
   private static let moveHint = "You might be able to move the set-returning function into a LATERAL FROM item."
   static func isSetFunction(_ name: String) -> Bool { setFunctions.contains(name) }
@@ -96,6 +96,10 @@ extension ExpressionBinder {
         throw .sql("42725", "function unnest(unknown) is not unique", position: position)
       }
       if let element = arguments[0].type.element { return made(.unnest, arguments, [(name, element)]) }
+    case ("pg_partition_ancestors", 1):
+      // No table is a partition, and so none has any. (psql asks for the constraints of all of them.)
+      _ = try cast(0, .regclass)
+      if let array = DataType.regclass.arrayType { return made(.unnest, [.constant(array, .null)], [("relid", .regclass)]) }
     case ("generate_subscripts", 2):
       if arguments[0].type.element != nil {
         return made(.generateSubscripts, [arguments[0], try cast(1, .integer)], [(name, .integer)])

@@ -209,7 +209,11 @@ extension ExpressionBinder {
         position: position
       )
     }
-    let number = try subscriptNumber(place, index.position)
+    var number = try subscriptNumber(place, index.position)
+    if case .array(let element) = subject.type, element.isVector {
+      // The catalogs' vectors count from 0.
+      number = try fold(Expression(.integer, .call(.add, [number, .constant(.integer, .fixed(1))])), position)
+    }
     return try fold(Expression(type.withoutModifiers, .call(.arrayElement, [subject, number])), position)
   }
   func slice(

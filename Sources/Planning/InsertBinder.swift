@@ -88,7 +88,7 @@ struct InsertBinder {
   }
   /// Whether its rows are rows and no more. Rows with sketches are made as changes are: they have no batch of a client's.
   private static func isPlain(_ syntax: InsertSyntax, _ table: TableSchema) -> Bool {
-    table.keys.isEmpty && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
+    !table.isGuarded && table.checks.isEmpty && syntax.conflict == nil && syntax.returning == nil
       && !table.columns.contains(where: \.type.isSketch)
   }
   /// The query that gives the rows; of VALUES only where they hold subqueries or sketches, or stand behind WITH.

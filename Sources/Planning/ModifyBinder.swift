@@ -27,6 +27,9 @@ struct ModifyBinder {
       }
       throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
     }
+    guard !table.isMaterialized || context.isFilling else {
+      throw .sql("42809", "cannot change materialized view \"\(table.name)\"")
+    }
     return table
   }
   /// UPDATE and DO UPDATE never change what a rollup has counted: refused, where the table has some.

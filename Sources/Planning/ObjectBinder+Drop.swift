@@ -22,13 +22,11 @@ extension ObjectBinder {
         throw .sql(
           "2BP01",
           "cannot drop \(what) because other objects depend on it",
-          detail: "view \(view.name) depends on \(what)",
+          detail: "\(catalog.view(of: view.id) ? "view" : "materialized view") \(view.name) depends on \(what)",
           hint: "Use DROP ... CASCADE to drop the dependent objects too."
         )
       }
-      next.views.removeAll { $0.id == view.id }
-      plan.steps.insert(.dropView(view.id), at: 0)
-      cascaded.append("view \(view.name)")
+      cascaded.append(Self.drop(view, from: &next, &plan))
     }
     if cascaded.count == 1 { plan.notices.append(("00000", "drop cascades to \(cascaded[0])")) }
     if cascaded.count > 1 {
@@ -54,18 +52,26 @@ extension ObjectBinder {
   ) throws(TallyError) -> Bool {
     switch kind {
     case .table:
-      guard let table = catalog.table(name) else { return false }
-      try drop(table, cascades: syntax.cascades, name.position, &next, &plan, &cascaded)
+      guard let named = catalog.table(name), let table = next.tables.first(where: { $0.id == named.id }) else { return false }
+      guard !table.isMaterialized else { throw Self.notTable(name) }
+      let going = Set(syntax.names.compactMap { catalog.table($0)?.id })
+      try drop(table, cascades: syntax.cascades, besides: going, name.position, &next, &plan, &cascaded)
     case .view:
       guard let view = catalog.view(name) else {
-        if catalog.table(name) != nil {
-          throw .sql("42809", "\"\(name.name)\" is not a view", hint: "Use DROP TABLE to remove a table.")
+        if let table = catalog.table(name) {
+          let hint = table.isMaterialized ? "DROP MATERIALIZED VIEW to remove a materialized view." : "DROP TABLE to remove a table."
+          throw .sql("42809", "\"\(name.name)\" is not a view", hint: "Use \(hint)")
         }
         return false
       }
       next.views.removeAll { $0.id == view.id }
       plan.steps.append(.dropView(view.id))
     case .rollup:
+      if let table = catalog.table(name), table.isMaterialized {
+        next.tables.removeAll { $0.id == table.id }
+        plan.steps.append(.dropTable(table.id))
+        return true
+      }
       guard let rollup = catalog.rollup(name) else { return false }
       next.rollups.removeAll { $0.id == rollup.id }
       plan.steps.append(.dropRollup(rollup.id))
@@ -98,7 +104,8 @@ extension ObjectBinder {
         cascaded.append("view \(view.schemaName).\(view.name)")
       }
       for table in tables {
-        try drop(table, cascades: true, name.position, &next, &plan, &cascaded)
+        guard let current = next.tables.first(where: { $0.id == table.id }) else { continue }
+        try drop(current, cascades: true, name.position, &next, &plan, &cascaded)
         cascaded.append("table \(table.qualifiedName)")
       }
       plan.steps.append(.dropSchema(name.name))
@@ -106,9 +113,14 @@ extension ObjectBinder {
     }
     return true
   }
+  static func notTable(_ name: NameSyntax) -> TallyError {
+    .sql("42809", "\"\(name.name)\" is not a table", hint: "Use DROP MATERIALIZED VIEW to remove a materialized view.")
+  }
+  /// `others`: tables that go as well.
   private func drop(
     _ table: TableSchema,
     cascades: Bool,
+    besides others: Set<TableID> = [],
     _ position: Int,
     _ next: inout CatalogSnapshot,
     _ plan: inout DefinitionPlan,
@@ -128,6 +140,25 @@ extension ObjectBinder {
       plan.steps.append(.dropRollup(rollup.id))
       cascaded.append("materialized view \(rollup.name)")
     }
+    for other in next.tables where other.id != table.id {
+      guard let reference = other.references.first(where: { $0.table == table.id }) else { continue }
+      guard cascades || others.contains(other.id) else {
+        throw .sql(
+          "2BP01",
+          "cannot drop table \(table.name) because other objects depend on it",
+          detail: "constraint \(reference.name) on table \(other.name) depends on table \(table.name)",
+          hint: "Use DROP ... CASCADE to drop the dependent objects too.",
+          position: position
+        )
+      }
+      var free = other
+      free.references.removeAll { $0.table == table.id }
+      plan.steps.append(.alterTable(from: other, to: free))
+      if let at = next.tables.firstIndex(where: { $0.id == other.id }) { next.tables[at] = free }
+      for gone in other.references where gone.table == table.id && !others.contains(other.id) {
+        cascaded.append("constraint \(gone.name) on table \(other.name)")
+      }
+    }
     next.tables.removeAll { $0.id == table.id }
     plan.steps.append(.dropTable(table.id))
   }
@@ -145,6 +176,7 @@ extension ObjectBinder {
               hint: "You can drop constraint \(name.name) on table \(table.name) instead."
             )
           }
+          try TableAlteration(catalog: catalog, context: context).refuseReferred(table.keys[at], of: table, "index")
           next.keys.remove(at: at)
         } else {
           continue
@@ -193,9 +225,12 @@ extension ObjectBinder {
         next.keys[at].name = syntax.newName
       } else if let at = next.checks.firstIndex(where: { $0.name == name.name }) {
         next.checks[at].name = syntax.newName
+      } else if let at = next.references.firstIndex(where: { $0.name == name.name }) {
+        next.references[at].name = syntax.newName
       } else {
         throw .sql("42704", "constraint \"\(name.name)\" for table \"\(table.name)\" does not exist")
       }
+      next.renameComments(name.name, to: syntax.newName)
     }
     plan.steps.append(.alterTable(from: table, to: next, views: try followers(table, next, "rename")))
     return plan
@@ -241,6 +276,7 @@ extension ObjectBinder {
           continue
         }
         if catalog.isRelation(syntax.newName, in: schema) { throw .sql("42P07", "relation \"\(syntax.newName)\" already exists") }
+        next.renameComments(syntax.name.name, to: syntax.newName)
         plan.steps.append(.alterTable(from: table, to: next, views: []))
         return plan
       }
@@ -275,5 +311,18 @@ extension ObjectBinder {
     next.schemaName = schema.name
     plan.steps.append(.alterTable(from: table, to: next, views: try followers(table, next, "move")))
     return plan
+  }
+}
+
+extension TableSchema {
+  /// What is said of a constraint or index follows its name.
+  fileprivate mutating func renameComments(_ name: String, to newName: String) {
+    for at in comments.indices {
+      switch comments[at].subject {
+      case .constraint(name): comments[at].subject = .constraint(newName)
+      case .index(name): comments[at].subject = .index(newName)
+      default: break
+      }
+    }
   }
 }

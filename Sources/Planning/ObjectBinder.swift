@@ -49,11 +49,17 @@ struct ObjectBinder {
     case .truncate(let names):
       var plan = DefinitionPlan(tag: "TRUNCATE TABLE")
       for name in names {
+        if let table = catalog.table(name) {
+          try DeleteBinder.refuseReferred(table, besides: Set(names.compactMap { catalog.table($0)?.id }), catalog)
+        }
         let syntax = DeleteSyntax(truncating: name)
-        guard case .delete(let delete) = try DeleteBinder(catalog: catalog, context: context).bind(syntax) else { continue }
+        let binder = DeleteBinder(catalog: catalog, context: context)
+        guard case .delete(let delete) = try binder.bind(syntax, isTogether: true) else { continue }
         plan.steps.append(.truncate(delete))
       }
       return plan
+    case .comment(let syntax): return try comment(syntax)
+    case .refresh(let name): return try refresh(name)
     case .accepted(let tag, let notice):
       var plan = DefinitionPlan(tag: tag)
       plan.notices.append(("00000", notice))
@@ -78,14 +84,37 @@ struct ObjectBinder {
     }
     return (views.map { "view \($0.name)" } + defaults).map { "\($0) depends on \(functions)" }
   }
+  /// Drops what `broken` gave.
+  static func drop(_ view: ViewRecord, from next: inout CatalogSnapshot, _ plan: inout DefinitionPlan) -> String {
+    if next.views.contains(where: { $0.id == view.id }) {
+      next.views.removeAll { $0.id == view.id }
+      plan.steps.insert(.dropView(view.id), at: 0)
+      return "view \(view.name)"
+    }
+    next.tables.removeAll { $0.id == view.id }
+    plan.steps.insert(.dropTable(view.id), at: 0)
+    return "materialized view \(view.name)"
+  }
   /// Views that can be bound now and could not be under another catalog, or would have other columns.
   static func broken(_ catalog: CatalogSnapshot, under next: CatalogSnapshot, _ context: PlanningContext) -> [ViewRecord] {
-    catalog.views.filter { view in
-      guard next.views.contains(where: { $0.id == view.id }) else { return false }
+    let materialized = catalog.tables.filter(\.isMaterialized).map { ViewRecord(materialized: $0) }
+    return (catalog.views + materialized).filter { view in
+      guard next.views.contains(where: { $0.id == view.id }) || next.tables.contains(where: { $0.id == view.id }) else { return false }
       return isSound(view, catalog, context) && !isSound(view, next, context)
     }
   }
   private static func isSound(_ view: ViewRecord, _ catalog: CatalogSnapshot, _ context: PlanningContext) -> Bool {
+    if catalog.tables.contains(where: { $0.id == view.id }) {
+      // A table has its rows whatever its query names; the query is what REFRESH needs.
+      var seen = catalog
+      seen.searchPath = view.searchPath
+      do throws(TallyError) {
+        guard case .select(let select)? = try parse(view.sql).first?.statement else { return false }
+        return try SelectBinder(catalog: seen, context: context).query(select).columns.count == view.columns.count
+      } catch {
+        return false
+      }
+    }
     let name = NameSyntax(name: view.name, schema: view.schemaName, position: 1)
     let star = ExpressionSyntax(kind: .star(qualifier: nil), position: 1)
     let select = SelectSyntax(
@@ -119,7 +148,7 @@ struct ObjectBinder {
     throw .sql(
       "2BP01",
       "cannot \(verb) \(what) because other objects depend on it",
-      detail: "view \(view.name) depends on \(what)",
+      detail: "\(catalog.view(of: view.id) ? "view" : "materialized view") \(view.name) depends on \(what)",
       hint: verb == "drop"
         ? "Use DROP ... CASCADE to drop the dependent objects too." : "Drop the view first, and create it again afterwards."
     )
@@ -230,9 +259,31 @@ struct ObjectBinder {
     guard !table.columns.isEmpty else { throw .sql("0A000", "a table without columns is not supported") }
     try TableBinder(catalog: catalog, context: context).apply(syntax.options, to: &table)
     if table.timeColumn == nil { table.timeColumn = table.columns.firstIndex { $0.type.isTime } }
+    if syntax.isMaterialized { table.materializedSQL = syntax.text }
     plan.steps.append(.createTable(table))
     plan.onCommit = syntax.temporary ?? .preserveRows
     if !syntax.isEmpty { plan.steps.append(.fill(table: table.name, schema: schema, select: syntax.text)) }
+    return plan
+  }
+
+  private func refresh(_ name: NameSyntax) throws(TallyError) -> DefinitionPlan {
+    guard let table = catalog.table(name), let sql = table.materializedSQL else {
+      if Relations.isRollup(name.name, catalog: catalog) {
+        throw .sql(
+          "0A000",
+          "REFRESH MATERIALIZED VIEW of a rollup is not supported",
+          hint: "Rollups are always fresh; tally rollup refresh NAME waits for one."
+        )
+      }
+      if catalog.isRelation(name) { throw .sql("42809", "\"\(name.name)\" is not a materialized view") }
+      throw .sql("42P01", "relation \"\(name.text)\" does not exist")
+    }
+    var context = context
+    context.isFilling = true
+    var plan = DefinitionPlan(tag: "REFRESH MATERIALIZED VIEW")
+    let all = DeleteSyntax(truncating: name)
+    guard case .delete(let delete) = try DeleteBinder(catalog: catalog, context: context).bind(all) else { return plan }
+    plan.steps.append(.refresh(table, select: sql, delete))
     return plan
   }
 
@@ -285,6 +336,47 @@ struct ObjectBinder {
     return plan
   }
 
+  // MARK: Comments
+
+  private func comment(_ syntax: CommentSyntax) throws(TallyError) -> DefinitionPlan {
+    let (table, subject) = try subject(of: syntax)
+    var next = table
+    next.comments.removeAll { $0.subject == subject }
+    if let text = syntax.text, !text.isEmpty { next.comments.append(TableComment(subject: subject, text: text)) }
+    var plan = DefinitionPlan(tag: "COMMENT")
+    if next != table { plan.steps.append(.alterTable(from: table, to: next)) }
+    return plan
+  }
+  private func subject(of syntax: CommentSyntax) throws(TallyError) -> (TableSchema, TableComment.Subject) {
+    func table(_ name: NameSyntax) throws(TallyError) -> TableSchema {
+      if let found = catalog.table(name) { return found }
+      if catalog.view(name) != nil || Relations.isRollup(name.name, catalog: catalog) {
+        throw .sql("0A000", "a comment on a view or rollup is not supported", position: name.position)
+      }
+      throw .sql("42P01", "relation \"\(name.text)\" does not exist")
+    }
+    switch syntax.subject {
+    case .table(let name): return (try table(name), .table)
+    case .column(let column, let name):
+      let table = try table(name)
+      guard let at = table.columnIndex(column) else {
+        throw .sql("42703", "column \"\(column)\" of relation \"\(table.name)\" does not exist")
+      }
+      return (table, .column(at))
+    case .constraint(let constraint, let name):
+      let table = try table(name)
+      guard table.has(.constraint(constraint)) else {
+        throw .sql("42704", "constraint \"\(constraint)\" for table \"\(table.name)\" does not exist")
+      }
+      return (table, .constraint(constraint))
+    case .index(let name):
+      for schema in name.schema.map({ [$0] }) ?? catalog.searchPath {
+        for table in catalog.tables where table.schemaName == schema && table.has(.index(name.name)) { return (table, .index(name.name)) }
+      }
+      throw .sql("42P01", "relation \"\(name.text)\" does not exist")
+    }
+  }
+
   // MARK: Schemas
 
   private func createSchema(_ name: String, _ ifNotExists: Bool, _ position: Int) throws(TallyError) -> DefinitionPlan {
@@ -314,5 +406,23 @@ extension ViewRecord {
   func look(in catalog: inout CatalogSnapshot) {
     catalog.searchPath = searchPath
     if !TemporarySchema.isOne(schemaName) { catalog.temporarySchema = nil }
+  }
+}
+
+extension CatalogSnapshot {
+  /// Whether that is a view, not a materialized one.
+  func view(of id: TableID) -> Bool { views.contains { $0.id == id } }
+}
+
+extension ViewRecord {
+  /// A materialized view as one whose query can be tried.
+  public init(materialized table: TableSchema) {
+    self.init(
+      id: table.id,
+      schemaName: table.schemaName,
+      name: table.name,
+      columns: table.liveColumns.map { table.columns[$0] },
+      sql: table.materializedSQL ?? ""
+    )
   }
 }

@@ -27,6 +27,8 @@ public struct PlanningContext: Sendable {
   public var changed: Set<TableID> = []
   /// What hears the places of a text that the catalog will keep.
   var notes: TextNotes?
+  /// The statement fills a materialized view, which others must not change.
+  public var isFilling = false
   /// Makes a context.
   public init(
     now: Int64?,

@@ -27,7 +27,13 @@ struct SequenceBinder {
 
   func create(_ syntax: SequenceSyntax) throws(TallyError) -> CreateSequencePlan {
     let name = syntax.name
-    let schema = try catalog.schema(for: name)
+    let schema: String
+    do throws(TallyError) { schema = try catalog.schema(for: name) } catch {
+      // As PostgreSQL says it.
+      var error = error
+      error.position = nil
+      throw error
+    }
     if !syntax.isLenient, catalog.isRelation(name.name, in: schema) {
       throw .sql("42P07", "relation \"\(name.name)\" already exists")
     }

@@ -21,6 +21,7 @@ struct TableAlteration {
       plan.notices.append(("00000", "relation \"\(syntax.table.name)\" does not exist, skipping"))
       return plan
     }
+    guard !table.isMaterialized else { throw .sql("42809", "\"\(table.name)\" is not a table") }
     var next = table
     for action in syntax.actions { try apply(action, to: &next, from: table, &plan) }
     if next == table { return plan }
@@ -48,9 +49,7 @@ struct TableAlteration {
           hint: "Use DROP ... CASCADE to drop the dependent objects too."
         )
       }
-      next.views.removeAll { $0.id == view.id }
-      plan.steps.insert(.dropView(view.id), at: 0)
-      plan.notices.append(("00000", "drop cascades to view \(view.name)"))
+      plan.notices.append(("00000", "drop cascades to \(ObjectBinder.drop(view, from: &next, &plan))"))
     }
   }
 
@@ -99,7 +98,10 @@ struct TableAlteration {
       if let tenant = next.distribution.tenantKey { try ConstraintBinder.checkTenantKey(next, tenant) }
     case .dropConstraint(let name, let ifExists):
       if let at = next.keys.firstIndex(where: { $0.name == name.name && !$0.isIndex }) {
+        try refuseReferred(next.keys[at], of: next, "constraint")
         next.keys.remove(at: at)
+      } else if let at = next.references.firstIndex(where: { $0.name == name.name }) {
+        next.references.remove(at: at)
       } else if let at = next.checks.firstIndex(where: { $0.name == name.name }) {
         next.checks.remove(at: at)
       } else {
@@ -126,10 +128,32 @@ struct TableAlteration {
         )
       }
       try TableBinder(catalog: catalog, context: context).apply(options, to: &next)
+      if next.keep != nil, let (other, reference) = binder.dependent(on: next, { _ in true }) {
+        throw .sql(
+          "0A000",
+          "rows of table \"\(next.name)\" cannot expire: constraint \"\(reference.name)\" of table \"\(other.name)\" refers to them",
+          hint: "ALTER TABLE \"\(other.name)\" DROP CONSTRAINT \"\(reference.name)\" first."
+        )
+      }
     case .owner(let role):
       // Throws 42704 for a role that is not there.
       if !role.isEmpty { _ = try context.system?.lookUp(role, as: .regrole) }
     }
+  }
+  private var binder: ConstraintBinder { ConstraintBinder(catalog: catalog, context: context) }
+  /// 2BP01 when other rows refer to a key that goes.
+  func refuseReferred(_ key: TableKey, of table: TableSchema, _ what: String) throws(TallyError) {
+    let isNeeded = { (reference: TableReference) in
+      Set(reference.keyColumns) == Set(key.columns)
+        && !table.keys.contains { $0.name != key.name && Set($0.columns) == Set(key.columns) }
+    }
+    guard let (other, reference) = binder.dependent(on: table, isNeeded) else { return }
+    throw .sql(
+      "2BP01",
+      "cannot drop \(what) \(key.name)\(what == "index" ? "" : " on table \(table.name)") because other objects depend on it",
+      detail: "constraint \(reference.name) on table \(other.name) depends on index \(key.name)",
+      hint: "Use DROP ... CASCADE to drop the dependent objects too."
+    )
   }
   private func column(_ name: NameSyntax, _ table: TableSchema) throws(TallyError) -> Int {
     guard let at = table.columnIndex(name.name) else {
@@ -219,10 +243,19 @@ struct TableAlteration {
       throw .sql("0A000", "a table without columns is not supported")
     }
     try refuseMentions(name.name, of: table, "drop column \(name.name) of table \(table.name)", isDrop: true)
+    if let (other, reference) = binder.dependent(on: table, { $0.keyColumns.contains(at) }), other.id != table.id {
+      throw .sql(
+        "2BP01",
+        "cannot drop column \(name.name) of table \(table.name) because other objects depend on it",
+        detail: "constraint \(reference.name) on table \(other.name) depends on column \(name.name) of table \(table.name)",
+        hint: "Use DROP ... CASCADE to drop the dependent objects too."
+      )
+    }
     let checks = try TableChecks.bound(table)
     // As in PostgreSQL, constraints and indexes of the column go with it.
     table.checks = zip(table.checks, checks).filter { !$1.condition.columnsRead.contains(at) }.map { $0.0 }
     table.keys.removeAll { $0.columns.contains(at) }
+    table.references.removeAll { $0.columns.contains(at) || $0.table == table.id && $0.keyColumns.contains(at) }
     table.indexes.removeAll { $0.columns.contains(at) || Self.mentions(name.name, $0.sql) }
     if table.timeColumn == at { table.timeColumn = nil }
     table.columns[at].isDropped = true
@@ -340,6 +373,9 @@ struct TableAlteration {
         )
       )
     }
+    for reference in next.references where !table.references.contains(where: { $0.name == reference.name }) {
+      try requireReferred(reference, table, next, &plan)
+    }
     plan.steps.append(.alterTable(from: table, to: next, views: []))
   }
   /// The query for a key that stored rows have twice; nil where none can. A column that is added has one value in all of them.
@@ -359,6 +395,45 @@ struct TableAlteration {
     guard !stored.isEmpty else { return from + " LIMIT 1 OFFSET 1" }
     let present = stored.map { "\($0) IS NOT NULL" }.joined(separator: " AND ")
     return from + " WHERE \(present) GROUP BY \(stored.joined(separator: ", ")) HAVING count(*) > 1 LIMIT 1"
+  }
+  /// Rows that are there must refer to rows that are there.
+  private func requireReferred(
+    _ reference: TableReference,
+    _ table: TableSchema,
+    _ next: TableSchema,
+    _ plan: inout DefinitionPlan
+  ) throws(TallyError) {
+    // A column that is new is NULL in them, or has one value that nobody has checked.
+    let added = reference.columns.filter { $0 >= table.columns.count }
+    if added.contains(where: { next.columns[$0].missing == nil }) { return }
+    guard added.isEmpty else {
+      throw .sql(
+        "0A000",
+        "a foreign key of a column that is added with a default is not supported",
+        hint: "ADD the column first, then the constraint."
+      )
+    }
+    guard let other = reference.table == table.id ? table : catalog.table(reference.table) else { return }
+    let own = reference.columns.map { "c." + Self.quoted(table.columns[$0].name) }
+    let keys = reference.keyColumns.map { "p." + Self.quoted(other.columns[$0].name) }
+    let present = own.map { "\($0) IS NOT NULL" }.joined(separator: " AND ")
+    let matching = zip(keys, own).map { "\($0) = \($1)" }.joined(separator: " AND ")
+    let text =
+      "SELECT \(own.joined(separator: ", ")) FROM \(Self.quoted(table)) AS c WHERE \(present)"
+      + " AND NOT EXISTS (SELECT 1 FROM \(Self.quoted(other)) AS p WHERE \(matching)) LIMIT 1"
+    plan.steps.append(
+      .require(
+        RowCheck(
+          select: try query(text),
+          error: .sql(
+            "23503",
+            "insert or update on table \"\(table.name)\" violates foreign key constraint \"\(reference.name)\""
+          ),
+          keyColumns: reference.columns.map { table.columns[$0].name },
+          verdict: "is not present in table \"\(other.name)\""
+        )
+      )
+    )
   }
   private func query(_ text: String) throws(TallyError) -> DistributedPlan {
     guard case .select(let select)? = try parse(text).first?.statement else {

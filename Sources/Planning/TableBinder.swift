@@ -204,6 +204,7 @@ struct TableBinder {
         notices.append("table \"\(name.name)\" does not exist, skipping")
         continue
       }
+      guard !table.isMaterialized else { throw ObjectBinder.notTable(name) }
       if let dependent = catalog.rollups.first(where: { $0.source == table.id }) {
         throw .sql(
           "2BP01",
@@ -216,12 +217,43 @@ struct TableBinder {
       ids.append(table.id)
     }
     try refuseBroken("table", syntax) { $0.tables.removeAll { ids.contains($0.id) } }
-    return .dropTable(ids, notices: notices)
+    let dropped = catalog.tables.filter { ids.contains($0.id) }
+    for other in catalog.tables where !ids.contains(other.id) {
+      guard let reference = other.references.first(where: { ids.contains($0.table) }),
+        let table = dropped.first(where: { $0.id == reference.table })
+      else { continue }
+      throw .sql(
+        "2BP01",
+        dropped.count == 1
+          ? "cannot drop table \(table.name) because other objects depend on it"
+          : "cannot drop desired object(s) because other objects depend on them",
+        detail: "constraint \(reference.name) on table \(other.name) depends on table \(table.name)",
+        hint: "Use DROP ... CASCADE to drop the dependent objects too."
+      )
+    }
+    let bound = dropped.filter { table in table.references.contains { $0.table != table.id && ids.contains($0.table) } }
+    if bound.isEmpty { return .dropTable(ids, notices: notices) }
+    // They refer to one another: without that they go in any order.
+    var plan = DefinitionPlan(tag: "DROP TABLE")
+    plan.notices = notices.map { ("00000", $0) }
+    for table in bound {
+      var free = table
+      free.references = []
+      plan.steps.append(.alterTable(from: table, to: free))
+    }
+    plan.steps += ids.map { .dropTable($0) }
+    return .define(plan)
   }
   func dropRollup(_ syntax: DropSyntax) throws(TallyError) -> BoundStatement {
     var ids: [TableID] = []
+    // Materialized views that are none.
+    var tables: [TableID] = []
     var notices: [String] = []
     for name in syntax.names {
+      if let table = catalog.table(name), table.isMaterialized {
+        tables.append(table.id)
+        continue
+      }
       guard let rollup = catalog.rollup(name) else {
         if catalog.table(name) != nil {
           throw .sql(
@@ -239,12 +271,19 @@ struct TableBinder {
       }
       ids.append(rollup.id)
     }
-    try refuseBroken("materialized view", syntax) { $0.rollups.removeAll { ids.contains($0.id) } }
-    return .dropRollup(ids, notices: notices)
+    try refuseBroken("materialized view", syntax) { next in
+      next.rollups.removeAll { ids.contains($0.id) }
+      next.tables.removeAll { tables.contains($0.id) }
+    }
+    if tables.isEmpty { return .dropRollup(ids, notices: notices) }
+    var plan = DefinitionPlan(tag: "DROP MATERIALIZED VIEW")
+    plan.notices = notices.map { ("00000", $0) }
+    plan.steps = ids.map { .dropRollup($0) } + tables.map { .dropTable($0) }
+    return .define(plan)
   }
   /// Refuses to drop what views need.
   private func refuseBroken(_ kind: String, _ syntax: DropSyntax, _ drop: (inout CatalogSnapshot) -> Void) throws(TallyError) {
-    guard !catalog.views.isEmpty else { return }
+    guard !catalog.views.isEmpty || catalog.tables.contains(where: \.isMaterialized) else { return }
     var next = catalog
     drop(&next)
     let what = "\(kind) \(syntax.names.map(\.name).joined(separator: ", "))"
@@ -282,7 +321,7 @@ struct TableBinder {
   private func requireUnplaced(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
     if table.isTemporary { throw .sql("0A000", "\(what) of a temporary table is not supported", position: position) }
     switch table.distribution {
-    case .local: return
+    case .local: try ConstraintBinder(catalog: catalog, context: context).checkUnbound(table, what, position)
     case .distributed, .single(_, isReference: true):
       throw .sql("42P16", "table \"\(table.name)\" is already distributed", position: position)
     case .single:

@@ -18,10 +18,14 @@ enum TypeBinding {
   static func cast(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
     syntax.name == "interval" && !syntax.isArray ? .interval : try type(syntax)
   }
+  /// The mask of INTERVAL (precision), without fields.
+  private static let allFields = 0x7fff
   private static func scalar(_ syntax: TypeSyntax) throws(TallyError) -> DataType {
     let modifiers = syntax.modifiers
     func plain(_ type: DataType) throws(TallyError) -> DataType {
       guard modifiers.isEmpty else {
+        // What it holds are microseconds.
+        if type == .interval, modifiers.count == 2, modifiers[0] == Self.allFields, modifiers[1] >= 6 { return type }
         if type == .interval {
           throw .sql(
             "0A000",

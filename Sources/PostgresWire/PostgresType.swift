@@ -48,6 +48,7 @@ public struct PostgresType: Equatable, Sendable {
     case .regnamespace: (oid, length) = (4089, 4)
     case .regrole: (oid, length) = (4096, 4)
     case .void: (oid, length) = (2278, 4)
+    case .array(let element) where element.isVector: (oid, length) = (element == .oidVector ? 30 : 22, -1)
     case .array(let element):
       let inner = PostgresType(element.type)
       (oid, length) = (Self.arrayOID(inner.oid), -1)

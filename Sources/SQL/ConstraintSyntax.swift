@@ -9,6 +9,8 @@ public struct ConstraintSyntax: Sendable {
     case unique([NameSyntax])
     /// The condition, and its text.
     case check(ExpressionSyntax, text: String)
+    /// FOREIGN KEY: `referenced` is empty where the other table's primary key is meant.
+    case foreignKey(columns: [NameSyntax], table: NameSyntax, referenced: [NameSyntax], restricts: ForeignKeyRestriction)
   }
   /// CONSTRAINT name.
   public var name: String?
@@ -25,6 +27,14 @@ public struct ConstraintSyntax: Sendable {
     self.column = column
     self.position = position
   }
+}
+
+/// Which changes of the other table's rows RESTRICT is written for; the rest is NO ACTION, which comes to the same.
+public struct ForeignKeyRestriction: Sendable {
+  /// ON UPDATE RESTRICT.
+  public var update: Bool
+  /// ON DELETE RESTRICT.
+  public var delete: Bool
 }
 
 /// GENERATED … AS IDENTITY.

@@ -15,6 +15,9 @@ public enum DefinitionSyntax: Sendable {
   case drop(DropObjectsSyntax)
   /// TRUNCATE of several tables.
   case truncate([NameSyntax])
+  case comment(CommentSyntax)
+  /// REFRESH MATERIALIZED VIEW.
+  case refresh(NameSyntax)
   /// What needs no doing: the tag, and why.
   case accepted(tag: String, notice: String)
 
@@ -32,6 +35,8 @@ public enum DefinitionSyntax: Sendable {
     case .createTableAs: "CREATE TABLE AS"
     case .drop(let syntax): "DROP \(syntax.kind.word.uppercased())"
     case .truncate: "TRUNCATE TABLE"
+    case .comment: "COMMENT"
+    case .refresh: "REFRESH MATERIALIZED VIEW"
     case .accepted(let tag, _): tag
     }
   }
@@ -128,8 +133,21 @@ public struct IndexSyntax: Sendable {
   public var isUnique: Bool
   /// IF NOT EXISTS.
   public var ifNotExists: Bool
+  /// What it is made of.
+  public struct Element: Sendable {
+    /// A plain column; nil for an expression.
+    public var column: NameSyntax?
+    /// As written, without its order.
+    public var text: String
+    /// DESC.
+    public var isDescending: Bool
+    /// NULLS FIRST, said or by default.
+    public var nullsFirst: Bool
+  }
+  /// What it is made of.
+  public var elements: [Element]
   /// Plain columns by name, nil for an expression.
-  public var columns: [NameSyntax?]
+  public var columns: [NameSyntax?] { elements.map(\.column) }
   /// Whether it has WHERE.
   public var isPartial: Bool
   /// btree, brin, gin, hash, gist, spgist.
@@ -138,6 +156,21 @@ public struct IndexSyntax: Sendable {
   public var text: String
   /// In characters from 1.
   public var position: Int
+}
+
+/// COMMENT ON.
+public struct CommentSyntax: Sendable {
+  /// What it is about.
+  public enum Subject: Sendable {
+    case table(NameSyntax)
+    case column(String, of: NameSyntax)
+    case constraint(String, on: NameSyntax)
+    case index(NameSyntax)
+  }
+  /// What it is about.
+  public var subject: Subject
+  /// The text; nil or empty takes it away.
+  public var text: String?
 }
 
 /// CREATE TABLE … AS.
@@ -158,6 +191,8 @@ public struct TableAsSyntax: Sendable {
   public var isEmpty: Bool
   /// TEMPORARY: what becomes of it at the end of a transaction; nil for a table that lasts.
   public var temporary: OnCommit?
+  /// CREATE MATERIALIZED VIEW, that of no rollup.
+  public var isMaterialized = false
 }
 
 /// DROP of one or more objects.

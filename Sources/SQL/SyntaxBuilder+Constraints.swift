@@ -21,11 +21,7 @@ extension SyntaxBuilder {
       if flag(node, "skip_validation") { throw unsupported("NOT VALID is", node) }
       return result(.check(try expression(raw, depth: 0), text: clauseText(after: node, word: "check")))
     case "CONSTR_FOREIGN":
-      throw unsupported(
-        "FOREIGN KEY is",
-        node,
-        hint: "Rows of other shards cannot be checked in the same step: check them in the application, or by a query."
-      )
+      return result(try foreignKey(node, column))
     case "CONSTR_GENERATED": throw unsupported("GENERATED ALWAYS AS … STORED is", node, hint: "Compute it in queries or in a rollup.")
     case "CONSTR_EXCLUSION": throw unsupported("EXCLUDE is", node)
     case "CONSTR_ATTR_DEFERRABLE", "CONSTR_ATTR_DEFERRED": throw unsupported("a deferrable constraint is", node)
@@ -38,6 +34,36 @@ extension SyntaxBuilder {
     if let column { return [column] }
     let place = position(node)
     return (strings(child(node, "keys")) ?? []).map { NameSyntax(name: $0, position: place) }
+  }
+  private func foreignKey(_ node: Int, _ column: NameSyntax?) throws(TallyError) -> ConstraintSyntax.Kind {
+    if flag(node, "skip_validation") { throw unsupported("NOT VALID is", node) }
+    if text(node, "fk_matchtype") == "f" { throw unsupported("MATCH FULL is", node) }
+    func restricts(_ key: StaticString, _ event: String) throws(TallyError) -> Bool {
+      switch text(node, key) ?? "a" {
+      case "a": return false
+      case "r": return true
+      case let action:
+        let words = ["c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"]
+        throw unsupported(
+          "ON \(event) \(words[action] ?? action) is",
+          node,
+          hint: "NO ACTION and RESTRICT are: change the rows that refer to others first, in the same transaction."
+        )
+      }
+    }
+    guard let relation = child(node, "pktable") else { throw damaged(node) }
+    let place = position(node)
+    func names(_ key: StaticString) -> [NameSyntax] { (strings(child(node, key)) ?? []).map { NameSyntax(name: $0, position: place) } }
+    let restriction = ForeignKeyRestriction(
+      update: try restricts("fk_upd_action", "UPDATE"),
+      delete: try restricts("fk_del_action", "DELETE")
+    )
+    return .foreignKey(
+      columns: column.map { [$0] } ?? names("fk_attrs"),
+      table: try relationName(relation),
+      referenced: names("pk_attrs"),
+      restricts: restriction
+    )
   }
 
   // MARK: Sequences

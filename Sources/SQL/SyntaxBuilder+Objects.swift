@@ -35,8 +35,17 @@ extension SyntaxBuilder {
       guard text(body, "kind") == "OBJECT_AGGREGATE", let names = strings(child(body, "defnames")), names.last == "sum" else { return nil }
       return .accepted(tag: "CREATE AGGREGATE", notice: "sum(hll) is built in: nothing was created")
     case "CreateTableAsStmt":
-      guard text(body, "objtype") == "OBJECT_TABLE" else { return nil }
-      return .createTableAs(try tableAs(body, here))
+      var syntax = try tableAs(body, here)
+      if text(body, "objtype") != "OBJECT_TABLE" {
+        if syntax.options.contains(where: { $0.name.name == "rollup" }) { return nil }
+        if syntax.isEmpty { throw unsupportedHere("CREATE MATERIALIZED VIEW … WITH NO DATA", here) }
+        syntax.isMaterialized = true
+      }
+      return .createTableAs(syntax)
+    case "RefreshMatViewStmt":
+      guard let relation = child(body, "relation") else { throw damaged(body) }
+      if flag(body, "skipData") { throw unsupportedHere("REFRESH MATERIALIZED VIEW … WITH NO DATA", here) }
+      return .refresh(try relationName(relation))
     case "TruncateStmt":
       let relations = tape.elements(child(body, "relations"))
       guard relations.count > 1 || text(body, "behavior") == "DROP_CASCADE" else { return nil }
@@ -47,6 +56,7 @@ extension SyntaxBuilder {
         names.append(try relationName(relation))
       }
       return .truncate(names)
+    case "CommentStmt": return .comment(try comment(body, here))
     case "DropStmt":
       if let absent = try dropOfNothing(body, here) { return absent }
       return try dropObjects(body, here).map { .drop($0) }
@@ -66,6 +76,38 @@ extension SyntaxBuilder {
     case "OBJECT_SEQUENCE": .sequence
     default: nil
     }
+  }
+
+  // MARK: COMMENT ON
+
+  private func comment(_ body: Int, _ here: Int) throws(TallyError) -> CommentSyntax {
+    let kind = text(body, "objtype") ?? ""
+    guard let object = child(body, "object"), let (tag, inner) = tape.tagged(object) else { throw damaged(body) }
+    func unsupportedComment() -> TallyError {
+      unsupportedHere(
+        kind.replacingPrefix("OBJECT_", with: "COMMENT ON "),
+        here,
+        hint: "Tables, columns, constraints and indexes have comments."
+      )
+    }
+    guard tape.matches(tag, "List"), let parts = strings(child(inner, "items")), !parts.isEmpty else { throw unsupportedComment() }
+    func name(_ parts: ArraySlice<String>) throws(TallyError) -> NameSyntax {
+      guard let last = parts.last, parts.count <= 2 else {
+        throw .sql("42601", "improper qualified name (too many dotted names): \(parts.joined(separator: "."))", position: here)
+      }
+      return NameSyntax(name: last, schema: parts.count == 2 ? parts.first : nil, position: here)
+    }
+    let subject: CommentSyntax.Subject
+    switch kind {
+    case "OBJECT_TABLE", "OBJECT_MATVIEW": subject = .table(try name(parts[...]))
+    case "OBJECT_INDEX": subject = .index(try name(parts[...]))
+    case "OBJECT_COLUMN":
+      guard parts.count > 1 else { throw .sql("42601", "column name must be qualified", position: here) }
+      subject = .column(parts[parts.count - 1], of: try name(parts.dropLast()))
+    case "OBJECT_TABCONSTRAINT": subject = .constraint(parts[parts.count - 1], on: try name(parts.dropLast()))
+    default: throw unsupportedComment()
+    }
+    return CommentSyntax(subject: subject, text: text(body, "comment"))
   }
 
   // MARK: ALTER TABLE
@@ -245,11 +287,6 @@ extension SyntaxBuilder {
     try refuse(body, [("indexIncludingParams", "INCLUDE is"), ("tableSpace", "TABLESPACE is")])
     if flag(body, "nulls_not_distinct") { throw unsupportedHere("NULLS NOT DISTINCT", here) }
     let table = try relationName(relation)
-    var columns: [NameSyntax?] = []
-    for item in tape.elements(child(body, "indexParams")) {
-      guard let (_, element) = tape.tagged(item) else { throw damaged(item) }
-      columns.append(text(element, "name").map { NameSyntax(name: $0, position: here) })
-    }
     let method = text(body, "accessMethod") ?? "btree"
     var written = ""
     if let start = location(relation) {
@@ -260,17 +297,55 @@ extension SyntaxBuilder {
         written = "USING btree " + trimmed(open, last)
       }
     }
+    var elements: [IndexSyntax.Element] = []
+    let texts = elementTexts(behind: relation)
+    for (at, item) in tape.elements(child(body, "indexParams")).enumerated() {
+      guard let (_, element) = tape.tagged(item) else { throw damaged(item) }
+      let isDescending = text(element, "ordering") == "SORTBY_DESC"
+      let nulls = text(element, "nulls_ordering") ?? "SORTBY_NULLS_DEFAULT"
+      elements.append(
+        IndexSyntax.Element(
+          column: text(element, "name").map { NameSyntax(name: $0, position: here) },
+          text: at < texts.count ? Self.withoutOrder(texts[at]) : "",
+          isDescending: isDescending,
+          nullsFirst: nulls == "SORTBY_NULLS_DEFAULT" ? isDescending : nulls == "SORTBY_NULLS_FIRST"
+        )
+      )
+    }
     return IndexSyntax(
       name: text(body, "idxname").map { NameSyntax(name: $0, position: here) },
       table: table,
       isUnique: flag(body, "unique"),
       ifNotExists: flag(body, "if_not_exists"),
-      columns: columns,
+      elements: elements,
       isPartial: child(body, "whereClause") != nil,
       method: method,
       text: written,
       position: here
     )
+  }
+  /// The texts between the parentheses behind an index's table.
+  private func elementTexts(behind relation: Int) -> [String] {
+    guard let name = location(relation) else { return [] }
+    let from = behind("using", from: name) ?? name
+    guard let open = bytes[from...].firstIndex(of: UInt8(ascii: "(")) else { return [] }
+    var texts: [String] = []
+    var start = open + 1
+    while start < bytes.count {
+      let stop = end(from: start) { $0 == UInt8(ascii: ",") }
+      texts.append(trimmed(start, stop))
+      guard stop < bytes.count, bytes[stop] == UInt8(ascii: ",") else { break }
+      start = stop + 1
+    }
+    return texts
+  }
+  /// Without ASC, DESC and NULLS FIRST or LAST at its end.
+  private static func withoutOrder(_ text: String) -> String {
+    var words = text.split(separator: " ", omittingEmptySubsequences: false)[...]
+    while let last = words.last, ["asc", "desc", "nulls", "first", "last", ""].contains(last.lowercased()), words.count > 1 {
+      words.removeLast()
+    }
+    return words.joined(separator: " ")
   }
   private func tableAs(_ body: Int, _ here: Int) throws(TallyError) -> TableAsSyntax {
     guard let into = child(body, "into"), let relation = child(into, "rel") else { throw damaged(body) }

@@ -75,7 +75,6 @@ extension SyntaxBuilder {
     case "UnlistenStmt": return .unlisten(text(body, "conditionname"))
     case "VacuumStmt": return .maintain(isVacuum: flag(body, "is_vacuumcmd"))
     case "CheckPointStmt": throw refused("CHECKPOINT", hint: "What is acknowledged is durable already.")
-    case "CommentStmt": throw refused("COMMENT ON")
     case "ConstraintsSetStmt": throw refused("SET CONSTRAINTS", hint: "There are no deferrable constraints.")
     case "ReindexStmt": throw refused("REINDEX", hint: "There are no indexes; storage is compacted by itself.")
     case "ClusterStmt": throw refused("CLUSTER", hint: "Rows are kept sorted by tenant and time by themselves.")

@@ -155,7 +155,7 @@ struct SyntaxBuilder {
     case "VariableSetStmt": return ("SET", nil)
     case "VariableShowStmt": return ("SHOW", nil)
     case "RefreshMatViewStmt":
-      return ("REFRESH MATERIALIZED VIEW", "Rollups are always fresh; tally rollup refresh NAME waits for one.")
+      return ("REFRESH MATERIALIZED VIEW of this kind", nil)
     case "PrepareStmt": return ("PREPARE", nil)
     case "ExecuteStmt": return ("EXECUTE", nil)
     case "MergeStmt": return ("MERGE", nil)
@@ -220,11 +220,7 @@ struct SyntaxBuilder {
     for object in tape.elements(child(body, "objects")) {
       guard let (_, list) = tape.tagged(object), let parts = strings(child(list, "items")), let last = parts.last
       else { throw damaged(object) }
-      let schema = parts.count > 1 ? parts[parts.count - 2] : nil
-      if kind != "OBJECT_SEQUENCE", let schema, schema != "public" {
-        throw .sql("3F000", "schema \"\(schema)\" does not exist", position: here)
-      }
-      names.append(NameSyntax(name: last, schema: schema, position: here))
+      names.append(NameSyntax(name: last, schema: parts.count > 1 ? parts[parts.count - 2] : nil, position: here))
     }
     let syntax = DropSyntax(names: names, ifExists: flag(body, "missing_ok"))
     if kind == "OBJECT_SEQUENCE" { return .dropSequence(syntax) }

@@ -21,12 +21,22 @@ public struct ShardSchema: Equatable, Sendable {
   }
   /// What a catalog holds for one group.
   public init(of group: GroupID, in catalog: CatalogSnapshot) {
-    let tables = catalog.tables.filter { $0.distribution.group == group }
+    // Those that transactions have drafted are stored as any other: what becomes of them changes nothing here when they are published.
+    let tables = (catalog.tables + catalog.drafted).filter { $0.distribution.group == group }
     let ids = Set(tables.map(\.id))
     self.init(version: catalog.version, tables: tables, rollups: catalog.rollups.filter { ids.contains($0.source) })
   }
   /// The table with that number.
   public func table(_ id: TableID) -> TableSchema? { tables.first { $0.id == id } }
+  /// A table, those it refers to, and those that refer to it.
+  public func related(to id: TableID) -> Set<TableID> {
+    var found: Set = [id]
+    for table in tables {
+      if table.id == id { found.formUnion(table.references.map(\.table)) }
+      if table.references.contains(where: { $0.table == id }) { found.insert(table.id) }
+    }
+    return found
+  }
   /// The rollup with that number.
   public func rollup(_ id: TableID) -> RollupDefinition? { rollups.first { $0.id == id } }
   /// The rollup and level stored under that number.

@@ -1,7 +1,8 @@
 // ShardStore+Locks.swift — which statement holds a table of the shard against others: a function of the log (DESIGN §6).
 //
 // A statement holds a table from its first part that changes it until it ends or the part is taken back; of a table with keys every part
-// holds it, so that no two statements can make the same key. Who takes over as primary derives the same from its log. Changes are
+// holds it, so that no two statements can make the same key. Tables that refer to one another (FOREIGN KEY) are held together: who changes
+// one looks at the rows of the others. Who takes over as primary derives the same from its log. Changes are
 // evaluated by what is applied: entries that touch the table and are not applied yet make everybody wait, the statement's own too.
 public import Columns
 public import Model
@@ -41,24 +42,28 @@ extension ShardStore {
   /// What stands against a use of a table by a statement (nil: by an entry alone); nil when nothing does. Rows appended to a table without
   /// keys meet nothing.
   public func hold(on table: TableID, for use: TableUse, by own: StatementID? = nil) -> TableHold? {
-    let isKeyed = head.schema.table(table)?.keys.isEmpty == false
+    let isKeyed = head.schema.table(table)?.isGuarded == true
     if use == .append, !isKeyed { return nil }
+    let tables = head.schema.related(to: table)
+    func isHolding(_ content: StagedContent) -> Bool {
+      content.table.map { tables.contains($0) } == true && content.holds(against: use, isKeyed: isKeyed)
+    }
     let holders = head.statements.open.filter { id, statement in
-      id != own
-        && statement.pieces.contains { $0.stage.content.table == table && $0.stage.content.holds(against: use, isKeyed: isKeyed) }
+      id != own && statement.pieces.contains { isHolding($0.stage.content) }
     }
     // The same one whatever the order of a dictionary is.
     if let first = holders.keys.min() { return .statement(first) }
-    return pending.contains { touches($0.body, table, use, isKeyed) } ? .entries : nil
+    return pending.contains { touches($0.body, tables, use, isKeyed) } ? .entries : nil
   }
-  private func touches(_ body: EntryBody, _ table: TableID, _ use: TableUse, _ isKeyed: Bool) -> Bool {
+  private func touches(_ body: EntryBody, _ tables: Set<TableID>, _ use: TableUse, _ isKeyed: Bool) -> Bool {
     switch body {
-    case .batch(let record, _): return record.table == table && isKeyed
-    case .delete(let deletion): return deletion.table == table
-    case .stage(let stage): return stage.content.table == table && stage.content.holds(against: use, isKeyed: isKeyed)
+    case .batch(let record, _): return tables.contains(record.table) && isKeyed
+    case .delete(let deletion): return tables.contains(deletion.table)
+    case .stage(let stage):
+      return stage.content.table.map { tables.contains($0) } == true && stage.content.holds(against: use, isKeyed: isKeyed)
     case .commit(let id):
       return applied.statements.open[id]?.pieces.contains {
-        $0.stage.content.table == table && $0.stage.content.holds(against: use, isKeyed: isKeyed)
+        $0.stage.content.table.map { tables.contains($0) } == true && $0.stage.content.holds(against: use, isKeyed: isKeyed)
       } ?? false
     case .schemaBarrier, .tenantDelete: return true
     case .epochStart, .rollupCommit, .backfillCommit, .layout, .retentionDrop, .keyExpiry, .decide, .abort, .digestProbe: return false

@@ -30,7 +30,7 @@ extension Worker {
     let batch = try checked(request.batch, table, host)
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: request.key)
     let outcome: ShardHost.BatchOutcome
-    if table.keys.isEmpty {
+    if !table.isGuarded {
       outcome = try host.append(record, encoded: request.batch, rows: batch)
     } else {
       outcome = try await whileKeysAreFree(batch, table, host, by: nil, deadline: deadline) {

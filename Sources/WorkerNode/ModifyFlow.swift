@@ -130,6 +130,7 @@ extension Worker {
         given: request.rows,
         named: rows,
         view: view,
+        related: related(to: table, host),
         statement: host.store.applied.statements.open[request.statement],
         schema: host.store.applied.schema,
         through: through,
@@ -162,6 +163,14 @@ extension Worker {
       throw TallyError(.staleCatalog, "table \(table.id) is not in shard \(request.shard)", node: settings.name)
     }
     return done
+  }
+  /// The rows of the tables that a table has references to or from.
+  private func related(to table: TableSchema, _ host: ShardHost) -> [TableID: TableSnapshot] {
+    let schema = host.store.applied.schema
+    guard ReferenceCheck.isNeeded(table, schema) else { return [:] }
+    var found: [TableID: TableSnapshot] = [:]
+    for id in schema.related(to: table.id) { found[id] = host.store.snapshot(of: id) }
+    return found
   }
   /// What must hold when a change is appended.
   private func check(_ outcome: ModifiedRows, _ request: ModifyRows, _ table: TableSchema, _ host: ShardHost) throws {
@@ -271,7 +280,8 @@ extension Worker {
 
   // MARK: Rows as they are
 
-  /// Takes a table with keys for rows that are to be appended, and checks that they make no key twice; `append` follows in the same step.
+  /// Takes a table with keys for rows that are to be appended, and checks that they make no key twice and refer to rows
+  /// that are there; `append` follows in the same step.
   func whileKeysAreFree<R>(
     _ rows: Batch,
     _ table: TableSchema,
@@ -292,8 +302,12 @@ extension Worker {
     if try !isKnown(), let snapshot = host.store.snapshot(of: table.id) {
       let open = statement.flatMap { host.store.applied.statements.open[$0] }
       let schema = host.store.applied.schema
+      let related = related(to: table, host)
       try await surroundings.compute.attempt {
         try KeyCheck.check(rows, table, in: try open.map { try snapshot.seen(by: $0, schema) } ?? snapshot)
+        if table.references.isEmpty { return }
+        let stored = try related.mapValues { other in try open.map { try other.seen(by: $0, schema) } ?? other }
+        try ReferenceCheck(table: table, schema: schema, stored: stored).checkNew(rows)
       }
     }
     guard host.store.head.schema.table(table.id) == table else {

@@ -23,7 +23,7 @@ extension ShardHost {
   func hold(_ table: TableSchema, for use: TableUse, by statement: StatementID?, until limit: Instant, _ clock: any Clock) async throws {
     while true {
       try requirePrimary()
-      let isEvaluated = tableWaits.isResting || tableWaits.evaluated.contains(table.id)
+      let isEvaluated = tableWaits.isResting || !tableWaits.evaluated.isDisjoint(with: store.head.schema.related(to: table.id))
       guard let hold = isEvaluated ? TableHold.entries : store.hold(on: table.id, for: use, by: statement) else { break }
       // An evaluation ends by itself, however long it takes.
       guard isEvaluated || clock.now < limit else { throw Self.held(table, hold, use, self.id) }

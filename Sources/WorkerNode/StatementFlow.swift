@@ -91,7 +91,7 @@ extension Worker {
     }
     let batch = try checked(rows.batch, table, host)
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: rows.contentHash, key: rows.key)
-    return (.rows(record, encoded: rows.batch), table.keys.isEmpty ? nil : (batch, table))
+    return (.rows(record, encoded: rows.batch), table.isGuarded ? (batch, table) : nil)
   }
 
   /// Decides that a statement takes effect, unless it was aborted before.

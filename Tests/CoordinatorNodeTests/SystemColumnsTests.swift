@@ -58,7 +58,7 @@ struct SystemColumnsTests {
       "oid", "proname", "pronamespace", "prokind", "proisstrict", "proretset", "provolatile", "pronargs", "prorettype", "proargtypes",
       "provariadic",
     ]
-    let wanted = fields.map { $0 == "proargtypes" ? "'{' || replace(proargtypes::text, ' ', ',') || '}'" : $0 }.joined(separator: ", ")
+    let wanted = fields.joined(separator: ", ")
     let procedures = Dictionary(
       try postgres.rows("SELECT \(wanted) FROM pg_proc").map { ($0[0] ?? "", $0) },
       uniquingKeysWith: { first, _ in first }

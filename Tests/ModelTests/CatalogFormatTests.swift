@@ -145,20 +145,23 @@ private let snapshot = CatalogSnapshot(
   }
   @Test func goldenChecksumOfASnapshot() throws {
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }
-    // The five lists behind are empty; before them are the bytes of version 2.
-    #expect(encoded.suffix(5) == [0, 0, 0, 0, 0])
-    let old = [2] + encoded.dropFirst().dropLast(5)
+    // The six lists behind are empty; before them are the bytes of version 2.
+    #expect(encoded.suffix(6) == [0, 0, 0, 0, 0, 0])
+    let third = [3] + encoded.dropFirst().dropLast(1)
+    #expect(third.count == 725)
+    #expect(CRC32C.checksum(third) == 3_498_666_914)
+    #expect(try third.withReader { reader throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &reader) } == snapshot)
+    let old = [2] + encoded.dropFirst().dropLast(6)
     #expect(old.count == 720)
     #expect(CRC32C.checksum(old) == 2_658_944_578)
     let decoded = try old.withReader { reader throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &reader) }
     #expect(decoded == snapshot)
     #expect(
       encoded.prefix(26) == [
-        3, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
+        4, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 77, 0, 0, 0, 0, 0, 0, 0, 2,
       ]
     )
-    #expect(encoded.count == 725)
-    #expect(CRC32C.checksum(encoded) == 3_498_666_914)
+    #expect(encoded.count == 726)
   }
   @Test func aSnapshotOfVersionOneHasOneCopyOfEachShard() throws {
     let encoded = bytes { out in
@@ -212,6 +215,20 @@ private let snapshot = CatalogSnapshot(
       SequenceRecord(id: TableID(24), schemaName: "public", name: "s", increment: -2, least: -9, greatest: 9, owner: (TableID(6), 2))
     ]
     full.jobs = [JobRecord(id: 1, name: "j", schedule: "*/5 * * * *", command: "SELECT 1", user: "u", isActive: false)]
+    let third = [3] + bytes { CatalogFormat.encode(full, into: &$0) }.dropFirst().dropLast()
+    #expect(third.count == 1017)
+    #expect(CRC32C.checksum(third) == 3_759_679_654)
+    #expect(try third.withReader { reader throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &reader) } == full)
+    full.tables[0].references = [
+      TableReference(name: "f", columns: [1, 2], table: TableID(20), keyColumns: [0, 3], restrictsUpdate: true),
+      TableReference(name: "g", columns: [1], table: TableID(6), keyColumns: [0], restrictsDelete: true),
+    ]
+    full.tables[0].comments = [
+      TableComment(subject: .table, text: "t"), TableComment(subject: .column(2), text: "c"),
+      TableComment(subject: .constraint("f"), text: "f"), TableComment(subject: .index("i"), text: "i"),
+    ]
+    full.tables[1].materializedSQL = "SELECT 1"
+    full.drafted = [TableSchema(id: TableID(25), name: "d", columns: [Column(name: "x", type: .text)])]
     let encoded = bytes { CatalogFormat.encode(full, into: &$0) }
     let decoded = try encoded.withReader { reader throws(DecodingFailure) in
       let result = try CatalogFormat.decodeSnapshot(from: &reader)
@@ -219,8 +236,8 @@ private let snapshot = CatalogSnapshot(
       return result
     }
     #expect(decoded == full)
-    #expect(encoded.count == 1017)
-    #expect(CRC32C.checksum(encoded) == 3_759_679_654)
+    #expect(encoded.count == 1102)
+    #expect(CRC32C.checksum(encoded) == 1)
     for length in 0..<encoded.count {
       #expect(throws: DecodingFailure.self) {
         try Array(encoded[..<length]).withReader { r throws(DecodingFailure) in try CatalogFormat.decodeSnapshot(from: &r) }

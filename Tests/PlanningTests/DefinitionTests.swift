@@ -68,7 +68,7 @@ private struct Definitions {
     case .dropRollup(let id): catalog.rollups.removeAll { $0.id == id }
     case .createSchema(let name): catalog.schemas.append(name)
     case .dropSchema(let name): catalog.schemas.removeAll { $0 == name }
-    case .require, .fill, .truncate: break
+    case .require, .fill, .refresh, .truncate: break
     }
   }
   func failure(_ text: String) -> String {

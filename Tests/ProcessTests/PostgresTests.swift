@@ -72,8 +72,9 @@ extension RunningCluster {
     #expect(try cluster.ask("SELECT count(*) FROM ev WHERE app = 'k'") == "1\n")
   }
 
-  /// The .out files are PostgreSQL's own answers: keyed tables, definitions, and plans that are kept while others change what they depend on.
-  @Test(arguments: ["keyed", "definitions", "plans"]) func scriptsAnswerAsPostgresDoes(_ name: String) throws {
+  /// The .out files are PostgreSQL's own answers: keys and changes of rows; definitions; references, comments and definitions in
+  /// transactions; plans that are kept while others change what they depend on.
+  @Test(arguments: ["keyed", "definitions", "related", "plans"]) func scriptsAnswerAsPostgresDoes(_ name: String) throws {
     let cluster = try RunningCluster(workers: 2)
     let script = try String(contentsOfFile: fixtures + "\(name).sql", encoding: .utf8)
     let (output, _) = try cluster.psql([], input: script)

@@ -70,14 +70,14 @@ private func shown(_ text: String) throws -> String {
 }
 
 @Test func whatIsRefusedWaitsForItsTurn() throws {
-  let statements = try parseSession("SELECT 'ä'; CREATE ROLE the_user_a;\n  COMMENT ON TABLE t IS 'x'; BEGIN")
-  #expect(statements.map(\.text) == ["SELECT 'ä'", "CREATE ROLE the_user_a", "COMMENT ON TABLE t IS 'x'", "BEGIN"])
-  #expect(statements.map(\.offset) == [0, 12, 38, 65])
+  let statements = try parseSession("SELECT 'ä'; CREATE ROLE the_user_a;\n  COMMENT ON ROLE t IS 'x'; BEGIN")
+  #expect(statements.map(\.text) == ["SELECT 'ä'", "CREATE ROLE the_user_a", "COMMENT ON ROLE t IS 'x'", "BEGIN"])
+  #expect(statements.map(\.offset) == [0, 12, 38, 64])
   guard case .planned = statements[0].content, case .refused(let index) = statements[1].content,
     case .refused(let comment) = statements[2].content, case .session = statements[3].content
   else { throw TallyError(.internalError, "statements of other kinds") }
   #expect(index.message == "CREATE ROLE is not supported" && index.position == 13)
-  #expect(comment.message == "COMMENT ON is not supported" && comment.position == 39)
+  #expect(comment.message == "COMMENT ON ROLE is not supported" && comment.position == 39)
   // The grammar's own refusal is of the whole text.
   #expect(throws: TallyError.self) { try parseSession("SELECT 1; SELEC 2") }
   // What is a session's own is refused where there is none.

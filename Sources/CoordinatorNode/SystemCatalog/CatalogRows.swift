@@ -41,11 +41,11 @@ extension SystemRelations {
     case "pg_aggregate": return SystemRows(PostgresFunctions.all.records.filter { $0.kind == "a" }, Self.aggregate)
     case "pg_tables", "pg_views", "pg_matviews": return listed(name)
     case "pg_description":
-      return SystemRows(SystemDescription.all) { name in
+      return SystemRows(descriptions) { name in
         switch name {
         case "objoid": return { .number($0.object) }
         case "classoid": return { .number($0.catalog) }
-        case "objsubid": return { _ in .number(0) }
+        case "objsubid": return { .number($0.part) }
         default: return { .text($0.text) }
         }
       }
@@ -85,8 +85,16 @@ extension SystemRelations {
     case "relname": return { .text($0.name) }
     case "relnamespace": return { .number($0.namespace) }
     case "relowner": return { _ in .number(ObjectNumbers.owner) }
-    case "relam": return { .number(["v": 0, "S": 0, "i": ObjectNumbers.btree][$0.kind] ?? ObjectNumbers.heap) }
+    case "relam":
+      return { entry in
+        if case .index(let index) = entry.origin { return .number(index.accessMethod) }
+        return .number(["v": 0, "S": 0][entry.kind] ?? ObjectNumbers.heap)
+      }
     case "relfilenode": return { .number($0.kind == "v" || $0.isSystem ? 0 : $0.oid) }
+    // PostgreSQL keeps references by triggers; clients look for constraints where there are some.
+    case "relhastriggers":
+      let referred = Set(self.catalog.tables.flatMap(\.references).map(\.table))
+      return { .flag(Self.table($0).map { !$0.references.isEmpty || referred.contains($0.id) } ?? false) }
     case "relhasindex": return { .flag(Self.table($0).map { !$0.keys.isEmpty || !$0.indexes.isEmpty } ?? false) }
     case "relchecks": return { .number(Int64(Self.table($0)?.checks.count ?? 0)) }
     case "reltuples":
@@ -100,7 +108,7 @@ extension SystemRelations {
     case "relreplident": return { .text($0.isSystem || ["v", "i", "S"].contains($0.kind) ? "n" : "d") }
     case "reloptions": return { Self.options($0).map { .texts($0) } ?? .null }
     case "relacl", "relpartbound": return { _ in .null }
-    case "relisshared", "relhasrules", "relhastriggers", "relhassubclass", "relrowsecurity", "relforcerowsecurity",
+    case "relisshared", "relhasrules", "relhassubclass", "relrowsecurity", "relforcerowsecurity",
       "relispartition":
       return { _ in .flag(false) }
     // reltype, reloftype, reltablespace, relallvisible, reltoastrelid, relrewrite, relfrozenxid, relminmxid

@@ -4,9 +4,16 @@
 // segments and their zones.
 import Model
 import Planning
+import SQL
 
 /// An index as pg_index shows it.
 struct IndexRecord: Sendable {
+  /// A column or expression of it, with pg_index's bits of its order: 1 DESC, 2 NULLS FIRST.
+  struct Element: Sendable {
+    var column: Int?
+    var text: String
+    var options: Int64 = 0
+  }
   var oid: Int64
   var table: TableSchema
   var name: String
@@ -21,6 +28,30 @@ struct IndexRecord: Sendable {
   /// What stands behind `ON table`.
   var method: String {
     sql ?? "USING btree (\(columns.map { SystemName.quoted(table.columns[$0].name) }.joined(separator: ", ")))"
+  }
+  /// What it is made of, in order.
+  var elements: [Element] {
+    guard let syntax else { return columns.map { Element(column: $0, text: SystemName.quoted(table.columns[$0].name)) } }
+    return syntax.elements.map { element in
+      let column = element.column.flatMap { table.columnIndex($0.name) }
+      return Element(
+        column: column,
+        text: column.map { SystemName.quoted(table.columns[$0].name) } ?? element.text,
+        options: (element.isDescending ? 1 : 0) + (element.nullsFirst ? 2 : 0)
+      )
+    }
+  }
+  /// Its method's number in pg_am.
+  var accessMethod: Int64 { AccessMethod.all.first { $0.name == syntax?.method }?.oid ?? ObjectNumbers.btree }
+  /// One that is only listed, as it was written; nil where its text is none any more.
+  private var syntax: IndexSyntax? {
+    guard let sql else { return nil }
+    do throws(TallyError) {
+      guard case .define(.createIndex(let syntax))? = try parse("CREATE INDEX i ON t \(sql)").first?.statement else { return nil }
+      return syntax
+    } catch {
+      return nil
+    }
   }
   /// CREATE INDEX; `isShort`: without the schema.
   func definition(isShort: Bool) -> String {
@@ -66,22 +97,29 @@ struct ConstraintRecord: Sendable {
   var oid: Int64
   var table: TableSchema
   var name: String
-  /// p, u or c.
+  /// p, u, c or f.
   var kind: String
   /// Numbers of the table's columns, from 0; of a CHECK those that it reads.
   var columns: [Int]
-  /// The index of a key.
+  /// The index of a key; of a reference that of the key that it refers to.
   var index: Int64
   /// Of a CHECK.
   var condition: ModifyProgram.Check?
+  /// Of a reference, with the table that it refers to.
+  var reference: (to: TableSchema, what: TableReference)?
   var tableOID: Int64 { ObjectNumbers.relation(table.id) }
 
-  /// What stands behind CONSTRAINT name.
-  func definition(isPretty: Bool) -> String {
+  /// What stands behind CONSTRAINT name; `otherName` is that of the table that a reference refers to.
+  func definition(isPretty: Bool, otherName: (TableSchema) -> String) -> String {
     let names = columns.map { SystemName.quoted(table.columns[$0].name) }.joined(separator: ", ")
     switch kind {
     case "p": return "PRIMARY KEY (\(names))"
     case "u": return "UNIQUE (\(names))"
+    case "f":
+      guard let (other, reference) = reference else { return "" }
+      let keys = reference.keyColumns.map { SystemName.quoted(other.columns[$0].name) }.joined(separator: ", ")
+      return "FOREIGN KEY (\(names)) REFERENCES \(otherName(other))(\(keys))"
+        + (reference.restrictsUpdate ? " ON UPDATE RESTRICT" : "") + (reference.restrictsDelete ? " ON DELETE RESTRICT" : "")
     default: return "CHECK (\(clause(isPretty: isPretty)))"
     }
   }
@@ -92,8 +130,23 @@ struct ConstraintRecord: Sendable {
   }
 
   /// Those of a table.
-  static func all(of table: TableSchema) -> [ConstraintRecord] {
+  static func all(of table: TableSchema, in catalog: CatalogSnapshot) -> [ConstraintRecord] {
     var out: [ConstraintRecord] = []
+    for (at, reference) in table.references.enumerated() {
+      guard let other = catalog.table(reference.table) else { continue }
+      let key = other.keys.firstIndex { Set($0.columns) == Set(reference.keyColumns) }
+      out.append(
+        ConstraintRecord(
+          oid: ObjectNumbers.part(table.id, .key, ObjectNumbers.firstReference + at),
+          table: table,
+          name: reference.name,
+          kind: "f",
+          columns: reference.columns,
+          index: key.map { ObjectNumbers.part(other.id, .index, $0) } ?? 0,
+          reference: (other, reference)
+        )
+      )
+    }
     for (at, key) in table.keys.enumerated() where !key.isIndex {
       out.append(
         ConstraintRecord(

@@ -4,11 +4,11 @@ import Model
 import Planning
 
 extension SystemRelations {
-  var constraints: [ConstraintRecord] { catalog.tables.flatMap { ConstraintRecord.all(of: $0) } }
+  var constraints: [ConstraintRecord] { catalog.tables.flatMap { ConstraintRecord.all(of: $0, in: catalog) } }
   var indexes: [IndexRecord] { catalog.tables.flatMap { IndexRecord.all(of: $0) } }
   private func constraintRecord(oid: Int64) -> ConstraintRecord? {
     for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.id) {
-      if let found = ConstraintRecord.all(of: table).first(where: { $0.oid == oid }) { return found }
+      if let found = ConstraintRecord.all(of: table, in: catalog).first(where: { $0.oid == oid }) { return found }
     }
     return nil
   }
@@ -67,11 +67,15 @@ extension SystemRelations {
     case "condeferrable", "condeferred": return { _ in .flag(false) }
     case "conrelid": return { .number($0.tableOID) }
     case "conindid": return { .number($0.index) }
-    case "confupdtype", "confdeltype", "confmatchtype": return { _ in .text(" ") }
+    case "confupdtype": return { record in .text(record.reference.map { $0.what.restrictsUpdate ? "r" : "a" } ?? " ") }
+    case "confdeltype": return { record in .text(record.reference.map { $0.what.restrictsDelete ? "r" : "a" } ?? " ") }
+    case "confmatchtype": return { .text($0.kind == "f" ? "s" : " ") }
+    case "confrelid": return { record in .number(record.reference.map { ObjectNumbers.relation($0.to.id) } ?? 0) }
+    case "confkey": return { record in record.reference.map { .numbers($0.what.keyColumns.map { Int64($0 + 1) }) } ?? .null }
     case "conkey": return { .numbers($0.columns.map { Int64($0 + 1) }) }
     case "conbin": return { $0.kind == "c" ? .text($0.clause(isPretty: false)) : .null }
-    case "contypid", "conparentid", "confrelid", "coninhcount": return { _ in .number(0) }
-    // confkey, conpfeqop, conppeqop, conffeqop, confdelsetcols, conexclop
+    case "contypid", "conparentid", "coninhcount": return { _ in .number(0) }
+    // conpfeqop, conppeqop, conffeqop, confdelsetcols, conexclop
     default: return { _ in .null }
     }
   }
@@ -79,13 +83,18 @@ extension SystemRelations {
     switch name {
     case "indexrelid": return { .number($0.oid) }
     case "indrelid": return { .number($0.tableOID) }
-    case "indnatts", "indnkeyatts": return { .number(Int64(max(1, $0.columns.count))) }
+    case "indnatts", "indnkeyatts": return { .number(Int64($0.elements.count)) }
     case "indisunique": return { .flag($0.isUnique) }
     case "indisprimary": return { .flag($0.isPrimary) }
     case "indimmediate", "indisvalid", "indisready", "indislive": return { _ in .flag(true) }
-    case "indkey": return { .numbers($0.columns.isEmpty ? [0] : $0.columns.map { Int64($0 + 1) }) }
-    case "indcollation", "indclass", "indoption": return { .numbers([Int64](repeating: 0, count: max(1, $0.columns.count))) }
-    case "indexprs": return { $0.columns.isEmpty ? .optional($0.sql) : .null }
+    case "indkey": return { .numbers($0.elements.map { $0.column.map { Int64($0 + 1) } ?? 0 }) }
+    case "indoption": return { .numbers($0.elements.map(\.options)) }
+    case "indcollation", "indclass": return { .numbers([Int64](repeating: 0, count: $0.elements.count)) }
+    case "indexprs":
+      return { record in
+        let expressions = record.elements.filter { $0.column == nil }.map(\.text)
+        return expressions.isEmpty ? .null : .text(expressions.joined(separator: ", "))
+      }
     case "indpred": return { _ in .null }
     // indnullsnotdistinct, indisexclusion, indisclustered, indcheckxmin, indisreplident
     default: return { _ in .flag(false) }
@@ -138,7 +147,11 @@ extension SystemRelations {
     switch name {
     case "pg_get_constraintdef":
       let shown = { @Sendable (oid: Int64, isPretty: Bool) -> Value in
-        .optional(self.constraintRecord(oid: oid)?.definition(isPretty: isPretty))
+        .optional(
+          self.constraintRecord(oid: oid)?.definition(isPretty: isPretty) { other in
+            self.qualified(other.name, ObjectNumbers.schema(other.schemaName), other.schemaName)
+          }
+        )
       }
       return [
         HostedFunction(name, [.oid], .text) { shown($0.number(0), false) },
@@ -153,8 +166,8 @@ extension SystemRelations {
           guard let record = self.indexRecord(oid: arguments.number(0)) else { return .null }
           let column = Int(arguments.number(1))
           if column == 0 { return .text(record.definition(isShort: arguments.isTrue(2))) }
-          guard record.columns.indices.contains(column - 1) else { return .text("") }
-          return .text(SystemName.quoted(record.table.columns[record.columns[column - 1]].name))
+          let elements = record.elements
+          return .text(elements.indices.contains(column - 1) ? elements[column - 1].text : "")
         },
       ]
     default: return []
@@ -169,10 +182,19 @@ extension SystemRelations {
     var column: Int
     /// From 1.
     var number: Int
+    /// The column's.
+    var table: TableSchema
+  }
+  /// Columns that references refer to.
+  private var referred: [ConstraintColumn] {
+    constraints.flatMap { constraint -> [ConstraintColumn] in
+      guard let (other, reference) = constraint.reference else { return [] }
+      return reference.keyColumns.enumerated().map { ConstraintColumn(constraint: constraint, column: $1, number: $0 + 1, table: other) }
+    }
   }
   private func columns(_ kinds: Set<String>) -> [ConstraintColumn] {
     constraints.filter { kinds.contains($0.kind) }.flatMap { constraint in
-      constraint.columns.enumerated().map { ConstraintColumn(constraint: constraint, column: $1, number: $0 + 1) }
+      constraint.columns.enumerated().map { ConstraintColumn(constraint: constraint, column: $1, number: $0 + 1, table: constraint.table) }
     }
   }
   func constraintViews(_ name: String) -> SystemRows? {
@@ -181,7 +203,8 @@ extension SystemRelations {
       // PostgreSQL lists NOT NULL as well, under names made of numbers.
       return SystemRows(constraints) { name in
         switch name {
-        case "constraint_type": return { .text($0.kind == "p" ? "PRIMARY KEY" : $0.kind == "u" ? "UNIQUE" : "CHECK") }
+        case "constraint_type":
+          return { .text($0.kind == "p" ? "PRIMARY KEY" : $0.kind == "u" ? "UNIQUE" : $0.kind == "f" ? "FOREIGN KEY" : "CHECK") }
         case "is_deferrable", "initially_deferred": return { _ in .text("NO") }
         case "enforced": return { _ in .text("YES") }
         case "nulls_distinct": return { $0.kind == "u" ? .text("YES") : .null }
@@ -189,16 +212,40 @@ extension SystemRelations {
         }
       }
     case "key_column_usage", "constraint_column_usage":
-      return SystemRows(columns(name == "key_column_usage" ? ["p", "u"] : ["p", "u", "c"])) { name in
+      let isUsage = name == "constraint_column_usage"
+      return SystemRows(isUsage ? columns(["p", "u", "c"]) + referred : columns(["p", "u", "f"])) { name in
         switch name {
-        case "column_name": return { .text($0.constraint.table.columns[$0.column].name) }
+        case "position_in_unique_constraint":
+          return { row in
+            guard let (other, reference) = row.constraint.reference else { return .null }
+            let key = other.keys.first { Set($0.columns) == Set(reference.keyColumns) }
+            return .optional(key?.columns.firstIndex(of: reference.keyColumns[row.number - 1]).map { Int64($0 + 1) })
+          }
+        case "table_schema" where isUsage: return { .text($0.table.schemaName) }
+        case "table_name" where isUsage: return { .text($0.table.name) }
+        case "column_name": return { .text($0.table.columns[$0.column].name) }
         case "ordinal_position": return { .number(Int64($0.number)) }
         default:
           let cell = self.constraintCells(name)
           return { cell($0.constraint) }
         }
       }
-    case "constraint_table_usage": return SystemRows(constraints.filter { $0.kind != "c" }, constraintCells)
+    case "referential_constraints":
+      return SystemRows(constraints.filter { $0.kind == "f" }) { name in
+        func key(_ record: ConstraintRecord) -> TableKey? {
+          record.reference.flatMap { pair in pair.to.keys.first { Set($0.columns) == Set(pair.what.keyColumns) } }
+        }
+        switch name {
+        case "unique_constraint_catalog": return { _ in .text(self.facts.database) }
+        case "unique_constraint_schema": return { .optional($0.reference?.to.schemaName) }
+        case "unique_constraint_name": return { .optional(key($0)?.name) }
+        case "match_option": return { _ in .text("NONE") }
+        case "update_rule": return { .text($0.reference?.what.restrictsUpdate == true ? "RESTRICT" : "NO ACTION") }
+        case "delete_rule": return { .text($0.reference?.what.restrictsDelete == true ? "RESTRICT" : "NO ACTION") }
+        default: return self.constraintCells(name)
+        }
+      }
+    case "constraint_table_usage": return SystemRows(constraints.filter { $0.kind == "p" || $0.kind == "u" }, constraintCells)
     case "check_constraints":
       return SystemRows(constraints.filter { $0.kind == "c" }) { name in
         name == "check_clause" ? { .text($0.clause(isPretty: false)) } : self.constraintCells(name)

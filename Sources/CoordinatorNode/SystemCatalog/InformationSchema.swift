@@ -45,7 +45,7 @@ extension SystemRelations {
     case "enabled_roles":
       let own = roles.filter { $0.fact.name == facts.user || $0.fact.name == facts.owner }
       return SystemRows(own) { _ in { .text($0.fact.name) } }
-    case "referential_constraints", "triggers", "applicable_roles", "user_defined_types", "foreign_tables":
+    case "triggers", "applicable_roles", "user_defined_types", "foreign_tables":
       return SystemRows.none
     default: return nil
     }

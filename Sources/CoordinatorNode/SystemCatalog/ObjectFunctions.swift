@@ -72,15 +72,18 @@ extension SystemRelations {
       ]
     case "obj_description":
       return [
-        HostedFunction(name, [.oid], .text) { .optional(Self.description($0.number(0), nil)) },
+        HostedFunction(name, [.oid], .text) { .optional(self.description($0.number(0), nil)) },
         HostedFunction(name, [.oid, .name], .text) { arguments in
           guard let catalog = self.index["pg_catalog", arguments.text(1)]?.oid else { return .null }
-          return .optional(Self.description(arguments.number(0), catalog))
+          return .optional(self.description(arguments.number(0), catalog))
         },
       ]
-    // Nothing that is shared and no column has a comment.
+    // Nothing that is shared has a comment.
     case "shobj_description": return unknown(.text, [[.oid, .name]])
-    case "col_description": return unknown(.text, [[.oid, .integer]])
+    case "col_description":
+      return [
+        HostedFunction(name, [.oid, .integer], .text) { .optional(self.description($0.number(0), 1259, part: $0.number(1))) }
+      ]
     case "pg_relation_is_publishable":
       // Rows leave by backups and queries, not by publications.
       return [HostedFunction(name, [.regclass], .boolean) { .truth(self.index[oid: $0.number(0)] == nil ? nil : false) }]
@@ -129,8 +132,8 @@ extension SystemRelations {
       }
     }
   }
-  private static func description(_ object: Int64, _ catalog: Int64?) -> String? {
-    SystemDescription.all.first { $0.object == object && (catalog == nil || $0.catalog == catalog) }?.text
+  private func description(_ object: Int64, _ catalog: Int64?, part: Int64 = 0) -> String? {
+    descriptions.first { $0.object == object && $0.part == part && (catalog == nil || $0.catalog == catalog) }?.text
   }
   static func requireColumn(_ name: String, _ entry: RelationRecord) throws(TallyError) {
     guard entry.columns.contains(where: { $0.name == name }) else {

@@ -57,7 +57,7 @@ extension SystemRelations {
     default: return number
     }
   }
-  private func qualified(_ name: String, _ namespace: Int64, _ schema: String) -> String {
+  func qualified(_ name: String, _ namespace: Int64, _ schema: String) -> String {
     isVisible(name, namespace) ? SystemName.quoted(name) : SystemName.quoted(schema) + "." + SystemName.quoted(name)
   }
   /// Whether a relation is what its name without schema finds.

@@ -64,6 +64,8 @@ enum ObjectNumbers {
     case check = 2
     case listedIndex = 3
   }
+  /// References are numbered as keys from here on.
+  static let firstReference = 64
   /// The number of an index or constraint.
   static func part(_ id: TableID, _ kind: Part, _ place: Int) -> Int64 {
     parts + (Int64(id.rawValue % (1 << 19)) << 9 | kind.rawValue << 7 | Int64(place & 127))

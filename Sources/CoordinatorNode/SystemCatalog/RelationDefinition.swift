@@ -1,7 +1,8 @@
 // RelationDefinition.swift — a relation whose rows the coordinator makes: name, number, columns; and the list of all.
 //
 // Columns have the types that PostgreSQL gives them, by name; `dataType` says as which of ours they are read. Types that do not exist
-// here are read as the nearest: xid as oid, inet, pg_lsn, aclitem, pg_node_tree and anyarray as text, int2vector and oidvector as arrays.
+// here are read as the nearest: xid as oid, inet, pg_lsn, aclitem, pg_node_tree and anyarray as text. int2vector and oidvector are
+// arrays with texts of their own.
 import Model
 import Planning
 
@@ -59,8 +60,8 @@ struct RelationDefinition: Sendable {
     case "int8": return .bigint
     case "int2": return .smallint
     case "int4", "cardinal_number": return .integer
-    case "int2vector": return .array(.smallint)
-    case "oidvector": return .array(.oid)
+    case "int2vector": return .array(.smallintVector)
+    case "oidvector": return .array(.oidVector)
     case "oid", "xid": return .oid
     case "regproc": return .regproc
     case "regclass": return .regclass

@@ -1,8 +1,8 @@
 // RelationRecord.swift — every relation as the catalogs show it: tables, rollups, levels, sequences, indexes, system relations; and their
 // index.
 //
-// Made of one version of the catalog. A rollup and each of its levels is a materialized view ('m'): that is what CREATE MATERIALIZED
-// VIEW made. System relations are PostgreSQL's tables ('r') and views ('v').
+// Made of one version of the catalog. A rollup and each of its levels is a materialized view ('m'), as is what CREATE MATERIALIZED
+// VIEW made otherwise. System relations are PostgreSQL's tables ('r') and views ('v').
 import Model
 
 /// A column as pg_attribute shows it.
@@ -57,6 +57,9 @@ struct RelationRecord: Sendable {
     switch origin {
     case .rollup(let rollup, _): written = rollup.sql
     case .view(let view): written = view.sql
+    case .table(let table):
+      guard let sql = table.materializedSQL else { return nil }
+      written = sql
     default: return nil
     }
     let text = written.reversed().drop { $0 == " " || $0 == ";" || $0.isNewline }.reversed()
@@ -69,7 +72,7 @@ struct RelationRecord: Sendable {
       ObjectNumbers.relation(table.id),
       table.name,
       table.schemaName,
-      "r",
+      table.isMaterialized ? "m" : "r",
       table.columns.map { Self.column($0) },
       .table(table)
     )

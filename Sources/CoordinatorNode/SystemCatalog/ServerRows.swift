@@ -34,7 +34,10 @@ struct SystemDescription: Sendable {
   /// The object, and the relation it stands in.
   var object: Int64
   var catalog: Int64
+  /// Of a column its number, from 1.
+  var part: Int64 = 0
   var text: String
+  /// Those that are always there.
   static let all: [SystemDescription] =
     ExtensionEntry.all.indices.map {
       SystemDescription(object: ExtensionEntry.number($0), catalog: 3079, text: ExtensionEntry.all[$0].comment)
@@ -45,7 +48,41 @@ struct SystemDescription: Sendable {
     ]
 }
 
+/// What pg_am has: an index that is only listed names the one it was asked for with.
+struct AccessMethod: Sendable {
+  var oid: Int64
+  var name: String
+  var handler: String
+  static let all = [
+    AccessMethod(oid: ObjectNumbers.heap, name: "heap", handler: "heap_tableam_handler"),
+    AccessMethod(oid: ObjectNumbers.btree, name: "btree", handler: "bthandler"),
+    AccessMethod(oid: 405, name: "hash", handler: "hashhandler"), AccessMethod(oid: 783, name: "gist", handler: "gisthandler"),
+    AccessMethod(oid: 2742, name: "gin", handler: "ginhandler"), AccessMethod(oid: 4000, name: "spgist", handler: "spghandler"),
+    AccessMethod(oid: 3580, name: "brin", handler: "brinhandler"),
+  ]
+}
+
 extension SystemRelations {
+  /// All of them: COMMENT ON has added some.
+  var descriptions: [SystemDescription] {
+    var out = SystemDescription.all
+    for table in catalog.tables where !table.comments.isEmpty {
+      let constraints = ConstraintRecord.all(of: table, in: catalog)
+      let indexes = IndexRecord.all(of: table)
+      for comment in table.comments {
+        let (object, relation, part): (Int64?, Int64, Int) =
+          switch comment.subject {
+          case .table: (ObjectNumbers.relation(table.id), 1259, 0)
+          case .column(let number): (ObjectNumbers.relation(table.id), 1259, number + 1)
+          case .constraint(let name): (constraints.first { $0.name == name }?.oid, 2606, 0)
+          case .index(let name): (indexes.first { $0.name == name }?.oid, 1259, 0)
+          }
+        guard let object else { continue }
+        out.append(SystemDescription(object: object, catalog: relation, part: Int64(part), text: comment.text))
+      }
+    }
+    return out
+  }
   /// The owner, the session's user, and what else is known.
   var roles: [RoleEntry] {
     var out = [RoleEntry(oid: ObjectNumbers.owner, fact: RoleFact(name: facts.owner))]
@@ -103,12 +140,12 @@ extension SystemRelations {
         }
       }
     case "pg_am":
-      return SystemRows([ObjectNumbers.heap]) { name in
+      return SystemRows(AccessMethod.all) { name in
         switch name {
-        case "oid": return { .number($0) }
-        case "amname": return { _ in .text("heap") }
-        case "amhandler": return { _ in .number(PostgresFunctions.all.number(of: "heap_tableam_handler")) }
-        default: return { _ in .text("t") }
+        case "oid": return { .number($0.oid) }
+        case "amname": return { .text($0.name) }
+        case "amhandler": return { .number(PostgresFunctions.all.number(of: $0.handler)) }
+        default: return { .text($0.oid == ObjectNumbers.heap ? "t" : "i") }
         }
       }
     case "pg_tablespace":

@@ -40,6 +40,7 @@ enum TypeNumbers {
     case .unknown: (705, -1)
     case .topnRecord: (2249, -1)
     case .void: (2278, -1)
+    case .array(let element) where element.isVector: (element == .oidVector ? 30 : 22, -1)
     case .array(let element): array(of: number(of: element.type))
     }
   }

@@ -26,9 +26,10 @@ public enum RowFunctions {
     switch function {
     case .unnest: columns[0] += try a.array(0).elements
     case .generateSubscripts:
-      // Arrays have one dimension and begin at 1; an empty one has none.
+      // Arrays have one dimension and begin at 1, the catalogs' vectors at 0; an empty one has none.
       guard a.integer(1) == 1 else { return }
-      for place in 0..<(try a.array(0).elements.count) { columns[0].append(.fixed(Int64(place + 1))) }
+      let first: Int64 = if case .array(let element)? = types.first, element.isVector { 0 } else { 1 }
+      for place in 0..<(try a.array(0).elements.count) { columns[0].append(.fixed(Int64(place) + first)) }
     case .regexpSplit:
       let flags = try RegexFlags(a.text(2))
       guard !flags.isGlobal else { throw .sql("22023", "regexp_split_to_table() does not support the \"global\" option") }

@@ -18,7 +18,7 @@ SELECT 1 \; SELECT 2 \; SELECT nope \; SELECT 3;
 \set VERBOSITY verbose
 CREATE INDEX ON ev (n);
 CHECKPOINT;
-COMMENT ON TABLE ev IS 'x';
+COMMENT ON ROLE app IS 'x';
 \set VERBOSITY default
 -- Transaction blocks: all at COMMIT, or nothing, and a block reads what it wrote.
 BEGIN;
