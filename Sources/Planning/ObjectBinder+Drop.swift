@@ -153,7 +153,7 @@ extension ObjectBinder {
       }
       var free = other
       free.references.removeAll { $0.table == table.id }
-      plan.steps.append(.alterTable(from: other, to: free))
+      plan.steps.append(.alterTable(from: other, to: free, views: []))
       if let at = next.tables.firstIndex(where: { $0.id == other.id }) { next.tables[at] = free }
       for gone in other.references where gone.table == table.id && !others.contains(other.id) {
         cascaded.append("constraint \(gone.name) on table \(other.name)")

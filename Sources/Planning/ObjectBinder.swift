@@ -344,7 +344,7 @@ struct ObjectBinder {
     next.comments.removeAll { $0.subject == subject }
     if let text = syntax.text, !text.isEmpty { next.comments.append(TableComment(subject: subject, text: text)) }
     var plan = DefinitionPlan(tag: "COMMENT")
-    if next != table { plan.steps.append(.alterTable(from: table, to: next)) }
+    if next != table { plan.steps.append(.alterTable(from: table, to: next, views: [])) }
     return plan
   }
   private func subject(of syntax: CommentSyntax) throws(TallyError) -> (TableSchema, TableComment.Subject) {

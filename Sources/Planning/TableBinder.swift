@@ -239,7 +239,7 @@ struct TableBinder {
     for table in bound {
       var free = table
       free.references = []
-      plan.steps.append(.alterTable(from: table, to: free))
+      plan.steps.append(.alterTable(from: table, to: free, views: []))
     }
     plan.steps += ids.map { .dropTable($0) }
     return .define(plan)
