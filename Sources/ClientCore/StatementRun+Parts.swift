@@ -79,10 +79,10 @@ extension StatementRun {
   /// After 40001 nothing was done, and the same run may try again. After another error `abandon` ends it, or finds that it took effect.
   /// Throws
   /// 08007 when the outcome is open.
-  public func modifyAlone(program: [UInt8], rows: [UInt8] = [], waits: Bool = true) async throws -> Modified {
+  public func modifyAlone(program: [UInt8], rows: [UInt8] = []) async throws -> Modified {
     state.withLock { $0.mayBeDecided = true }
     do {
-      let modified = try await modify(decider, ordinal: 1, program, rows, isAlone: true, waits: waits)
+      let modified = try await modify(decider, ordinal: 1, program, rows, isAlone: true, waits: true)
       state.withLock { state in
         state.parts[decider, default: [:]][1] = modified.rows
         state.written.note(ShardPoint(shard: decider, point: modified.point))

@@ -6,6 +6,7 @@
 import Bytes
 public import Columns
 public import Model
+import Planning
 public import Storage
 
 /// The rows of a batch that one key finds.
@@ -125,13 +126,7 @@ enum RowText {
   }
   /// `(1, null, abc)`: columns that are not dropped, each cut at 64 bytes.
   static func row(_ rows: Batch, _ row: Int, _ table: TableSchema) throws -> String {
-    let values = try table.liveColumns.map { at -> String in
-      let text = try value(rows.columns[at], row)
-      if text.utf8.count <= 64 { return text }
-      var cut = Substring(text)
-      while cut.utf8.count > 64 { cut.removeLast() }
-      return String(cut) + "..."
-    }
+    let values = try table.liveColumns.map { InsertedRow.cut(try value(rows.columns[$0], row)) }
     return "(" + values.joined(separator: ", ") + ")"
   }
 }

@@ -338,17 +338,20 @@ public enum InsertedRow {
   }
   /// PostgreSQL's detail of a row that violates a constraint: each value cut at 64 bytes.
   public static func failing(_ row: [Value], _ table: TableSchema) -> String {
-    let shown = table.liveColumns.map { at -> String in
-      guard let text = ValueText.print(row[at], as: table.columns[at].type) else { return "null" }
-      guard text.utf8.count > 64 else { return text }
-      var cut = ""
-      for scalar in text.unicodeScalars {
-        guard cut.utf8.count + UTF8.width(scalar) <= 64 else { break }
-        cut.unicodeScalars.append(scalar)
-      }
-      return cut + "..."
+    let shown = table.liveColumns.map { at in
+      ValueText.print(row[at], as: table.columns[at].type).map(cut) ?? "null"
     }
     return "Failing row contains (\(shown.joined(separator: ", ")))."
+  }
+  /// A value's text as such a detail shows it: 64 bytes of whole characters, and dots for the rest.
+  public static func cut(_ text: String) -> String {
+    guard text.utf8.count > 64 else { return text }
+    var cut = ""
+    for scalar in text.unicodeScalars {
+      guard cut.utf8.count + UTF8.width(scalar) <= 64 else { break }
+      cut.unicodeScalars.append(scalar)
+    }
+    return cut + "..."
   }
 }
 

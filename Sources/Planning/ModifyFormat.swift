@@ -1,7 +1,8 @@
 // ModifyFormat.swift — bytes of a ModifyProgram, as coordinators send it to primaries. Not stored anywhere.
 //
-//   u8 version = 2, u64 table, u32 its fingerprint, u8 source (0 rows | 1 plan: byte string, FragmentFormat), u8 action (0 insert | 1 update | 2 delete),
-//   of insert: u8 conflict (0 fail | 1 nothing | 2 nothing of one key: varint key | 3 update: varint key, count, row, bool, [condition]),
+//   u8 version = 2, u64 table, u32 its fingerprint, u8 source (0 rows | 1 plan: byte string, FragmentFormat), u8 action (0 insert |
+//   1 update | 2 delete), of insert: u8 conflict (0 fail | 1 nothing | 2 nothing of one key: varint key | 3 update: varint key, count,
+//   row, bool, [condition]),
 //   count, checks: (string name, condition), bool returns rows
 // Coordinators and workers are of one version. A decoded program is well-typed over the table that the receiver knows.
 public import Bytes

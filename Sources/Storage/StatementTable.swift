@@ -197,7 +197,7 @@ public struct StatementTable: Equatable, Sendable {
     )
   }
   /// What whoever goes on with an ended statement is told.
-  static func ended(_ statement: StatementID) -> TallyError {
+  public static func ended(_ statement: StatementID) -> TallyError {
     TallyError(
       .invalid,
       "statement \(statement) was aborted",

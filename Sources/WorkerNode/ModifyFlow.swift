@@ -249,13 +249,7 @@ extension Worker {
       }
       return Modified(rows: UInt64(rows), point: host.appliedPoint, returned: [])
     case .committed, .aborted, .ended:
-      throw TallyError(
-        .invalid,
-        "statement \(request.statement) was aborted",
-        sqlState: "40001",
-        detail: "It had ended on a shard when more of it came there.",
-        hint: "Repeat the statement."
-      )
+      throw StatementTable.ended(request.statement)
     }
   }
   /// Decides and commits a change of this shard alone that is staged.

@@ -113,3 +113,6 @@ INSERT INTO zoned VALUES (4, '2019-12-31 23:10+00');
 INSERT INTO zoned VALUES (5, '2019-12-31 22:10+00');
 SELECT * FROM zoned ORDER BY id;
 SELECT * FROM early ORDER BY id;
+-- Details of rows are cut at 64 bytes of whole characters, marks apart from their letters.
+CREATE TABLE marks (t text, n int CHECK (n > 0));
+INSERT INTO marks VALUES (repeat(E'e\u0301', 40), 0);
