@@ -50,10 +50,6 @@ private func definition(_ options: String, _ select: String) throws -> RollupDef
 
 @Test(arguments: [
   (
-    "levels = '1 day'", "select app_id, time_bucket(ts) b, count(*) from queries group by 1, 2",
-    "materialized views other than rollups are not supported"
-  ),
-  (
     "rollup, levels = '1 day'", "select app_id, time_bucket(ts) b, avg(hits) from queries group by 1, 2", "avg in a rollup is not supported"
   ),
   (
