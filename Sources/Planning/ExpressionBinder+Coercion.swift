@@ -32,7 +32,19 @@ extension ExpressionBinder {
       )
     }
     if let named = try objectName(expression, to: type, position) { return named }
-    return try fold(.casting(expression, to: type, zone: zone), position)
+    let cast = Expression.casting(expression, to: type, zone: zone)
+    // Reading times is not immutable to PostgreSQL: a text that is none fails when a row asks for it.
+    guard failsLate, type.isTime || type == .interval || type == .time, ExpressionCheck.isTextLike(expression.type) else {
+      return try fold(cast, position)
+    }
+    do throws(TallyError) { return try fold(cast, position) } catch { return cast }
+  }
+  /// Whether a constant that cannot be computed may wait for the rows: in a query's clauses, where there may be none.
+  private var failsLate: Bool {
+    switch clause {
+    case .select, .where, .groupBy, .having, .orderBy, .filter, .joinOn: true
+    default: false
+    }
   }
   /// Evaluates an expression of constants now.
   func fold(_ expression: Expression, _ position: Int) throws(TallyError) -> Expression {

@@ -233,6 +233,9 @@ extension ExpressionSamples {
     extract(timezone from timestamp '2024-01-01')
     extract(timezone_hour from date '2024-01-01')
     extract(tz from date '2024-01-01')
+    array_fill(1, array[null::int])
+    array_fill(1, '{}'::int[])
+    array_fill(null::int, array[2])
     '\\xdeadBEEF'::bytea
     '\\xabc'::bytea
     'a\\\\001b'::bytea

@@ -19,6 +19,8 @@ private func own(_ expression: String) -> Own {
       throw TallyError.sql("XX000", "no SELECT")
     }
     let binder = ExpressionBinder(scope: .empty, context: SampleCatalog.context)
+    // Where a value is needed at once.
+    binder.clause = .values
     return try binder.typed(plain.items[0].expression)
   }
   do {

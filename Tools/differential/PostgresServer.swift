@@ -72,7 +72,8 @@ final class PostgresServer {
       } else {
         var body = part[..<border]
         if !body.isEmpty {
-          if body.last == "\n" { body = body.dropLast() }
+          // By scalars: a CR that ends a value and this are one character.
+          if body.unicodeScalars.last == "\n" { body = Substring(body.unicodeScalars.dropLast()) }
           answer.rows = body.split(separator: "\u{E003}", omittingEmptySubsequences: false).map { row in
             row.split(separator: "\u{E002}", omittingEmptySubsequences: false).map { $0 == "\u{E001}" ? nil : String($0) }
           }

@@ -85,6 +85,7 @@ extension ScalarFunctions {
       if a.isNull(1) { throw .sql("22004", "dimension array or low bound array cannot be null") }
       let bounds = try a.array(1).elements
       guard bounds.count <= 1 else { throw .sql("0A000", "arrays of more than one dimension are not supported") }
+      if bounds.first?.isNull == true { throw .sql("22004", "dimension values cannot be null") }
       guard case .fixed(let count)? = bounds.first else { return try ArrayValue(a.types[0], []).value() }
       guard count >= 0, count <= Int64(ArrayValue.countMax) else {
         throw .sql("54000", "array size exceeds the maximum allowed (\(ArrayValue.countMax))")

@@ -26,6 +26,7 @@ SELECT j->'k', j->>'w', COALESCE(j->>'none', '0')::int, j @> '{"k": 1}', j ? 'w'
 SELECT * FROM generate_series(1, 3) g(x);
 SELECT key, value FROM jsonb_each('{"a": 1, "b": "x"}');
 SELECT pg_size_pretty(123456789::bigint), '10-25-1999'::date, '1/8/99'::date, '3/1/2024 10:00'::timestamp;
+SELECT ('nonsense'::text)::date FROM facts WHERE n > 1000;
 EXPLAIN SELECT tenant, count(*) FROM facts GROUP BY tenant;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM facts;
 \o /dev/null
