@@ -294,7 +294,13 @@ SELECT amname AS "Name",
 FROM pg_catalog.pg_am
 ORDER BY 1;
 --> Name|Type
+--> brin|Index
+--> btree|Index
+--> gin|Index
+--> gist|Index
+--> hash|Index
 --> heap|Table
+--> spgist|Index
 
 --- \dD
 SELECT n.nspname as "Schema",
