@@ -50,6 +50,10 @@ struct ConstraintBinder {
     _ known: inout Names
   ) throws(TallyError) {
     let other = try referred(by: otherName, from: table)
+    guard table.isTemporary == other.isTemporary else {
+      let kind = table.isTemporary ? "temporary" : "permanent"
+      throw .sql("42P16", "constraints on \(kind) tables may reference only \(kind) tables")
+    }
     // The referencing ones may repeat.
     let columns = try numbers(names, of: table, mayRepeat: true)
     let keyColumns: [Int]

@@ -147,4 +147,23 @@ CREATE TEMP TABLE keeps (n int);
 DISCARD ALL;
 SELECT * FROM keeps;
 DROP FUNCTION made();
+-- What is kept of a statement follows the names that the session has.
+PREPARE kept AS SELECT * FROM shop;
+EXECUTE kept;
+EXECUTE kept;
+EXECUTE kept;
+CREATE TEMP TABLE shop (y int);
+INSERT INTO shop VALUES (7);
+SELECT y FROM shop;
+DROP TABLE shop;
+SELECT * FROM shop;
+-- References do not lead from what lasts to what does not, nor back.
+CREATE TABLE lasting (id int PRIMARY KEY);
+CREATE TEMP TABLE passing (id int PRIMARY KEY, other int REFERENCES lasting);
+CREATE TEMP TABLE passing (id int PRIMARY KEY, other int REFERENCES passing);
+CREATE TABLE more (id int REFERENCES passing);
+INSERT INTO passing VALUES (1, 1), (2, 1);
+INSERT INTO passing VALUES (3, 9);
+DROP TABLE passing;
+DROP TABLE lasting;
 DROP TABLE shop;
