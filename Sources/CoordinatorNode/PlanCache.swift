@@ -1,9 +1,10 @@
 // PlanCache.swift — generic plans of the statements that came lately, and what is known of them before they run.
 //
 // A plan is found by everything that binding it read: the statement's text, the types of its parameters, the session's zone, search path,
-// temporary schema, top lists' size and choice of levels, and the version of the catalog, which every change of it moves (Catalog.apply). So a plan of another state cannot
-// be found, and nothing has to be told of changes. Values, the time, what a transaction did and what belongs to a session are not in a
-// generic plan (GenericPlan). What comes once only is not worth keeping: a text is bound without values when it comes the second time.
+// temporary schema, top lists' size and choice of levels, and the version of the catalog, which every change of it moves (Catalog.apply).
+// So a plan of another state cannot be found, and nothing has to be told of changes. Values, the time, what a transaction did and what
+// belongs to a session are not in a generic plan (GenericPlan). What comes once only is not worth keeping: a text is bound without values
+// when it comes the second time.
 import Model
 import Planning
 import SQL
