@@ -95,9 +95,8 @@ struct ConstraintBinder {
   }
   /// The table that a constraint refers to: perhaps the one that is being made.
   private func referred(by name: NameSyntax, from table: TableSchema) throws(TallyError) -> TableSchema {
-    let isOwn =
-      name.name == table.name
-      && (name.schema ?? (catalog.searchPath.contains(table.schemaName) ? table.schemaName : "")) == table.schemaName
+    let isThere = table.isTemporary || catalog.searchPath.contains(table.schemaName)
+    let isOwn = name.name == table.name && (name.schema.map { $0 == table.schemaName } ?? isThere)
     if isOwn, catalog.table(name).map({ $0.id == table.id }) ?? true { return table }
     guard let other = catalog.table(name), !other.isMaterialized else {
       if catalog.table(name) != nil || catalog.view(name) != nil || Relations.isRollup(name.name, catalog: catalog) {
@@ -308,7 +307,7 @@ public enum TableChecks {
     return item.expression
   }
   /// The text of a CHECK as the catalog keeps it: rows are checked under UTC, so a time without an offset gets that of the session, and
-  /// what a time zone decides is refused.
+  /// what a time zone decides is refused: what differs between UTC and a zone an hour from it. A cut to minutes does not.
   static func kept(_ text: String, _ table: TableSchema, _ context: PlanningContext) throws(TallyError) -> String {
     var context = context
     context.routines = [:]

@@ -327,7 +327,9 @@ extension ExpressionBinder {
     let type = time.type
     let unit = try located(position) { () throws(TallyError) in try TimeUnit.parse(name, for: type) }
     let constant = Expression.constant(.bigint, .fixed(Int64(unit.rawValue)))
-    if type == .timestamptz, !zone.isUTC {
+    // Seconds and what is finer are cut alike in every zone, minutes in those that are whole minutes from UTC for ever.
+    let isAlike = unit.rawValue < TimeUnit.minute.rawValue || unit == .minute && zone.isWholeMinutes
+    if type == .timestamptz, !zone.isUTC, !isAlike {
       return try fold(Expression(type, .call(.dateTruncInZone, [constant, time, .zone(zone)])), position)
     }
     return try fold(Expression(type, .call(.dateTrunc, [constant, time])), position)

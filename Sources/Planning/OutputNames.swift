@@ -35,7 +35,6 @@ enum OutputNames {
     case .array: return strong("array")
     case .element(let array, _), .slice(let array, _, _): return find(array)
     case .field(_, let name): return strong(name)
-    case .boolean: return Found(name: "bool", isWeak: true)
     case .scalarSubquery(let select): return strong(first(of: select))
     case .exists: return strong("exists")
     case .arraySubquery: return strong("array")

@@ -60,7 +60,7 @@ struct SequenceBinder {
           let hint = catalog.table(name) != nil ? "Use DROP TABLE to remove a table." : nil
           throw .sql("42809", "\"\(name.name)\" is not a sequence", hint: hint)
         }
-        guard syntax.ifExists else { throw .sql("42P01", "sequence \"\(name.text)\" does not exist") }
+        guard syntax.ifExists else { throw .sql("42P01", "sequence \"\(name.name)\" does not exist") }
         notices.append("sequence \"\(name.name)\" does not exist, skipping")
         continue
       }

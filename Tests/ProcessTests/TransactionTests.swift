@@ -112,7 +112,7 @@ final class OpenPsql {
     #expect(try eventually(seconds: 8) { try two.run("SELECT count(*) FROM pg_class WHERE relpersistence = 't';") == "0\n" })
     #expect(try two.run("SELECT pg_terminate_backend(\(number));") == "f\n")
     // What names a table that waits for COMMIT is told so.
-    let early = try two.run("BEGIN; CREATE TABLE later (n int); INSERT INTO later VALUES (1); ROLLBACK;")
+    let early = try two.run("BEGIN; ALTER TABLE acc ADD COLUMN later int; UPDATE acc SET later = 1; ROLLBACK;")
     #expect(early.contains("HINT:  The definition that this block has waits for COMMIT"))
     #expect(throws: LaunchFailure.self) { try two.run("SELECT pg_terminate_backend(pg_backend_pid());") }
   }

@@ -32,6 +32,8 @@ public struct ClockZone: Sendable, Hashable {
   public static let utc = ClockZone("Etc/UTC", fixed: ZoneOffset(east: 0, isDaylight: false, abbreviation: "UTC"))
   /// Whether its clocks always show UTC, by that abbreviation.
   public let isUTC: Bool
+  /// Whether its clocks are always the same whole number of minutes from UTC. (Most places began with seconds.)
+  public var isWholeMinutes: Bool { rules.only.map { $0.east % 60 == 0 } ?? false }
   /// IANA's names.
   public static var names: [String] { ZoneTable.names }
 
