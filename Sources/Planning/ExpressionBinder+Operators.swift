@@ -54,11 +54,19 @@ extension ExpressionBinder {
       return try fold(Expression(.boolean, .not(test)), position)
     case "<@": return try infix("@>", right, left, position, rightPosition, leftPosition)
     default:
-      guard let result = try tabled(name, left, right, position, leftPosition, rightPosition) else {
+      let isMatch = ["~", "~*", "~~", "~~*"].contains(name)
+      let operand = isMatch ? try padded(left, leftPosition) : left
+      guard let result = try tabled(name, operand, right, position, leftPosition, rightPosition) else {
         throw noOperator(name, left.type, right.type, position)
       }
       return result
     }
+  }
+  /// A character(n) as patterns see it: with its blanks, which a cast to text takes away.
+  private func padded(_ operand: Expression, _ position: Int) throws(TallyError) -> Expression {
+    guard case .bpchar(let length) = operand.type, length > 0 else { return operand }
+    let text = try coerce(operand, to: .text, at: position, .implicit)
+    return try fold(Expression(.text, .call(.padRight, [text, .constant(.integer, .fixed(Int64(length)))])), position)
   }
   /// An operator of `FunctionTable`.
   private func tabled(
@@ -363,6 +371,7 @@ extension ExpressionBinder {
     guard ExpressionCheck.isTextLike(bound.type), ExpressionCheck.isTextLike(shape.type) else {
       throw noOperator("~~", bound.type, shape.type, position)
     }
+    bound = try padded(bound, subject.position)
     if !bound.type.isText { bound = try coerce(bound, to: .text, at: subject.position, .implicit) }
     if !shape.type.isText { shape = try coerce(shape, to: .text, at: pattern.position, .implicit) }
     switch shape.node {
@@ -373,6 +382,8 @@ extension ExpressionBinder {
     default:
       // A pattern that is known is taken apart once.
       if shape.holdsParameter { throw GenericPlan.needsValues }
+      if bound.type != .text { bound = try coerce(bound, to: .text, at: subject.position, .implicit) }
+      if shape.type != .text { shape = try coerce(shape, to: .text, at: pattern.position, .implicit) }
       return try fold(Expression(.boolean, .call(.likePattern, [bound, shape])), position)
     }
   }

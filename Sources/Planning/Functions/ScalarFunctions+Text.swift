@@ -11,6 +11,8 @@ extension ScalarFunctions {
     case .position: return .fixed(Int64((find(a.scalars(1), in: a.scalars(0), from: 0) ?? -1) + 1))
     case .left, .right:
       let (all, n) = (a.scalars(0), a.integer(1))
+      // As PostgreSQL has it: the least number has no negation, and takes nothing away.
+      if function == .right, n == Int64(Int32.min) { return .text(a.text(0)) }
       let kept = Int(n >= 0 ? min(n, Int64(all.count)) : max(0, Int64(all.count) + n))
       return .text(text(ofScalars: function == .left ? all.prefix(kept) : all.suffix(kept)))
     case .padLeft, .padRight: return .text(try padded(a, isLeft: function == .padLeft))

@@ -116,3 +116,10 @@ SELECT * FROM early ORDER BY id;
 -- Details of rows are cut at 64 bytes of whole characters, marks apart from their letters.
 CREATE TABLE marks (t text, n int CHECK (n > 0));
 INSERT INTO marks VALUES (repeat(E'e\u0301', 40), 0);
+-- Patterns that are columns, of every kind of text.
+CREATE TABLE pat (t text, v varchar(5), c char(3), n name);
+INSERT INTO pat VALUES ('A_', 'A%', 'Ab', 'Ab');
+SELECT 'Ab' LIKE t, 'Ab' LIKE v, 'Ab' LIKE c, t LIKE v, v LIKE t, v NOT ILIKE t, c LIKE v, c LIKE t, n LIKE v, n NOT LIKE c FROM pat;
+SELECT c LIKE 'Ab', c LIKE 'Ab ', c ILIKE 'ab', c ~ 'b$', c ~ 'b $', c !~* 'B$', 'Ab'::char(4) LIKE 'Ab_', t ~ c, length(c) FROM pat;
+DROP TABLE pat;
+SELECT right('abc', -2147483648), left('abc', -2147483648), right('abc', -2147483647);
