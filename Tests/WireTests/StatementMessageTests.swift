@@ -7,18 +7,21 @@ import Wire
 
 private let statement = StatementID(session: SessionID(44), number: 300)
 private let place = LogPoint(epoch: Epoch(6), position: LogPosition(301))
+private func part(_ shard: ShardID, decider: ShardID, ordinal: Int) -> StatementPart {
+  StatementPart(
+    shard: shard,
+    epoch: Epoch(6),
+    version: CatalogVersion(8),
+    statement: statement,
+    doneBelow: 290,
+    decider: decider,
+    ordinal: ordinal
+  )
+}
 private let statementSamples: [Message] = [
   .stageRows(
     StageRows(
-      part: StatementPart(
-        shard: ShardID(5),
-        epoch: Epoch(6),
-        version: CatalogVersion(8),
-        statement: statement,
-        doneBelow: 290,
-        decider: ShardID(4),
-        ordinal: 2
-      ),
+      part: part(ShardID(5), decider: ShardID(4), ordinal: 2),
       content: .rows(
         StageRows.Rows(
           table: TableID(2),
@@ -31,15 +34,7 @@ private let statementSamples: [Message] = [
   ),
   .stageRows(
     StageRows(
-      part: StatementPart(
-        shard: ShardID(5),
-        epoch: Epoch(6),
-        version: CatalogVersion(8),
-        statement: statement,
-        doneBelow: 290,
-        decider: ShardID(5),
-        ordinal: 0
-      ),
+      part: part(ShardID(5), decider: ShardID(5), ordinal: 0),
       content: .nothing
     )
   ), .staged(Staged(rows: 300, isDuplicate: true, point: place)),
@@ -59,30 +54,14 @@ private let statementSamples: [Message] = [
   .statementAnswer(StatementAnswer(.committed, point: place)),
   .deleteRows(
     DeleteRows(
-      part: StatementPart(
-        shard: ShardID(5),
-        epoch: Epoch(6),
-        version: CatalogVersion(8),
-        statement: statement,
-        doneBelow: 290,
-        decider: ShardID(4),
-        ordinal: 1
-      ),
+      part: part(ShardID(5), decider: ShardID(4), ordinal: 1),
       table: TableID(2),
       fragment: [1, 2]
     )
   ),
   .stageRows(
     StageRows(
-      part: StatementPart(
-        shard: ShardID(5),
-        epoch: Epoch(6),
-        version: CatalogVersion(8),
-        statement: statement,
-        doneBelow: 290,
-        decider: ShardID(5),
-        ordinal: 1
-      ),
+      part: part(ShardID(5), decider: ShardID(5), ordinal: 1),
       content: .key(
         BatchID(microseconds: 0x0102_0304_0506 * 1000, random: (0xabc, 9 << 2)),
         contentHash: Hash128(high: 3, low: 4),

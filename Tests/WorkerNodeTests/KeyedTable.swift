@@ -97,6 +97,17 @@ struct KeyedTable: Sendable {
 
   static func statement(_ number: UInt64) -> StatementID { StatementID(session: SessionID(1), number: number) }
   /// Sends a change.
+  private func part(_ number: UInt64, _ ordinal: Int) -> StatementPart {
+    StatementPart(
+      shard: WorkerStage.shard,
+      epoch: Epoch(epoch),
+      version: stage.version,
+      statement: Self.statement(number),
+      doneBelow: 0,
+      decider: WorkerStage.shard,
+      ordinal: ordinal
+    )
+  }
   func modify(
     _ number: UInt64,
     ordinal: Int = 1,
@@ -106,15 +117,7 @@ struct KeyedTable: Sendable {
     waits: Bool = false
   ) async throws -> Modified {
     let request = ModifyRows(
-      part: StatementPart(
-        shard: WorkerStage.shard,
-        epoch: Epoch(epoch),
-        version: stage.version,
-        statement: Self.statement(number),
-        doneBelow: 0,
-        decider: WorkerStage.shard,
-        ordinal: ordinal
-      ),
+      part: part(number, ordinal),
       isAlone: isAlone,
       waits: waits,
       program: ModifyFormat.encode(program),
@@ -127,15 +130,7 @@ struct KeyedTable: Sendable {
   }
   func stageRows(_ number: UInt64, ordinal: Int, _ content: StageRows.Content) async throws -> Staged {
     let request = StageRows(
-      part: StatementPart(
-        shard: WorkerStage.shard,
-        epoch: Epoch(epoch),
-        version: stage.version,
-        statement: Self.statement(number),
-        doneBelow: 0,
-        decider: WorkerStage.shard,
-        ordinal: ordinal
-      ),
+      part: part(number, ordinal),
       content: content
     )
     guard case .staged(let staged) = try await stage.ask(.stageRows(request)) else {
