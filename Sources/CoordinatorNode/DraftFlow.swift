@@ -28,17 +28,24 @@ extension Coordinator {
   }
   private static func isDraftable(_ bound: BoundStatement, _ snapshot: CatalogSnapshot) -> Bool {
     func isKnown(_ table: TableID) -> Bool { snapshot.tables.contains { $0.id == table } }
+    // A draft does not hold what happens to temporary objects: what TemporaryFlow cannot undo, beside others for instance, waits.
+    func isTemporary(_ table: TableID) -> Bool { snapshot.table(table)?.isTemporary ?? false }
     switch bound {
-    case .createTable, .dropTable, .createSequence, .dropSequence, .accepted: return true
+    case .createTable, .createSequence, .dropSequence, .accepted: return true
+    case .dropTable(let tables, _): return !tables.contains(where: isTemporary)
     case .distributeTable(let plan): return !isKnown(plan.table)
     case .referenceTable(let table): return !isKnown(table)
     case .define(let plan):
       // Rows that must not be there are asked for before the table is changed that they would be in.
       return plan.steps.allSatisfy { step in
         switch step {
-        case .createTable, .createView, .alterViews, .dropTable, .dropView, .createSchema, .dropSchema, .fill, .refresh, .require:
-          return true
+        case .createTable, .createView, .createSchema, .fill, .refresh, .require: return true
+        case .dropTable(let table): return !isTemporary(table)
+        case .dropView(let view): return !snapshot.isTemporary(.dropView(view))
+        case .alterViews(let views): return !views.contains { TemporarySchema.isOne($0.schemaName) }
+        case .dropSchema(let name): return !TemporarySchema.isOne(name)
         case .alterTable(var from, let to, let views):
+          guard !from.isTemporary else { return false }
           guard isKnown(from.id) else { return true }
           // References that go are enforced by others until COMMIT.
           (from.indexes, from.comments) = (to.indexes, to.comments)

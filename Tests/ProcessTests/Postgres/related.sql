@@ -244,3 +244,13 @@ ROLLBACK;
 SELECT * FROM gone;
 SELECT * FROM gone2;
 DROP TABLE beside, beside2;
+-- What a block drops of both kinds at once comes back.
+CREATE TEMP TABLE kept (id int PRIMARY KEY);
+CREATE TABLE kept2 (id int);
+INSERT INTO kept VALUES (1);
+BEGIN;
+DROP TABLE kept, kept2;
+ROLLBACK;
+SELECT * FROM kept;
+SELECT * FROM kept2;
+DROP TABLE kept, kept2;
