@@ -73,16 +73,38 @@ struct RollupScan {
     )
   }
 
+  /// What a run decodes: of the levels, and of raw rows that are not in them. It stops counting above `rowsMax` rows.
+  func estimate(rowsMax: Int) -> ScanEstimate {
+    var whole = ScanEstimate()
+    var high: Int64?
+    for range in ranges.ranges where whole.rows <= rowsMax {
+      let predicates = levelPredicates(range, below: high)
+      whole += rollup.levels[range.level].estimate(columns: columns, where: predicates, rowsMax: rowsMax)
+      high = range.low
+    }
+    let raw = rawPredicates()
+    // Of raw rows every column may be read.
+    let all = Array(rollup.raw.layout.columns.indices)
+    if rollup.raw.position > rollup.watermark {
+      whole += rollup.raw.estimate(columns: all, after: rollup.watermark, where: raw, rowsMax: rowsMax)
+    }
+    if hasUncovered { whole += rollup.raw.estimate(columns: all, through: rollup.cut, where: raw, rowsMax: rowsMax) }
+    return whole
+  }
+  private var hasUncovered: Bool { rollup.coveredFrom != .min && rollup.cut > LogPosition(0) }
+  private func levelPredicates(_ range: BucketRanges.Range, below high: Int64?) -> [ZonePredicate] {
+    var predicates = node.zoneConditions.compactMap(\.predicate)
+    // NULL and infinite buckets come from the first level, so only later levels may skip by bucket.
+    if let high { predicates.append(ZonePredicate(column: 1, .fixed(low: range.low, high: high))) }
+    return predicates
+  }
+
   /// Runs of the levels, cut to the range each level stands for.
   private func stored(_ body: (Batch) throws -> Void) throws {
     var high: Int64?
     for range in ranges.ranges {
       let isFirst = high == nil
-      var predicates = node.zoneConditions.compactMap(\.predicate)
-      // NULL and infinite buckets come from the first level, so only later levels may skip by bucket.
-      if !isFirst, let high {
-        predicates.append(ZonePredicate(column: 1, .fixed(low: range.low, high: high)))
-      }
+      let predicates = levelPredicates(range, below: high)
       let checksBucket = range.low != .min || !isFirst
       let needsBucket = checksBucket && !columns.contains(1)
       let read = needsBucket ? columns + [1] : columns
@@ -117,7 +139,6 @@ struct RollupScan {
 
   /// Raw rows that are not in the levels, as states of `columns`.
   private func freshTail() throws -> Batch {
-    let hasUncovered = rollup.coveredFrom != .min && rollup.cut > LogPosition(0)
     let types = self.types
     let none = Batch(emptyOf: columns.map { types[$0] })
     if !hasUncovered && rollup.raw.position <= rollup.watermark { return none }

@@ -15,6 +15,10 @@ public final class SegmentSection: Sendable {
     var verified: [UInt64]
     var dictionaries: [TextDictionary?]
   }
+  /// The next section's number.
+  private static let nextNumber = Atomic<UInt64>(0)
+  /// Tells it from every other section that this process opened, for keys of `BlockCache`; says nothing else.
+  let number = nextNumber.add(1, ordering: .relaxed).newValue
   private let image: FileImage
   let directory: SectionDirectory
   /// Types of the stored columns; a relation may have gained more since.

@@ -49,6 +49,8 @@ public struct TableSnapshot: Sendable {
   var deleted: [ObjectIdentifier: RowSet] = [:]
   /// Names of the sections, where a shard's store made the snapshot.
   var references: [SectionReference] = []
+  /// Where scans of few blocks find them decoded, and leave them; nil: nowhere.
+  public var cache: BlockCache?
   /// What an open statement staged, behind all other rows (StatementView).
   var own: [OwnChunk] = []
   /// Makes a snapshot.
@@ -140,7 +142,8 @@ public struct TableSnapshot: Sendable {
       through: min(through ?? position, position),
       predicates: predicates,
       morselRows: max(1, morselRows),
-      place: place
+      place: place,
+      cache: cache
     )
     switch unit {
     case .blocks(let section, let range): try scan.read(section, range, deleted: deleted[ObjectIdentifier(section)], body)

@@ -4,6 +4,8 @@ import Columns
 import Model
 
 struct UnitScan {
+  /// A scan of no more blocks of a section is narrow.
+  private static let narrowBlocks = 8
   let layout: RelationLayout
   let columns: [Int]
   let after: LogPosition
@@ -12,6 +14,7 @@ struct UnitScan {
   let morselRows: Int
   /// Of the unit's part: the place of its first row.
   let place: Int64
+  let cache: BlockCache?
   var counts = ScanCounts()
 
   init(
@@ -21,7 +24,8 @@ struct UnitScan {
     through: LogPosition,
     predicates: [ZonePredicate],
     morselRows: Int,
-    place: Int64
+    place: Int64,
+    cache: BlockCache?
   ) {
     self.layout = layout
     self.columns = columns
@@ -30,6 +34,7 @@ struct UnitScan {
     self.predicates = predicates
     self.morselRows = morselRows
     self.place = place
+    self.cache = cache
   }
   private func places(_ rows: Range<Int>) -> ColumnVector {
     ColumnVector(.bigint, .fixed(rows.map { place + Int64($0) }))
@@ -37,11 +42,18 @@ struct UnitScan {
 
   // MARK: Memory
 
+  /// Rows of a chunk that positions leave.
+  func rows(of chunk: MemChunk) -> Range<Int> {
+    chunk.rows(through: after)..<max(chunk.rows(through: after), chunk.rows(through: through))
+  }
+  /// Those of them that conditions on sorted keys leave.
+  func wanted(of chunk: MemChunk) -> Range<Int> {
+    let range = rows(of: chunk)
+    guard layout.isState && !range.isEmpty && !predicates.isEmpty else { return range }
+    return SortedRange(predicates, layout.sortKey).narrow(range) { chunk.wholeColumn($0) }
+  }
   mutating func read(_ chunk: MemChunk, _ body: (Batch) throws -> Void) throws {
-    var range = chunk.rows(through: after)..<max(chunk.rows(through: after), chunk.rows(through: through))
-    if layout.isState && !range.isEmpty && !predicates.isEmpty {
-      range = SortedRange(predicates, layout.sortKey).narrow(range) { chunk.wholeColumn($0) }
-    }
+    let range = wanted(of: chunk)
     var start = range.lowerBound
     while start < range.upperBound {
       let end = min(start + morselRows, range.upperBound)
@@ -64,7 +76,7 @@ struct UnitScan {
   mutating func read(_ section: SegmentSection, _ blocks: Range<Int>, deleted: RowSet?, _ body: (Batch) throws -> Void) throws {
     let summary = section.summary
     let cuts = summary.low <= after || summary.high > through
-    if summary.high <= after || summary.low > through {
+    if isOutside(section) {
       counts.blocksSkipped += blocks.count
       return
     }
@@ -77,16 +89,24 @@ struct UnitScan {
     }
     let candidates = candidateBlocks(section, blocks)
     counts.blocksSkipped += blocks.count - candidates.count
+    // What a narrow scan wants is wanted again, by and by; whole scans would only push such blocks out.
+    let keeper = !predicates.isEmpty && candidates.count <= Self.narrowBlocks ? cache : nil
     for block in candidates {
-      if predicates.contains(where: { !$0.mayMatch(layout.zone(section, block, $0.column)) }) {
+      if !admits(section, block) {
         counts.blocksSkipped += 1
         continue
       }
-      try read(section, block, cutting: cuts, deleted: deleted?.part(section.rows(ofBlock: block)), body)
+      try read(section, block, cutting: cuts, deleted: deleted?.part(section.rows(ofBlock: block)), keeper, body)
     }
   }
+  /// Whether all rows of a section are outside of the positions.
+  func isOutside(_ section: SegmentSection) -> Bool { section.summary.high <= after || section.summary.low > through }
+  /// Whether a block's zones leave rows.
+  func admits(_ section: SegmentSection, _ block: Int) -> Bool {
+    predicates.allSatisfy { $0.mayMatch(layout.zone(section, block, $0.column)) }
+  }
   /// Blocks that conditions on the first sort key leave, by binary search.
-  private func candidateBlocks(_ section: SegmentSection, _ blocks: Range<Int>) -> Range<Int> {
+  func candidateBlocks(_ section: SegmentSection, _ blocks: Range<Int>) -> Range<Int> {
     guard let key = section.directory.sortKey.first else { return blocks }
     var range = blocks
     for predicate in predicates where predicate.column == key {
@@ -102,6 +122,7 @@ struct UnitScan {
     _ block: Int,
     cutting: Bool,
     deleted: RowSet?,
+    _ keeper: BlockCache?,
     _ body: (Batch) throws -> Void
   ) throws {
     let all = 0..<section.rows(ofBlock: block).count
@@ -112,7 +133,8 @@ struct UnitScan {
       range = SortedRange(predicates, section.directory.sortKey).narrow(all) { key in
         guard failure == nil else { return nil }
         do throws(DecodingFailure) {
-          let vector = try section.readBlock(block, columns: [key])[0]
+          let known = cache?.find(section, block, key)
+          let vector = if let known { known } else { try section.readBlock(block, columns: [key])[0] }
           decoded[key] = vector
           return vector
         } catch {
@@ -139,6 +161,7 @@ struct UnitScan {
       }
     }
     if let picked, picked.isEmpty { return }
+    if let keeper { for (column, vector) in decoded.sorted(by: { $0.key < $1.key }) { keeper.keep(vector, section, block, column) } }
     var vectors: [ColumnVector] = []
     vectors.reserveCapacity(columns.count)
     for column in columns {
@@ -147,8 +170,12 @@ struct UnitScan {
       } else if column == TableSnapshot.placeColumn {
         vectors.append(places(section.rows(ofBlock: block)))
         continue
+      } else if column < section.types.count, let known = cache?.find(section, block, column) {
+        vectors.append(layout.typed(known, column))
       } else {
-        vectors.append(try layout.read(section, block, columns: [column]).columns[0])
+        let vector = try layout.read(section, block, columns: [column]).columns[0]
+        if column < section.types.count { keeper?.keep(vector, section, block, column) }
+        vectors.append(vector)
       }
       counts.bytes += section.byteCount(block: block, column: column)
     }

@@ -96,7 +96,7 @@ extension Worker {
     try await call.send(.executeEnd(ExecuteEnd(shards: outcomes, refused: refused)), isLast: true)
   }
 
-  /// Runs the plan over each shard, as many at once as there are compute threads, and merges what can be merged.
+  /// Runs the plan over each shard, as many at once as there are compute threads, and merges what can be merged. What is brief runs here.
   private func run(
     _ plan: PlanNode,
     _ views: [ShardReadView],
@@ -108,6 +108,13 @@ extension Worker {
       memoryBytes: views.count == 1 ? memory : max(16 << 20, memory / max(1, min(views.count, compute.width))),
       cancel: cancel
     )
+    let whole = ExecutionLimits(memoryBytes: memory, cancel: cancel)
+    if FragmentExecution.isBrief(plan, views) {
+      var parts: [FragmentResult] = []
+      for view in views { parts.append(try noting(view) { try FragmentExecution.execute(plan, view, limits: limits) }) }
+      let merged = parts.count == 1 ? parts[0] : try MergeExecution.mergeShards(plan, parts, limits: whole)
+      return (merged, parts.map(\.counts))
+    }
     if views.count == 1 {
       let view = views[0]
       let result = try await run(plan, view, limits)
@@ -121,18 +128,17 @@ extension Worker {
       for try await (at, result) in group { results[at] = result }
     }
     let parts = results.compactMap { $0 }
-    let whole = ExecutionLimits(memoryBytes: memory, cancel: cancel)
     let merged = try await compute.attempt { try MergeExecution.mergeShards(plan, parts, limits: whole) }
     return (merged, parts.map(\.counts))
   }
 
-  /// Runs the plan over one shard. Damage that it meets is noted, and the query told to come again where another copy will serve it.
   private func run(_ plan: PlanNode, _ view: ShardReadView, _ limits: ExecutionLimits) async throws -> FragmentResult {
-    do {
-      return try await surroundings.compute.attempt { try FragmentExecution.execute(plan, view, limits: limits) }
-    } catch let error as TallyError where error.status == .dataDamaged {
-      throw damaged(view.shard, error)
-    }
+    let result = await surroundings.compute.run { Result { try FragmentExecution.execute(plan, view, limits: limits) } }
+    return try noting(view) { try result.get() }
+  }
+  /// Gives what `body` gives. Damage that it met is noted, and the query told to come again where another copy will serve it.
+  private func noting<R>(_ view: ShardReadView, _ body: () throws -> R) throws -> R {
+    do { return try body() } catch let error as TallyError where error.status == .dataDamaged { throw damaged(view.shard, error) }
   }
 
   /// A shard frozen at its applied position.
@@ -140,7 +146,7 @@ extension Worker {
     let store = host.store
     let schema = store.applied.schema
     var tables: [TableID: TableSnapshot] = [:]
-    for table in schema.tables { tables[table.id] = store.snapshot(of: table.id) }
+    for table in schema.tables { tables[table.id] = snapshot(of: table.id, store) }
     var rollups: [TableID: RollupView] = [:]
     for rollup in schema.rollups {
       let known = isPlanted(.twoPositionsInQuery) ? store.head.rollups : store.applied.rollups
@@ -148,7 +154,7 @@ extension Worker {
       rollups[rollup.id] = RollupView(
         definition: rollup,
         program: try host.program(rollup),
-        levels: rollup.levels.indices.compactMap { store.snapshot(of: rollup.levelTable($0)) },
+        levels: rollup.levels.indices.compactMap { snapshot(of: rollup.levelTable($0), store) },
         raw: raw,
         watermark: state.watermark,
         cut: state.cut,
@@ -157,5 +163,10 @@ extension Worker {
       )
     }
     return ShardReadView(shard: host.id, position: store.applied.position, tables: tables, rollups: rollups)
+  }
+  private func snapshot(of relation: TableID, _ store: ShardStore) -> TableSnapshot? {
+    var snapshot = store.snapshot(of: relation)
+    snapshot?.cache = blockCache
+    return snapshot
   }
 }

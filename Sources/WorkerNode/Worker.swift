@@ -18,6 +18,8 @@ public import Wire
 public actor Worker: RPCResponder {
   let surroundings: Surroundings
   let settings: WorkerSettings
+  /// Decoded blocks that queries come back to.
+  let blockCache: BlockCache
   let journal: Journal
   let pool: ConnectionPool
   let identity: IdentityCell
@@ -78,6 +80,7 @@ public actor Worker: RPCResponder {
   ) {
     self.surroundings = surroundings
     self.settings = settings
+    blockCache = BlockCache(bytesMax: settings.blockCacheBytes)
     self.journal = journal
     self.pool = pool
     self.identity = identity

@@ -14,7 +14,7 @@ public struct WorkerSettings: Sendable {
   public var coordinators: [NetworkAddress]
   /// Joins a cluster with an empty data directory.
   public var initializes: Bool
-  /// Bytes it may use: two fifths for memtables, the rest for queries, rollups and flushes at work.
+  /// Bytes it may use: two fifths for memtables, an eighth for decoded blocks, the rest for queries, rollups and flushes at work.
   public var memory: Int
   /// Pause between two rounds of the roller.
   public var rollInterval: Duration = .seconds(1)
@@ -66,6 +66,8 @@ public struct WorkerSettings: Sendable {
   }
   /// Memtable bytes above which shards are flushed.
   var flushBytes: Int { flushThreshold ?? memory * 9 / 32 }
+  /// Bytes of decoded blocks that are kept for queries.
+  var blockCacheBytes: Int { memory / 8 }
   /// Memtable bytes above which ingest waits.
   var memtableBytesMax: Int { memory * 2 / 5 }
 }
