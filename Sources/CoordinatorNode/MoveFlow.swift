@@ -86,7 +86,12 @@ extension Coordinator {
       if failedMoves.trySend(failed) {
         let alarm = surroundings.clock.alarm(at: surroundings.clock.now + Self.releasePatience) { failed.released.fulfil(()) }
         defer { alarm.cancel() }
-        do { try await failed.released.value } catch {}  // It is only ever fulfilled.
+        // Waiting for a promise is not ended by the coordinator's end.
+        await withTaskCancellationHandler {
+          do { try await failed.released.value } catch {}  // It is only ever fulfilled.
+        } onCancel: {
+          failed.released.fulfil(())
+        }
       }
       throw error
     }

@@ -147,7 +147,8 @@ final class ClusterRun: @unchecked Sendable {
       ledger,
       coordinators: coordinators,
       workers: workload.workers,
-      wallOffsets: workload.wallOffsets
+      wallOffsets: workload.wallOffsets,
+      copies: workload.copies
     ) { settings in
       workload.tune(&settings)
       diskFaults.tune(&settings)

@@ -92,4 +92,16 @@ CREATE MATERIALIZED VIEW hourly WITH (rollup, levels = '1 hour') AS
   SELECT app, time_bucket(at) AS bucket, count(*) AS visits, sum(n) AS n FROM raw GROUP BY app, bucket;
 SELECT sum(visits), sum(n) FROM hourly;
 SELECT undistribute_table('raw');
-DROP TABLE tree, things, owners, loose, blocks, numbers;
+-- Sizes are those of a table alone: nothing is in files yet, and every relation has a size.
+SELECT pg_relation_size('places') >= 0 AS one, citus_table_size('raw') >= 0 AS two, pg_total_relation_size('places') >= 0 AS three,
+  pg_table_size('visits_path') AS of_index, pg_table_size('paths') AS of_view, citus_total_relation_size('raw') >= pg_table_size('hourly') AS more;
+SELECT table_name, table_size IS NOT NULL AS known FROM citus_tables WHERE table_name = 'raw'::regclass;
+-- Numbers beyond numeric's digits, where a float is meant.
+CREATE TABLE floats (app int, d double precision DEFAULT 2e300, r real);
+INSERT INTO floats VALUES (1, 1e308, -1e38), (2, -1.5e200, 3), (3, DEFAULT, NULL), (4, 12345678901234567890123456789012345678901234567890, 0);
+UPDATE floats SET d = 4e250 WHERE app = 2;
+SELECT * FROM floats ORDER BY app;
+SELECT 1e300::double precision AS cast, (-1e300)::float8 AS negative;
+SELECT 1e308;
+INSERT INTO floats VALUES (5, 1e309, 0);
+DROP TABLE floats, tree, things, owners, loose, blocks, numbers;
