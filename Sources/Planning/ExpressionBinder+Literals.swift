@@ -52,7 +52,7 @@ extension ExpressionBinder {
     } catch {
       var error = error
       if error.sqlState == "22003" {
-        error.hint = "numeric has 38 digits at most; write '\(digits.prefix(40))'::double precision where that is meant."
+        error.hint = "Write '\(digits.prefix(40))'::double precision where that is meant."
       }
       throw error
     }

@@ -92,6 +92,10 @@ CREATE MATERIALIZED VIEW hourly WITH (rollup, levels = '1 hour') AS
   SELECT app, time_bucket(at) AS bucket, count(*) AS visits, sum(n) AS n FROM raw GROUP BY app, bucket;
 SELECT sum(visits), sum(n) FROM hourly;
 SELECT undistribute_table('raw');
+-- Citus's functions for its operators.
+SELECT truncate_local_data_after_distributing_table('raw');
+SELECT run_command_on_workers('SELECT 1');
+SELECT * FROM citus_rebalance_start();
 -- Sizes are those of a table alone: nothing is in files yet, and every relation has a size.
 SELECT pg_relation_size('places') >= 0 AS one, citus_table_size('raw') >= 0 AS two, pg_total_relation_size('places') >= 0 AS three,
   pg_table_size('visits_path') AS of_index, pg_table_size('paths') AS of_view, citus_total_relation_size('raw') >= pg_table_size('hourly') AS more;
