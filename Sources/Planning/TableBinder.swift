@@ -305,27 +305,20 @@ struct TableBinder {
     guard let table = catalog.table(named: name) else {
       throw .sql("42P01", "relation \"\(name)\" does not exist", position: argument.position)
     }
+    let isSpread = table.distribution.kind != "local"
     // Every local table is known to all coordinators.
     if utility.call.name == "citus_add_local_table_to_metadata" { return .accepted }
     // The rows that a table had before it was distributed have gone with it.
     if utility.call.name == "truncate_local_data_after_distributing_table" {
-      guard table.distribution.tenantKey != nil || table.distribution.kind == "reference" else {
-        throw .sql(
-          "42809",
-          "supplied parameter is not a distributed relation",
-          detail: "This function can only be called on Citus tables and cascades through foreign keys.",
-          position: utility.position
-        )
-      }
+      guard isSpread else { throw .sql("42809", "supplied parameter is not a distributed relation", position: utility.position) }
       return .accepted
     }
     if utility.call.name == "undistribute_table" {
       try requireOwnRows(table, utility.call.name, utility.position)
-      switch table.distribution {
-      case .distributed, .single(_, isReference: true): return .localTable(table.id)
-      case .local, .single:
+      guard isSpread else {
         throw .sql("55000", "cannot undistribute table because the table is not distributed", position: utility.position)
       }
+      return .localTable(table.id)
     }
     try requireLocal(table, "create_reference_table", utility.position)
     return .referenceTable(table.id)
