@@ -92,7 +92,9 @@ extension Catalog {
     drafts[id] = draft
     tellDrafted()
   }
-  mutating func tellDrafted() { snapshot.drafted = drafts.values.flatMap(\.tables).sorted { $0.id < $1.id } }
+  mutating func tellDrafted() {
+    snapshot.drafted = (drafts.values.flatMap(\.tables) + moves.values.map(\.target)).sorted { $0.id < $1.id }
+  }
   /// Forgets the definitions behind the first `count` statements'; without any the draft is gone.
   mutating func cutDraft(_ id: DraftID, keeping count: Int) {
     guard var draft = drafts[id] else { return }

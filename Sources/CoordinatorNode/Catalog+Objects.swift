@@ -149,19 +149,21 @@ extension Catalog {
     guard case .local = snapshot.tables[at].distribution else {
       throw .sql("55000", "table \"\(snapshot.tables[at].name)\" has its place already")
     }
-    let group: GroupID
-    if let known = isReference ? referenceGroup : localGroup, snapshot.group(known) != nil {
-      group = known
-    } else {
-      group = try makeGroup(.bigint, [placement], copies)
-      separateGroups.append(group)
-      if isReference { referenceGroup = group } else { localGroup = group }
-    }
+    let group = try singleGroup(isReference: isReference, placement, copies)
     snapshot.tables[at].distribution = .single(group: group, isReference: isReference)
     return .table(id)
   }
+  /// The group of local or of reference tables; made when there is none.
+  mutating func singleGroup(isReference: Bool, _ placement: [NodeID], _ copies: Int) throws(TallyError) -> GroupID {
+    if let known = isReference ? referenceGroup : localGroup, snapshot.group(known) != nil { return known }
+    let group = try makeGroup(.bigint, [placement], copies)
+    separateGroups.append(group)
+    if isReference { referenceGroup = group } else { localGroup = group }
+    return group
+  }
   private mutating func alter(_ from: TableSchema, _ to: TableSchema) throws(TallyError) -> CatalogOutcome {
     let at = try place(of: from.id, in: snapshot.tables.map(\.id), "table")
+    try requireStill(snapshot.tables[at])
     guard snapshot.tables[at] == from, to.id == from.id else {
       throw .sql(
         "40001",

@@ -40,6 +40,8 @@ struct Catalog: Sendable {
   var nextJob: Int64 = 1
   /// Definitions of open transactions (Catalog+Drafts).
   var drafts: [DraftID: Draft] = [:]
+  /// Tables whose rows are being moved, by the number that they will have (Catalog+Moves).
+  var moves: [TableID: TableMove] = [:]
 
   /// Shards of a new group when the statement does not say.
   static let shardCountDefault = 32
@@ -64,7 +66,8 @@ struct Catalog: Sendable {
     nextDeletion: UInt64,
     losses: [LossRecord] = [],
     objects: Objects = Objects(),
-    drafts: [DraftID: Draft] = [:]
+    drafts: [DraftID: Draft] = [:],
+    moves: [TableID: TableMove] = [:]
   ) {
     self.snapshot = snapshot
     self.nextTable = nextTable
@@ -81,6 +84,7 @@ struct Catalog: Sendable {
     self.nextDeletion = nextDeletion
     self.losses = losses
     self.drafts = drafts
+    self.moves = moves
     (given, localGroup, referenceGroup, nextJob) = (objects.given, objects.localGroup, objects.referenceGroup, objects.nextJob)
   }
 
@@ -148,6 +152,13 @@ struct Catalog: Sendable {
       return .done
     case .discardDraft(let id):
       cutDraft(id, keeping: 0)
+      return .done
+    case .beginMove(let id, let target): return .table(try beginMove(id, to: target))
+    case .finishMove(let id):
+      try finishMove(id)
+      return .table(id)
+    case .cancelMove(let id):
+      cancelMove(id)
       return .done
     default: return try changeObjects(command)
     }
@@ -274,8 +285,19 @@ struct Catalog: Sendable {
     guard case .local = snapshot.tables[at].distribution else {
       throw .sql("55000", "table \"\(snapshot.tables[at].name)\" is already distributed")
     }
-    let keyType: DataType = snapshot.tables[at].columns[key].type.isText ? .text : .bigint
-    let group: GroupID
+    let group = try group(ofKey: snapshot.tables[at].columns[key].type, choice, placement, copies)
+    snapshot.tables[at].columns[key].isNotNull = true
+    snapshot.tables[at].distribution = .distributed(key: key, group: group)
+    return .done
+  }
+  /// The group that a table with a tenant key of that type joins; made when there is none.
+  mutating func group(
+    ofKey type: DataType,
+    _ choice: CatalogCommand.GroupChoice,
+    _ placement: [[NodeID]],
+    _ copies: Int
+  ) throws(TallyError) -> GroupID {
+    let keyType: DataType = type.isText ? .text : .bigint
     switch choice {
     case .existing(let id):
       guard let existing = snapshot.group(id) else { throw .sql("42704", "colocation group \(id) does not exist") }
@@ -286,19 +308,18 @@ struct Catalog: Sendable {
           detail: "The group's tenant key is \(existing.keyType.name), this one's \(keyType.name)."
         )
       }
-      group = id
+      return id
     case .standard:
       let found = snapshot.groups.first {
         $0.keyType == keyType && $0.shards.count == placement.count && $0.copies == copies && !separateGroups.contains($0.id)
       }
-      if let found { group = found.id } else { group = try makeGroup(keyType, placement, copies) }
+      if let found { return found.id }
+      return try makeGroup(keyType, placement, copies)
     case .separate:
-      group = try makeGroup(keyType, placement, copies)
+      let group = try makeGroup(keyType, placement, copies)
       separateGroups.append(group)
+      return group
     }
-    snapshot.tables[at].columns[key].isNotNull = true
-    snapshot.tables[at].distribution = .distributed(key: key, group: group)
-    return .done
   }
 
   mutating func makeGroup(
@@ -369,8 +390,26 @@ struct Catalog: Sendable {
     return definition.id
   }
 
+  /// Notes that the keys of batches of a table's named producers are not known where its rows are from now on.
+  mutating func forgetKeys(ofProducersOf source: TableID, now id: TableID) {
+    for (name, record) in producers where name.hasPrefix("\(source)/") {
+      var record = record
+      record.request.name = "\(id)/" + name.dropFirst("\(source)/".count)
+      record.request.time = Self.timeBeforeMove
+      producers[name] = nil
+      producers[record.request.name] = record
+    }
+  }
+
   private mutating func open(_ request: ProducerRequest) throws(TallyError) -> CatalogOutcome {
     if let known = producers[request.name], !request.isAnew {
+      guard known.request.time != Self.timeBeforeMove else {
+        throw TallyError(
+          .keyExpired,
+          "the load \"\(request.name)\" was begun before its table's rows were moved to other shards: its batches are not known there",
+          hint: "Look whether its rows are there. --again loads the file anew, all of it."
+        )
+      }
       guard request.time - known.request.time < KeyLifetimes.namedProducer else {
         let first = ValueText.print(.fixed(known.request.time), as: .timestamptz) ?? "more than 7 days ago"
         throw TallyError(

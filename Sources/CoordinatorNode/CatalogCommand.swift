@@ -82,6 +82,12 @@ enum CatalogCommand: Sendable {
   case publishDraft(DraftID)
   /// It does not.
   case discardDraft(DraftID)
+  /// Fences a table whose rows are to be moved to other shards; the number of the table that will be in its place is given by the catalog.
+  case beginMove(TableID, to: MoveTarget)
+  /// Puts the table with that number in its place.
+  case finishMove(TableID)
+  /// Lifts the fence; of the table with that number nothing stays.
+  case cancelMove(TableID)
 
   /// Which colocation group a table joins.
   enum GroupChoice: Equatable, Sendable {

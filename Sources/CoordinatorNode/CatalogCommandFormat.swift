@@ -7,10 +7,10 @@
 //            · 19 forcePrimary · 20 placeTable · 21 alterTable · 22 createView · 23 dropView · 24 createFunction · 25 dropFunction
 //            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
 //            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 37 draft, its command as varint bytes
-//            · 38 cutDraft · 39 publishDraft · 40 discardDraft · 44 alterTableAndViews · 45 alterViews (from 20:
-//            CatalogObjectsCommandFormat.swift).
+//            · 38 cutDraft · 39 publishDraft · 40 discardDraft · 44 alterTableAndViews · 45 alterViews · 50 beginMove
+//            · 51 finishMove · 52 cancelMove (from 20: CatalogObjectsCommandFormat.swift).
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
-//   state    u8 version 5 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
+//   state    u8 version 6 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
 //            · u64 next deletion, varint count + deletions (version 2 ends before)
@@ -18,6 +18,7 @@
 //            · varint count + (u64 sequence, i64 last number given, bool exhausted, i64 next) by rising sequence, u64 single group,
 //            u64 reference group (0: none), i64 next job (version 3 ends before)
 //            · varint count + Draft by rising id (version 4 ends before)
+//            · varint count + (u64 source, Table target) of tables that are moved, by the target's rising id (version 5 ends before)
 //   Draft    u64 id, varint count + (u64 first number, bool placement, varint bytes command), varint count + tables,
 //            varint count + sequences
 //   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
@@ -29,7 +30,7 @@ import Wire
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
   static let version: UInt8 = 1
-  static let stateVersion: UInt8 = 5
+  static let stateVersion: UInt8 = 6
   static let producersMax = 1 << 20
 
   static func encode(_ command: CatalogCommand) -> [UInt8] {
@@ -55,20 +56,7 @@ enum CatalogCommandFormat {
     case .distributeTable(let id, let key, let group, let placement, let copies):
       out.u8(10)
       out.u64(id.rawValue)
-      out.count(key)
-      switch group {
-      case .existing(let group):
-        out.u8(0)
-        out.u64(group.rawValue)
-      case .standard: out.u8(1)
-      case .separate: out.u8(2)
-      }
-      out.count(placement.count)
-      for nodes in placement {
-        out.count(nodes.count)
-        for node in nodes { out.u64(node.rawValue) }
-      }
-      out.u8(UInt8(copies))
+      encodeSpread(key, group, placement, copies, into: &out)
     case .createRollup(let definition, let timeColumn):
       out.u8(6)
       CatalogFormat.encode(definition, into: &out)
@@ -141,6 +129,52 @@ enum CatalogCommandFormat {
     }
     return out.finish()
   }
+  static func encodeSpread(
+    _ key: Int,
+    _ group: CatalogCommand.GroupChoice,
+    _ placement: [[NodeID]],
+    _ copies: Int,
+    into out: inout ByteWriter
+  ) {
+    out.count(key)
+    switch group {
+    case .existing(let group):
+      out.u8(0)
+      out.u64(group.rawValue)
+    case .standard: out.u8(1)
+    case .separate: out.u8(2)
+    }
+    out.count(placement.count)
+    for nodes in placement {
+      out.count(nodes.count)
+      for node in nodes { out.u64(node.rawValue) }
+    }
+    out.u8(UInt8(copies))
+  }
+  /// `isOld`: of the version that knew one copy.
+  static func decodeSpread(
+    _ reader: inout ByteReader,
+    isOld: Bool = false
+  ) throws(DecodingFailure) -> (key: Int, group: CatalogCommand.GroupChoice, placement: [[NodeID]], copies: Int) {
+    let key = try reader.count(max: Limits.columnsMax, "column number")
+    let group: CatalogCommand.GroupChoice
+    switch try reader.u8() {
+    case 0: group = .existing(GroupID(try reader.u64()))
+    case 1: group = .standard
+    case 2: group = .separate
+    default: throw DecodingFailure(.unknown, at: reader.position - 1, "group choice")
+    }
+    var placement: [[NodeID]] = []
+    for _ in 0..<(try reader.count(max: Limits.shardsMax, "placement")) {
+      placement.append(isOld ? [NodeID(try reader.u64())] : try ids(&reader, ColocationGroup.copiesMax, "copies"))
+    }
+    return (key, group, placement, isOld ? 1 : try decodeCopies(&reader))
+  }
+  static func decodeCopies(_ reader: inout ByteReader) throws(DecodingFailure) -> Int {
+    let copies = Int(try reader.u8())
+    guard copies <= ColocationGroup.copiesMax else { throw DecodingFailure(.malformed, at: reader.position - 1, "\(copies) copies") }
+    return copies
+  }
   private static func encode(_ outcome: TenantRecord.Outcome, into out: inout ByteWriter) {
     out.u64(outcome.position.rawValue)
     out.i64(outcome.logTime)
@@ -206,22 +240,7 @@ enum CatalogCommandFormat {
     case 4: return .dropTable(TableID(try reader.u64()))
     case 5, 10:
       let id = TableID(try reader.u64())
-      let key = try reader.count(max: Limits.columnsMax, "column number")
-      let group: CatalogCommand.GroupChoice
-      switch try reader.u8() {
-      case 0: group = .existing(GroupID(try reader.u64()))
-      case 1: group = .standard
-      case 2: group = .separate
-      default: throw DecodingFailure(.unknown, at: reader.position - 1, "group choice")
-      }
-      var placement: [[NodeID]] = []
-      for _ in 0..<(try reader.count(max: Limits.shardsMax, "placement")) {
-        placement.append(kind == 5 ? [NodeID(try reader.u64())] : try ids(&reader, ColocationGroup.copiesMax, "copies"))
-      }
-      let copies = kind == 5 ? 1 : Int(try reader.u8())
-      guard copies <= ColocationGroup.copiesMax else {
-        throw DecodingFailure(.malformed, at: reader.position - 1, "\(copies) copies")
-      }
+      let (key, group, placement, copies) = try decodeSpread(&reader, isOld: kind == 5)
       return .distributeTable(id, key: key, group: group, placement: placement, copies: copies)
     case 6:
       return .createRollup(
@@ -314,6 +333,7 @@ enum CatalogCommandFormat {
     out.u64(catalog.referenceGroup?.rawValue ?? 0)
     out.i64(catalog.nextJob)
     encode(catalog.drafts, into: &out)
+    encode(catalog.moves, into: &out)
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -367,6 +387,7 @@ enum CatalogCommandFormat {
         objects.nextJob = try reader.i64()
       }
       let drafts = version >= 5 ? try decodeDrafts(&reader) : [:]
+      let moves = version >= 6 ? try decodeMoves(&reader) : [:]
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,
@@ -384,7 +405,8 @@ enum CatalogCommandFormat {
         nextDeletion: nextDeletion,
         losses: losses,
         objects: objects,
-        drafts: drafts
+        drafts: drafts,
+        moves: moves
       )
     }
   }

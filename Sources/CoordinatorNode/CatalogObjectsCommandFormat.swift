@@ -1,5 +1,5 @@
-// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34, 36 to 40, 44 and 45: places and changes of tables, views, functions,
-// sequences, jobs, schemas; drafts.
+// CatalogObjectsCommandFormat.swift — bytes of the commands 20 to 34, 36 to 40, 44, 45 and 50 to 52: places and changes of tables, views,
+// functions, sequences, jobs, schemas; drafts; moves.
 //
 // Their place among the others: CatalogCommandFormat.swift.
 import Bytes
@@ -90,6 +90,16 @@ extension CatalogCommandFormat {
     case .discardDraft(let id):
       out.u8(40)
       out.u64(id.rawValue)
+    case .beginMove(let id, let target):
+      out.u8(50)
+      out.u64(id.rawValue)
+      encode(target, into: &out)
+    case .finishMove(let id):
+      out.u8(51)
+      out.u64(id.rawValue)
+    case .cancelMove(let id):
+      out.u8(52)
+      out.u64(id.rawValue)
     default: fatalError("command \(command) has its bytes in CatalogCommandFormat")
     }
   }
@@ -142,8 +152,51 @@ extension CatalogCommandFormat {
       return .cutDraft(DraftID(try reader.u64()), keeping: try reader.count(max: Catalog.draftEntriesMax, "definitions"))
     case 39: return .publishDraft(DraftID(try reader.u64()))
     case 40: return .discardDraft(DraftID(try reader.u64()))
+    case 50: return .beginMove(TableID(try reader.u64()), to: try decodeTarget(&reader))
+    case 51: return .finishMove(TableID(try reader.u64()))
+    case 52: return .cancelMove(TableID(try reader.u64()))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "catalog command \(kind)")
     }
+  }
+  private static func encode(_ target: MoveTarget, into out: inout ByteWriter) {
+    switch target {
+    case .distributed(let key, let group, let placement, let copies):
+      out.u8(0)
+      encodeSpread(key, group, placement, copies, into: &out)
+    case .single(let isReference, let placement, let copies):
+      out.u8(isReference ? 2 : 1)
+      out.count(placement.count)
+      for node in placement { out.u64(node.rawValue) }
+      out.u8(UInt8(copies))
+    }
+  }
+  private static func decodeTarget(_ reader: inout ByteReader) throws(DecodingFailure) -> MoveTarget {
+    let kind = try reader.u8()
+    switch kind {
+    case 0:
+      let (key, group, placement, copies) = try decodeSpread(&reader)
+      return .distributed(key: key, group: group, placement: placement, copies: copies)
+    case 1, 2:
+      let placement: [NodeID] = try ids(&reader, ColocationGroup.copiesMax, "copies")
+      return .single(isReference: kind == 2, placement: placement, copies: try decodeCopies(&reader))
+    default: throw DecodingFailure(.unknown, at: reader.position - 1, "target of a move")
+    }
+  }
+  static func encode(_ moves: [TableID: TableMove], into out: inout ByteWriter) {
+    out.count(moves.count)
+    for (_, move) in moves.sorted(by: { $0.key < $1.key }) {
+      out.u64(move.source.rawValue)
+      CatalogFormat.encode(move.target, into: &out)
+    }
+  }
+  static func decodeMoves(_ reader: inout ByteReader) throws(DecodingFailure) -> [TableID: TableMove] {
+    var moves: [TableID: TableMove] = [:]
+    for _ in 0..<(try reader.count(max: Catalog.movesMax, "moves")) {
+      let source = TableID(try reader.u64())
+      let target = try CatalogFormat.decodeTable(from: &reader)
+      moves[target.id] = TableMove(source: source, target: target)
+    }
+    return moves
   }
   /// A definition inside of a draft.
   private static func decodeDrafted(_ reader: inout ByteReader) throws(DecodingFailure) -> CatalogCommand {
@@ -151,6 +204,7 @@ extension CatalogCommandFormat {
     let command = try decode(try reader.prefixedBytes(max: draftedBytesMax))
     switch command {
     case .draft, .cutDraft, .publishDraft, .discardDraft: throw DecodingFailure(.malformed, at: start, "a draft in a draft")
+    case .beginMove, .finishMove, .cancelMove: throw DecodingFailure(.malformed, at: start, "a move in a draft")
     default: return command
     }
   }

@@ -126,6 +126,8 @@ public actor Coordinator: RPCResponder {
   var heldCount = 0
   /// Drafts of clients that have gone.
   nonisolated let forsakenDrafts = BoundedQueue<DraftID>(capacity: Catalog.draftsMax)
+  /// Moves of tables' rows that failed: their tables are to be let go.
+  nonisolated let failedMoves = BoundedQueue<FailedMove>(capacity: Catalog.movesMax)
   /// Statements and transactions that may bring rows with numbers of sequences.
   let writers = WritersInFlight()
   /// The listeners for other clients than the RPC's.
@@ -280,6 +282,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepTransactions() }
       group.addTask { try await self.keepTemporary() }
       group.addTask { try await self.keepDiscarding() }
+      group.addTask { try await self.keepCancellingMoves() }
       group.addTask {
         // Alone it serves once it leads; among others it serves at once, and they lead.
         while await self.log.isAlone, await !self.decides { try await self.surroundings.clock.sleep(for: .milliseconds(1)) }

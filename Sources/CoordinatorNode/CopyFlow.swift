@@ -72,7 +72,7 @@ extension Coordinator {
     request.voidsBefore = numberBlocks.voids
     let ticket = writers.begin()
     defer { writers.end(ticket, into: request.transaction?.ticket) }
-    let bound = try await bind(request).plan
+    let bound = try await boundAtRest(request)
     writers.know(ticket, bound.rowsAdded)
     guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
     let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)

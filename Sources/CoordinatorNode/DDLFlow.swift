@@ -29,7 +29,11 @@ extension Coordinator {
       try await broadcast()
       return ("DROP TABLE", notices.map { Notice(message: $0) })
     case .distributeTable(let plan):
-      try await distribute(plan, in: transaction)
+      let target = try await target(plan)
+      guard case .distributed(let key, let group, let placement, let copies) = target else { return nil }
+      let command = CatalogCommand.distributeTable(plan.table, key: key, group: group, placement: placement, copies: copies)
+      _ = try await propose(command, in: transaction)
+      try await broadcast()
       return ("SELECT 1", [])
     case .createRollup(let plan):
       do { _ = try await propose(.createRollup(plan.definition, timeColumn: plan.timeColumn), in: transaction) } catch let error
@@ -66,11 +70,13 @@ extension Coordinator {
       try await place(table, isReference: true, in: transaction)
       return ("SELECT 1", [])
     case .accepted: return ("SELECT 1", [])
-    case .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut, .lock: return nil
+    case .localTable, .define, .insert, .insertSelect, .modify, .delete, .select, .explain, .explainChange, .copyIn, .copyOut, .lock:
+      return nil
     }
   }
 
-  private func distribute(_ plan: DistributeTablePlan, in transaction: OpenTransaction?) async throws {
+  /// Where the rows of a table that is to be distributed go.
+  func target(_ plan: DistributeTablePlan) async throws -> MoveTarget {
     let snapshot = await log.catalog.snapshot
     let choice: CatalogCommand.GroupChoice
     var placement: [[NodeID]] = []
@@ -87,8 +93,7 @@ extension Coordinator {
       let now = surroundings.clock.now
       placement = try Placement.spread(plan.shardCount, copies: copies, snapshot) { fleet.isStaying($0, at: now) }
     }
-    _ = try await propose(.distributeTable(plan.table, key: plan.key, group: choice, placement: placement, copies: copies), in: transaction)
-    try await broadcast()
+    return .distributed(key: plan.key, group: choice, placement: placement, copies: copies)
   }
 
   /// Brings the present catalog to every worker that is up and waits until they have it.
@@ -154,6 +159,7 @@ extension Coordinator {
         switch error.status {
         case .unknownOutcome: doubt = error
         case .notPrimary, .unavailable, .staleCatalog: break
+        case .stalePlan: throw doubt ?? error
         default: throw error
         }
         guard surroundings.clock.now < limit else { throw doubt ?? error }

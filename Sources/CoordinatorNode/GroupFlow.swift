@@ -190,6 +190,7 @@ extension Coordinator {
     try await register(coordinator: settings.name, address.description)
     // Their transactions were of a coordinator that led before, or of this one then.
     for draft in await log.catalog.drafts.keys.sorted() { _ = try await log.propose(.discardDraft(draft)) }
+    for move in await log.catalog.moves.keys.sorted() { _ = try await log.propose(.cancelMove(move)) }
     try await openSession()
   }
   /// Opens a session for this coordinator's statements, in place of one that shards will forget.

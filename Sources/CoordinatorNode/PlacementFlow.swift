@@ -40,17 +40,21 @@ extension Coordinator {
   }
   /// Gives a table without a place the one of local or of reference tables.
   func place(_ table: TableID, isReference: Bool, in transaction: OpenTransaction? = nil) async throws {
-    try await untilFleetKnown()
-    let now = surroundings.clock.now
-    let copies = isReference ? 0 : settings.copies
-    let snapshot = await log.catalog.snapshot
-    let nodes = try Placement.spread(1, copies: copies, snapshot) { fleet.isStaying($0, at: now) }
+    let (nodes, copies) = try await singlePlacement(isReference: isReference)
     do {
-      let command = CatalogCommand.placeTable(table, isReference: isReference, placement: nodes[0], copies: copies)
+      let command = CatalogCommand.placeTable(table, isReference: isReference, placement: nodes, copies: copies)
       _ = try await propose(command, in: transaction)
     } catch let error as TallyError where error.sqlState == "55000" && !isReference {
       // Another statement was first.
     }
     try await broadcast()
+  }
+  /// The nodes of the one shard of local or of reference tables, for a group that has to be made.
+  func singlePlacement(isReference: Bool) async throws -> (nodes: [NodeID], copies: Int) {
+    try await untilFleetKnown()
+    let now = surroundings.clock.now
+    let copies = isReference ? 0 : settings.copies
+    let snapshot = await log.catalog.snapshot
+    return (try Placement.spread(1, copies: copies, snapshot) { fleet.isStaying($0, at: now) }[0], copies)
   }
 }

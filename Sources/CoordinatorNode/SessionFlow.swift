@@ -262,16 +262,25 @@ extension Coordinator {
     return reply
   }
   private func carryOutResolved(_ asked: StatementRequest) async throws -> StatementReply {
-    var request = asked
-    request.facts.numbers = StatementNumbers()
-    request.voidsBefore = numberBlocks.voids
-    do {
-      let reply = try await perform(request)
-      try await settleNumbers(request)
-      return reply
-    } catch {
-      giveBackNumbers(request)
-      throw error
+    let limit = min(asked.deadline, surroundings.clock.now + (asked.lockPatience ?? OpenTransaction.defaultPatience))
+    var attempts = 0
+    while true {
+      var request = asked
+      request.facts.numbers = StatementNumbers()
+      request.voidsBefore = numberBlocks.voids
+      do {
+        let reply = try await perform(request)
+        try await settleNumbers(request)
+        return reply
+      } catch {
+        giveBackNumbers(request)
+        // Nothing of it was done: the rows of its table are being moved. It is planned anew until they are where they go.
+        guard let refusal = error as? TallyError, refusal.status == .stalePlan, asked.transaction == nil,
+          !asked.statement.statement.isDefinition, surroundings.clock.now < limit
+        else { throw error }
+      }
+      attempts += 1
+      try await surroundings.clock.sleep(for: .milliseconds(min(5 * attempts, 100)))
     }
   }
   private func perform(_ asked: StatementRequest) async throws -> StatementReply {
@@ -355,6 +364,7 @@ extension Coordinator {
       return reply
     }
     if case .define(let plan) = bound { return try await define(plan, request) }
+    if let reply = try await moveRows(bound, request) { return reply }
     return try await change(bound, in: request.transaction).map { StatementReply(tag: $0.tag, notices: $0.notices) }
   }
   private static func reply(_ written: Written, _ key: ClientKey?) -> StatementReply {
@@ -461,8 +471,8 @@ extension BoundStatement {
   /// Whether it changes the catalog.
   var isDefinition: Bool {
     switch self {
-    case .define, .referenceTable, .accepted, .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup, .createSequence,
-      .alterSequence, .dropSequence:
+    case .define, .referenceTable, .localTable, .accepted, .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup,
+      .createSequence, .alterSequence, .dropSequence:
       true
     default: false
     }

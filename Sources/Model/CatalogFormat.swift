@@ -14,9 +14,9 @@
 //                 [string missing], [u8 identity]
 //   Table      := u64 id, string schema, string name, varint count, Column…, u8 distribution (0 local, 1 distributed:
 //                 varint key, u64 group, 2 local and 3 reference on one shard: u64 group), u8 flags (1 time column, 2 keep, 4 constraints,
-//                 8 references, 16 comments, 32 materialized view), [varint time column], [Interval keep],
+//                 8 references, 16 comments, 32 materialized view, 64 fenced, 128 moved), [varint time column], [Interval keep],
 //                 [varint count, Key…, varint count, Check…, varint count, Index…], [varint count, Reference…], [varint count, Comment…],
-//                 [string query of a materialized view]
+//                 [string query of a materialized view], [u64 first id of a moved table]
 //   Comment    := u8 subject (0 table, 1 column: varint number, 2 constraint: string name, 3 index: string name), string text
 //   Reference  := string name, Numbers, u64 table, varint count, varint key column…, u8 flags (1 ON UPDATE RESTRICT, 2 ON DELETE RESTRICT)
 //   Key        := string name, Numbers, u8 flags (1 primary, 2 index) · Check := string name, string sql · Index := string name, Numbers,
@@ -297,7 +297,7 @@ public enum CatalogFormat {
     let isConstrained = !(table.keys.isEmpty && table.checks.isEmpty && table.indexes.isEmpty)
     writer.u8(
       (table.timeColumn == nil ? 0 : 1) | (table.keep == nil ? 0 : 2) | (isConstrained ? 4 : 0) | (table.references.isEmpty ? 0 : 8)
-        | (table.comments.isEmpty ? 0 : 16) | (table.isMaterialized ? 32 : 0)
+        | (table.comments.isEmpty ? 0 : 16) | (table.isMaterialized ? 32 : 0) | (table.isFenced ? 64 : 0) | (table.firstID == nil ? 0 : 128)
     )
     if let column = table.timeColumn { writer.count(column) }
     if let keep = table.keep { ValueFormat.encode(keep, into: &writer) }
@@ -305,6 +305,7 @@ public enum CatalogFormat {
     if !table.references.isEmpty { put(table.references, into: &writer) { encode($0, into: &$1) } }
     if !table.comments.isEmpty { put(table.comments, into: &writer) { encode($0, into: &$1) } }
     if let sql = table.materializedSQL { writer.string(sql) }
+    if let id = table.firstID { writer.u64(id.rawValue) }
   }
   private static func encode(_ comment: TableComment, into writer: inout ByteWriter) {
     switch comment.subject {
@@ -426,7 +427,7 @@ public enum CatalogFormat {
       let key = try decodeIndex(&reader, of: table.columns.count)
       table.distribution = .distributed(key: key, group: GroupID(try reader.u64()))
     }
-    let flags = try decodeFlags(&reader, below: 64)
+    let flags = try reader.u8()
     if flags & 1 != 0 { table.timeColumn = try decodeIndex(&reader, of: table.columns.count) }
     if flags & 2 != 0 { table.keep = try ValueFormat.decodeInterval(from: &reader) }
     if flags & 4 != 0 { try decodeConstraints(of: &table, from: &reader) }
@@ -441,6 +442,8 @@ public enum CatalogFormat {
       table.comments = try list(&reader, most, "comments") { r throws(DecodingFailure) in try decodeComment(&r, of: columns) }
     }
     if flags & 32 != 0 { table.materializedSQL = try reader.string(max: Limits.sqlBytesMax) }
+    table.isFenced = flags & 64 != 0
+    if flags & 128 != 0 { table.firstID = TableID(try reader.u64()) }
     return table
   }
   static func decodeIndex(_ reader: inout ByteReader, of count: Int) throws(DecodingFailure) -> Int {

@@ -206,6 +206,12 @@ public struct TableSchema: Equatable, Sendable {
   /// Text of the query of a materialized view: its rows are that query's as of the last REFRESH, and nothing else changes them. Nil for a
   /// table. (A rollup is a relation of its own kind.)
   public var materializedSQL: String?
+  /// Its rows are being moved to other shards (CoordinatorNode/Catalog+Moves): the shards that have them take no further changes of it.
+  public var isFenced = false
+  /// The number that it was created with, where its rows have been moved since: clients know it by that one.
+  public var firstID: TableID?
+  /// The number that clients know it by.
+  public var objectID: TableID { firstID ?? id }
   /// Makes a table.
   public init(
     id: TableID,

@@ -15,7 +15,7 @@ public enum DefaultValue {
   ) throws(TallyError) -> Expression {
     let binder = ExpressionBinder(scope: .empty, context: context)
     binder.clause = .default
-    let bound = try binder.bind(syntax)
+    let bound = try binder.bind(syntax, towards: type)
     return try Assignment.expression(bound, binder, name: name, type: type, position: syntax.position)
   }
   /// The text of a DEFAULT as the catalog keeps it: a time without an offset is one of the session's zone.

@@ -62,12 +62,16 @@ extension ExpressionBinder {
   }
   static let utilities: Set<String> = [
     "create_distributed_table", "create_reference_table", "undistribute_table", "citus_add_local_table_to_metadata",
+    "truncate_local_data_after_distributing_table",
   ]
 
   func noFunction(_ call: CallSyntax, _ arguments: [Expression], _ position: Int) -> TallyError {
     let isOther = Self.aggregateNames.contains(call.name) || Self.windowFunctions.contains(call.name) || Self.isSetFunction(call.name)
     let known = Self.postgresFunctions.contains(call.name) && !isOther
     if known { return .sql("0A000", "function \(call.name) is not supported", position: position) }
+    if let hint = Self.citusFunctions[call.name] {
+      return .sql("0A000", "function \(call.name) is not supported", hint: hint, position: position)
+    }
     let shown = arguments.map(\.type.name).joined(separator: ", ")
     return .sql(
       "42883",
@@ -76,6 +80,29 @@ extension ExpressionBinder {
       position: position
     )
   }
+  /// Functions of Citus that exist there and not here, and what does the same.
+  private static let citusFunctions: [String: String] = {
+    let nodes = "Workers register by themselves: start one with the coordinators' addresses (tally node list shows them)."
+    let shards = "Shards' tables have no names of their own: a statement on the table runs on all of its shards."
+    let copies = "Copies are made and replaced by themselves as workers come and go; citus_shards and tally_shards show where they are."
+    return [
+      "citus_add_node": nodes, "citus_add_inactive_node": nodes, "citus_activate_node": nodes, "citus_set_coordinator_host": nodes,
+      "master_add_node": nodes, "citus_update_node": nodes, "citus_disable_node": "Stop the worker: other copies lead within a second.",
+      "citus_remove_node": "Stop the worker: its copies are made on others after --dead-after.",
+      "master_remove_node": "Stop the worker: its copies are made on others after --dead-after.",
+      "run_command_on_workers": "Workers run no SQL: a statement runs on all of them from here.",
+      "run_command_on_all_nodes": "Workers run no SQL: a statement runs on all of them from here.",
+      "run_command_on_coordinator": "Run the statement itself.", "run_command_on_shards": shards, "run_command_on_placements": shards,
+      "run_command_on_colocated_placements": shards, "citus_rebalance_start": copies, "citus_rebalance_wait": copies,
+      "citus_rebalance_stop": copies, "citus_rebalance_status": copies, "rebalance_table_shards": copies,
+      "get_rebalance_table_shards_plan": copies, "get_rebalance_progress": copies, "citus_move_shard_placement": copies,
+      "citus_copy_shard_placement": copies, "citus_drain_node": copies, "replicate_table_shards": copies,
+      "alter_distributed_table": "SELECT undistribute_table(…), then create_distributed_table with other arguments; both move the rows.",
+      "alter_table_set_access_method": "All tables are stored by columns.",
+      "create_distributed_table_concurrently": "create_distributed_table lets readers go on, and writers wait for its end.",
+      "isolate_tenant_to_new_shard": "Shards are not split.", "citus_split_shard_by_split_points": "Shards are not split.",
+    ]
+  }()
   /// Functions of PostgreSQL and its extensions that exist there and not here.
   private static let postgresFunctions: Set<String> = [
     "array_agg", "string_agg", "json_agg", "jsonb_agg", "stddev", "stddev_samp", "stddev_pop", "variance", "var_samp", "var_pop",

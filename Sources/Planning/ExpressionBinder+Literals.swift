@@ -1,4 +1,4 @@
-// ExpressionBinder+Literals.swift — hll states written in hexadecimal: their text decides their type.
+// ExpressionBinder+Literals.swift — literals whose text or place decides their type: hll states in hexadecimal, numbers of many digits.
 import Model
 import SQL
 
@@ -25,5 +25,36 @@ extension ExpressionBinder {
       throw .sql("22023", "hll parameters do not match", position: position)
     }
     return .constant(type, value)
+  }
+
+  /// Binds what is to be a value of a type: a number beyond what numeric holds is read as one of double precision where that is meant.
+  func bind(_ syntax: ExpressionSyntax, towards type: DataType) throws(TallyError) -> Expression {
+    guard type == .double || type == .real, let digits = Self.digits(syntax) else { return try bind(syntax) }
+    do throws(TallyError) { return try bind(syntax) } catch {
+      guard error.sqlState == "22003" else { throw error }
+      return .constant(type, try located(syntax.position) { () throws(TallyError) in try ValueText.parse(digits, as: type) })
+    }
+  }
+  private static func digits(_ syntax: ExpressionSyntax) -> String? {
+    switch syntax.kind {
+    case .decimal(let digits): digits
+    case .prefix("-", let inner): digits(inner).map { $0.hasPrefix("-") ? String($0.dropFirst()) : "-" + $0 }
+    case .prefix("+", let inner): digits(inner)
+    default: nil
+    }
+  }
+  /// A number as it is written: integer, bigint or numeric by its size.
+  func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
+    // The grammar leaves -2147483648 as a decimal.
+    if let whole = Int64(digits) { return .constant(Int32(exactly: whole) == nil ? .bigint : .integer, .fixed(whole)) }
+    do throws(TallyError) {
+      return .constant(.plainNumeric, try located(position) { () throws(TallyError) in try ValueText.parse(digits, as: .plainNumeric) })
+    } catch {
+      var error = error
+      if error.sqlState == "22003" {
+        error.hint = "Write '\(digits.prefix(40))'::double precision where that is meant."
+      }
+      throw error
+    }
   }
 }

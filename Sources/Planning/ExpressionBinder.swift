@@ -311,16 +311,6 @@ final class ExpressionBinder {
     }
     return .sql("42P01", "missing FROM-clause entry for table \"\(name)\"", position: position)
   }
-  private func decimal(_ digits: String, _ position: Int) throws(TallyError) -> Expression {
-    // The grammar leaves -2147483648 as a decimal.
-    if let whole = Int64(digits) { return .constant(Int32(exactly: whole) == nil ? .bigint : .integer, .fixed(whole)) }
-    return .constant(
-      .plainNumeric,
-      try located(position) { () throws(TallyError) in
-        try ValueText.parse(digits, as: .plainNumeric)
-      }
-    )
-  }
   private func currentTime(_ kind: ExpressionSyntax.CurrentTime) throws(TallyError) -> Expression {
     usesStatementTime = true
     guard let now = context.now else {
@@ -468,7 +458,7 @@ final class ExpressionBinder {
     // ARRAY[…]::type[] takes its elements' type from the cast.
     if case .array(let items) = inner.kind, let element = type.element { return try array(items, element, inner.position) }
     if type == .interval, !syntax.modifiers.isEmpty { return try intervalOfFields(inner, syntax, position) }
-    let bound = try bind(inner)
+    let bound = try bind(inner, towards: type)
     if case .hll = type, case .constant(.text(_)) = bound.node { return try hllLiteral(bound, syntax, inner.position) }
     if case .hll = bound.type, case .hll = type, syntax.modifiers.isEmpty { return bound }
     if case .topn = bound.type, case .topn = type, syntax.modifiers.isEmpty { return bound }

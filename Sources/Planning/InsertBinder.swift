@@ -137,7 +137,7 @@ struct InsertBinder {
         let binder = ExpressionBinder(scope: .empty, context: context)
         binder.clause = .values
         row[target] = try Assignment.expression(
-          try binder.bind(expression),
+          try binder.bind(expression, towards: column.type),
           binder,
           name: column.name,
           type: column.type,

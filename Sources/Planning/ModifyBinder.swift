@@ -92,7 +92,7 @@ struct ModifyBinder {
       case .value(let syntax?):
         try set(item.columns[0]) { (_, column) throws(TallyError) in
           try checkIdentity(column)
-          let bound = try binder.bind(syntax)
+          let bound = try binder.bind(syntax, towards: column.type)
           return try Assignment.expression(bound, binder, name: column.name, type: column.type, position: syntax.start)
         }
       case .query(let select, let position):

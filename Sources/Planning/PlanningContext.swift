@@ -132,6 +132,8 @@ public enum BoundStatement: Sendable {
   indirect case explainChange(BoundStatement)
   case define(DefinitionPlan)
   case referenceTable(TableID)
+  /// Makes a distributed or reference table a local one.
+  case localTable(TableID)
   /// A call for Citus's sake that has nothing to do.
   case accepted
   case copyIn(CopyInPlan)

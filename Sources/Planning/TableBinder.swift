@@ -296,13 +296,6 @@ struct TableBinder {
   func bind(_ utility: CatalogCall) throws(TallyError) -> BoundStatement {
     switch utility.call.name {
     case "create_distributed_table": return .distributeTable(try distribute(utility))
-    case "undistribute_table":
-      throw .sql(
-        "0A000",
-        "undistribute_table is not supported",
-        hint: "CREATE TABLE … AS SELECT * FROM the table makes a local table of its rows.",
-        position: utility.position
-      )
     default: break
     }
     let arguments = utility.call.arguments + utility.call.namedArguments.filter { $0.name.name == "table_name" }.map(\.value)
@@ -312,28 +305,46 @@ struct TableBinder {
     guard let table = catalog.table(named: name) else {
       throw .sql("42P01", "relation \"\(name)\" does not exist", position: argument.position)
     }
+    let isSpread = table.distribution.kind != "local"
     // Every local table is known to all coordinators.
     if utility.call.name == "citus_add_local_table_to_metadata" { return .accepted }
-    try requireUnplaced(table, "create_reference_table", utility.position)
+    // The rows that a table had before it was distributed have gone with it.
+    if utility.call.name == "truncate_local_data_after_distributing_table" {
+      guard isSpread else { throw .sql("42809", "supplied parameter is not a distributed relation", position: utility.position) }
+      return .accepted
+    }
+    if utility.call.name == "undistribute_table" {
+      try requireOwnRows(table, utility.call.name, utility.position)
+      guard isSpread else {
+        throw .sql("55000", "cannot undistribute table because the table is not distributed", position: utility.position)
+      }
+      return .localTable(table.id)
+    }
+    try requireLocal(table, "create_reference_table", utility.position)
     return .referenceTable(table.id)
   }
-  /// A table whose rows would have to move: 55006, with the way that there is.
-  private func requireUnplaced(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
-    if table.isTemporary { throw .sql("0A000", "\(what) of a temporary table is not supported", position: position) }
+  /// Refuses to spread a table that is spread already, or whose rows cannot go elsewhere.
+  private func requireLocal(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
     switch table.distribution {
-    case .local: try ConstraintBinder(catalog: catalog, context: context).checkUnbound(table, what, position)
-    case .distributed, .single(_, isReference: true):
-      throw .sql("42P16", "table \"\(table.name)\" is already distributed", position: position)
-    case .single:
+    case .local, .single(_, isReference: false): try requireOwnRows(table, what, position)
+    case .distributed, .single: throw .sql("42P16", "table \"\(table.name)\" is already distributed", position: position)
+    }
+  }
+  /// Refuses to take rows to other shards that others depend on being where they are.
+  private func requireOwnRows(_ table: TableSchema, _ what: String, _ position: Int) throws(TallyError) {
+    if table.isTemporary { throw .sql("0A000", "\(what) of a temporary table is not supported", position: position) }
+    if table.isMaterialized {
+      throw .sql("42809", "\"\(table.name)\" is not a regular, foreign or partitioned table", position: position)
+    }
+    if let rollup = catalog.rollups.first(where: { $0.source == table.id }) {
       throw .sql(
-        "55006",
-        "\(what) of table \"\(table.name)\", which has been written, is not supported",
-        detail: "Its rows would have to move to other shards while clients may write it.",
-        hint:
-          "Create another table, \(what) on it, INSERT INTO it SELECT * FROM \"\(table.name)\", DROP the old one and RENAME the new one.",
+        "0A000",
+        "\(what) of table \"\(table.name)\", whose rows rollup \"\(rollup.name)\" counts, is not supported",
+        hint: "Drop the rollup first.",
         position: position
       )
     }
+    try ConstraintBinder(catalog: catalog, context: context).checkUnbound(table, what, position)
   }
   func distribute(_ utility: CatalogCall) throws(TallyError) -> DistributeTablePlan {
     let call = utility.call
@@ -365,7 +376,7 @@ struct TableBinder {
     guard let table = catalog.table(named: tableName) else {
       throw .sql("42P01", "relation \"\(tableName)\" does not exist", position: given["table_name"]?.position)
     }
-    try requireUnplaced(table, "create_distributed_table", utility.position)
+    try requireLocal(table, "create_distributed_table", utility.position)
     guard let key = table.columnIndex(columnName) else {
       throw .sql(
         "42703",

@@ -46,10 +46,11 @@ public struct ClusterReport: Sendable {
 /// Runs seeds.
 public enum ClusterSimulation {
   /// Runs one seed to its end, with so many coordinators or as many as the seed says: one or three. Half of the seeds have disks that
-  /// fail, rot, dawdle or fill up (DiskFaults).
+  /// fail, rot, dawdle or fill up (DiskFaults); `moves`: tables' rows move (MoveTrials), or as the seed says.
   public static func run(
     seed: UInt64,
     coordinators: Int? = nil,
+    moves: Bool? = nil,
     limit: Duration = .seconds(1800)
   ) -> ClusterReport {
     let world = SimulatedWorld(seed: seed, limit: limit)
@@ -58,6 +59,7 @@ public enum ClusterSimulation {
     let ledger = Ledger(rows.sorted { $0.id < $1.id })
     let drawn = world.random.fork("coordinators").chance(percent: 50) ? 3 : 1
     let run = ClusterRun(world, workload, ledger, coordinators: coordinators ?? drawn)
+    if let moves { run.hasMoves = moves }
     var report = ClusterReport(seed: seed)
     report.coordinators = coordinators ?? drawn
     do { try world.run { _ in try await run.toTheEnd() } } catch { report.violations.append("\(error)") }
@@ -118,6 +120,8 @@ final class ClusterRun: @unchecked Sendable {
   private let archive: SimulatedNode
   let clerk: SimulatedNode
   let auditor: SimulatedNode
+  /// Whether there are tables whose rows move.
+  var hasMoves: Bool
   /// States of disks that may come back.
   var images: [String: SimulatedDiskImage] = [:]
   /// Links whose delay is not their usual one.
@@ -132,6 +136,7 @@ final class ClusterRun: @unchecked Sendable {
     self.world = world
     self.workload = workload
     self.ledger = ledger
+    hasMoves = world.random.fork("moves drawn").chance(percent: 40)
     let diskFaults = DiskFaults(world.random.fork("disk kinds"), copies: workload.copiesInSync)
     self.diskFaults = diskFaults
     let keepsDisks = !workload.faultClasses.contains(.disks) && !diskFaults.kinds.contains(where: \.spoilsData)
@@ -142,7 +147,8 @@ final class ClusterRun: @unchecked Sendable {
       ledger,
       coordinators: coordinators,
       workers: workload.workers,
-      wallOffsets: workload.wallOffsets
+      wallOffsets: workload.wallOffsets,
+      copies: workload.copies
     ) { settings in
       workload.tune(&settings)
       diskFaults.tune(&settings)
@@ -202,6 +208,7 @@ final class ClusterRun: @unchecked Sendable {
         }
         for producer in self.producers { work.addTask { try await producer.live() } }
         work.addTask { try await self.createRollup() }
+        if hasMoves { work.addTask { try await self.moveTables() } }
         if workload.hasSecondTable { work.addTask { try await self.workOnSecondTable() } }
         work.addTask { try await self.deleteTenants() }
         if workload.hasExpiringTable { work.addTask { try await self.expireReadings() } }

@@ -137,6 +137,7 @@ final class SimulatedCluster: Sendable {
   let servers: [SimulatedProcess]
 
   /// Nodes that are not started yet. `wallOffsets` are microseconds: the coordinators', then each worker's; none: all clocks are right.
+  /// `copies`: of tables that do not say it themselves.
   init(
     _ world: SimulatedWorld,
     _ ledger: Ledger,
@@ -144,6 +145,7 @@ final class SimulatedCluster: Sendable {
     workers: Int,
     wallOffsets: [Int64] = [],
     deadAfter: Duration? = nil,
+    copies: Int? = nil,
     tune: (inout WorkerSettings) -> Void
   ) {
     self.world = world
@@ -160,6 +162,7 @@ final class SimulatedCluster: Sendable {
           var settings = CoordinatorSettings(name: peer.name, listen: peer.address, initializes: true)
           if count > 1 { settings.peers = peers }
           if let deadAfter { settings.deadAfter = deadAfter }
+          if let copies { settings.copies = copies }
           try await Coordinator.run(near, settings, stop: stop)
         }
       )

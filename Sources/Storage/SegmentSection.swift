@@ -23,12 +23,17 @@ public final class SegmentSection: Sendable {
   let directory: SectionDirectory
   /// Types of the stored columns; a relation may have gained more since.
   public let types: [DataType]
+  /// Bytes of its blocks and dictionaries in the file.
+  public let storedBytes: Int
   private let state: Mutex<State>
 
   init(image: FileImage, directory: SectionDirectory) {
     self.image = image
     self.directory = directory
     types = directory.columns.dropLast(directory.summary.hasPositions ? 1 : 0).map(\.type)
+    storedBytes = directory.columns.reduce(0) { all, column in
+      all + column.pages.reduce(0) { $0 + $1.count } + column.blocks.reduce(0) { $0 + $1.count }
+    }
     let flags = directory.columns.count * (directory.rowStarts.count - 1)
     state = Mutex(
       State(

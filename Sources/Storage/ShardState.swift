@@ -156,8 +156,15 @@ public struct ShardState: Equatable, Sendable {
     }
   }
   private func requireTable(_ table: TableID) throws(TallyError) {
-    guard schema.table(table) != nil else {
+    guard let known = schema.table(table) else {
       throw TallyError(.staleCatalog, "table \(table) is not in this shard's schema (version \(schema.version))")
+    }
+    if known.isFenced {
+      throw TallyError(
+        .stalePlan,
+        "the rows of table \"\(known.name)\" are being moved to other shards",
+        hint: "Repeat the statement."
+      )
     }
   }
   private static func gone(_ rollup: TableID) -> TallyError {

@@ -141,6 +141,10 @@ public final class ShardStore {
   static let stepBytes = 224
   /// Rows in memory.
   public var memtableRows: Int { relations.values.reduce(0) { $0 + $1.memtable.rows } }
+  /// Bytes of each relation's live sections in its files.
+  public var relationBytes: [TableID: UInt64] {
+    relations.mapValues { relation in UInt64(relation.sections.reduce(0) { $0 + $1.section.storedBytes }) }
+  }
   /// Bytes of the segment files.
   public var fileBytes: UInt64 { files.values.reduce(0) { $0 + $1.bytes } }
   /// Number of segment files.

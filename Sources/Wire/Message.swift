@@ -91,6 +91,7 @@ public enum Message: Sendable, Equatable {
   case tenantErased(TenantErased)
   case describeErasure(DescribeErasure)
   case erasureReport(ErasureReport)
+  case awaitRest(AwaitRest)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -148,6 +149,7 @@ public enum Message: Sendable, Equatable {
     case .eraseTenant: 61
     case .tenantErased: 62
     case .describeErasure: 63
+    case .awaitRest: 66
     case .erasureReport: 64
     }
   }
@@ -208,6 +210,7 @@ public enum Message: Sendable, Equatable {
     case .tenantErased(let content): content
     case .describeErasure(let content): content
     case .erasureReport(let content): content
+    case .awaitRest(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -321,6 +324,7 @@ public enum MessageFormat {
     case 62: message = .tenantErased(try TenantErased.decode(&reader, body: body))
     case 63: message = .describeErasure(try DescribeErasure.decode(&reader, body: body))
     case 64: message = .erasureReport(try ErasureReport.decode(&reader, body: body))
+    case 66: message = .awaitRest(try AwaitRest.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -20,10 +20,24 @@ public struct RollupProgress: Sendable, Equatable {
   }
 }
 
+/// What a shard has of a table or of a rollup's level.
+///
+/// Bytes: relation · rows · bytes.
+public struct RelationReport: Sendable, Equatable {
+  /// The table or level.
+  public var relation: TableID
+  /// Raw rows that were logged; 0 of a level.
+  public var rows: UInt64
+  /// Bytes in files, without rows that are in memory only.
+  public var bytes: UInt64
+  /// Makes a report.
+  public init(relation: TableID, rows: UInt64, bytes: UInt64) { (self.relation, self.rows, self.bytes) = (relation, rows, bytes) }
+}
+
 /// How a shard is.
 ///
 /// Bytes: shard · epoch · last · committed · rows · segment bytes · memtable bytes · list of RollupProgress · string damage ·
-/// list of StatementReport · bool has a digest · its position and three hashes.
+/// list of StatementReport · bool has a digest · its position and three hashes · list of RelationReport.
 public struct ShardReport: Sendable, Equatable {
   /// The shard.
   public var shard: ShardID
@@ -47,6 +61,8 @@ public struct ShardReport: Sendable, Equatable {
   public var statements: [StatementReport] = []
   /// Its state at the last probe.
   public var digest: StateDigest?
+  /// Its tables and levels, by rising number.
+  public var relations: [RelationReport] = []
   /// Makes a report.
   public init(
     shard: ShardID,
@@ -92,6 +108,12 @@ public struct ShardReport: Sendable, Equatable {
         out.id(digest.position)
         for hash in [digest.state, digest.files, digest.rows] { out.hash(hash) }
       }
+      out.count(report.relations.count)
+      for relation in report.relations {
+        out.id(relation.relation)
+        out.varint(relation.rows)
+        out.varint(relation.bytes)
+      }
     }
   }
   static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardReport] {
@@ -121,6 +143,9 @@ public struct ShardReport: Sendable, Equatable {
           files: try reader.hash(),
           rows: try reader.hash()
         )
+      }
+      report.relations = try reader.list(max: 1 << 17, "relations of a shard") { reader throws(DecodingFailure) in
+        RelationReport(relation: try reader.id(), rows: try reader.varint(), bytes: try reader.varint())
       }
       return report
     }

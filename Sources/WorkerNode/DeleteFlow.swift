@@ -23,7 +23,7 @@ extension Worker {
     host.hear(request.statement, at: surroundings.clock.now)
     if let known = try await known(request, host) { return known }
     guard let table = host.store.head.schema.table(request.table) else {
-      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
+      throw missing(request.table, in: request.shard, for: request.version)
     }
     if !isPlanted(.deletesBeforeRollup) { try await rollUp(request.table, host, request.epoch) }
     try await host.hold(table, for: .delete, by: request.statement, until: surroundings.clock.now + Self.changePatience, surroundings.clock)

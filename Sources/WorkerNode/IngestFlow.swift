@@ -25,7 +25,7 @@ extension Worker {
     // Everything may have changed while this waited.
     let host = try writable(request.shard, request.epoch)
     guard let table = host.store.head.schema.table(request.table) else {
-      throw TallyError(.staleCatalog, "table \(request.table) is not in shard \(request.shard)", node: settings.name)
+      throw missing(request.table, in: request.shard, for: request.version)
     }
     let batch = try checked(request.batch, table, host)
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: request.contentHash, key: request.key)

@@ -77,10 +77,8 @@ extension Worker {
   /// The table of a change, as the shard has it and the program was made for it.
   private func subject(_ request: ModifyRows, _ host: ShardHost) throws -> TableSchema {
     let (id, fingerprint) = try ModifyFormat.subject(request.program)
-    guard let table = host.store.head.schema.table(id) else {
-      throw TallyError(.staleCatalog, "table \(id) is not in shard \(request.shard)", node: settings.name)
-    }
-    if ModifyProgram.fingerprint(of: table) == fingerprint { return table }
+    let table = host.store.head.schema.table(id)
+    if let table, ModifyProgram.fingerprint(of: table) == fingerprint { return table }
     let statements = host.store.head.statements
     let isNew =
       switch statements.standing(request.statement) {
@@ -91,10 +89,11 @@ extension Worker {
     guard isNew else {
       throw TallyError(
         .unknownOutcome,
-        "statement \(request.statement) came again after table \(table.name) was changed; what it did is not told any more",
+        "statement \(request.statement) came again after table \(table?.name ?? id.description) was changed; what it did is not told any more",
         node: settings.name
       )
     }
+    guard let table else { throw missing(id, in: request.shard, for: request.version) }
     throw stalePlan(table)
   }
   private func stalePlan(_ table: TableSchema) -> TallyError {

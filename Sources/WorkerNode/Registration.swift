@@ -201,6 +201,9 @@ extension Worker {
         )
         report.statements = statementReports(host)
         report.digest = host.digest
+        report.relations = host.store.relationBytes.sorted { $0.key < $1.key }.map { id, bytes in
+          RelationReport(relation: id, rows: state.rowsLogged[id] ?? 0, bytes: bytes)
+        }
         return report
       }
   }

@@ -87,7 +87,7 @@ extension Worker {
     case .rows(let content): rows = content
     }
     guard let table = host.store.head.schema.table(rows.table) else {
-      throw TallyError(.staleCatalog, "table \(rows.table) is not in shard \(request.shard)", node: settings.name)
+      throw missing(rows.table, in: request.shard, for: request.version)
     }
     let batch = try checked(rows.batch, table, host)
     let record = BatchRecord(table: table.id, rows: batch.count, contentHash: rows.contentHash, key: rows.key)

@@ -372,6 +372,9 @@ public actor Worker: RPCResponder {
     case .endStatement(let end): try await call.reply(.statementAnswer(try await self.end(end)))
     case .askStatement(let ask): try await call.reply(.statementAnswer(try await answer(ask)))
     case .execute(let execute): try await self.execute(execute, call)
+    case .awaitRest(let question):
+      try await awaitRest(question, deadline: call.deadline)
+      try await call.reply(.done(Done(version: catalog.version)))
     case .catalogChanged(let change):
       try await adopt(try Self.decodeCatalog(change.catalog))
       if change.waits { try await untilServing(call.deadline) }

@@ -101,11 +101,11 @@ import Wire
   }
   @Test func theClusterIsShown() throws {
     #expect(
-      try rows("pg_catalog.citus_tables") == [["65537", "distributed", "tenant", "1", "160 kB", "2", "tally", "heap"]]
+      try rows("pg_catalog.citus_tables") == [["65537", "distributed", "tenant", "1", "144 kB", "2", "tally", "heap"]]
     )
     #expect(
       try rows("pg_catalog.citus_shards", ["table_name", "shardid", "nodename", "nodeport", "shard_size"]) == [
-        ["65537", "1", "127.0.0.1", "7501", "81920"], ["65537", "2", "10.0.0.2", "7501", "81920"],
+        ["65537", "1", "127.0.0.1", "7501", "49152"], ["65537", "2", "10.0.0.2", "7501", "49152"],
       ]
     )
     #expect(
@@ -164,14 +164,22 @@ import Wire
     #expect(error?.sqlState == "55000" && error?.hint == "Ask coordinator-1 at 127.0.0.1:7431.")
     #expect(try SystemTrial.call(follower, "pg_total_relation_size", [.regclass], [.fixed(65_537)]) == nil)
   }
-  @Test func sizesAreToldOnlyWhereTheyAreKnown() throws {
-    #expect(try SystemTrial.call(system, "pg_total_relation_size", [.regclass], [.fixed(65_537)]) == "163840")
-    // The files hold the rollup as well.
-    #expect(try SystemTrial.call(system, "pg_relation_size", [.regclass], [.fixed(65_537)]) == nil)
-    #expect(try SystemTrial.call(system, "citus_total_relation_size", [.regclass], [.fixed(65_537)]) == "163840")
-    let error = #expect(throws: TallyError.self) { try SystemTrial.call(system, "citus_table_size", [.regclass], [.fixed(65_537)]) }
-    #expect(error?.sqlState == "0A000")
+  @Test func sizesAreThoseOfTheRelationAlone() throws {
+    func size(_ function: String, _ number: Int64) throws -> String? {
+      try SystemTrial.call(system, function, [.regclass], [.fixed(number)])
+    }
+    // The table, its rollup with two levels, one of which has rows, and a table without any.
+    #expect(try size("pg_relation_size", 65_537) == "98304" && size("pg_table_size", 65_537) == "98304")
+    #expect(try size("pg_total_relation_size", 65_537) == "147456" && size("pg_indexes_size", 65_537) == "0")
+    #expect(try [65_538, 65_539, 65_540].map { try size("pg_table_size", $0) } == ["49152", "49152", "0"])
+    #expect(try size("pg_total_relation_size", 65_541) == "0")
+    #expect(try size("citus_table_size", 65_537) == "98304" && size("citus_relation_size", 65_537) == "98304")
+    #expect(try size("citus_total_relation_size", 65_537) == "147456")
     #expect(try SystemTrial.call(system, "pg_database_size", [.name], [.text("tally")]) == "163840")
+    let follower = SystemTrial.system(hearsWorkers: false)
+    #expect(try SystemTrial.call(follower, "pg_relation_size", [.regclass], [.fixed(65_537)]) == nil)
+    let error = #expect(throws: TallyError.self) { try SystemTrial.call(follower, "citus_table_size", [.regclass], [.fixed(65_537)]) }
+    #expect(error?.sqlState == "55000")
   }
   @Test func theSessionIsItsOwn() throws {
     #expect(try rows("pg_catalog.pg_roles", ["oid", "rolname", "rolsuper"]).map { $0[1] } == ["tally", "ada"])

@@ -102,7 +102,14 @@ enum SystemTrial {
       for node in catalog.snapshot.nodes where node.role == .worker {
         var beat = Heartbeat(node: node.id, incarnation: node.incarnation, version: catalog.snapshot.version, load: NodeLoad(), shards: [])
         beat.shards = catalog.snapshot.shards.filter { $0.primary == node.id }
-          .map { ShardReport(shard: $0.id, epoch: $0.epoch, rows: 100, segmentBytes: 8192 * 10) }
+          .map { shard in
+            var report = ShardReport(shard: shard.id, epoch: shard.epoch, rows: 100, segmentBytes: 8192 * 10)
+            report.relations = [
+              RelationReport(relation: TableID(1), rows: 100, bytes: 8192 * 6),
+              RelationReport(relation: TableID(3), rows: 0, bytes: 8192 * 3),
+            ]
+            return report
+          }
         fleet.hear(beat, at: now)
       }
     }

@@ -37,7 +37,7 @@ import Testing
 
 private let sessions = [
   "realtime", "tutorial", "windows", "tables", "expressions", "rollups", "metrics", "topn", "hll", "search",
-  "timeseries",
+  "timeseries", "moves",
 ]
 private let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().path + "/Citus/"
 

@@ -58,6 +58,14 @@ enum RegressionSeeds {
     #expect(report.leaderships > 0)
   }
 
+  /// Tables' rows move while nodes are killed, stopped and cut off: coordinators and workers at every step of a move.
+  @Test(arguments: [UInt64](21...24)) func rowsThatMoveAreThereOnce(seed: UInt64) {
+    let report = ClusterSimulation.run(seed: seed, coordinators: seed % 2 == 0 ? 3 : 1, moves: true)
+    #expect(report.violations == [])
+    let moved = report.events.count { $0.event == "rows-moved" }
+    #expect(moved > 0)
+  }
+
   @Test func differentSeedsDoDifferentThings() {
     let hashes = Set((5...6).map { ClusterSimulation.run(seed: $0).eventHash })
     #expect(hashes.count == 2)

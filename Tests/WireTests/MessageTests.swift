@@ -25,6 +25,7 @@ let samples: [Message] = {
     files: Hash128(high: 3, low: 4),
     rows: Hash128(high: 5, low: 6)
   )
+  report.relations = [RelationReport(relation: TableID(9), rows: 300, bytes: 4)]
   let load = NodeLoad(
     diskUsed: 1,
     diskFree: 2,
@@ -260,6 +261,7 @@ let samples: [Message] = {
       1, 250, 1,
       1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0,
       5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,
+      1, 9, 0xac, 2, 4,
     ]
   )
   #expect(

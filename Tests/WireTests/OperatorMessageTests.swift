@@ -1,4 +1,5 @@
-// OperatorMessageTests.swift — orders of an operator, cancel requests passed on: there and back, golden bytes, cuts.
+// OperatorMessageTests.swift — orders of an operator, cancel requests passed on, waits for a table at rest: there and back, golden
+// bytes, cuts.
 import Bytes
 import Model
 import Testing
@@ -26,4 +27,14 @@ import Wire
   // More than a secret can have.
   let long = MessageFormat.encode(.cancelStatement(CancelStatement(process: 1, secret: [UInt8](repeating: 1, count: 257)))).head
   #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: long, body: []) }
+}
+
+@Test func waitsForATableAtRestTravelThereAndBack() throws {
+  let wait = Message.awaitRest(AwaitRest(shard: ShardID(300), epoch: Epoch(2), table: TableID(9)))
+  let (head, body) = MessageFormat.encode(wait)
+  #expect(head == [66, 0xac, 2, 2, 9] && body.isEmpty)
+  #expect(try MessageFormat.decode(head: head, body: body) == wait)
+  for cut in 0..<head.count {
+    #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head[..<cut]), body: []) }
+  }
 }

@@ -60,7 +60,7 @@ extension SystemRelations {
     var number: Int
     var column: ColumnEntry
     /// The number of its default.
-    var oid: Int64 { entry.table.map { ObjectNumbers.columnDefault($0, column: number) } ?? 0 }
+    var oid: Int64 { entry.objectID.map { ObjectNumbers.columnDefault($0, column: number) } ?? 0 }
   }
   private var defaults: [PlacedColumn] {
     index.entries.flatMap { entry in

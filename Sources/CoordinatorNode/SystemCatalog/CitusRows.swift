@@ -1,7 +1,7 @@
 // CitusRows.swift — Citus's relations, for tools and queries that come from there; columns as Citus's documentation names them.
 //
 // A shard here belongs to a colocation group, not to a table, so tables of one group show the same shard numbers; a placement is a copy.
-// Hashes are 64 bits without sign where Citus has 32 with one. Sizes are those of ShardFigures: NULL or 0 bytes where nobody can tell.
+// Hashes are 64 bits without sign where Citus has 32 with one. Sizes are those of ShardFigures: NULL where nobody can tell.
 import Capabilities
 import Model
 import Wire
@@ -55,7 +55,7 @@ extension SystemRelations {
     case "pg_dist_partition":
       return SystemRows(distributed) { name in
         switch name {
-        case "logicalrelid": return { .number(ObjectNumbers.relation($0.id)) }
+        case "logicalrelid": return { .number(ObjectNumbers.relation($0.objectID)) }
         case "partmethod": return { .text($0.distribution.tenantKey == nil ? "n" : "h") }
         case "partkey": return { .optional(Self.key($0)?.name) }
         case "colocationid": return { .number(Self.group($0)) }
@@ -66,7 +66,7 @@ extension SystemRelations {
     case "pg_dist_shard":
       return SystemRows(tableShards) { name in
         switch name {
-        case "logicalrelid": return { .number(ObjectNumbers.relation($0.table.id)) }
+        case "logicalrelid": return { .number(ObjectNumbers.relation($0.table.objectID)) }
         case "shardid": return { .number(Int64($0.shard.id.rawValue)) }
         case "shardstorage": return { _ in .text("t") }
         case "shardminvalue": return { .text(String($0.shard.lower)) }
@@ -90,7 +90,7 @@ extension SystemRelations {
 
   private func table(_ name: String) -> (TableSchema) -> Cell {
     switch name {
-    case "table_name": return { .number(ObjectNumbers.relation($0.id)) }
+    case "table_name": return { .number(ObjectNumbers.relation($0.objectID)) }
     case "citus_table_type": return { .text($0.distribution.kind) }
     case "distribution_column": return { .text(Self.key($0)?.name ?? "<none>") }
     case "colocation_id": return { .number(Self.group($0)) }
@@ -102,15 +102,14 @@ extension SystemRelations {
   }
   private func shard(_ name: String) -> (TableShard) -> Cell {
     switch name {
-    case "table_name": return { .number(ObjectNumbers.relation($0.table.id)) }
+    case "table_name": return { .number(ObjectNumbers.relation($0.table.objectID)) }
     case "shardid": return { .number(Int64($0.shard.id.rawValue)) }
     case "shard_name": return { .text("\($0.table.name)_\($0.shard.id)") }
     case "citus_table_type": return { .text($0.table.distribution.kind) }
     case "colocation_id": return { .number(Self.group($0.table)) }
     case "nodename": return { .optional(self.host($0.shard.primary)?.host) }
     case "nodeport": return { .optional(self.host($0.shard.primary).map { Int64($0.port) }) }
-    // Of the shard, with all tables that share it.
-    default: return { .optional(self.fleet.report($0.shard).map { Int64(clamping: $0.segmentBytes) }) }
+    default: return { .optional(self.bytes(of: $0.table, on: $0.shard)) }
     }
   }
   private func node(_ name: String) -> (NodeRecord) -> Cell {

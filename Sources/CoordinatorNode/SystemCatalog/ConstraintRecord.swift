@@ -23,7 +23,7 @@ struct IndexRecord: Sendable {
   var isPrimary: Bool
   /// Text behind `ON table` of one that is only listed; nil for a key.
   var sql: String?
-  var tableOID: Int64 { ObjectNumbers.relation(table.id) }
+  var tableOID: Int64 { ObjectNumbers.relation(table.objectID) }
 
   /// What stands behind `ON table`.
   var method: String {
@@ -66,7 +66,7 @@ struct IndexRecord: Sendable {
     for (at, key) in table.keys.enumerated() {
       out.append(
         IndexRecord(
-          oid: ObjectNumbers.part(table.id, .index, at),
+          oid: ObjectNumbers.part(table.objectID, .index, at),
           table: table,
           name: key.name,
           columns: key.columns,
@@ -78,7 +78,7 @@ struct IndexRecord: Sendable {
     for (at, index) in table.indexes.enumerated() {
       out.append(
         IndexRecord(
-          oid: ObjectNumbers.part(table.id, .listedIndex, at),
+          oid: ObjectNumbers.part(table.objectID, .listedIndex, at),
           table: table,
           name: index.name,
           columns: index.columns,
@@ -107,7 +107,7 @@ struct ConstraintRecord: Sendable {
   var condition: ModifyProgram.Check?
   /// Of a reference, with the table that it refers to.
   var reference: (to: TableSchema, what: TableReference)?
-  var tableOID: Int64 { ObjectNumbers.relation(table.id) }
+  var tableOID: Int64 { ObjectNumbers.relation(table.objectID) }
 
   /// What stands behind CONSTRAINT name; `otherName` is that of the table that a reference refers to.
   func definition(isPretty: Bool, otherName: (TableSchema) -> String) -> String {
@@ -137,12 +137,12 @@ struct ConstraintRecord: Sendable {
       let key = other.keys.firstIndex { Set($0.columns) == Set(reference.keyColumns) }
       out.append(
         ConstraintRecord(
-          oid: ObjectNumbers.part(table.id, .key, ObjectNumbers.firstReference + at),
+          oid: ObjectNumbers.part(table.objectID, .key, ObjectNumbers.firstReference + at),
           table: table,
           name: reference.name,
           kind: "f",
           columns: reference.columns,
-          index: key.map { ObjectNumbers.part(other.id, .index, $0) } ?? 0,
+          index: key.map { ObjectNumbers.part(other.objectID, .index, $0) } ?? 0,
           reference: (other, reference)
         )
       )
@@ -150,12 +150,12 @@ struct ConstraintRecord: Sendable {
     for (at, key) in table.keys.enumerated() where !key.isIndex {
       out.append(
         ConstraintRecord(
-          oid: ObjectNumbers.part(table.id, .key, at),
+          oid: ObjectNumbers.part(table.objectID, .key, at),
           table: table,
           name: key.name,
           kind: key.isPrimary ? "p" : "u",
           columns: key.columns,
-          index: ObjectNumbers.part(table.id, .index, at)
+          index: ObjectNumbers.part(table.objectID, .index, at)
         )
       )
     }
@@ -167,7 +167,7 @@ struct ConstraintRecord: Sendable {
     for (at, check) in checks.enumerated() {
       out.append(
         ConstraintRecord(
-          oid: ObjectNumbers.part(table.id, .check, at),
+          oid: ObjectNumbers.part(table.objectID, .check, at),
           table: table,
           name: check.name,
           kind: "c",

@@ -7,13 +7,13 @@ extension SystemRelations {
   var constraints: [ConstraintRecord] { catalog.tables.flatMap { ConstraintRecord.all(of: $0, in: catalog) } }
   var indexes: [IndexRecord] { catalog.tables.flatMap { IndexRecord.all(of: $0) } }
   private func constraintRecord(oid: Int64) -> ConstraintRecord? {
-    for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.id) {
+    for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.objectID) {
       if let found = ConstraintRecord.all(of: table, in: catalog).first(where: { $0.oid == oid }) { return found }
     }
     return nil
   }
   private func indexRecord(oid: Int64) -> IndexRecord? {
-    for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.id) {
+    for table in catalog.tables where ObjectNumbers.isPart(oid, of: table.objectID) {
       if let found = IndexRecord.all(of: table).first(where: { $0.oid == oid }) { return found }
     }
     return nil
@@ -70,7 +70,7 @@ extension SystemRelations {
     case "confupdtype": return { record in .text(record.reference.map { $0.what.restrictsUpdate ? "r" : "a" } ?? " ") }
     case "confdeltype": return { record in .text(record.reference.map { $0.what.restrictsDelete ? "r" : "a" } ?? " ") }
     case "confmatchtype": return { .text($0.kind == "f" ? "s" : " ") }
-    case "confrelid": return { record in .number(record.reference.map { ObjectNumbers.relation($0.to.id) } ?? 0) }
+    case "confrelid": return { record in .number(record.reference.map { ObjectNumbers.relation($0.to.objectID) } ?? 0) }
     case "confkey": return { record in record.reference.map { .numbers($0.what.keyColumns.map { Int64($0 + 1) }) } ?? .null }
     case "conkey": return { .numbers($0.columns.map { Int64($0 + 1) }) }
     case "conbin": return { $0.kind == "c" ? .text($0.clause(isPretty: false)) : .null }
@@ -126,7 +126,7 @@ extension SystemRelations {
         return nil
       }
       let isPart = table.columns[owner.column].identity != .none
-      return Dependency(sequence: sequence, table: owner.table, column: owner.column, isPart: isPart)
+      return Dependency(sequence: sequence, table: table.objectID, column: owner.column, isPart: isPart)
     }
   }
   private static func dependency(_ name: String) -> (Dependency) -> Cell {

@@ -6,7 +6,8 @@
 //   17400 … 17999          our relations and extensions, as ClusterColumns and `extensions` number them
 //   20000 … 59999          schemas that were created: a hash of the name, so that of two one may have the other's number
 //   65536 … 2^30 - 1       tables, rollups and levels of rollups: 65536 + their number in the catalog, which is one number space
-//                          for all three (`RollupDefinition.levelTable`) and never reused
+//                          for all three (`RollupDefinition.levelTable`) and never reused; a table whose rows were moved has the
+//                          numbers that it was created with (`TableSchema.objectID`)
 //   2^30 … 3 × 2^29 - 1    defaults of columns: table number × 2048 + number of the column
 //   3 × 2^29 … 7 × 2^28 - 1  indexes and constraints: table number × 512 + kind × 128 + place in the table's list
 //   7 × 2^28 … 2^31 - 1    users that no catalog knows, and schemas of temporary tables: a hash of the name

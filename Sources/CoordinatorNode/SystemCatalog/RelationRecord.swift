@@ -51,6 +51,8 @@ struct RelationRecord: Sendable {
     case .index, .system: nil
     }
   }
+  /// The number of its that OIDs are made from.
+  var objectID: TableID? { if case .table(let table) = origin { table.objectID } else { table } }
   /// The SELECT of a rollup or view, as it was written.
   var definition: String? {
     let written: String
@@ -69,7 +71,7 @@ struct RelationRecord: Sendable {
 
   init(_ table: TableSchema) {
     self.init(
-      ObjectNumbers.relation(table.id),
+      ObjectNumbers.relation(table.objectID),
       table.name,
       table.schemaName,
       table.isMaterialized ? "m" : "r",

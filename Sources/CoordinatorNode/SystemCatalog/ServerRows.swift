@@ -72,8 +72,8 @@ extension SystemRelations {
       for comment in table.comments {
         let (object, relation, part): (Int64?, Int64, Int) =
           switch comment.subject {
-          case .table: (ObjectNumbers.relation(table.id), 1259, 0)
-          case .column(let number): (ObjectNumbers.relation(table.id), 1259, number + 1)
+          case .table: (ObjectNumbers.relation(table.objectID), 1259, 0)
+          case .column(let number): (ObjectNumbers.relation(table.objectID), 1259, number + 1)
           case .constraint(let name): (constraints.first { $0.name == name }?.oid, 2606, 0)
           case .index(let name): (indexes.first { $0.name == name }?.oid, 1259, 0)
           }

@@ -17,10 +17,10 @@ extension SystemRelations {
           }
           if let bytes = figure(entry) { return .fixed(bytes) }
           throw .sql(
-            "0A000",
-            "the size of \"\(entry.name)\" alone is not known",
-            detail: "A shard's files hold all tables and rollups of its group.",
-            hint: "SELECT shard, segment_bytes FROM tally_shards"
+            "55000",
+            "the size of \"\(entry.name)\" is not known",
+            detail: "Not all of its shards have reported to this coordinator.",
+            hint: "Ask the coordinator that leads."
           )
         }
       ]

@@ -1,0 +1,108 @@
+// Catalog+Moves.swift — tables whose rows are being moved to other shards (create_distributed_table of a table that has rows).
+//
+// A move has the table as it was, fenced: its shards take no further changes of it, which stands in their logs by the schema barrier; and
+// the table as it will be, under a number of its own, whose rows workers keep and no name finds, like those of drafts. `finishMove` puts
+// the new one in the old one's place in one step: before it everybody reads the old rows, after it the new ones, and what the workers hold
+// of the other is nobody's and goes as a dropped table's does. `cancelMove` lifts the fence and forgets the new one; a later try has
+// another number, so that nothing of the first can come back. Clients know the table by the number that it was created with
+// (`TableSchema.objectID`). A new leader cancels all moves: their flow ended with the coordinator it was on (GroupFlow).
+import Model
+
+/// Where a table's rows go.
+enum MoveTarget: Equatable, Sendable {
+  /// Spread by a column over a group's shards; `placement` as in `distributeTable`.
+  case distributed(key: Int, group: CatalogCommand.GroupChoice, placement: [[NodeID]], copies: Int)
+  /// To the one shard of local or of reference tables; `placement` as in `placeTable`.
+  case single(isReference: Bool, placement: [NodeID], copies: Int)
+}
+
+/// A table that is being moved.
+struct TableMove: Sendable {
+  var source: TableID
+  /// The table as it will be.
+  var target: TableSchema
+}
+
+extension Catalog {
+  /// Tables that are moved at a time.
+  static let movesMax = 64
+  /// What a named producer's time is once its table's rows were moved: none of its batches' keys is known where the rows are now.
+  static let timeBeforeMove = Int64.min / 2
+
+  /// Fences a table and gives the number of the one that will be in its place.
+  mutating func beginMove(_ source: TableID, to target: MoveTarget) throws(TallyError) -> TableID {
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == source }) else {
+      throw .sql("42P01", "table \(source) does not exist")
+    }
+    let table = snapshot.tables[at]
+    try requireStill(table)
+    guard moves.count < Self.movesMax else {
+      throw .sql("54000", "\(Self.movesMax) tables are being moved already", hint: "Wait for some.")
+    }
+    guard table.distribution.group != nil else { throw TallyError(.staleCatalog, "table \(table.name) has no rows to be moved") }
+    try requireFree(of: table, "moved")
+    var next = table
+    switch target {
+    case .distributed(let key, let choice, let placement, let copies):
+      guard key < table.columns.count else { throw TallyError(.internalError, "key column \(key)") }
+      let group = try group(ofKey: table.columns[key].type, choice, placement, copies)
+      next.columns[key].isNotNull = true
+      next.distribution = .distributed(key: key, group: group)
+    case .single(let isReference, let placement, let copies):
+      next.distribution = .single(group: try singleGroup(isReference: isReference, placement, copies), isReference: isReference)
+    }
+    next.id = takeNumber()
+    next.firstID = table.objectID
+    for at in next.references.indices where next.references[at].table == source { next.references[at].table = next.id }
+    snapshot.tables[at].isFenced = true
+    moves[next.id] = TableMove(source: source, target: next)
+    tellDrafted()
+    return next.id
+  }
+  /// Puts the new table in the place of the old one. Throws when the move was cancelled, or the table dropped, meanwhile.
+  mutating func finishMove(_ id: TableID) throws(TallyError) {
+    guard let move = moves[id] else {
+      throw .sql("40001", "the move of the table was given up as another coordinator leads", hint: "Repeat the statement.")
+    }
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == move.source }) else {
+      throw .sql("42P01", "relation \"\(move.target.name)\" was dropped meanwhile")
+    }
+    try requireFree(of: snapshot.tables[at], "moved")
+    snapshot.tables.remove(at: at)
+    moves[id] = nil
+    snapshot.tables.append(move.target)
+    snapshot.tables.sort { $0.id < $1.id }
+    for at in snapshot.sequences.indices where snapshot.sequences[at].owner?.table == move.source {
+      snapshot.sequences[at].owner?.table = id
+    }
+    forgetKeys(ofProducersOf: move.source, now: id)
+    tellDrafted()
+  }
+  /// Lifts a table's fence; nothing when there is no such move any more.
+  mutating func cancelMove(_ id: TableID) {
+    guard let move = moves.removeValue(forKey: id) else { return }
+    if let at = snapshot.tables.firstIndex(where: { $0.id == move.source }) { snapshot.tables[at].isFenced = false }
+    tellDrafted()
+  }
+  /// Refuses a change of a table that is being moved.
+  func requireStill(_ table: TableSchema) throws(TallyError) {
+    guard table.isFenced else { return }
+    throw .sql(
+      "55006",
+      "the rows of table \"\(table.name)\" are being moved to other shards",
+      hint: "Repeat the statement when create_distributed_table, or what else moves them, has ended."
+    )
+  }
+  /// Refuses to take a table to other shards when references bind it to others, or a rollup counts its rows.
+  private func requireFree(of table: TableSchema, _ what: String) throws(TallyError) {
+    let bound =
+      table.references.first { $0.table != table.id }
+      ?? snapshot.tables.lazy.filter { $0.id != table.id }.flatMap(\.references).first { $0.table == table.id }
+    if let bound {
+      throw .sql("0A000", "table \"\(table.name)\", which foreign key constraint \"\(bound.name)\" binds to another, cannot be \(what)")
+    }
+    if let rollup = snapshot.rollups.first(where: { $0.source == table.id }) {
+      throw .sql("0A000", "table \"\(table.name)\", whose rows rollup \"\(rollup.name)\" counts, cannot be \(what)")
+    }
+  }
+}
