@@ -129,6 +129,7 @@ struct Catalog: Sendable {
     case .dropReplica(let id, let version, let replica): return try dropReplica(id, version, replica)
     case .loseReplicas(let node, let incarnation, let replicas): return try loseReplicas(node, incarnation, replicas)
     case .forcePrimary(let loss, let version): return try forcePrimary(loss, version)
+    case .noteSalvage(let loss): return noteSalvage(loss)
     case .beginShards(let shards):
       for at in snapshot.shards.indices where shards.contains(snapshot.shards[at].id) { snapshot.shards[at].isBegun = true }
       return .done

@@ -8,9 +8,9 @@
 //            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
 //            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 37 draft, its command as varint bytes
 //            · 38 cutDraft · 39 publishDraft · 40 discardDraft · 44 alterTableAndViews · 45 alterViews (from 20:
-//            CatalogObjectsCommandFormat.swift).
+//            CatalogObjectsCommandFormat.swift) · 60 noteSalvage: LossRecord, string what.
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
-//   state    u8 version 5 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
+//   state    u8 version 6 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
 //            · varint count + (u64 node, u64 incarnation) unconfirmed · varint count + producers by rising name
 //            · u64 next deletion, varint count + deletions (version 2 ends before)
@@ -18,6 +18,7 @@
 //            · varint count + (u64 sequence, i64 last number given, bool exhausted, i64 next) by rising sequence, u64 single group,
 //            u64 reference group (0: none), i64 next job (version 3 ends before)
 //            · varint count + Draft by rising id (version 4 ends before)
+//            · string what of each LossRecord (version 5 ends before)
 //   Draft    u64 id, varint count + (u64 first number, bool placement, varint bytes command), varint count + tables,
 //            varint count + sequences
 //   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
@@ -29,7 +30,7 @@ import Wire
 /// Encodes and decodes catalog commands.
 enum CatalogCommandFormat {
   static let version: UInt8 = 1
-  static let stateVersion: UInt8 = 5
+  static let stateVersion: UInt8 = 6
   static let producersMax = 1 << 20
 
   static func encode(_ command: CatalogCommand) -> [UInt8] {
@@ -123,6 +124,10 @@ enum CatalogCommandFormat {
       out.u8(19)
       out.u64(version)
       loss.encode(into: &out)
+    case .noteSalvage(let loss):
+      out.u8(60)
+      loss.encode(into: &out)
+      out.string(loss.what)
     case .beginShards(let shards):
       out.u8(16)
       out.count(shards.count)
@@ -263,6 +268,10 @@ enum CatalogCommandFormat {
     case 19:
       let version = try reader.u64()
       return .forcePrimary(try LossRecord.decode(&reader), version: version)
+    case 60:
+      var loss = try LossRecord.decode(&reader)
+      loss.what = try reader.string()
+      return .noteSalvage(loss)
     default: return try decodeObjects(kind, &reader)
     }
   }
@@ -314,6 +323,7 @@ enum CatalogCommandFormat {
     out.u64(catalog.referenceGroup?.rawValue ?? 0)
     out.i64(catalog.nextJob)
     encode(catalog.drafts, into: &out)
+    for loss in catalog.losses { out.string(loss.what) }
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -367,6 +377,7 @@ enum CatalogCommandFormat {
         objects.nextJob = try reader.i64()
       }
       let drafts = version >= 5 ? try decodeDrafts(&reader) : [:]
+      if version >= 6 { for at in losses.indices { losses[at].what = try reader.string() } }
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,

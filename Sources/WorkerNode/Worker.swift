@@ -265,7 +265,8 @@ public actor Worker: RPCResponder {
       ShardPosition(shard: $0.shard, replica: $0.replica, epoch: $0.head.epoch, last: $0.head.position)
     }
     if registered == nil {
-      registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions)
+      let losses = try await SalvageFile.readAll(cluster: identity.cluster, disk: surroundings.disk)
+      registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions, losses: losses)
     }
     guard let registered else { return }
     try await keepIncarnation(registered.incarnation, surroundings)

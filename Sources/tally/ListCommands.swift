@@ -68,7 +68,7 @@ struct ShardCommand: AsyncParsableCommand {
   }
   struct Losses: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Lists what was given up by force-primary."
+      abstract: "Lists what operators gave up, by force-primary or salvage."
     )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.losses) }
