@@ -18,7 +18,7 @@
 //            · varint count + (u64 sequence, i64 last number given, bool exhausted, i64 next) by rising sequence, u64 single group,
 //            u64 reference group (0: none), i64 next job (version 3 ends before)
 //            · varint count + Draft by rising id (version 4 ends before)
-//            · string what of each LossRecord (version 5 ends before)
+//            · string what of each LossRecord, u64 generation (version 5 ends before)
 //   Draft    u64 id, varint count + (u64 first number, bool placement, varint bytes command), varint count + tables,
 //            varint count + sequences
 //   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
@@ -324,6 +324,7 @@ enum CatalogCommandFormat {
     out.i64(catalog.nextJob)
     encode(catalog.drafts, into: &out)
     for loss in catalog.losses { out.string(loss.what) }
+    out.u64(catalog.generation)
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -378,6 +379,7 @@ enum CatalogCommandFormat {
       }
       let drafts = version >= 5 ? try decodeDrafts(&reader) : [:]
       if version >= 6 { for at in losses.indices { losses[at].what = try reader.string() } }
+      let generation = version >= 6 ? try reader.u64() : 1
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,
@@ -395,7 +397,8 @@ enum CatalogCommandFormat {
         nextDeletion: nextDeletion,
         losses: losses,
         objects: objects,
-        drafts: drafts
+        drafts: drafts,
+        generation: generation
       )
     }
   }

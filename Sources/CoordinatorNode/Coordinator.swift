@@ -50,6 +50,8 @@ private final class CoordinatorIdentity: Sendable {
     get { state.withLock { $0.cluster } }
     set { state.withLock { $0.cluster = newValue } }
   }
+  /// The generation of the catalog that it has, or is given by those that let it in.
+  func raise(generation: UInt64) { state.withLock { $0.generation = max($0.generation, generation) } }
 }
 
 /// A coordinator.
@@ -256,6 +258,7 @@ public actor Coordinator: RPCResponder {
     if marks.needsVerification { try await DataDirectory.dropCached(disk: surroundings.disk) }
     let post = GroupPost(pool, surroundings.clock, surroundings.log, address: address.description)
     let log = try await CatalogLog(surroundings, cluster: entry.cluster, origin: entry.origin, post: post)
+    identity.raise(generation: max(await log.catalog.generation, pool.generation))
     if marks.needsVerification {
       // Opening the log has checked every record.
       try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
@@ -274,6 +277,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepOrder() }
       group.addTask { try await self.keepWatch() }
       group.addTask { try await self.keepPublishing() }
+      group.addTask { try await self.keepCopies() }
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
       group.addTask { try await self.keepJobs() }

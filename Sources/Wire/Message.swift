@@ -16,6 +16,7 @@
 //                fetchReplica → replicaManifest · fetchFile → filePiece
 //                stageRows, deleteRows → staged · modifyRows → modified · decideStatement, endStatement, askStatement → statementAnswer
 //                eraseTenant → tenantErased · describeErasure → erasureReport
+//                storeCatalogCopy → done · fetchCatalogCopy → catalogCopy (CatalogCopyMessages.swift)
 
 public import Bytes
 import Model
@@ -91,6 +92,9 @@ public enum Message: Sendable, Equatable {
   case tenantErased(TenantErased)
   case describeErasure(DescribeErasure)
   case erasureReport(ErasureReport)
+  case storeCatalogCopy(StoreCatalogCopy)
+  case fetchCatalogCopy(FetchCatalogCopy)
+  case catalogCopy(CatalogCopy)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -149,6 +153,9 @@ public enum Message: Sendable, Equatable {
     case .tenantErased: 62
     case .describeErasure: 63
     case .erasureReport: 64
+    case .storeCatalogCopy: 70
+    case .fetchCatalogCopy: 71
+    case .catalogCopy: 72
     }
   }
   /// What it carries.
@@ -208,6 +215,9 @@ public enum Message: Sendable, Equatable {
     case .tenantErased(let content): content
     case .describeErasure(let content): content
     case .erasureReport(let content): content
+    case .storeCatalogCopy(let content): content
+    case .fetchCatalogCopy(let content): content
+    case .catalogCopy(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -321,6 +331,9 @@ public enum MessageFormat {
     case 62: message = .tenantErased(try TenantErased.decode(&reader, body: body))
     case 63: message = .describeErasure(try DescribeErasure.decode(&reader, body: body))
     case 64: message = .erasureReport(try ErasureReport.decode(&reader, body: body))
+    case 70: message = .storeCatalogCopy(try StoreCatalogCopy.decode(&reader, body: body))
+    case 71: message = .fetchCatalogCopy(try FetchCatalogCopy.decode(&reader, body: body))
+    case 72: message = .catalogCopy(try CatalogCopy.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

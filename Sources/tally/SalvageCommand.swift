@@ -15,14 +15,15 @@ struct SalvageCommand: ParsableCommand {
     commandName: "salvage",
     abstract: "Gives up what cannot be read of a damaged shard in the data directory of a stopped worker. Acknowledged rows are lost.",
     discussion: """
-      Only for a shard without a sound copy elsewhere: another copy repairs it by itself. Without --accept-loss it tells what would be \
-      lost, and changes nothing. What is damaged is kept below salvaged/; what was lost is listed by tally shard losses once the worker is up.
+      Only for a shard without a sound copy elsewhere: another copy repairs it by itself. Without --accept-loss it tells what would \
+      be lost, and changes nothing. What is damaged is kept below salvaged/; what was lost is listed by tally shard losses once the worker is up.
       """
   )
   @Argument(help: "The worker's data directory.") var directory: String
   @Option(help: "Number of the shard. Default: every shard, which only looks.") var shard: UInt64?
   @Flag(help: "Does it.") var acceptLoss = false
   @Option(help: "Why; it is kept.") var reason = ""
+  @Flag(help: "Does it although other copies of the shard count: they are lost too.") var insist = false
   @Flag(help: "Prints one JSON object a shard.") var json = false
 
   func validate() throws {
@@ -48,7 +49,7 @@ struct SalvageCommand: ParsableCommand {
       isAllSound = try loop.runBlocking { try await work(disk, SystemClock(loop), compute) }
     } catch let error as TallyError {
       complain(error)
-      throw ExitCode(error.sqlState == "42704" ? ExitStatus.failed : DoctorCommand.cannotJudge)
+      throw ExitCode(["42704", "55000"].contains(error.sqlState) ? ExitStatus.failed : DoctorCommand.cannotJudge)
     }
     if !isAllSound { throw ExitCode(ExitStatus.failed) }
   }
@@ -76,9 +77,25 @@ struct SalvageCommand: ParsableCommand {
         if !findings.isSound { isAllSound = false }
         continue
       }
+      try await requireAlone(shard, identity, disk)
       show(try await carryOut(findings, identity, disk, clock, compute))
     }
     return isAllSound
+  }
+  /// Refuses a shard with other copies that count, as far as the catalog tells that the worker keeps.
+  private func requireAlone(_ shard: ShardID, _ identity: DataDirectory.Identity, _ disk: any Disk) async throws {
+    guard !insist, let known = try await CatalogCopyFile.read(cluster: identity.cluster, disk: disk)?.snapshot,
+      let record = known.shard(shard)
+    else { return }
+    let others = (record.inSync + record.eligible).filter { $0.node != identity.node }
+    if others.isEmpty { return }
+    let names = others.map { known.node($0.node)?.name ?? "node \($0.node)" }.joined(separator: ", ")
+    throw TallyError(
+      .invalid,
+      "shard \(shard) has copies that count on \(names)",
+      sqlState: "55000",
+      hint: "start this worker: its copy is repaired from one of them. If they are lost too, say --insist"
+    )
   }
   private func carryOut(
     _ findings: SalvageFindings,
