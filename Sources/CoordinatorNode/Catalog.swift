@@ -171,6 +171,9 @@ struct Catalog: Sendable {
     case .loseReplicas(let node, let incarnation, let replicas): return try loseReplicas(node, incarnation, replicas)
     case .forcePrimary(let loss, let version): return try forcePrimary(loss, version)
     case .noteSalvage(let loss): return noteSalvage(loss)
+    case .removeCoordinator(let name):
+      snapshot.nodes.removeAll { $0.name == name && $0.role == .coordinator }
+      return .done
     case .beginShards(let shards):
       for at in snapshot.shards.indices where shards.contains(snapshot.shards[at].id) { snapshot.shards[at].isBegun = true }
       return .done

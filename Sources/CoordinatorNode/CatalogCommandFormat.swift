@@ -8,7 +8,7 @@
 //            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
 //            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 37 draft, its command as varint bytes
 //            · 38 cutDraft · 39 publishDraft · 40 discardDraft · 44 alterTableAndViews · 45 alterViews (from 20:
-//            CatalogObjectsCommandFormat.swift) · 60 noteSalvage: LossRecord, string what.
+//            CatalogObjectsCommandFormat.swift) · 60 noteSalvage: LossRecord, string what · 61 removeCoordinator.
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
 //   state    u8 version 6 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
@@ -128,6 +128,9 @@ enum CatalogCommandFormat {
       out.u8(60)
       loss.encode(into: &out)
       out.string(loss.what)
+    case .removeCoordinator(let name):
+      out.u8(61)
+      out.string(name)
     case .beginShards(let shards):
       out.u8(16)
       out.count(shards.count)
@@ -272,6 +275,7 @@ enum CatalogCommandFormat {
       var loss = try LossRecord.decode(&reader)
       loss.what = try reader.string()
       return .noteSalvage(loss)
+    case 61: return .removeCoordinator(try reader.string())
     default: return try decodeObjects(kind, &reader)
     }
   }

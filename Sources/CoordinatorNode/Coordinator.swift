@@ -330,7 +330,7 @@ public actor Coordinator: RPCResponder {
   public func respond(to request: Message, call: ServerCall) async throws {
     if try await answerMember(request, call) { return }
     switch request {
-    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync, .forcePrimary:
+    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync, .forcePrimary, .removeCoordinator:
       if try await passOn(request, call, isStream: false) { return }
     case .list, .tenant: if try await passOn(request, call, isStream: true) { return }
     case .query(let query):
@@ -348,6 +348,7 @@ public actor Coordinator: RPCResponder {
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
     case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .forcePrimary(let order): try await call.reply(.done(try await forcePrimary(order)))
+    case .removeCoordinator(let order): try await call.reply(.done(try await remove(order, deadline: call.deadline)))
     case .refreshRollup(let refresh):
       try await refreshRollup(refresh.name, deadline: call.deadline)
       try await call.reply(.done(Done(version: await log.catalog.snapshot.version)))

@@ -9,7 +9,7 @@
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · alterInSync → done · query, list, tenant → per statement
-//                [resultHeader, resultBatch…,] resultEnd · forcePrimary → done (OperatorMessages.swift)
+//                [resultHeader, resultBatch…,] resultEnd · forcePrimary, removeCoordinator → done (OperatorMessages)
 //                raft → raft or done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · checkCopies → copiesChecked
@@ -95,6 +95,7 @@ public enum Message: Sendable, Equatable {
   case storeCatalogCopy(StoreCatalogCopy)
   case fetchCatalogCopy(FetchCatalogCopy)
   case catalogCopy(CatalogCopy)
+  case removeCoordinator(RemoveCoordinator)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -156,6 +157,7 @@ public enum Message: Sendable, Equatable {
     case .storeCatalogCopy: 70
     case .fetchCatalogCopy: 71
     case .catalogCopy: 72
+    case .removeCoordinator: 73
     }
   }
   /// What it carries.
@@ -218,6 +220,7 @@ public enum Message: Sendable, Equatable {
     case .storeCatalogCopy(let content): content
     case .fetchCatalogCopy(let content): content
     case .catalogCopy(let content): content
+    case .removeCoordinator(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -334,6 +337,7 @@ public enum MessageFormat {
     case 70: message = .storeCatalogCopy(try StoreCatalogCopy.decode(&reader, body: body))
     case 71: message = .fetchCatalogCopy(try FetchCatalogCopy.decode(&reader, body: body))
     case 72: message = .catalogCopy(try CatalogCopy.decode(&reader, body: body))
+    case 73: message = .removeCoordinator(try RemoveCoordinator.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

@@ -16,7 +16,8 @@ struct SalvageCommand: ParsableCommand {
     abstract: "Gives up what cannot be read of a damaged shard in the data directory of a stopped worker. Acknowledged rows are lost.",
     discussion: """
       Only for a shard without a sound copy elsewhere: another copy repairs it by itself. Without --accept-loss it tells what would \
-      be lost, and changes nothing. What is damaged is kept below salvaged/; what was lost is listed by tally shard losses once the worker is up.
+      be lost, and changes nothing. What is damaged is kept below salvaged/; what was lost is listed by tally shard losses once the \
+      worker is up.
       """
   )
   @Argument(help: "The worker's data directory.") var directory: String

@@ -1,4 +1,5 @@
 // The coordinators' state on its way to workers and back; and who is fenced after a catalog was made anew of it.
+import Bytes
 import Model
 import Testing
 

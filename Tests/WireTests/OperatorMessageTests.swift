@@ -27,3 +27,11 @@ import Wire
   let long = MessageFormat.encode(.cancelStatement(CancelStatement(process: 1, secret: [UInt8](repeating: 1, count: 257)))).head
   #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: long, body: []) }
 }
+
+@Test func ordersToRemoveACoordinatorTravelThereAndBack() throws {
+  let order = Message.removeCoordinator(RemoveCoordinator(node: "c3"))
+  let (head, body) = MessageFormat.encode(order)
+  #expect(head == [73, 2] + Array("c3".utf8) && body.isEmpty)
+  #expect(try MessageFormat.decode(head: head, body: body) == order)
+  #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head.dropLast()), body: []) }
+}
