@@ -124,4 +124,9 @@ extension ClusterMap {
     let reply = try await call(.forcePrimary(order), deadline: deadline)
     guard case .done = reply else { throw Self.unexpected(reply, "forcePrimary") }
   }
+  /// Takes a coordinator out of the group for good.
+  public func removeCoordinator(_ name: String, deadline: Instant = .distantFuture) async throws {
+    let reply = try await call(.removeCoordinator(RemoveCoordinator(node: name)), deadline: deadline)
+    guard case .done = reply else { throw Self.unexpected(reply, "removeCoordinator") }
+  }
 }

@@ -100,6 +100,32 @@ extension Catalog {
     return .done
   }
 
+  /// A copy of which an operator gave up what could not be read. Where another one counts, this one does not any more and learns
+  /// anew; the only one that counts stays, and all others begin again under new numbers: they may have what it has not. Told again it
+  /// changes nothing.
+  mutating func noteSalvage(_ loss: LossRecord) -> CatalogOutcome {
+    if losses.contains(where: { $0.shard == loss.shard && $0.node == loss.node && $0.time == loss.time }) { return .done }
+    var kept = loss
+    if let at = snapshot.shards.firstIndex(where: { $0.id == loss.shard }), let mine = snapshot.shards[at].replica(on: loss.node) {
+      let shard = snapshot.shards[at]
+      if (shard.inSync + shard.eligible).contains(where: { $0 != mine }) {
+        lose(at, loss.node) { $0 == mine }
+      } else {
+        let others = shard.learners.filter { $0 != mine }
+        snapshot.shards[at].learners.removeAll { $0 != mine }
+        for other in others {
+          let learner = newReplica(on: other.node)
+          snapshot.shards[at].learners.append(learner)
+        }
+        snapshot.shards[at].version += 1
+      }
+      kept.epoch = shard.epoch
+      kept.replica = mine.id
+    }
+    losses.append(kept)
+    return .done
+  }
+
   mutating func addLearner(_ id: ShardID, _ version: UInt64, _ node: NodeID) throws(TallyError) -> CatalogOutcome {
     let at = try place(of: id, version)
     guard snapshot.shards[at].replica(on: node) == nil, snapshot.node(node)?.role == .worker,

@@ -26,7 +26,9 @@ struct Catalog: Sendable {
   private(set) var producers: [String: ProducerRecord] = [:]
   /// What operators gave up, oldest first.
   var losses: [LossRecord] = []
-  /// When the newest of them was opened.
+  /// How often the catalog was recovered from what workers keep, from 1 (MetadataRecovery).
+  var generation: UInt64 = 1
+  /// When the newest producer was opened.
   var latestProducerTime: Int64? { producers.values.map(\.request.time).max() }
   /// Deletions of tenants, by rising number: those under way, and the last that are done.
   var tenantRecords: [TenantRecord] = []
@@ -67,8 +69,10 @@ struct Catalog: Sendable {
     losses: [LossRecord] = [],
     objects: Objects = Objects(),
     drafts: [DraftID: Draft] = [:],
-    moves: [TableID: TableMove] = [:]
+    moves: [TableID: TableMove] = [:],
+    generation: UInt64 = 1
   ) {
+    self.generation = generation
     self.snapshot = snapshot
     self.nextTable = nextTable
     self.nextNode = nextNode
@@ -86,6 +90,43 @@ struct Catalog: Sendable {
     self.drafts = drafts
     self.moves = moves
     (given, localGroup, referenceGroup, nextJob) = (objects.given, objects.localGroup, objects.referenceGroup, objects.nextJob)
+  }
+
+  /// Brings every number that is given out beyond what may have been given out after this state, and beyond all that was seen.
+  mutating func leap(by step: UInt64, _ seen: [CatalogSnapshot]) {
+    let all = seen + [snapshot]
+    func beyond(_ next: UInt64, _ numbers: [UInt64]) -> UInt64 { max(next, (numbers.max() ?? 0) + 1) + step }
+    nextNode = beyond(nextNode, all.flatMap { $0.nodes.map(\.id.rawValue) })
+    nextIncarnation = beyond(nextIncarnation, all.flatMap { $0.nodes.map(\.incarnation.rawValue) })
+    nextGroup = beyond(nextGroup, all.flatMap { $0.groups.map(\.id.rawValue) })
+    nextShard = beyond(nextShard, all.flatMap { $0.shards.map(\.id.rawValue) })
+    nextReplica = beyond(nextReplica, all.flatMap { $0.shards.flatMap { $0.replicas.map(\.id.rawValue) } })
+    var relations: [UInt64] = []
+    for known in all {
+      relations += known.tables.map(\.id.rawValue)
+      for rollup in known.rollups { relations.append(rollup.id.rawValue + UInt64(rollup.levels.count)) }
+      relations += known.views.map(\.id.rawValue)
+      relations += known.sequences.map(\.id.rawValue)
+      relations += known.functions.map(\.id.rawValue)
+    }
+    nextTable = beyond(nextTable, relations)
+    nextDeletion += step
+    nextJob += Int64(step)
+    // Each load opens one: a batch under a session that another had would count as a duplicate.
+    nextSession += step * 1000
+    unconfirmed = [:]
+    for (sequence, numbers) in given {
+      guard let record = snapshot.sequences.first(where: { $0.id == sequence }), !numbers.isExhausted else { continue }
+      let (distance, overflows) = record.increment.multipliedReportingOverflow(by: Int64(step) * 10)
+      let (next, leaves) = numbers.next.addingReportingOverflow(distance)
+      if overflows || leaves || next < record.least || next > record.greatest { continue }
+      given[sequence]?.next = next
+    }
+  }
+  /// Of the coordinators only this one is left.
+  mutating func keepOnlyCoordinator(_ name: String, address: String) {
+    snapshot.nodes.removeAll { $0.role == .coordinator && $0.name != name }
+    if let at = snapshot.nodes.firstIndex(where: { $0.name == name }) { snapshot.nodes[at].address = address }
   }
 
   /// Applies the command at `index`.
@@ -133,6 +174,10 @@ struct Catalog: Sendable {
     case .dropReplica(let id, let version, let replica): return try dropReplica(id, version, replica)
     case .loseReplicas(let node, let incarnation, let replicas): return try loseReplicas(node, incarnation, replicas)
     case .forcePrimary(let loss, let version): return try forcePrimary(loss, version)
+    case .noteSalvage(let loss): return noteSalvage(loss)
+    case .removeCoordinator(let name):
+      snapshot.nodes.removeAll { $0.name == name && $0.role == .coordinator }
+      return .done
     case .beginShards(let shards):
       for at in snapshot.shards.indices where shards.contains(snapshot.shards[at].id) { snapshot.shards[at].isBegun = true }
       return .done

@@ -36,6 +36,10 @@ enum CatalogCommand: Sendable {
   case beginShards([ShardID])
   /// An operator makes a copy primary that may have missed entries; the record is kept.
   case forcePrimary(LossRecord, version: UInt64)
+  /// An operator gave up what could not be read of a copy; the record is kept.
+  case noteSalvage(LossRecord)
+  /// A coordinator left the group for good.
+  case removeCoordinator(String)
   /// A node has stored its incarnation: from now on it must know it.
   case confirmNode(NodeID, Incarnation)
   /// A tenant shall be deleted in its shard: until that has happened its rows are refused.

@@ -8,7 +8,8 @@
 //            · 26 createSequence · 27 alterSequence · 28 dropSequence · 29 takeNumbers · 30 setSequence · 31 scheduleJob
 //            · 32 unscheduleJob · 33 createSchema · 34 dropSchema · 36 createTableWithSequences · 37 draft, its command as varint bytes
 //            · 38 cutDraft · 39 publishDraft · 40 discardDraft · 44 alterTableAndViews · 45 alterViews · 50 beginMove
-//            · 51 finishMove · 52 cancelMove (from 20: CatalogObjectsCommandFormat.swift).
+//            · 51 finishMove · 52 cancelMove (from 20: CatalogObjectsCommandFormat.swift) · 60 noteSalvage: LossRecord, string what
+//            · 61 removeCoordinator.
 //            Never reuse one. (5 is distributeTable as version 0.1 wrote it.)
 //   state    u8 version 6 · CatalogSnapshot (Model.CatalogFormat) · 7 × u64 next numbers (table, node, group, shard,
 //            session, incarnation, replica; version 1 lacks the last) · varint count + u64 separate groups
@@ -18,7 +19,8 @@
 //            · varint count + (u64 sequence, i64 last number given, bool exhausted, i64 next) by rising sequence, u64 single group,
 //            u64 reference group (0: none), i64 next job (version 3 ends before)
 //            · varint count + Draft by rising id (version 4 ends before)
-//            · varint count + (u64 source, Table target) of tables that are moved, by the target's rising id (version 5 ends before)
+//            · varint count + (u64 source, Table target) of tables that are moved, by the target's rising id
+//            · string what of each LossRecord, u64 generation (version 5 ends before)
 //   Draft    u64 id, varint count + (u64 first number, bool placement, varint bytes command), varint count + tables,
 //            varint count + sequences
 //   deletion u64 number, u64 group, Value tenant, u64 shard, i64 time, u8 done (0, 1), [Outcome]
@@ -111,6 +113,13 @@ enum CatalogCommandFormat {
       out.u8(19)
       out.u64(version)
       loss.encode(into: &out)
+    case .noteSalvage(let loss):
+      out.u8(60)
+      loss.encode(into: &out)
+      out.string(loss.what)
+    case .removeCoordinator(let name):
+      out.u8(61)
+      out.string(name)
     case .beginShards(let shards):
       out.u8(16)
       out.count(shards.count)
@@ -282,6 +291,11 @@ enum CatalogCommandFormat {
     case 19:
       let version = try reader.u64()
       return .forcePrimary(try LossRecord.decode(&reader), version: version)
+    case 60:
+      var loss = try LossRecord.decode(&reader)
+      loss.what = try reader.string()
+      return .noteSalvage(loss)
+    case 61: return .removeCoordinator(try reader.string())
     default: return try decodeObjects(kind, &reader)
     }
   }
@@ -334,6 +348,8 @@ enum CatalogCommandFormat {
     out.i64(catalog.nextJob)
     encode(catalog.drafts, into: &out)
     encode(catalog.moves, into: &out)
+    for loss in catalog.losses { out.string(loss.what) }
+    out.u64(catalog.generation)
     return out.finish()
   }
   static func decodeState(_ bytes: [UInt8]) throws(DecodingFailure) -> Catalog {
@@ -388,6 +404,8 @@ enum CatalogCommandFormat {
       }
       let drafts = version >= 5 ? try decodeDrafts(&reader) : [:]
       let moves = version >= 6 ? try decodeMoves(&reader) : [:]
+      if version >= 6 { for at in losses.indices { losses[at].what = try reader.string() } }
+      let generation = version >= 6 ? try reader.u64() : 1
       try reader.expectEnd()
       return Catalog(
         snapshot: snapshot,
@@ -406,7 +424,8 @@ enum CatalogCommandFormat {
         losses: losses,
         objects: objects,
         drafts: drafts,
-        moves: moves
+        moves: moves,
+        generation: generation
       )
     }
   }

@@ -121,6 +121,9 @@ actor CatalogLog {
 
   // MARK: Standing
 
+  /// Everything applied, with its index and the present term.
+  var copy: (catalog: Catalog, index: UInt64, term: UInt64) { (catalog, applied, core.hard.term) }
+
   /// Whether this coordinator decides: only then may a flow of its own (failover, re-replication) begin. It may have ended a moment ago;
   /// what such a flow proposes is checked against the catalog when it is applied, so a late one changes nothing.
   var isLeader: Bool { get async { core.isEstablished } }

@@ -50,6 +50,8 @@ private final class CoordinatorIdentity: Sendable {
     get { state.withLock { $0.cluster } }
     set { state.withLock { $0.cluster = newValue } }
   }
+  /// The generation of the catalog that it has, or is given by those that let it in.
+  func raise(generation: UInt64) { state.withLock { $0.generation = max($0.generation, generation) } }
 }
 
 /// A coordinator.
@@ -258,6 +260,7 @@ public actor Coordinator: RPCResponder {
     if marks.needsVerification { try await DataDirectory.dropCached(disk: surroundings.disk) }
     let post = GroupPost(pool, surroundings.clock, surroundings.log, address: address.description)
     let log = try await CatalogLog(surroundings, cluster: entry.cluster, origin: entry.origin, post: post)
+    identity.raise(generation: max(await log.catalog.generation, pool.generation))
     if marks.needsVerification {
       // Opening the log has checked every record.
       try await DataDirectory.noteVerified(disk: surroundings.disk, at: surroundings.clock.wallMicroseconds)
@@ -276,6 +279,7 @@ public actor Coordinator: RPCResponder {
       group.addTask { try await self.keepOrder() }
       group.addTask { try await self.keepWatch() }
       group.addTask { try await self.keepPublishing() }
+      group.addTask { try await self.keepCopies() }
       group.addTask { try await self.keepEnding() }
       group.addTask { try await self.keepErasing() }
       group.addTask { try await self.keepJobs() }
@@ -329,7 +333,7 @@ public actor Coordinator: RPCResponder {
   public func respond(to request: Message, call: ServerCall) async throws {
     if try await answerMember(request, call) { return }
     switch request {
-    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync, .forcePrimary:
+    case .register, .heartbeat, .openProducer, .joinGroup, .alterInSync, .forcePrimary, .removeCoordinator:
       if try await passOn(request, call, isStream: false) { return }
     case .list, .tenant: if try await passOn(request, call, isStream: true) { return }
     case .query(let query):
@@ -347,6 +351,7 @@ public actor Coordinator: RPCResponder {
     case .openProducer(let open): try await call.reply(.producerSession(try await openProducer(open)))
     case .alterInSync(let alter): try await call.reply(.done(try await alterInSync(alter)))
     case .forcePrimary(let order): try await call.reply(.done(try await forcePrimary(order)))
+    case .removeCoordinator(let order): try await call.reply(.done(try await remove(order, deadline: call.deadline)))
     case .refreshRollup(let refresh):
       try await refreshRollup(refresh.name, deadline: call.deadline)
       try await call.reply(.done(Done(version: await log.catalog.snapshot.version)))

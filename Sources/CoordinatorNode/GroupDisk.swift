@@ -182,6 +182,11 @@ struct GroupDisk {
     let file = try await surroundings.disk.open(logPath, .readWrite)
     return Found(disk: GroupDisk(surroundings, cluster, member, file, try await file.size()), hard: hard, log: log)
   }
+  /// Puts a log that begins with a snapshot in the place of whatever a directory held.
+  static func install(_ snapshot: RaftSnapshot, of member: MemberID, disk: any Disk, cluster: ClusterID) async throws {
+    try await disk.writeDurably(votePath, [VoteFormat.encode(cluster, member: member, HardState(term: snapshot.term))])
+    try await disk.writeDurably(logPath, pieces(cluster, snapshot, [], []))
+  }
   /// A new member's number, never 0.
   static func draw(_ surroundings: Surroundings) -> MemberID { MemberID(max(1, surroundings.random.next())) }
 

@@ -92,7 +92,7 @@ extension Listing {
   private static func losses(_ state: Catalog) -> Listing {
     var out = Listing([
       ("shard", .bigint), ("epoch", .bigint), ("time", .text), ("kept_through", .bigint), ("known_through", .bigint), ("primary", .text),
-      ("reason", .text),
+      ("reason", .text), ("lost", .text),
     ])
     for loss in state.losses {
       out.add(
@@ -102,7 +102,8 @@ extension Listing {
         .number(Int64(clamping: loss.kept.rawValue)),
         .number(Int64(clamping: loss.known.rawValue)),
         .text(state.snapshot.node(loss.node)?.name ?? "?"),
-        .text(loss.reason)
+        .text(loss.reason),
+        .text(loss.extent)
       )
     }
     return out

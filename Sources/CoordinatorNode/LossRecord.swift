@@ -1,6 +1,8 @@
-// LossRecord.swift — what is kept for good when an operator made a copy primary that had missed entries (protocol.md §2.5, R2; §2.17).
+// LossRecord.swift — what is kept for good when an operator made a copy primary that had missed entries, or gave up what could not be read
+// of one (protocol.md §2.5, R2; §2.17).
 //
-// Bytes: u64 shard · u64 epoch · u64 replica · u64 node · u64 kept · u64 known · i64 time · string reason
+// Bytes: u64 shard · u64 epoch · u64 replica · u64 node · u64 kept · u64 known · i64 time · string reason. What a salvage lost, in words,
+// stands apart from that (CatalogCommandFormat).
 import Bytes
 import Model
 
@@ -14,7 +16,7 @@ struct LossRecord: Equatable, Sendable {
   var replica: ReplicaID
   /// Its node.
   var node: NodeID
-  /// The last entry of its log when it was chosen: all above are lost.
+  /// The last entry of its log that is kept: all that were above are lost.
   var kept: LogPosition
   /// The last entry that was known to be committed; 0 when the coordinator that was asked did not know.
   var known: LogPosition
@@ -22,10 +24,13 @@ struct LossRecord: Equatable, Sendable {
   var time: Int64
   /// The operator's words.
   var reason: String
+  /// What a salvage lost, in words; empty for a copy that was made primary.
+  var what = ""
 
   /// What may be lost, in words.
   var extent: String {
-    known > kept ? "entries \(kept.next) to at least \(known)" : "entries above \(kept), if there were any"
+    if !what.isEmpty { return what }
+    return known > kept ? "entries \(kept.next) to at least \(known)" : "entries above \(kept), if there were any"
   }
   func encode(into out: inout ByteWriter) {
     for number in [shard.rawValue, epoch.rawValue, replica.rawValue, node.rawValue, kept.rawValue, known.rawValue] { out.u64(number) }

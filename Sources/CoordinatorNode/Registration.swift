@@ -27,6 +27,7 @@ extension Coordinator {
       throw TallyError(.internalError, "registering \"\(request.nodeName)\" gave no number")
     }
     try await noteLost(request, node, incarnation)
+    try await noteSalvaged(request, node)
     let catalog = await catalogBytes()
     fleet.hear(registered: node, incarnation, version: catalog.version, at: surroundings.clock.now)
     surroundings.log.info(
@@ -71,6 +72,32 @@ extension Coordinator {
     if lost.isEmpty || isPlanted(.lostCopyCounts) { return }
     surroundings.log.warning("copies-lost", ("worker", request.nodeName), ("copies", String(lost.count)))
     _ = try await log.propose(.loseReplicas(node, incarnation, lost))
+  }
+
+  /// What operators gave up of copies there, and the cluster does not know yet.
+  private func noteSalvaged(_ request: Register, _ node: NodeID) async throws {
+    for loss in request.losses {
+      let known = await log.catalog.losses
+      if known.contains(where: { $0.shard == loss.shard && $0.node == node && $0.time == loss.time }) { continue }
+      surroundings.log.error(
+        "loss-told",
+        ("worker", request.nodeName),
+        ("shard", loss.shard.description),
+        ("lost", loss.what),
+        ("reason", loss.reason)
+      )
+      var record = LossRecord(
+        shard: loss.shard,
+        replica: loss.replica,
+        node: node,
+        kept: loss.kept,
+        known: loss.known,
+        time: loss.time,
+        reason: loss.reason
+      )
+      record.what = loss.what
+      _ = try await log.propose(.noteSalvage(record))
+    }
   }
 
   /// A worker lives.

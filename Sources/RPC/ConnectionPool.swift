@@ -20,6 +20,8 @@ public final class ConnectionPool: Sendable {
     var links: [NetworkAddress: Link] = [:]
     var jobs: [(NetworkAddress, failures: Int)] = []
     var isClosed = false
+    /// The latest generation of the cluster that a peer told of.
+    var generation: UInt64 = 0
   }
   private let identity: @Sendable () -> PeerIdentity
   private let network: any Network
@@ -45,6 +47,15 @@ public final class ConnectionPool: Sendable {
     self.random = random
     self.options = options
   }
+
+  /// Who this end is, with the latest generation that it knows.
+  private func known() -> PeerIdentity {
+    var known = identity()
+    known.generation = max(known.generation, generation)
+    return known
+  }
+  /// The latest generation of the cluster that a peer told of; 0 before the first.
+  public var generation: UInt64 { state.withLock { $0.generation } }
 
   /// Carries the connections until `close` or cancellation.
   public func run() async {
@@ -107,11 +118,14 @@ public final class ConnectionPool: Sendable {
     _ signal: Signal
   ) throws(TallyError) -> RPCConnection? {
     let now = clock.now
+    let own = identity().generation
     let (found, starts) = try state.withLock { state throws(TallyError) -> (RPCConnection?, Bool) in
       if state.isClosed { throw TallyError(.unavailable, "the connections were closed") }
       var failures = 0
       switch state.links[address] {
-      case .open(let connection) where connection.isUsable: return (connection, false)
+      // One that was made before the cluster was recovered is not used after: its peer may be fenced.
+      case .open(let connection) where connection.isUsable && connection.peer.fence(knowing: max(own, state.generation)) == nil:
+        return (connection, false)
       case .connecting(let waiters, let failures):
         state.links[address] = .connecting(waiters: waiters + [signal], failures: failures)
         return (nil, false)
@@ -132,11 +146,12 @@ public final class ConnectionPool: Sendable {
     do {
       let connection = try await RPCConnection.open(
         to: address,
-        as: identity(),
+        as: known(),
         network: network,
         clock: clock,
         options: options
       )
+      state.withLock { $0.generation = max($0.generation, connection.peer.generation) }
       settle(address, .open(connection))
       await connection.run()
       _ = lost.trySend(address)

@@ -129,6 +129,7 @@ public final class RPCConnection: Sendable {
               "\(peer.name) belongs to cluster \(peer.cluster), not \(identity.cluster)"
             )
           }
+          if let fence = peer.fence(knowing: identity.generation) { throw fence }
           assembler.payloadLimit = Limits.frameBytesMax
           return Greeting(version: version, peer: peer, assembler: assembler)
         case .goodbye:

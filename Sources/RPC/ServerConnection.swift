@@ -116,6 +116,8 @@ final class ServerConnection: Sendable {
         "\(identity.name) belongs to cluster \(identity.cluster), not \(peer.cluster)"
       )
     }
+    // Also when it is this end that is fenced: then the client knows better.
+    if let fence = peer.fence(knowing: identity.generation) ?? identity.fence(knowing: peer.generation) { throw fence }
     outgoing.post(
       control: Frame(.helloReply, head: HelloFormat.encodeReply(version: version, identity))
     )
@@ -149,6 +151,8 @@ final class ServerConnection: Sendable {
     _ group: inout DiscardingTaskGroup
   ) throws {
     guard frame.stream != 0 else { throw TallyError(.protocolViolation, "a request on stream 0") }
+    // A worker may have heard of a later generation since the hello.
+    if peer.role == .coordinator, let fence = peer.fence(knowing: server.identity().generation) { throw fence }
     let (request, micros) = try MessageFormat.decodeRequest(head: frame.head, body: frame.body)
     let now = server.clock.now
     let deadline = micros == 0 ? .distantFuture : now + .microseconds(Int64(clamping: micros))

@@ -189,6 +189,8 @@ final class SimulatedCluster: Sendable {
   }
   /// The workers.
   var workers: ArraySlice<SimulatedProcess> { servers[coordinators.count...] }
+  /// Where they listen.
+  var workerAddresses: [NetworkAddress] { workers.map { NetworkAddress(host: $0.node.host, port: 7500) } }
   /// The servers' hosts.
   var hosts: [String] { servers.map(\.node.host) }
   /// Returns once every worker has registered.

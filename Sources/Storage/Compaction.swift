@@ -88,9 +88,10 @@ public enum Compaction {
       for section in sections {
         let gone = deleted[ObjectIdentifier(section)]
         for block in 0..<section.blockCount {
-          let stored = try section.positions(ofBlock: block) ?? []
           let rows = section.rows(ofBlock: block)
           let rest = gone?.part(rows)?.rest(of: 0..<rows.count)
+          if rest?.isEmpty == true { continue }
+          let stored = try section.positions(ofBlock: block) ?? []
           positions.append(contentsOf: rest.map { $0.map { stored[Int($0)] } } ?? stored)
         }
       }
@@ -132,8 +133,10 @@ public enum Compaction {
     var blocks: [Batch] = []
     for block in 0..<section.blockCount {
       let count = section.rows(ofBlock: block).count
-      let all = try layout.read(section, block, columns: Array(layout.columns.indices))
       let rest = deleted?.part(section.rows(ofBlock: block))?.rest(of: 0..<count)
+      // A block without rows that stay is not read: it may be damaged (Salvage).
+      if rest?.isEmpty == true { continue }
+      let all = try layout.read(section, block, columns: Array(layout.columns.indices))
       blocks.append(rest.map { all.gather($0) } ?? all)
     }
     return Batch.concatenate(blocks, types: layout.types)

@@ -5,6 +5,7 @@
 //   wal/        the journal          shards/<number>/   one replica each
 //   meta/       a node's own records tmp/               scratch; emptied at start
 //   quarantine/ files that failed their hashes and were replaced (Quarantine.swift)
+//   salvaged/   files that an operator gave up (Salvage.swift)
 //   reserve     room kept back (DiskSpace.swift)
 //   sync-failures   marks of failed syncs (Capabilities)
 //

@@ -45,10 +45,12 @@ public struct Diagnosis: Sendable {
   /// Nothing is broken.
   public var isSound: Bool { findings.allSatisfy(\.isNote) }
 
-  static let repair = "start the node: another copy of the shard repairs it; without one restore the shard from a backup"
+  static let repair = "start the node: another copy of the shard repairs it; without one restore it from a backup, or use tally salvage"
   /// Names at the top of a data directory.
   static let known = Set(
-    DataDirectory.parts + [DataDirectory.identityPath, DataDirectory.lockPath, Quarantine.directory, DiskReserve.path, SyncFailures.path]
+    DataDirectory.parts + [
+      DataDirectory.identityPath, DataDirectory.lockPath, Quarantine.directory, Salvage.directory, DiskReserve.path, SyncFailures.path,
+    ]
   )
 
   /// Looks at a directory, which the caller has locked. Throws when IDENTITY cannot be read (XX001, 0A000 when it is of a newer format).

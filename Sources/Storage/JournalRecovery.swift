@@ -9,6 +9,18 @@ import Bytes
 public import Capabilities
 public import Model
 
+/// A record of a journal whose header can be read and whose body cannot.
+public struct LostEntry: Sendable, Equatable {
+  /// Whose.
+  public var shard: ShardID
+  /// Where it stood in the log.
+  public var position: LogPosition
+  /// When it was logged, microseconds since 1970.
+  public var logTime: Int64
+  /// `batch`, `rollupCommit`, …
+  public var kind: String
+}
+
 /// A place of a journal that was written once and cannot be read now.
 public struct JournalDamage: Sendable, Equatable {
   /// Number of the file.
@@ -19,6 +31,8 @@ public struct JournalDamage: Sendable, Equatable {
   public var shards: [ShardID]?
   /// What failed.
   public var message: String
+  /// What lay there, when that can be told.
+  public var lost: [LostEntry] = []
 }
 
 /// A journal that was opened, and what it holds.
@@ -55,6 +69,10 @@ public struct OpenedJournal: Sendable {
       guard let last = lastPlace[shard] else { return true }
       return last.file < damage.file || (last.file == damage.file && last.offset < damage.offset)
     }
+  }
+  /// Numbers of the files with records of a shard at or above a position.
+  func files(holding shard: ShardID, from position: LogPosition) -> Set<UInt64> {
+    Set((index.places[shard] ?? []).filter { $0.position >= position }.map(\.file))
   }
   /// Delivers the entries of `wanted` shards above the given positions, in journal order.
   public func replay(
@@ -95,19 +113,23 @@ public struct OpenedJournal: Sendable {
 }
 
 extension Journal {
-  /// Opens the journal below a data directory, creating it when there is none.
+  /// Opens the journal below a data directory, creating it when there is none. Without `mending` nothing on the disk changes: what is
+  /// opened is to be looked at, not written to.
   public static func open(
     disk: any Disk,
     cluster: ClusterID,
     node: NodeID,
-    settings: JournalSettings = JournalSettings()
+    settings: JournalSettings = JournalSettings(),
+    mending: Bool = true
   ) async throws -> OpenedJournal {
-    try await disk.createDirectory(JournalFormat.directory)
-    try await disk.syncDirectory("")
-    var reading = JournalReading(disk: disk, cluster: cluster, node: node)
+    if mending {
+      try await disk.createDirectory(JournalFormat.directory)
+      try await disk.syncDirectory("")
+    }
+    var reading = JournalReading(disk: disk, cluster: cluster, node: node, mends: mending)
     var numbers: [UInt64] = []
     for entry in try await disk.list(JournalFormat.directory) where !entry.isDirectory {
-      if entry.name.hasSuffix(".journal.tmp") { try await disk.remove(JournalFormat.directory + "/" + entry.name) }
+      if mending, entry.name.hasSuffix(".journal.tmp") { try await disk.remove(JournalFormat.directory + "/" + entry.name) }
       if let number = JournalFormat.number(of: entry.name) { numbers.append(number) }
     }
     numbers.sort()
@@ -150,6 +172,8 @@ struct JournalReading {
   let disk: any Disk
   let cluster: ClusterID
   let node: NodeID
+  /// Whether torn tails and broken headers are written again.
+  let mends: Bool
   var used: [Journal.UsedFile] = []
   var empty: [Journal.PreparedFile] = []
   var index = JournalIndex()
@@ -164,10 +188,11 @@ struct JournalReading {
   /// Files that end in something that is not a group: it is a torn tail only when no group follows.
   private var pending: [(file: UInt64, offset: Int, count: Int, tail: GroupScan.Tail)] = []
 
-  init(disk: any Disk, cluster: ClusterID, node: NodeID) {
+  init(disk: any Disk, cluster: ClusterID, node: NodeID, mends: Bool) {
     self.disk = disk
     self.cluster = cluster
     self.node = node
+    self.mends = mends
   }
 
   mutating func read(_ number: UInt64) async throws {
@@ -249,13 +274,14 @@ struct JournalReading {
   }
   /// A header tells what the directory and the groups tell as well; what else was overwritten is found by the scan.
   private mutating func mendHeader(of number: UInt64) async throws {
+    mendedHeaders.append(number)
+    if !mends { return }
     let header = GroupFormat.encode(
       GroupFormat.FileHeader(magic: GroupFormat.journalMagic, cluster: cluster, owner: node.rawValue, number: number)
     )
     let file = try await disk.open(JournalFormat.path(number), .readWrite, lane: .general)
     try await file.write([header], at: 0, sync: true)
     await file.close()
-    mendedHeaders.append(number)
   }
   private func damage(of tail: GroupScan.Tail) -> GroupScan.Damage {
     if case .damaged(let damage) = tail { return damage }
@@ -267,7 +293,11 @@ struct JournalReading {
         file: file,
         offset: offset,
         shards: damage.lost.map { Set($0.map(\.shard)).sorted() },
-        message: damage.message
+        message: damage.message,
+        lost: (damage.lost ?? []).map { record in
+          let kind = EntryKind(rawValue: record.kind).map { "\($0)" } ?? "kind \(record.kind)"
+          return LostEntry(shard: record.shard, position: record.position, logTime: record.logTime, kind: kind)
+        }
       )
     )
   }
@@ -324,7 +354,7 @@ struct JournalReading {
       return
     }
     hadTornTail = true
-    if isPlanted(.tornTailNotMended) { return }
+    if !mends || isPlanted(.tornTailNotMended) { return }
     let file = try await disk.open(JournalFormat.path(last.file), .readWrite, lane: .general)
     try await file.write(Journal.zeros(last.count - last.offset), at: UInt64(last.offset), sync: true)
     await file.close()

@@ -40,6 +40,13 @@ public enum Recovery {
       do {
         // Without CURRENT the shard's creation was not finished: nothing was logged for it.
         guard try await Manifest.exists(disk: disk, shard: shard) else { continue }
+        if try await SalvageFile.read(of: shard, cluster: cluster, disk: disk).contains(where: { !$0.isDone }) {
+          throw TallyError(
+            .dataDamaged,
+            "a salvage of shard \(shard) was begun and not finished",
+            hint: "Give the order again: tally salvage, with the same flags."
+          )
+        }
         if let damage = opened.damage(concerning: shard) { throw refusal(shard, damage) }
         let store = try await open(disk, clock, cluster, shard)
         if let verifying { try await check(store, disk, verifying) }

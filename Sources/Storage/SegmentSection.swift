@@ -89,6 +89,21 @@ public final class SegmentSection: Sendable {
     }
   }
 
+  /// Columns that are stored, that of the positions included.
+  var columnCount: Int { directory.columns.count }
+  /// What is wrong with a column's dictionary; nil when it verifies or there is none.
+  func dictionaryFailure(_ at: Int) -> String? {
+    for (number, page) in directory.columns[at].pages.enumerated() {
+      do { try check(page, "dictionary page \(number) of column \(at)") } catch { return "\(error)" }
+    }
+    return nil
+  }
+  /// What is wrong with a column's block; nil when it verifies.
+  func blockFailure(_ at: Int, _ block: Int) -> String? {
+    do { _ = try verified(at, block) } catch { return "\(error)" }
+    return nil
+  }
+
   private func readColumn(_ at: Int, _ block: Int) throws(DecodingFailure) -> ColumnVector {
     let column = directory.columns[at]
     let dictionary = column.hasDictionary ? try self.dictionary(at) : nil

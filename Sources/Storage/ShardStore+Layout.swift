@@ -243,7 +243,10 @@ extension ShardStore {
     self.orphans.removeAll { orphans.contains($0) }
     if edit.checkpoint?.position == checkpoint?.position { checkpoint = nil }
     journal.release(shard, through: isPlanted(.journalGivenBackEarly) ? applied.position : releasable)
-    for file in gone where !isPlanted(.filesUnlinkedBeforeEdit) { try await disk.remove(path(file)) }
+    for file in gone where !isPlanted(.filesUnlinkedBeforeEdit) {
+      // One that was lost may have been given up (Salvage).
+      do { try await disk.remove(path(file)) } catch let failure as DiskFailure where failure.kind == .notFound {}
+    }
   }
   /// Gives back the room of files that nothing needs any more. A primary does so with each change that it makes; on another copy an entry
   /// may have dropped them since its manifest was written last.

@@ -161,6 +161,12 @@ public final class TallyClient: Sendable {
     try await awaitCoordinator(end)
     try await map.refreshRollup(name, deadline: end)
   }
+  /// Takes a coordinator out of the group for good. Throws 55000 when too few of those that stay are up.
+  public func removeCoordinator(_ name: String, deadline: Duration? = nil) async throws {
+    let end = instant(deadline)
+    try await awaitCoordinator(end)
+    try await map.removeCoordinator(name, deadline: end)
+  }
   /// Makes a worker's copy of a shard its primary although it does not count, and gives up what only others have: for a shard
   /// whose copies are gone for good. Throws 55000 while one that counts is up, and, without `isCertain`, with what would be lost.
   public func forcePrimary(

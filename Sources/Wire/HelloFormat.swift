@@ -3,7 +3,7 @@
 //   hello       8 bytes "TALLYRPC" · u16 lowest version · u16 highest version · identity
 //   helloReply  u16 version chosen: the highest both speak · identity
 //   identity    u64 cluster high, u64 cluster low (both 0: none yet, or any) · u8 role · string name (≤ 63 bytes)
-//               · u64 node (0: not registered) · u64 incarnation
+//               · u64 node (0: not registered) · u64 incarnation [· u64 generation, when it is known]
 // Instead of a helloReply a server may answer an error frame on stream 0 with the reason, and closes.
 
 public import Bytes
@@ -28,19 +28,33 @@ public struct PeerIdentity: Sendable, Equatable {
   public var node: NodeID
   /// Of a worker's last registration.
   public var incarnation: Incarnation
+  /// The latest generation of the cluster that it knows: how often its catalog was recovered, from 1; 0 when it knows none.
+  public var generation: UInt64
   /// Makes an identity.
   public init(
     cluster: ClusterID = .none,
     role: PeerRole = .client,
     name: String,
     node: NodeID = NodeID(0),
-    incarnation: Incarnation = Incarnation(0)
+    incarnation: Incarnation = Incarnation(0),
+    generation: UInt64 = 0
   ) {
+    self.generation = generation
     self.cluster = cluster
     self.role = role
     self.name = name
     self.node = node
     self.incarnation = incarnation
+  }
+  /// Why an end that says so of itself is not dealt with by one that knows generation `known`; nil when it is. A coordinator of an earlier
+  /// generation than the cluster's is fenced for good: what it knows was recovered without it. Others learn.
+  public func fence(knowing known: UInt64) -> TallyError? {
+    guard role == .coordinator, generation > 0, generation < known else { return nil }
+    return TallyError(
+      .unavailable,
+      "coordinator \"\(name)\" is of generation \(generation) of the cluster, which was recovered since: this is generation \(known)",
+      hint: "its catalog is void: stop it, empty its data directory, and start it with --init and --peers to join the others"
+    )
   }
 }
 
@@ -107,6 +121,7 @@ public enum HelloFormat {
     out.string(identity.name)
     out.u64(identity.node.rawValue)
     out.u64(identity.incarnation.rawValue)
+    if identity.generation > 0 { out.u64(identity.generation) }
   }
   private static func decodeIdentity(
     _ reader: inout ByteReader
@@ -120,7 +135,8 @@ public enum HelloFormat {
       role: role,
       name: try reader.string(max: Limits.nameBytesMax),
       node: NodeID(try reader.u64()),
-      incarnation: Incarnation(try reader.u64())
+      incarnation: Incarnation(try reader.u64()),
+      generation: reader.remaining == 0 ? 0 : try reader.u64()
     )
   }
 }

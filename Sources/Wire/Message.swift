@@ -9,13 +9,14 @@
 // Who is asked and what it answers:
 //   coordinator  register → registered · heartbeat → heartbeatReply · fetchCatalog → catalogReply · refreshRollup → done
 //                openProducer → producerSession · alterInSync → done · query, list, tenant → per statement
-//                [resultHeader, resultBatch…,] resultEnd · forcePrimary → done (OperatorMessages.swift)
+//                [resultHeader, resultBatch…,] resultEnd · forcePrimary, removeCoordinator → done (OperatorMessages)
 //                raft → raft or done · joinGroup → joinedGroup · readIndex → readIndexReply (from other coordinators: RaftMessages.swift)
 //   worker       ingest → ingested · execute → resultBatch…, executeEnd · catalogChanged → done · refreshShards → done
 //                describeShards → shardReports · append → appended · checkCopies → copiesChecked
 //                fetchReplica → replicaManifest · fetchFile → filePiece
 //                stageRows, deleteRows → staged · modifyRows → modified · decideStatement, endStatement, askStatement → statementAnswer
 //                eraseTenant → tenantErased · describeErasure → erasureReport
+//                storeCatalogCopy → done · fetchCatalogCopy → catalogCopy (CatalogCopyMessages.swift)
 
 public import Bytes
 import Model
@@ -92,6 +93,10 @@ public enum Message: Sendable, Equatable {
   case describeErasure(DescribeErasure)
   case erasureReport(ErasureReport)
   case awaitRest(AwaitRest)
+  case storeCatalogCopy(StoreCatalogCopy)
+  case fetchCatalogCopy(FetchCatalogCopy)
+  case catalogCopy(CatalogCopy)
+  case removeCoordinator(RemoveCoordinator)
 
   /// Its number on the wire.
   public var number: UInt8 {
@@ -151,6 +156,10 @@ public enum Message: Sendable, Equatable {
     case .describeErasure: 63
     case .awaitRest: 66
     case .erasureReport: 64
+    case .storeCatalogCopy: 70
+    case .fetchCatalogCopy: 71
+    case .catalogCopy: 72
+    case .removeCoordinator: 73
     }
   }
   /// What it carries.
@@ -211,6 +220,10 @@ public enum Message: Sendable, Equatable {
     case .describeErasure(let content): content
     case .erasureReport(let content): content
     case .awaitRest(let content): content
+    case .storeCatalogCopy(let content): content
+    case .fetchCatalogCopy(let content): content
+    case .catalogCopy(let content): content
+    case .removeCoordinator(let content): content
     }
   }
   /// What it is called in errors and logs.
@@ -325,6 +338,10 @@ public enum MessageFormat {
     case 63: message = .describeErasure(try DescribeErasure.decode(&reader, body: body))
     case 64: message = .erasureReport(try ErasureReport.decode(&reader, body: body))
     case 66: message = .awaitRest(try AwaitRest.decode(&reader, body: body))
+    case 70: message = .storeCatalogCopy(try StoreCatalogCopy.decode(&reader, body: body))
+    case 71: message = .fetchCatalogCopy(try FetchCatalogCopy.decode(&reader, body: body))
+    case 72: message = .catalogCopy(try CatalogCopy.decode(&reader, body: body))
+    case 73: message = .removeCoordinator(try RemoveCoordinator.decode(&reader, body: body))
     default: throw DecodingFailure(.unknown, at: reader.position - 1, "message number \(number)")
     }
     try reader.expectEnd()

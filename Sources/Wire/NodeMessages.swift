@@ -31,7 +31,7 @@ public struct ShardPosition: Sendable, Equatable {
 
 /// 1: a worker that starts asks to be let in.
 ///
-/// Bytes: string name · string address · u64, u64 cluster · node · previous incarnation · list of ShardPosition.
+/// Bytes: string name · string address · u64, u64 cluster · node · previous incarnation · list of ShardPosition · list of ReplicaLoss.
 public struct Register: MessageContent {
   /// `worker-1`.
   public var nodeName: String
@@ -45,6 +45,8 @@ public struct Register: MessageContent {
   public var previous: Incarnation
   /// The shards it holds.
   public var shards: [ShardPosition]
+  /// What operators gave up there, ever.
+  public var losses: [ReplicaLoss]
   /// Makes the message.
   public init(
     nodeName: String,
@@ -52,8 +54,10 @@ public struct Register: MessageContent {
     cluster: ClusterID,
     node: NodeID,
     previous: Incarnation,
-    shards: [ShardPosition]
+    shards: [ShardPosition],
+    losses: [ReplicaLoss] = []
   ) {
+    self.losses = losses
     self.nodeName = nodeName
     self.address = address
     self.cluster = cluster
@@ -76,6 +80,8 @@ public struct Register: MessageContent {
       out.id(shard.epoch)
       out.id(shard.last)
     }
+    out.count(losses.count)
+    for loss in losses { loss.encode(into: &out) }
   }
   /// Reads the fields.
   public static func decode(
@@ -90,7 +96,8 @@ public struct Register: MessageContent {
       previous: try reader.id(),
       shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
         ShardPosition(shard: try reader.id(), replica: try reader.id(), epoch: try reader.id(), last: try reader.id())
-      }
+      },
+      losses: try reader.list(max: ReplicaLoss.listMax, "losses") { reader throws(DecodingFailure) in try ReplicaLoss.decode(&reader) }
     )
   }
 }

@@ -35,3 +35,19 @@ public struct ForcePrimary: MessageContent {
     ForcePrimary(shard: try reader.id(), node: try reader.string(), reason: try reader.string(), isCertain: try reader.bool())
   }
 }
+
+/// Takes a coordinator out of the group for good. Answered by `done`.
+///
+/// Head: string node.
+public struct RemoveCoordinator: MessageContent {
+  /// Its name.
+  public var node: String
+  /// Makes the message.
+  public init(node: String) { self.node = node }
+  /// Appends the fields.
+  public func encode(into out: inout ByteWriter) { out.string(node) }
+  /// Reads the fields.
+  public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> RemoveCoordinator {
+    RemoveCoordinator(node: try reader.string())
+  }
+}

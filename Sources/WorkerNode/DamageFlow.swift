@@ -43,7 +43,7 @@ extension Worker {
       .dataDamaged,
       "shard \(shard) is damaged and has no other copy",
       detail: what,
-      hint: "restore it from a backup; tally inspect shows which files are damaged",
+      hint: "restore it from a backup; tally doctor shows what is damaged, tally salvage what giving that up costs",
       node: node
     )
   }

@@ -25,8 +25,20 @@ extension Worker {
     _ cell: IdentityCell,
     previous: Incarnation,
     _ address: NetworkAddress,
-    _ shards: [ShardPosition]
+    _ shards: [ShardPosition],
+    losses: [SalvageRecord] = []
   ) async throws -> Registered {
+    let losses = losses.filter(\.isDone).map {
+      ReplicaLoss(
+        shard: $0.shard,
+        replica: $0.replica,
+        kept: $0.kept,
+        known: $0.known,
+        time: $0.time,
+        reason: $0.reason,
+        what: $0.what
+      )
+    }
     var attempt = 0
     while true {
       let coordinator = settings.coordinators[attempt % settings.coordinators.count]
@@ -38,7 +50,8 @@ extension Worker {
           cluster: cell.value.cluster,
           node: cell.value.node,
           previous: previous,
-          shards: shards
+          shards: shards,
+          losses: losses
         )
         let reply = try await pool.call(
           .register(request),

@@ -23,6 +23,8 @@ public actor Worker: RPCResponder {
   let journal: Journal
   let pool: ConnectionPool
   let identity: IdentityCell
+  /// What it keeps of the coordinators' state.
+  let keeper: CatalogKeeper
   /// The newest catalog this worker has.
   var catalog: CatalogSnapshot
   /// Shards by number.
@@ -75,9 +77,11 @@ public actor Worker: RPCResponder {
     journal: Journal,
     pool: ConnectionPool,
     identity: IdentityCell,
+    keeper: CatalogKeeper,
     catalog: CatalogSnapshot,
     refused: [ShardID: String]
   ) {
+    self.keeper = keeper
     self.surroundings = surroundings
     self.settings = settings
     blockCache = BlockCache(bytesMax: settings.blockCacheBytes)
@@ -176,8 +180,12 @@ public actor Worker: RPCResponder {
     )
     let listener = try await surroundings.network.listen(on: settings.listen)
     let serving = Promise<Void>()
+    let keeper = CatalogKeeper(surroundings, cell)
+    let door = WorkerDoor(keeper, name: settings.name)
+    let server = RPCServer(identity: { cell.value }, responder: door, clock: surroundings.clock, log: surroundings.log)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await pool.run() }
+      group.addTask { await server.serve(listener) }
       group.addTask {
         // A promise that is failed tells nothing: `start` ends by an error of its own then, which must be heard of first.
         do { _ = try await stop.value } catch { return }
@@ -185,7 +193,8 @@ public actor Worker: RPCResponder {
         if !serving.isSettled { throw CancellationError() }
       }
       group.addTask {
-        try await start(surroundings, settings, found, marks, cell, pool, listener, started: started, serving: serving, stop: stop)
+        let entrance = Entrance(listener: listener, server: server, door: door, keeper: keeper)
+        try await start(surroundings, settings, found, marks, cell, pool, entrance, started: started, serving: serving, stop: stop)
       }
       // Waiting for a promise is not ended by cancellation: a worker that fails settles it, or it would never end.
       defer {
@@ -198,6 +207,13 @@ public actor Worker: RPCResponder {
     }
   }
 
+  /// Where others reach a worker.
+  private struct Entrance: Sendable {
+    let listener: any Listener
+    let server: RPCServer
+    let door: WorkerDoor
+    let keeper: CatalogKeeper
+  }
   private static func start(
     _ surroundings: Surroundings,
     _ settings: WorkerSettings,
@@ -205,11 +221,12 @@ public actor Worker: RPCResponder {
     _ marks: SyncFailures,
     _ cell: IdentityCell,
     _ pool: ConnectionPool,
-    _ listener: any Listener,
+    _ entrance: Entrance,
     started: Instant,
     serving: Promise<Void>,
     stop: Promise<Int32>
   ) async throws {
+    let (listener, server, keeper) = (entrance.listener, entrance.server, entrance.keeper)
     let reachedAt = settings.advertised ?? listener.address
     let previous = try await IncarnationFile.read(surroundings.disk)
     var identity = found
@@ -226,6 +243,7 @@ public actor Worker: RPCResponder {
       found: found,
       identity: identity
     )
+    try await keeper.open(identity.cluster)
     if marks.needsVerification {
       surroundings.log.warning("verifying", ("reason", "a sync failed before this start"), ("failures", String(marks.failures.count)))
       try await DataDirectory.dropCached(disk: surroundings.disk)
@@ -267,8 +285,10 @@ public actor Worker: RPCResponder {
     let positions = stores.map {
       ShardPosition(shard: $0.shard, replica: $0.replica, epoch: $0.head.epoch, last: $0.head.position)
     }
+    entrance.door.show(positions, incarnation: previous)
     if registered == nil {
-      registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions)
+      let losses = try await SalvageFile.readAll(cluster: identity.cluster, disk: surroundings.disk)
+      registered = try await register(surroundings, settings, pool, cell, previous: previous, reachedAt, positions, losses: losses)
     }
     guard let registered else { return }
     try await keepIncarnation(registered.incarnation, surroundings)
@@ -278,7 +298,8 @@ public actor Worker: RPCResponder {
         role: .worker,
         name: settings.name,
         node: registered.node,
-        incarnation: registered.incarnation
+        incarnation: registered.incarnation,
+        generation: cell.value.generation
       )
     )
     let worker = Worker(
@@ -287,16 +308,11 @@ public actor Worker: RPCResponder {
       journal: journal,
       pool: pool,
       identity: cell,
+      keeper: keeper,
       catalog: try decodeCatalog(registered.catalog),
       refused: refused
     )
     await worker.open(stores)
-    let server = RPCServer(
-      identity: { cell.value },
-      responder: worker,
-      clock: surroundings.clock,
-      log: surroundings.log
-    )
     do {
       try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask { try await journal.run() }
@@ -306,7 +322,7 @@ public actor Worker: RPCResponder {
         group.addTask { try await worker.keepDuties() }
         group.addTask { try await worker.keepReplicating() }
         // Other copies are asked here before this one leads: they may be waiting for it.
-        group.addTask { await server.serve(listener) }
+        entrance.door.open(worker)
         try await worker.establish()
         serving.fulfil(())
         surroundings.log.info(
@@ -390,6 +406,10 @@ public actor Worker: RPCResponder {
       let wanted = Set(describe.shards)
       let reports = shardReports().filter { wanted.isEmpty || wanted.contains($0.shard) }
       try await call.reply(.shardReports(ShardReports(load: await load(), shards: reports)))
+    case .storeCatalogCopy(let copy):
+      try await keeper.keep(copy)
+      try await call.reply(.done(Done(version: catalog.version)))
+    case .fetchCatalogCopy: try await call.reply(.catalogCopy(await catalogCopy()))
     default: throw TallyError(.protocolViolation, "a worker does not answer \(request.name) requests")
     }
   }
@@ -422,6 +442,8 @@ final class IdentityCell: Sendable {
   init(_ identity: PeerIdentity) { cell = Mutex(identity) }
   var value: PeerIdentity { cell.withLock { $0 } }
   func set(_ identity: PeerIdentity) { cell.withLock { $0 = identity } }
+  /// A later generation of the cluster is known.
+  func raise(generation: UInt64) { cell.withLock { $0.generation = max($0.generation, generation) } }
 }
 
 /// The incarnation a worker was last given, in `meta/incarnation`: decimal text and a newline.

@@ -10,13 +10,23 @@ import PostgresWire
 @main struct CoordinatorMain: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tally-coordinator",
-    abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts.",
+    abstract: "A Tally coordinator: owns the catalog, plans queries and merges their parts. Without a subcommand it runs.",
+    version: "tally-coordinator 0.1.0",
+    subcommands: [RunCommand.self, RecoverMetadataCommand.self],
+    defaultSubcommand: RunCommand.self
+  )
+}
+
+/// Runs a coordinator.
+struct RunCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "run",
+    abstract: "Runs the coordinator of a data directory.",
     discussion: """
       Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_PEERS, TALLY_COPIES,
       TALLY_DEAD_AFTER, TALLY_SQL_LISTEN, TALLY_DATABASE,
       TALLY_PASSWORDS, TALLY_SQL_CERTIFICATE, TALLY_SQL_KEY.
-      """,
-    version: "tally-coordinator 0.1.0"
+      """
   )
   @Option(help: "Name of this node, for example coordinator-1.") var name: String = setting("TALLY_NAME") ?? "coordinator-1"
   @Option(help: "Data directory.") var data: String?
@@ -88,7 +98,7 @@ import PostgresWire
   }
 }
 
-extension CoordinatorMain {
+extension RunCommand {
   /// The settings of the listener for PostgreSQL's clients.
   private func front() throws -> PostgresFrontSettings {
     guard let address = NetworkAddress(sqlListen) else { throw ValidationError("\"\(sqlListen)\" is not of the form host:port") }

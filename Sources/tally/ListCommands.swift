@@ -1,4 +1,4 @@
-// ListCommands.swift — `tally status`, `node list`, `shard list|losses|force-primary`, `table list`, `rollup list|refresh`,
+// ListCommands.swift — `tally status`, `node list|remove`, `shard list|losses|force-primary`, `table list`, `rollup list|refresh`,
 // `statement list`.
 import ArgumentParser
 import TallyClient
@@ -42,8 +42,27 @@ struct NodeCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "node",
     abstract: "The cluster's nodes.",
-    subcommands: [List.self]
+    subcommands: [List.self, Remove.self]
   )
+  struct Remove: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Takes a coordinator out of the group for good; from three to one in two orders.",
+      discussion: """
+        Refused when too few of those that stay are up. Stop it afterwards, and leave it out of --peers and --coordinators of the others \
+        when they start next; with an empty data directory and --init it can join again.
+        """
+    )
+    @OptionGroup var connection: ConnectionOptions
+    @Argument(help: "Name of the coordinator.") var node: String
+    func run() async throws {
+      try await reporting {
+        try await TallyClient.with(try connection.resolved()) { client in
+          try await client.removeCoordinator(node, deadline: .seconds(30))
+        }
+        print("\(node) is no coordinator of the cluster any more")
+      }
+    }
+  }
   struct List: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Lists nodes with their state and load."
@@ -68,7 +87,7 @@ struct ShardCommand: AsyncParsableCommand {
   }
   struct Losses: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Lists what was given up by force-primary."
+      abstract: "Lists what operators gave up, by force-primary or salvage."
     )
     @OptionGroup var options: ListOptions
     func run() async throws { try await options.show(.losses) }

@@ -14,7 +14,7 @@ import TallyClient
     subcommands: [
       ClusterCommand.self, SQLCommand.self, IngestCommand.self, StatusCommand.self,
       NodeCommand.self, ShardCommand.self,
-      TableCommand.self, RollupCommand.self, StatementCommand.self, DoctorCommand.self,
+      TableCommand.self, RollupCommand.self, StatementCommand.self, DoctorCommand.self, SalvageCommand.self,
       TenantCommand.self, PasswordCommand.self,
     ]
   )

@@ -5,13 +5,17 @@ import Testing
 @testable import Simulation
 
 enum CoordinatorLossScenarios {
-  static let all: [NamedScenario] = (1...3).flatMap { copies in
-    [
-      NamedScenario("coordinators-down", Scenario.Shape(copies: copies, workers: copies, coordinators: 3), coordinatorsDown),
-      NamedScenario("network-split", Scenario.Shape(copies: copies, workers: copies, coordinators: 3), networkSplit),
-      NamedScenario("clock-jumps", Scenario.Shape(copies: copies, workers: copies), clockJumps),
-    ]
-  }
+  static let all: [NamedScenario] =
+    (1...2).map { copies in
+      NamedScenario("coordinator-lost-for-good", Scenario.Shape(copies: copies, workers: copies), coordinatorLostForGood)
+    }
+    + (1...3).flatMap { copies in
+      [
+        NamedScenario("coordinators-down", Scenario.Shape(copies: copies, workers: copies, coordinators: 3), coordinatorsDown),
+        NamedScenario("network-split", Scenario.Shape(copies: copies, workers: copies, coordinators: 3), networkSplit),
+        NamedScenario("clock-jumps", Scenario.Shape(copies: copies, workers: copies), clockJumps),
+      ]
+    }
 
   /// "coordinator majority down": ingest and stale queries go on; no failover, no DDL, no `latest`.
   static let coordinatorsDown: Scenario.Script = { scene in
@@ -61,6 +65,31 @@ enum CoordinatorLossScenarios {
     for client in 0...1 { try await scene.writesGoOn(by: client, for: .seconds(4), gap: .seconds(3), copies: copies) }
     try await scene.queriesAnswer()
     try await scene.queriesAnswer(by: 1)
+    if copies > 1 { try await scene.everyCopyAnswers() }
+  }
+
+  /// "One coordinator lost for good": ingest goes on without any, also while its catalog is made anew of what the workers keep; one of
+  /// them starts meanwhile. Nothing is lost, nothing is there twice, and the new one is a coordinator like any other.
+  static let coordinatorLostForGood: Scenario.Script = { scene in
+    let copies = scene.shape.copies
+    try await scene.writesGoOn(for: .seconds(2), gap: .milliseconds(500), copies: copies)
+    let (primary, followers) = try await scene.roles()
+    let coordinator = scene.cluster.servers[0]
+    scene.end([(coordinator, as: "the coordinator")], .kill)
+    scene.destroyDisk(coordinator, as: "the coordinator")
+    try await scene.writesGoOn(for: .seconds(2), gap: .milliseconds(500), copies: copies)
+    try await scene.restart(followers.first ?? primary, as: "a worker")
+    try await scene.metadataIsRecovered(on: coordinator)
+    scene.start([(coordinator, as: "the coordinator")])
+    try await scene.copiesInSync(copies, within: .seconds(15))
+    for client in 0...1 { try await scene.writesGoOn(by: client, for: .seconds(4), gap: .seconds(3), copies: copies) }
+    try await scene.queriesAnswer()
+    scene.end([(coordinator, as: "the coordinator")], .kill)
+    scene.start([(coordinator, as: "the coordinator")])
+    try await scene.restart(primary, as: "the primary of before")
+    try await scene.copiesInSync(copies, within: .seconds(15))
+    try await scene.writesGoOn(for: .seconds(4), gap: .seconds(3), copies: copies)
+    try await scene.queriesAnswer()
     if copies > 1 { try await scene.everyCopyAnswers() }
   }
 

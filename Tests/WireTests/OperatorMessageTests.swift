@@ -38,3 +38,10 @@ import Wire
     #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head[..<cut]), body: []) }
   }
 }
+@Test func ordersToRemoveACoordinatorTravelThereAndBack() throws {
+  let order = Message.removeCoordinator(RemoveCoordinator(node: "c3"))
+  let (head, body) = MessageFormat.encode(order)
+  #expect(head == [73, 2] + Array("c3".utf8) && body.isEmpty)
+  #expect(try MessageFormat.decode(head: head, body: body) == order)
+  #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head.dropLast()), body: []) }
+}

@@ -35,7 +35,7 @@ enum ClusterColumns {
     tally_tables 17423 v: table text, distribution text, tenant_key text, group int8, shards int8, time_column text, keep text,
       columns int8
     tally_statements 17424 v: statement text, shard int8, decides int8, state text, rows int8, bytes int8, age_seconds int8
-    tally_losses 17425 v: shard int8, epoch int8, time text, kept_through int8, known_through int8, primary text, reason text
+    tally_losses 17425 v: shard int8, epoch int8, time text, kept_through int8, known_through int8, primary text, reason text, lost text
     tally_plans 17426 v: statement text, parameters text, time_zone text, search_path text, plan text, generic_plans int8,
       custom_plans int8
     """
