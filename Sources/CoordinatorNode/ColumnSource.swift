@@ -13,8 +13,21 @@ public struct ColumnSource: Sendable, Equatable {
 }
 
 extension StatementReply {
-  /// About how many bytes its rows hold.
-  public var rowBytes: Int { batches.reduce(0) { $0 + $1.memoryBytes } }
+  /// About how many bytes its rows hold; a dictionary that batches share counts once.
+  public var rowBytes: Int {
+    var total = 0
+    var known: Set<UnsafeRawPointer> = []
+    for batch in batches {
+      total += batch.memoryBytes
+      for case .codes(_, let dictionary) in batch.columns.map(\.values) {
+        dictionary.bytes.withUnsafeBytes { texts in
+          guard let place = texts.baseAddress, known.insert(place).inserted else { return }
+          total += texts.count + dictionary.offsets.count * 4
+        }
+      }
+    }
+    return total
+  }
   func showing(_ sources: [ColumnSource?]) -> StatementReply {
     var reply = self
     reply.sources = sources

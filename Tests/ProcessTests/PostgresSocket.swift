@@ -94,6 +94,8 @@ final class PostgresSocket {
     while let more = receive(), !more.isEmpty {
       all += more
       if all.suffix(6).elementsEqual(Self.ready) { return nil }
+      // An error is the last that is said; the server waits a moment for its client to go.
+      if all.first == 0x45 { break }
     }
     return String(decoding: all, as: UTF8.self)
   }
