@@ -21,9 +21,13 @@ struct CopyRows {
   }
   /// Sets the value of a field of the row.
   mutating func set(_ field: Int, _ value: Value) throws(TallyError) {
-    if case .text(let text) = value, text.utf8.count > Limits.textBytesMax {
-      throw .sql("54000", "text of \(text.utf8.count) bytes is longer than \(Limits.textBytesMax)")
-    }
+    let length =
+      switch value {
+      case .text(let text): text.utf8.count
+      case .bytes(let bytes): bytes.count
+      default: 0
+      }
+    if length > Limits.textBytesMax { throw .sql("54000", "text of \(length) bytes is longer than \(Limits.textBytesMax)") }
     row[plan.columns[field]] = value
   }
   /// The row is complete: checks and takes it. Returns the column whose NOT NULL is violated with the error.
@@ -66,6 +70,7 @@ private struct CopyColumn {
     case (.fixed, .fixed(let number)): fixed.append(number)
     case (.fixed, _): fixed.append(0)
     case (.text, .text(var text)): text.withUTF8 { texts.append(UnsafeRawBufferPointer($0)) }
+    case (.text, .bytes(let bytes)): bytes.withUnsafeBytes { texts.append($0) }
     case (.text, _): texts.append(UnsafeRawBufferPointer(start: nil, count: 0))
     default: values.append(value)
     }

@@ -72,6 +72,8 @@ public struct StatementRequest: Sendable {
 public struct StatementReply: Sendable {
   /// Columns of its rows; nil when it gives none.
   public var columns: [ResultColumn]?
+  /// What the columns show, as many as there are, or none where that is not known.
+  public var sources: [ColumnSource?] = []
   /// Its rows.
   public var batches: [Batch] = []
   /// PostgreSQL's tag: `SELECT 3`, `CREATE TABLE`.
@@ -94,6 +96,8 @@ public struct StatementDescription: Sendable {
   public var parameters: [DataType] = []
   /// Columns of its rows; nil when it gives none.
   public var columns: [ResultColumn]?
+  /// What the columns show, as many as there are, or none where that is not known.
+  public var sources: [ColumnSource?] = []
 }
 
 extension Coordinator {
@@ -127,6 +131,7 @@ extension Coordinator {
 
   /// Plans a statement: by its generic plan, if it has one.
   func planned(_ request: StatementRequest, _ snapshot: CatalogSnapshot) async throws -> BoundStatement {
+    let request = try await withObjectNumbers(request, snapshot)
     let types = (request.arguments ?? []).map(\.type)
     guard let key = PlanCache.Key(request, under: snapshot, types: types) else { return try await plannedWithValues(request, snapshot) }
     var kept = plans.find(key, snapshot.version)
@@ -220,7 +225,7 @@ extension Coordinator {
       let called = try await resolvingCalls(request, describing: parameters)
       let seen = try await seen(snapshot, request)
       let bound = try plan(called.statement, catalog: seen, context: await context(called, seen, parameters))
-      let description = StatementDescription(parameters: try parameters.found(), columns: bound.columns)
+      let description = StatementDescription(parameters: try parameters.found(), columns: bound.columns, sources: bound.sources)
       // What a routine gives is not told by the text and the catalog's version alone: its calls were resolved for this.
       if let key, !called.isResolved { plans.keep(description, key, snapshot.version) }
       return description
@@ -299,7 +304,7 @@ extension Coordinator {
     if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
     if let transaction = request.transaction {
       switch bound {
-      case .modify(let plan): return try await modify(plan, planned: version, request, in: transaction)
+      case .modify(let plan): return try await modify(plan, planned: version, request, in: transaction).showing(bound.sources)
       case .insertSelect(let plan):
         if let pushed = plan.pushed { return try await modify(pushed, planned: version, request, in: transaction) }
       default: break
@@ -317,7 +322,7 @@ extension Coordinator {
       let deleted = try await self.delete(delete, deadline: request.deadline)
       let tag = delete.isTruncate ? "TRUNCATE TABLE" : "DELETE \(deleted.rows)"
       return StatementReply(tag: tag, rows: UInt64(deleted.rows), seen: deleted.seen)
-    case .modify(let plan): return try await modify(plan, planned: version, request)
+    case .modify(let plan): return try await modify(plan, planned: version, request).showing(bound.sources)
     case .insertSelect(let plan):
       if key == nil, let pushed = plan.pushed { return try await modify(pushed, planned: version, request) }
       let (insert, answer) = try await selectToInsert(request)
@@ -341,6 +346,7 @@ extension Coordinator {
     let rows = answer.batches.reduce(0) { $0 + $1.count }
     return StatementReply(
       columns: answer.columns,
+      sources: bound.sources,
       batches: answer.batches,
       tag: "SELECT \(rows)",
       rows: UInt64(rows),

@@ -63,6 +63,9 @@ extension Coordinator {
       // What is read then is what was held before.
       if let lock = plan.lock { try await hold(lock, in: transaction) }
       return nil
+    case .define(let plan) where !plan.truncations.isEmpty:
+      for truncation in plan.truncations { _ = try await delete(truncation, in: transaction) }
+      return StatementReply(tag: plan.tag)
     case _ where bound.isDefinition:
       switch try await defineTemporary(bound, request, in: transaction) {
       case .atOnce: return nil

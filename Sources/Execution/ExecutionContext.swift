@@ -1,7 +1,7 @@
 // ExecutionContext.swift — what bounds the run of one fragment or query: a byte budget and a flag to stop it.
 //
 // Execution has no clock: who owns the deadline raises the flag when it passes.
-import Columns
+public import Columns
 public import Model
 import Storage
 import Synchronization
@@ -122,6 +122,6 @@ public struct ExecutionCounts: Equatable, Sendable {
 }
 
 extension Batch {
-  /// About how many bytes the batch holds in memory; shared dictionaries count once a batch.
-  var memoryBytes: Int { columns.reduce(0) { $0 + $1.memoryBytes } }
+  /// About how many bytes the batch holds in memory; shared dictionaries are not counted.
+  public var memoryBytes: Int { columns.reduce(0) { $0 + $1.memoryBytes } }
 }

@@ -35,6 +35,11 @@ public struct DefinitionPlan: Sendable {
   public var onCommit = OnCommit.preserveRows
   /// Makes a plan.
   public init(tag: String) { self.tag = tag }
+  /// Of a TRUNCATE of several tables: what it deletes, which a transaction does as it does other deletions. Empty for all else.
+  public var truncations: [DeletePlan] {
+    let plans = steps.compactMap { if case .truncate(let plan) = $0 { plan } else { nil } }
+    return plans.count == steps.count ? plans : []
+  }
 }
 
 /// A query that must give no row.

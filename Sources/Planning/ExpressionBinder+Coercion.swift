@@ -32,6 +32,12 @@ extension ExpressionBinder {
       )
     }
     if let named = try objectName(expression, to: type, position) { return named }
+    // A name that is a value already, a parameter's for instance, is looked up as a literal is.
+    if type.isObjectNumber, ExpressionCheck.isTextLike(expression.type), case .text(let text)? = expression.constantValue,
+      let object = try objectNumber(text, type, position)
+    {
+      return .constant(type, object)
+    }
     let cast = Expression.casting(expression, to: type, zone: zone)
     // Reading times is not immutable to PostgreSQL: a text that is none fails when a row asks for it.
     guard failsLate, type.isTime || type == .interval || type == .time, ExpressionCheck.isTextLike(expression.type) else {

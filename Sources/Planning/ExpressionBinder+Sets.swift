@@ -20,11 +20,11 @@ extension ExpressionBinder {
 
   /// A call in a select list that gives rows: its column is a placeholder. Nil for other functions.
   func setFunction(_ call: CallSyntax, _ position: Int) throws(TallyError) -> Expression? {
-    if call.name == "_pg_expandarray" {
+    if call.name == ExpandedArray.function {
       throw .sql(
         "0A000",
-        "function _pg_expandarray is not supported",
-        hint: "Use unnest(…) WITH ORDINALITY in FROM.",
+        "a row of _pg_expandarray as a value is not supported here",
+        hint: "Use its fields, or unnest(…) WITH ORDINALITY in FROM.",
         position: position
       )
     }

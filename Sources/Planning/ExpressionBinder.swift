@@ -192,7 +192,9 @@ final class ExpressionBinder {
     case .cast(let inner, let type): return try cast(inner, try TypeBinding.cast(type), position, syntax: type)
     case .call(let call): return try self.call(call, position)
     case .currentTime(let kind): return try currentTime(kind)
-    case .field(let inner, let name): return try topnField(inner, name, position)
+    case .field(let inner, let name):
+      if let field = try expandedField(inner, name, position) { return field }
+      return try topnField(inner, name, position)
     case .allFields: throw .sql("0A000", "row expansion via \"*\" is not supported here", position: position)
     case .scalarSubquery(let select): return try scalarSubquery(select, position)
     case .exists(let select): return try existence(select, position)

@@ -75,6 +75,13 @@ public struct ReturningPlan: Sendable {
   public var plan: PlanNode
   /// Its columns.
   public var output: [OutputColumn] { plan.columns }
+  /// Its columns as a client is told of them; `table` is the changed one.
+  public func described(_ table: TableID) -> [OutputColumn] {
+    guard case .project(let node) = plan, case .fragmentInput = node.input else { return output }
+    return zip(output, node.expressions).map { column, expression in
+      OutputColumn(column.name, column.type, origin: expression.columnIndex.map { ColumnOrigin(table: table, column: $0) })
+    }
+  }
   /// Whether it only names columns: then nothing in it can fail.
   public var isPlain: Bool {
     guard case .project(let node) = plan, case .fragmentInput = node.input else { return false }

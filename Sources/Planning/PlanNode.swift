@@ -12,10 +12,13 @@ public struct OutputColumn: Sendable, Equatable {
   public var name: String
   /// SQL type.
   public var type: DataType
+  /// Of what a client sees: the stored column that it shows unchanged. Not in a plan's bytes.
+  public var origin: ColumnOrigin?
   /// Makes a column.
-  public init(_ name: String, _ type: DataType) {
+  public init(_ name: String, _ type: DataType, origin: ColumnOrigin? = nil) {
     self.name = name
     self.type = type
+    self.origin = origin
   }
 }
 

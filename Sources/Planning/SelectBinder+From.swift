@@ -23,7 +23,7 @@ extension SelectBinder {
     case .relation(let name, let alias, let columns): return try relation(name, alias, columns)
     case .subquery(let select, let alias, let columns, let position, let isLateral):
       let binder = isLateral && beside != nil ? beside : messageBinder(hidden)
-      let node = try inside(binder).query(select, depth: depth + 1)
+      let node = try inside(binder).query(ExpandedArray.spread(select), depth: depth + 1)
       return (node, Scope(qualifier: alias, columns: try renamed(node.columns, columns, alias, position)))
     case .functions(let functions): return try self.functions(functions, beside)
     case .join(let join): return try self.join(join, beside: beside, hidden: hidden)

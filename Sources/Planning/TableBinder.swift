@@ -151,6 +151,16 @@ struct TableBinder {
         }
         table.timeColumn = index
       case "keep": table.keep = try KeepText.parse(option.value ?? "", position: option.name.position)
+      case "fillfactor":
+        // How full PostgreSQL packs its pages (pgbench says 100): segments have none that are written again.
+        guard let percent = option.value.flatMap({ Int($0) }), (10...100).contains(percent) else {
+          throw .sql(
+            "22023",
+            "value \(option.value ?? "") out of bounds for option \"fillfactor\"",
+            detail: "Valid values are between \"10\" and \"100\".",
+            position: option.name.position
+          )
+        }
       default:
         throw .sql("22023", "unrecognized parameter \"\(option.name.name)\"", position: option.name.position)
       }

@@ -31,9 +31,11 @@ public final class CoordinatorEngine: SQLEngine {
   private let logins: any LoginRules
   let texts = ParsedTexts()
   let sessions = OpenSessions()
+  let results: HeldResults
 
-  /// Makes the engine of a coordinator, whose cluster has one database.
-  public init(_ coordinator: Coordinator, database: String, logins: any LoginRules) {
+  /// Makes the engine of a coordinator, whose cluster has one database; `resultBytesMax` bounds the rows that wait for their clients.
+  public init(_ coordinator: Coordinator, database: String, logins: any LoginRules, resultBytesMax: Int = 1 << 30) {
+    results = HeldResults(limit: resultBytesMax)
     self.coordinator = coordinator
     self.database = database
     self.logins = logins

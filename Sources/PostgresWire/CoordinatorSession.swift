@@ -81,7 +81,7 @@ final class CoordinatorSession: SQLSession {
       let described = try await coordinator.describe(try request(parsed, nil, context), declared: parameters)
       return StatementShape(
         parameters: described.parameters,
-        columns: described.columns?.map { ColumnDescription($0.name, $0.type) }
+        columns: described.columns.map { Self.described($0, described.sources) }
       )
     case .arguments, nil, EngineContent.none?: throw Self.misplaced(statement)
     }
@@ -246,12 +246,19 @@ final class CoordinatorSession: SQLSession {
   private func read(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
+    let held = try engine.results.hold(reply.rowBytes)
     let isExplain = if case .select = request.statement.statement { false } else { true }
     return .rows(
-      (reply.columns ?? []).map { ColumnDescription($0.name, $0.type) },
-      BatchStream(reply.batches),
+      Self.described(reply.columns ?? [], reply.sources),
+      BatchStream(reply.batches, held),
       isExplain ? .plain("EXPLAIN") : .select
     )
+  }
+  private static func described(_ columns: [ResultColumn], _ sources: [ColumnSource?]) -> [ColumnDescription] {
+    columns.enumerated().map { at, column in
+      let source = at < sources.count ? sources[at] : nil
+      return ColumnDescription(column.name, column.type, tableOID: source?.relation ?? 0, number: source?.number ?? 0)
+    }
   }
   private func carryOut(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
@@ -268,7 +275,7 @@ final class CoordinatorSession: SQLSession {
   private static func returned(_ reply: StatementReply, _ statement: Statement) -> StatementResult? {
     guard let columns = reply.columns else { return nil }
     let tag: RowTag = if case .insert = statement { .insert } else { .counted(statement.verb) }
-    return .rows(columns.map { ColumnDescription($0.name, $0.type) }, BatchStream(reply.batches), tag)
+    return .rows(Self.described(columns, reply.sources), BatchStream(reply.batches), tag)
   }
   /// A command that stands in a SELECT gives one row, with nothing in it.
   private static func result(of statement: Statement, tag: String) -> StatementResult {
@@ -406,13 +413,24 @@ private final class SettingChanges: Sendable {
 
 /// Rows that are here already; each batch is freed as it is taken.
 final class BatchStream: RowStream {
-  private let left: Mutex<ArraySlice<Batch>>
-  init(_ batches: [Batch]) { left = Mutex(batches[...]) }
+  /// Those that were not taken, the next one last.
+  private let left: Mutex<[Batch]>
+  /// Its part of what may wait for clients.
+  private let held: HeldResults.Part?
+  init(_ batches: [Batch], _ held: HeldResults.Part? = nil) {
+    left = Mutex(batches.reversed())
+    self.held = held
+  }
   func next() async throws -> Batch? {
     try Task.checkCancellation()
-    return left.withLock { $0.popFirst() }
+    let next = left.withLock { $0.popLast() }
+    if next == nil { held?.release() }
+    return next
   }
-  func close() { left.withLock { $0 = [] } }
+  func close() {
+    left.withLock { $0 = [] }
+    held?.release()
+  }
 }
 
 extension Statement {

@@ -40,7 +40,9 @@ public enum ParameterDecoder {
       let format = formats.isEmpty ? 0 : formats.count == 1 ? formats[0] : formats[at]
       guard format == 0 || format == 1 else { throw unsupportedFormat(format) }
       let value = try bound.bytes.withBytes(range) { bytes throws(TallyError) in
-        format == 0 ? try text(bytes, as: type.type, zone: zone) : try binary(bytes, as: type, number: at + 1)
+        guard format == 0 else { return try binary(bytes, as: type, number: at + 1) }
+        if let name = try objectName(bytes, as: type.type) { return name }
+        return try text(bytes, as: type.type, zone: zone)
       }
       values.append(TypedValue(type.type, value))
     }
@@ -50,6 +52,11 @@ public enum ParameterDecoder {
     .sql("22023", "unsupported format code: \(format)")
   }
 
+  /// The name of an object (`"public"."t"` as a regclass), which the catalog turns into its number; nil for numbers and other types.
+  private static func objectName(_ bytes: UnsafeRawBufferPointer, as type: DataType) throws(TallyError) -> Value? {
+    guard type.isObjectNumber, type != .oid, let first = bytes.first, !(first &- 0x30 < 10), first != 0x2d else { return nil }
+    return try text(bytes, as: .text)
+  }
   /// Reads a value's text, times by the clocks of the zone.
   public static func text(_ bytes: UnsafeRawBufferPointer, as type: DataType, zone: ClockZone = .utc) throws(TallyError) -> Value {
     let valid = TextScan.utf8Prefix(bytes)

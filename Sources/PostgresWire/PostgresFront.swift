@@ -16,6 +16,10 @@ public struct PostgresFrontSettings: Sendable {
   public var passwords: (any WatchedFiles)?
   /// Certificate and key that encrypt connections.
   public var certificate: (any WatchedFiles)?
+  /// Clients that may be logged in at once.
+  public var connectionsMax = 1000
+  /// Bytes of rows that may wait for clients to read them.
+  public var resultBytesMax = 1 << 30
   /// Makes settings.
   public init(listen: NetworkAddress) { self.listen = listen }
 }
@@ -65,9 +69,10 @@ public final class PostgresFront: CoordinatorFront {
     options.coordinator = await coordinator.memberNumber
     options.forwardCancel = { key, number in await coordinator.passOnCancel(process: key.process, secret: key.secret, to: number) }
     options.tls = place.tls
+    options.connectionsMax = settings.connectionsMax
     options.scramIterations = ScramVerifier.ownIterations
     let server = PostgresServer(
-      engine: CoordinatorEngine(coordinator, database: settings.database, logins: place.logins),
+      engine: CoordinatorEngine(coordinator, database: settings.database, logins: place.logins, resultBytesMax: settings.resultBytesMax),
       clock: surroundings.clock,
       random: surroundings.random,
       log: surroundings.log,

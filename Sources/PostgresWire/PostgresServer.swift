@@ -1,7 +1,8 @@
 // PostgresServer.swift — accepts PostgreSQL clients and gives each a connection of its own (ClientConnection.swift).
 //
-// Bounds: connections, and those among them that have not logged in yet, in number and in time. What goes wrong on one
-// connection ends that one. At a shutdown idle clients are told at once (57P01), running statements may end before a deadline.
+// Bounds: connections, and those among them that have not logged in yet, in number and in time. When too many wait to log in, who has
+// waited longest is let go for who comes: clients that say nothing keep nobody out. What goes wrong on one connection ends that one. At a
+// shutdown idle clients are told at once (57P01), running statements may end before a deadline.
 
 public import Capabilities
 internal import Model
@@ -48,6 +49,8 @@ public final class PostgresServer: Sendable {
   private struct State {
     var connections: [UInt64: ClientConnection] = [:]
     var authenticated: Set<UInt64> = []
+    /// Those that were let go before they logged in, until they are gone.
+    var leaving: Set<UInt64> = []
     var next: UInt64 = 0
     var isDraining = false
   }
@@ -105,13 +108,25 @@ public final class PostgresServer: Sendable {
     }
   }
   private func admit(_ connection: any Connection) -> (UInt64, ClientConnection)? {
-    let number = state.withLock { state -> UInt64? in
-      let waiting = state.connections.count - state.authenticated.count
-      guard waiting < options.unauthenticatedMax, !state.isDraining else { return nil }
+    let (number, longest) = state.withLock { state -> (UInt64?, ClientConnection?) in
+      guard !state.isDraining else { return (nil, nil) }
+      var longest: ClientConnection?
+      if state.connections.count - state.authenticated.count - state.leaving.count >= options.unauthenticatedMax {
+        // Of those that are on their way out already none makes room, and there are only so many of them.
+        guard state.leaving.count < options.unauthenticatedMax,
+          let first = state.connections.keys.filter({ !state.authenticated.contains($0) && !state.leaving.contains($0) }).min()
+        else { return (nil, nil) }
+        state.leaving.insert(first)
+        longest = state.connections[first]
+      }
       state.next += 1
-      return state.next
+      return (state.next, longest)
     }
     guard let number else { return nil }
+    if let longest {
+      log.warning("postgres-login-given-up", ("peer", longest.peer), ("reason", "others wait"))
+      longest.stop()
+    }
     let served = ClientConnection(connection, number: number, self)
     state.withLock { $0.connections[number] = served }
     return (number, served)
@@ -136,6 +151,7 @@ public final class PostgresServer: Sendable {
     state.withLock { state in
       state.connections[number] = nil
       state.authenticated.remove(number)
+      state.leaving.remove(number)
     }
     emptied.notify()
   }

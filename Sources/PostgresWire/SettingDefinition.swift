@@ -95,6 +95,8 @@ struct SettingDefinition: Sendable {
       .init(name: "server_version_num", kind: .fixed, initial: "150000"),
       .init(name: "data_directory", kind: .fixed, initial: ""),
       .init(name: "max_identifier_length", kind: .fixed, initial: "63"),
+      // What pgjdbc asks for before it tells of foreign keys.
+      .init(name: "max_index_keys", kind: .fixed, initial: "32"),
       .init(name: "block_size", kind: .fixed, initial: "8192"),
       .init(name: "lc_collate", kind: .fixed, initial: "C"),
       .init(name: "lc_ctype", kind: .fixed, initial: "C"),

@@ -154,8 +154,8 @@ public enum Message: Sendable, Equatable {
     case .eraseTenant: 61
     case .tenantErased: 62
     case .describeErasure: 63
-    case .awaitRest: 66
     case .erasureReport: 64
+    case .awaitRest: 66
     case .storeCatalogCopy: 70
     case .fetchCatalogCopy: 71
     case .catalogCopy: 72

@@ -24,7 +24,7 @@ struct RunCommand: ParsableCommand {
     abstract: "Runs the coordinator of a data directory.",
     discussion: """
       Every option can also be set by an environment variable: TALLY_NAME, TALLY_DATA, TALLY_LISTEN, TALLY_PEERS, TALLY_COPIES,
-      TALLY_DEAD_AFTER, TALLY_SQL_LISTEN, TALLY_DATABASE,
+      TALLY_DEAD_AFTER, TALLY_SQL_LISTEN, TALLY_SQL_CONNECTIONS, TALLY_SQL_RESULTS, TALLY_DATABASE,
       TALLY_PASSWORDS, TALLY_SQL_CERTIFICATE, TALLY_SQL_KEY.
       """
   )
@@ -51,6 +51,15 @@ struct RunCommand: ParsableCommand {
       setting("TALLY_DATABASE") ?? "tally"
   @Option(help: "File of the certificate chain for TLS, PEM; read again when it changes.") var sqlCertificate: String?
   @Option(help: "File of its private key, PEM, readable by its owner only.") var sqlKey: String?
+  @Option(help: "PostgreSQL's clients that may be logged in at once; more get 53300. Also TALLY_SQL_CONNECTIONS.")
+  var sqlConnections: String = setting("TALLY_SQL_CONNECTIONS") ?? "1000"
+  @Option(
+    help: ArgumentHelp(
+      "Memory of results that wait for PostgreSQL's clients to read them, for example 1GiB. Also TALLY_SQL_RESULTS.",
+      discussion: "One query's result is at most 256 MiB; those above the bound together get 53200."
+    )
+  )
+  var sqlResults: String = setting("TALLY_SQL_RESULTS") ?? "1GiB"
   @Option(help: "Copies of a new table's shards, 1 to 5, or auto: 1 with one worker, 2 with more.") var copies: String =
     setting("TALLY_COPIES") ?? "auto"
   @Option(
@@ -104,6 +113,11 @@ extension RunCommand {
     guard let address = NetworkAddress(sqlListen) else { throw ValidationError("\"\(sqlListen)\" is not of the form host:port") }
     var front = PostgresFrontSettings(listen: address)
     front.database = database
+    guard let connections = Int(sqlConnections), (1...100_000).contains(connections) else {
+      throw ValidationError("--sql-connections \"\(sqlConnections)\" is not a number of connections")
+    }
+    front.connectionsMax = connections
+    front.resultBytesMax = try bytes(sqlResults)
     if let path = passwords ?? setting("TALLY_PASSWORDS") { front.passwords = NamedFiles([OperatorFile(path, isSecret: true)]) }
     switch (sqlCertificate ?? setting("TALLY_SQL_CERTIFICATE"), sqlKey ?? setting("TALLY_SQL_KEY")) {
     case (let certificate?, let key?):
@@ -141,4 +155,12 @@ func loopback(_ text: String) throws -> NetworkAddress {
     throw ValidationError("refusing to listen on \(text): this version has no authentication and binds loopback addresses only")
   }
   return address
+}
+
+/// Parses a size with a unit: MiB or GiB.
+func bytes(_ text: String) throws -> Int {
+  for (unit, factor) in [("MiB", 1 << 20), ("GiB", 1 << 30)] where text.hasSuffix(unit) {
+    if let value = Int(text.dropLast(unit.count)), (1...1 << 20).contains(value) { return value * factor }
+  }
+  throw ValidationError("\"\(text)\" is not a size such as 512MiB or 2GiB")
 }

@@ -64,13 +64,11 @@ private struct ClientStatement: Sendable, CustomTestStringConvertible {
   }
 
   @Test(arguments: ["psql15.sql", "clients.sql"]) func statementsOfClientsRun(_ file: String) throws {
-    let refused = ["pgjdbc primary keys": "function _pg_expandarray is not supported"]
     let statements = try ClientStatement.all(file)
     #expect(statements.count > 40)
     for statement in statements {
       do throws(TallyError) {
         let answer = try run(statement.sql)
-        #expect(refused[statement.name] == nil, "\(statement.name): runs now")
         guard let expected = statement.answer else { continue }
         if expected.last == "empty" {
           #expect(answer.count == 1, "\(statement.name)")
@@ -79,7 +77,7 @@ private struct ClientStatement: Sendable, CustomTestStringConvertible {
           #expect(answer == expected, "\(statement.name)")
         }
       } catch {
-        #expect(error.sqlState == "0A000" && error.message == refused[statement.name], "\(statement.name): \(error)")
+        Issue.record("\(statement.name): \(error)")
       }
     }
   }

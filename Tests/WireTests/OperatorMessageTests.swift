@@ -38,6 +38,7 @@ import Wire
     #expect(throws: DecodingFailure.self) { try MessageFormat.decode(head: Array(head[..<cut]), body: []) }
   }
 }
+
 @Test func ordersToRemoveACoordinatorTravelThereAndBack() throws {
   let order = Message.removeCoordinator(RemoveCoordinator(node: "c3"))
   let (head, body) = MessageFormat.encode(order)

@@ -1,0 +1,53 @@
+// ColumnSource.swift — of a statement's result what sessions of PostgreSQL's clients want beside rows: the columns it shows, and its size.
+import Columns
+import Execution
+import Model
+import Planning
+
+/// The table's column that a column of a result shows, by the numbers of pg_attribute.
+public struct ColumnSource: Sendable, Equatable {
+  /// attrelid.
+  public var relation: UInt32
+  /// attnum.
+  public var number: Int16
+}
+
+extension StatementReply {
+  /// About how many bytes its rows hold; a dictionary that batches share counts once.
+  public var rowBytes: Int {
+    var total = 0
+    var known: Set<UnsafeRawPointer> = []
+    for batch in batches {
+      total += batch.memoryBytes
+      for case .codes(_, let dictionary) in batch.columns.map(\.values) {
+        dictionary.bytes.withUnsafeBytes { texts in
+          guard let place = texts.baseAddress, known.insert(place).inserted else { return }
+          total += texts.count + dictionary.offsets.count * 4
+        }
+      }
+    }
+    return total
+  }
+  func showing(_ sources: [ColumnSource?]) -> StatementReply {
+    var reply = self
+    reply.sources = sources
+    return reply
+  }
+}
+
+extension BoundStatement {
+  /// What the columns of its rows show.
+  var sources: [ColumnSource?] {
+    let described: [OutputColumn] =
+      switch self {
+      case .select(let plan): plan.output
+      case .modify(let plan): plan.returning?.described(plan.table.id) ?? []
+      default: []
+      }
+    return described.map { column in
+      column.origin.map { origin in
+        ColumnSource(relation: UInt32(ObjectNumbers.relation(origin.table)), number: Int16(truncatingIfNeeded: origin.column + 1))
+      }
+    }
+  }
+}
