@@ -142,7 +142,8 @@ final class ClusterRun: @unchecked Sendable {
       ledger,
       coordinators: coordinators,
       workers: workload.workers,
-      wallOffsets: workload.wallOffsets
+      wallOffsets: workload.wallOffsets,
+      witness: witness
     ) { settings in
       workload.tune(&settings)
       diskFaults.tune(&settings)

@@ -144,6 +144,7 @@ final class SimulatedCluster: Sendable {
     workers: Int,
     wallOffsets: [Int64] = [],
     deadAfter: Duration? = nil,
+    witness: (any CatalogWitness)? = nil,
     tune: (inout WorkerSettings) -> Void
   ) {
     self.world = world
@@ -160,6 +161,7 @@ final class SimulatedCluster: Sendable {
           var settings = CoordinatorSettings(name: peer.name, listen: peer.address, initializes: true)
           if count > 1 { settings.peers = peers }
           if let deadAfter { settings.deadAfter = deadAfter }
+          settings.witness = witness
           try await Coordinator.run(near, settings, stop: stop)
         }
       )
