@@ -1,5 +1,6 @@
-// CatalogWitness.swift — who hears how a coordinator's catalog changes the records of shards, in the step that changes them: the simulation's
-// judge (Simulation/InvariantWitness). What it hears are facts; it changes nothing. Without one a command costs a comparison with nil.
+// CatalogWitness.swift — who hears how a coordinator's catalog changes the records of shards, in the step that changes them: the
+// simulation's judge (Simulation/InvariantWitness). What it hears are facts; it changes nothing. Without one a command costs a comparison
+// with nil.
 public import Model
 
 /// Hears of each change of a shard's record that a coordinator applies.

@@ -1,4 +1,4 @@
-// InvariantWitness.swift — the judge of invariants: it hears what every copy of every shard and every coordinator does, and knows all at once.
+// InvariantWitness.swift — the judge of invariants: it hears what each copy of each shard and each coordinator does, and knows all of it.
 //
 // Laws (protocol.md §2.5): what is committed is the same entry on every copy, for ever (I3); when a primary commits an entry, every copy
 // of its in-sync set has it (I1); who serves in an epoch has everything that was committed before (I2); one copy alone makes entries in an

@@ -145,6 +145,7 @@ final class SimulatedCluster: Sendable {
     wallOffsets: [Int64] = [],
     deadAfter: Duration? = nil,
     witness: (any CatalogWitness)? = nil,
+    fronts: @escaping @Sendable (_ coordinator: String, Surroundings) -> [any CoordinatorFront] = { _, _ in [] },
     tune: (inout WorkerSettings) -> Void
   ) {
     self.world = world
@@ -162,7 +163,7 @@ final class SimulatedCluster: Sendable {
           if count > 1 { settings.peers = peers }
           if let deadAfter { settings.deadAfter = deadAfter }
           settings.witness = witness
-          try await Coordinator.run(near, settings, stop: stop)
+          try await Coordinator.run(near, settings, stop: stop, fronts: fronts(peer.name, near))
         }
       )
     }

@@ -37,7 +37,7 @@ extension ShardStore {
     let through = highest(of: drop) ?? LogPosition(0)
     return head.schema.rollups(of: drop.relation).allSatisfy { rollup in
       guard let state = head.rollups[rollup.id] else { return false }
-      return state.isBackfilled && state.watermark >= through || isPlanted(.dropsAboveWatermark)
+      return state.isBackfilled && state.watermark >= through || isPlanted(.dropsAboveWatermark) || isPlanted(.expiryNotAtHead)
     }
   }
   /// Log time minus `keep`, in units of the column's type; nil when that is before all time.

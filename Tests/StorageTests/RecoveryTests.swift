@@ -111,7 +111,7 @@ struct RecoveryTests {
       #expect(try stores[0].eventRows().count { $0.id >= 9000 } == 400)
     }
   }
-  /// A rollup may have come since expiry was decided, its barrier in the log and not applied yet: rows it is to be backfilled from stay (I8).
+  /// A rollup may have come since expiry was decided, its barrier in the log and not applied: rows it is to be backfilled from stay (I8).
   @Test func rowsThatARollupOnItsWayNeedsDoNotExpire() async throws {
     let fixture = Fixture()
     let rollup = Events.rollup(20)
