@@ -133,6 +133,7 @@ let package = Package(
       "Wire",
       "Storage",
       "Aggregates",
+      "SQL",
       "Capabilities",
       "Columns",
       "Model",

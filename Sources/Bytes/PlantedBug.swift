@@ -157,7 +157,27 @@ public enum PlantedBug: String, CaseIterable, Sendable {
   /// A merge brings deleted rows back.
   case mergeRevivesDeleted
 
+  // Tables with keys and transactions.
+  /// A new primary forgets which statements that are open since before its epoch hold tables.
+  case locksForgottenAtFailover
+  /// A change is evaluated by what is applied although entries that touch the table are on their way.
+  case changeIgnoresEntries
+  /// A Commit brings in the rows of its first part only.
+  case commitTakesFirstPart
+  /// A copy that takes a Commit over keeps the versions of rows that it replaces.
+  case copyKeepsOldVersions
+  /// Tables that refer to one another are not held together: a reference is checked while what it refers to goes.
+  case referencesNotHeld
+  /// The key of a whole statement is not noted at its Commit (P3).
+  case statementKeyForgotten
+  /// Queries of a transaction do not see what it wrote.
+  case ownWritesNotSeen
+  /// What ROLLBACK TO takes back stays.
+  case undoForgotten
+
   // Expiry.
+  /// What expires is decided by the applied state alone: a rollup on its way loses the rows it is backfilled from (I8).
+  case expiryNotAtHead
   /// Raw rows are dropped that a rollup has not taken in (P7).
   case dropsAboveWatermark
   /// A level's floor moves to a border of its own, not of the next coarser level.

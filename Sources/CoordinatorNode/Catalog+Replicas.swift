@@ -17,8 +17,17 @@ extension Catalog {
     return at
   }
   private func leastInSync(_ shard: ShardRecord) -> Int { snapshot.group(shard.group)?.leastInSync ?? 1 }
+  /// Throws when a record would forget a copy without which nothing may have been committed: with fewer than the least number in sync
+  /// every copy that counted goes on counting, and one always does (I4). Such a change is refused, on every coordinator alike.
+  static func requireCounting(_ before: ShardRecord, _ after: ShardRecord, leastInSync: Int) throws(TallyError) {
+    let counting = after.inSync + after.eligible
+    let isKept = after.inSync.count >= leastInSync || (before.inSync + before.eligible).allSatisfy(counting.contains)
+    if counting.isEmpty || !isKept {
+      throw TallyError(.internalError, "shard \(after.id) would forget copies that may hold what was committed (I4)")
+    }
+  }
   /// Sets the in-sync set; who leaves it stays eligible while too few are left, and catches up again otherwise.
-  private mutating func set(_ at: Int, inSync: [ReplicaRecord]) {
+  private mutating func set(_ at: Int, inSync: [ReplicaRecord]) throws(TallyError) {
     var shard = snapshot.shards[at]
     let pool = shard.inSync + shard.eligible
     let left = pool.filter { !inSync.contains($0) }
@@ -31,6 +40,7 @@ extension Catalog {
       shard.learners = (shard.learners + left).sorted { $0.id < $1.id }
     }
     shard.version += 1
+    if !isPlanted(.eligibleForgotten) { try Self.requireCounting(snapshot.shards[at], shard, leastInSync: leastInSync(shard)) }
     snapshot.shards[at] = shard
   }
 
@@ -58,7 +68,7 @@ extension Catalog {
         throw TallyError(.staleCatalog, "node \(member.node) restarted since its copy of shard \(id) caught up")
       }
     }
-    set(at, inSync: members)
+    try set(at, inSync: members)
     return .done
   }
 
@@ -69,7 +79,7 @@ extension Catalog {
     guard let chosen = candidates.first(where: { $0.id == replica }) else {
       throw TallyError(.invalid, "copy \(replica) of shard \(id) may have missed entries: it cannot become primary")
     }
-    set(at, inSync: shard.inSync.filter { $0 == chosen || alive.contains($0.node) } + (shard.inSync.contains(chosen) ? [] : [chosen]))
+    try set(at, inSync: shard.inSync.filter { $0 == chosen || alive.contains($0.node) } + (shard.inSync.contains(chosen) ? [] : [chosen]))
     snapshot.shards[at].epoch = shard.epoch.next
     snapshot.shards[at].primary = chosen.node
     return .done

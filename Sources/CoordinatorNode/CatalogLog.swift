@@ -37,6 +37,7 @@ actor CatalogLog {
   private var disk: GroupDisk
   private var core: RaftCore
   private let post: GroupPost
+  private let witness: (any CatalogWitness)?
   /// Everything applied so far.
   private(set) var catalog: Catalog
   /// What the transaction with a draft saw last, and how much was applied then.
@@ -68,7 +69,13 @@ actor CatalogLog {
   static let times = RaftSettings(heartbeat: 100_000_000, electionMin: 600_000_000, electionSpread: 400_000_000)
 
   /// Opens the log of `cluster`, making it when there is none. `address` is where this coordinator listens.
-  init(_ surroundings: Surroundings, cluster: ClusterID, origin: GroupOrigin, post: GroupPost) async throws {
+  init(
+    _ surroundings: Surroundings,
+    cluster: ClusterID,
+    origin: GroupOrigin,
+    post: GroupPost,
+    witness: (any CatalogWitness)? = nil
+  ) async throws {
     let found = try await GroupDisk.open(surroundings, cluster: cluster, origin: origin)
     let catalog: Catalog
     do {
@@ -78,6 +85,7 @@ actor CatalogLog {
     }
     self.surroundings = surroundings
     self.post = post
+    self.witness = witness
     self.catalog = catalog
     disk = found.disk
     core = RaftCore(id: found.disk.member, settings: Self.times, hard: found.hard, log: found.log)
@@ -323,6 +331,7 @@ actor CatalogLog {
     applied = record.index
     var outcome = CatalogOutcome.done
     let before = catalog.snapshot.version
+    let known = witness.map { ($0, catalog) }
     if record.kind == .command {
       do { outcome = catalog.apply(try CatalogCommandFormat.decode(record.body), at: record.index) } catch {
         // Nothing behind it can be applied rightly: the node ends, and a newer version takes the log up.
@@ -331,6 +340,7 @@ actor CatalogLog {
         return
       }
     }
+    if let (witness, known) = known { catalog.tell(witness, since: known) }
     if let proposal = proposals.removeValue(forKey: record.index) {
       if proposal.term == record.term { proposal.answer.fulfil(outcome) } else { proposal.answer.fail(Self.replaced) }
     }

@@ -31,6 +31,8 @@ public struct CoordinatorSettings: Sendable {
   public var peers: [CoordinatorPeer] = []
   /// Bytes one query may hold on this coordinator and on each worker.
   public var queryMemory = 256 << 20
+  /// Hears of changes of shard records; nil outside of simulations.
+  public var witness: (any CatalogWitness)?
   /// Makes settings.
   public init(name: String, listen: NetworkAddress, initializes: Bool) {
     self.name = name
@@ -259,7 +261,7 @@ public actor Coordinator: RPCResponder {
     identity.cluster = entry.cluster
     if marks.needsVerification { try await DataDirectory.dropCached(disk: surroundings.disk) }
     let post = GroupPost(pool, surroundings.clock, surroundings.log, address: address.description)
-    let log = try await CatalogLog(surroundings, cluster: entry.cluster, origin: entry.origin, post: post)
+    let log = try await CatalogLog(surroundings, cluster: entry.cluster, origin: entry.origin, post: post, witness: settings.witness)
     identity.raise(generation: max(await log.catalog.generation, pool.generation))
     if marks.needsVerification {
       // Opening the log has checked every record.

@@ -90,7 +90,7 @@ public final class OpenTransaction: Sendable {
   func readStatement() throws -> StatementID? {
     guard let held = state.withLock({ $0.held }) else { return nil }
     if case .failure(let error)? = held.outcome.settled { throw error }
-    return held.run.id
+    return isPlanted(.ownWritesNotSeen) ? nil : held.run.id
   }
   /// Tables whose rows it changed.
   var changed: Set<TableID> { state.withLock { $0.changed } }

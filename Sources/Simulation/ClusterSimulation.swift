@@ -1,12 +1,13 @@
 // ClusterSimulation.swift — one seed: the real coordinator, worker and client flows through ingest, rollup and query under faults.
 //
 // Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a writer inserts into several shards at once
-// (StatementWriter); readers of each read level ask all the time and judge (SessionReader, StaleReader)
-// each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
+// (StatementWriter), others change tables with keys, by statements (CounterTrials) and in transaction blocks (BlockTrials); readers of each
+// read level ask all the time and judge (SessionReader, StaleReader) each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
 // rollup are compared with the rows: once warm, once after every machine lost its power. The same seed gives the same event hash.
 import Bytes
 import Capabilities
 import ClientCore
+import CoordinatorNode
 import Model
 import Wire
 import WorkerNode
@@ -115,6 +116,7 @@ final class ClusterRun: @unchecked Sendable {
   private let tenants: TenantDeletions
   private let readings: RetentionTrials
   private let counters: CounterTrials
+  private let blocks: BlockTrials
   private let office: SimulatedNode
   private let desk: SimulatedNode
   private let archive: SimulatedNode
@@ -142,13 +144,21 @@ final class ClusterRun: @unchecked Sendable {
     let keepsDisks = !workload.faultClasses.contains(.disks) && !diskFaults.kinds.contains(where: \.spoilsData)
     let witness = InvariantWitness(ledger, keepsDisks: keepsDisks)
     self.witness = witness
+    let blocks = BlockTrials(workload, ledger)
+    self.blocks = blocks
+    let fronts = { @Sendable (name: String, near: Surroundings) -> [any CoordinatorFront] in
+      guard workload.hasBlocks else { return [] }
+      return [BlockFront(blocks, world.random.fork("blocks of \(name) from \(near.clock.now.nanoseconds)"))]
+    }
     cluster = SimulatedCluster(
       world,
       ledger,
       coordinators: coordinators,
       workers: workload.workers,
       wallOffsets: workload.wallOffsets,
-      copies: workload.copies
+      copies: workload.copies,
+      witness: witness,
+      fronts: fronts
     ) { settings in
       workload.tune(&settings)
       diskFaults.tune(&settings)
@@ -213,6 +223,7 @@ final class ClusterRun: @unchecked Sendable {
         work.addTask { try await self.deleteTenants() }
         if workload.hasExpiringTable { work.addTask { try await self.expireReadings() } }
         if workload.hasCounters { work.addTask { try await self.count() } }
+        if workload.hasBlocks { work.addTask { try await self.runBlocks() } }
         work.addTask {
           try await self.desk.run { near in try await ClusterClient.run(near, "reader", self.cluster.coordinators, self.read) }
         }
@@ -267,6 +278,15 @@ final class ClusterRun: @unchecked Sendable {
       }
     }
   }
+  private func runBlocks() async throws {
+    let (blocks, random) = (blocks, world.random.fork("blocks"))
+    let house = world.node("house", host: "10.0.2.12")
+    try await house.run { near in
+      try await ClusterClient.run(near, "house", self.cluster.coordinators) { client in
+        try await blocks.run(client, random) { !self.isReading }
+      }
+    }
+  }
   private func createRollup() async throws {
     let threshold: Int
     switch workload.moment {
@@ -283,14 +303,16 @@ final class ClusterRun: @unchecked Sendable {
   /// Compares everything with the rows, once the rollup is said to be complete.
   func judge(_ what: String) async throws {
     let (ledger, writer, sources, keyed) = (self.ledger, self.writer, workload.sources, workload.keyed)
-    let (tenants, readings, counters) = (self.tenants, self.readings, self.counters)
+    let (tenants, readings, counters, blocks) = (self.tenants, self.readings, self.counters, self.blocks)
     note("judging", what)
     defer { note("judged", what) }
+    try await blocks.end(world.clock)
     try await administer { client in
       try await client.persist("statements, \(what)") { try await writer.judge(client, what) }
       try await tenants.judge(client, what)
       try await readings.judge(client, what)
       try await counters.judge(client, what)
+      try await blocks.judge(client, what)
       try await client.persist("refresh, \(what)") {
         try await client.map.refreshRollup("activity", deadline: client.near.clock.now + .seconds(60))
       }

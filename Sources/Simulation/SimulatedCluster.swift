@@ -146,6 +146,8 @@ final class SimulatedCluster: Sendable {
     wallOffsets: [Int64] = [],
     deadAfter: Duration? = nil,
     copies: Int? = nil,
+    witness: (any CatalogWitness)? = nil,
+    fronts: @escaping @Sendable (_ coordinator: String, Surroundings) -> [any CoordinatorFront] = { _, _ in [] },
     tune: (inout WorkerSettings) -> Void
   ) {
     self.world = world
@@ -163,7 +165,8 @@ final class SimulatedCluster: Sendable {
           if count > 1 { settings.peers = peers }
           if let deadAfter { settings.deadAfter = deadAfter }
           if let copies { settings.copies = copies }
-          try await Coordinator.run(near, settings, stop: stop)
+          settings.witness = witness
+          try await Coordinator.run(near, settings, stop: stop, fronts: fronts(peer.name, near))
         }
       )
     }

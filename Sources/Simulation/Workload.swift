@@ -63,6 +63,8 @@ struct Workload: Sendable {
   let hasExpiringTable: Bool
   /// A table with a key is changed by several writers meanwhile.
   let hasCounters: Bool
+  /// Blocks over several tenants' rows run meanwhile, in tables that refer to one another.
+  let hasBlocks: Bool
   /// Every copy is read at the end.
   let readsEveryCopy: Bool
   let wallOffsets: [Int64]
@@ -87,6 +89,7 @@ struct Workload: Sendable {
     hasSecondTable = random.chance(percent: 50)
     hasExpiringTable = random.fork("expiring table").chance(percent: 40)
     hasCounters = random.fork("counters").chance(percent: 40)
+    hasBlocks = random.fork("blocks").chance(percent: 40)
     readsEveryCopy = random.chance(percent: 50)
     let skews = random.chance(percent: 30)
     wallOffsets = (0..<6).map { _ in

@@ -228,7 +228,9 @@ public struct ShardState: Equatable, Sendable {
     for piece in statement?.pieces ?? [] {
       let content = piece.stage.content
       if let deletion = content.deletion { hide(deletion) }
-      if case .statementKey(let key) = content { note(.id(key.id), key.contentHash, rows: key.rows, commit) }
+      if case .statementKey(let key) = content, !isPlanted(.statementKeyForgotten) {
+        note(.id(key.id), key.contentHash, rows: key.rows, commit)
+      }
       // Without its table, which was dropped meanwhile, there is nothing to add to.
       guard content.added > 0, let table = content.table, schema.table(table) != nil else { continue }
       rowsLogged[table, default: 0] += UInt64(content.added)

@@ -57,6 +57,7 @@ extension PreparedRows {
 extension ShardStore {
   /// Applies the next entry and keeps the step it made.
   func apply(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws {
+    if let judge { judge(entry.position, work(of: body)) }
     try change(entry, body, rows)
     steps.append((EntryMark(entry), body.withoutRuns))
     if case .stage(let stage) = body { stepBytes += stage.content.bytes }

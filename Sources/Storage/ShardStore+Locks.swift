@@ -4,6 +4,7 @@
 // holds it, so that no two statements can make the same key. Tables that refer to one another (FOREIGN KEY) are held together: who changes
 // one looks at the rows of the others. Who takes over as primary derives the same from its log. Changes are
 // evaluated by what is applied: entries that touch the table and are not applied yet make everybody wait, the statement's own too.
+import Bytes
 public import Columns
 public import Model
 
@@ -44,7 +45,7 @@ extension ShardStore {
   public func hold(on table: TableID, for use: TableUse, by own: StatementID? = nil) -> TableHold? {
     let isKeyed = head.schema.table(table)?.isGuarded == true
     if use == .append, !isKeyed { return nil }
-    let tables = head.schema.related(to: table)
+    let tables = isPlanted(.referencesNotHeld) ? [table] : head.schema.related(to: table)
     func isHolding(_ content: StagedContent) -> Bool {
       content.table.map { tables.contains($0) } == true && content.holds(against: use, isKeyed: isKeyed)
     }
@@ -53,6 +54,7 @@ extension ShardStore {
     }
     // The same one whatever the order of a dictionary is.
     if let first = holders.keys.min() { return .statement(first) }
+    if isPlanted(.changeIgnoresEntries) { return nil }
     return pending.contains { touches($0.body, tables, use, isKeyed) } ? .entries : nil
   }
   private func touches(_ body: EntryBody, _ tables: Set<TableID>, _ use: TableUse, _ isKeyed: Bool) -> Bool {

@@ -22,10 +22,23 @@ extension ShardStore {
     guard beginLayoutChange() else { return [] }
     defer { endLayoutChange() }
     if isDeleting { return [] }
-    let due = retentionDue()
-    for drop in due { _ = try await log.write(.retentionDrop(drop)) }
-    if !due.isEmpty { try await persist(log.journal) }
-    return due
+    var done: [RetentionDrop] = []
+    // What was due may not be any more at the head, in the step that appends it: a rollup may have come meanwhile (I8).
+    for drop in retentionDue() where isTakenIn(drop) {
+      _ = try await log.write(.retentionDrop(drop))
+      done.append(drop)
+    }
+    if !done.isEmpty { try await persist(log.journal) }
+    return done
+  }
+  /// Whether every rollup at the head of the log, applied or not, holds the rows of a raw table that shall expire. A level's buckets are
+  /// held by the next level.
+  func isTakenIn(_ drop: RetentionDrop) -> Bool {
+    let through = highest(of: drop) ?? LogPosition(0)
+    return head.schema.rollups(of: drop.relation).allSatisfy { rollup in
+      guard let state = head.rollups[rollup.id] else { return false }
+      return state.isBackfilled && state.watermark >= through || isPlanted(.dropsAboveWatermark) || isPlanted(.expiryNotAtHead)
+    }
   }
   /// Log time minus `keep`, in units of the column's type; nil when that is before all time.
   private func limit(_ keep: Interval, _ type: DataType) -> Int64? {

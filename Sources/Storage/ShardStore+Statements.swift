@@ -89,8 +89,10 @@ extension ShardStore {
     }
     for case let deletion? in statement.pieces.map(\.stage.content.deletion) { try checkNamed(deletion, entry) }
     try applied.advance(entry, .commit(id))
-    for (piece, batch) in zip(statement.pieces, batches) {
-      if let deletion = piece.stage.content.deletion { hide(deletion) }
+    let isCopied = if case .staged = rows { false } else { true }
+    for (number, (piece, batch)) in zip(statement.pieces, batches).enumerated() {
+      if let deletion = piece.stage.content.deletion, !(isCopied && isPlanted(.copyKeepsOldVersions)) { hide(deletion) }
+      if number > 0, isPlanted(.commitTakesFirstPart) { continue }
       guard let table = piece.stage.content.table, let batch, batch.count > 0, relations[table] != nil else { continue }
       relations[table]?.memtable.append(batch, at: entry.position)
       lastBatch[table] = entry.position

@@ -73,6 +73,8 @@ public final class ShardStore {
   /// One flow at a time changes the files.
   var isChangingLayout = false
   var layoutWaiters: [Promise<Void>] = []
+  /// Hears what each entry is about to do; nil outside of simulations.
+  public var judge: ((LogPosition, [AppliedWork]) -> Void)?
   /// The position at which no merge was due: none is before another entry is applied.
   var unmergedAt: LogPosition?
 

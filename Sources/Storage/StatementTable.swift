@@ -64,7 +64,7 @@ public struct OpenStatement: Equatable, Sendable {
   /// Adds a part; returns those that it takes back.
   @discardableResult mutating func add(_ stage: Stage, at position: LogPosition) -> [Piece] {
     var gone: [Piece] = []
-    if case .undo(let first) = stage.content {
+    if case .undo(let first) = stage.content, !isPlanted(.undoForgotten) {
       pieces.removeAll { piece in
         guard first <= piece.stage.ordinal, piece.stage.ordinal < stage.ordinal else { return false }
         // One that reaches further back still refuses what it refused.

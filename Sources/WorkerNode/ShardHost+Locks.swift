@@ -2,8 +2,10 @@
 //
 // What holds a table is a function of the log; in memory is only that somebody is evaluating a change of it now, between the look at the
 // log and the append. Whoever waits is woken by what may have ended the hold: an applied entry, an evaluation's end, the end of the role.
+import Bytes
 import Capabilities
 import Model
+import Replication
 import Storage
 
 /// Those who wait for tables of one shard.
@@ -23,8 +25,14 @@ extension ShardHost {
   func hold(_ table: TableSchema, for use: TableUse, by statement: StatementID?, until limit: Instant, _ clock: any Clock) async throws {
     while true {
       try requirePrimary()
-      let isEvaluated = tableWaits.isResting || !tableWaits.evaluated.isDisjoint(with: store.head.schema.related(to: table.id))
+      let related = isPlanted(.referencesNotHeld) ? [table.id] : store.head.schema.related(to: table.id)
+      let isEvaluated = tableWaits.isResting || !tableWaits.evaluated.isDisjoint(with: related)
       guard let hold = isEvaluated ? TableHold.entries : store.hold(on: table.id, for: use, by: statement) else { break }
+      if isPlanted(.locksForgottenAtFailover), case .statement(let id) = hold, let since = primary?.start,
+        store.head.statements.open[id]?.pieces.first.map({ $0.position < since }) == true
+      {
+        break
+      }
       // An evaluation ends by itself, however long it takes.
       guard isEvaluated || clock.now < limit else { throw Self.held(table, hold, use, self.id) }
       let number = tableWaits.next

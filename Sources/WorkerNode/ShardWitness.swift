@@ -6,7 +6,7 @@ public import Bytes
 import Capabilities
 public import Model
 import Replication
-import Storage
+public import Storage
 
 /// An entry of a log, and by its chain everything before it.
 public struct LogMark: Equatable, Sendable {
@@ -39,6 +39,8 @@ public enum ShardEvent: Sendable {
   /// It knows that an entry is committed, and is about to apply it. `isDurable`: its disk has everything up to there. `inSync`: the copies
   /// that count, where it is the primary; else none.
   case committed(LogMark, isDurable: Bool, inSync: [ReplicaID])
+  /// It is about to apply an entry that does this to the rows rollups count.
+  case applies(LogPosition, [AppliedWork])
   /// It serves as the primary of an epoch.
   case serves(Epoch)
 }
@@ -69,9 +71,12 @@ extension ShardHost {
   private func mark(_ position: LogPosition) -> LogMark? {
     place(at: position).map { LogMark(position: position, epoch: $0.epoch, chain: $0.chain) }
   }
-  /// Tells the whole log: after a start or an installation.
+  /// Tells the whole log: after a start or an installation. From then on it tells what it applies.
   func tellLog() {
     if witnessed == nil { return }
+    store.judge = { [weak self] position, work in
+      if !work.isEmpty { self?.tell(.applies(position, work)) }
+    }
     tell(.log((store.applied.position.rawValue...store.head.position.rawValue).compactMap { mark(LogPosition($0)) }))
   }
   /// Tells which entries up to a position are committed now and were not before.

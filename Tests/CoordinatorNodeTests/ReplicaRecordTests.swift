@@ -140,4 +140,17 @@ private let workers = [NodeID(1), NodeID(2), NodeID(3)]
     _ = apply(.registerNode(name: name, role: .worker, address: "h:9", previous: try incarnation(primary)))
     #expect(shard.epoch == before.next)
   }
+  @Test func aRecordNeverForgetsWhoMayHaveWhatIsCommitted() throws {
+    // Three count and two must be in sync: one may go, with two gone both go on counting.
+    var after = shard
+    let all = shard.inSync
+    after.inSync = Array(all.prefix(2))
+    try Catalog.requireCounting(shard, after, leastInSync: 2)
+    (after.inSync, after.eligible) = (Array(all.prefix(1)), Array(all.suffix(2)))
+    try Catalog.requireCounting(shard, after, leastInSync: 2)
+    after.eligible = Array(all.suffix(1))
+    #expect(throws: TallyError.self) { try Catalog.requireCounting(shard, after, leastInSync: 2) }
+    (after.inSync, after.eligible) = ([], [])
+    #expect(throws: TallyError.self) { try Catalog.requireCounting(shard, after, leastInSync: 0) }
+  }
 }

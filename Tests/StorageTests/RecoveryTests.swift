@@ -111,6 +111,25 @@ struct RecoveryTests {
       #expect(try stores[0].eventRows().count { $0.id >= 9000 } == 400)
     }
   }
+  /// A rollup may have come since expiry was decided, its barrier in the log and not applied: rows it is to be backfilled from stay (I8).
+  @Test func rowsThatARollupOnItsWayNeedsDoNotExpire() async throws {
+    let fixture = Fixture()
+    let rollup = Events.rollup(20)
+    try await fixture.fill(days: 5)
+    try await fixture.start { (stores: [ShardStore], journal: Journal) async throws -> Void in
+      let store = stores[0]
+      #expect(try await store.flush(store.sole(journal), compute: fixture.compute))
+      #expect(store.retentionDue().map(\.relation) == [TableID(10)])
+      let barrier = try store.append(.schemaBarrier(Events.schema(7, rollups: [rollup])))
+      #expect(try await store.expire(store.sole(journal)).isEmpty)
+      _ = try await journal.append([JournalRecord(shard: store.shard, entry: barrier)])
+      try store.commit(through: barrier.position)
+      try await store.backfill(rollup, from: .min, journal)
+      #expect(try store.buckets(rollup, 1).values.reduce(0) { $0 + $1[0] } == 2000)
+      try await store.roll(rollup, journal)
+      #expect(try await store.expire(store.sole(journal)).map(\.relation) == [TableID(10)])
+    }
+  }
   @Test func rawRowsExpireByDayBehindEveryWatermark() async throws {
     let fixture = Fixture()
     let rollup = Events.rollup(20, keep: Interval(days: 2))

@@ -30,7 +30,7 @@ let allowedImports: [String: Set<String>] = [
   "NodeRuntime": ["Capabilities", "Model", "Bytes", "CUV", "CShims", "Logging", "Glibc"],
   "Simulation": [
     "WorkerNode", "CoordinatorNode", "ClientCore", "Capabilities", "Columns", "Model", "Bytes", "CShims", "Glibc",
-    "RPC", "Wire", "Storage", "Aggregates", "Execution",
+    "RPC", "Wire", "Storage", "Aggregates", "Execution", "SQL",
   ],
   "TallyClient": [
     "ClientCore", "NodeRuntime", "Wire", "Capabilities", "Columns", "Aggregates", "Model", "Bytes", "RPC",
