@@ -75,7 +75,12 @@ extension Coordinator {
     do {
       try await broadcast()
       try await awaitRest(of: table, request)
-      let rows = try await copyRows(of: table, to: next, request)
+      let rows: Int
+      do { rows = try await copyRows(of: table, to: next, request) } catch var error as TallyError where error.sqlState == "53200" {
+        error.hint =
+          "A move gathers all rows. Distribute an empty table, INSERT INTO it SELECT … from the old one in parts, and RENAME it in its place."
+        throw error
+      }
       _ = try await log.propose(.finishMove(next))
       surroundings.log.info("rows-moved", ("table", table.name), ("rows", "\(rows)"), ("to", next.description))
       try await broadcast()
