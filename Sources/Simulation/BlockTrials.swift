@@ -35,6 +35,8 @@ final class BlockTrials: Sendable {
     /// Blocks that are under way.
     var running = 0
     var members: Int64 = 0
+    /// The team that members come into; none comes a second time.
+    var team: Int64 = 0
   }
   private struct Account {
     var balance: Int64
@@ -42,7 +44,6 @@ final class BlockTrials: Sendable {
   }
   private static let tenants = 3
   private static let keys = 2
-  private static let teams: UInt64 = 2
   /// Bits of a number that are used.
   private static let blocksMax = 60
   private static let membersMax: Int64 = 80
@@ -198,30 +199,27 @@ final class BlockTrials: Sendable {
       try await group.waitForAll()
     }
   }
-  /// Deletes a team with its members or makes a member of one, and perhaps the team again; false when there are enough.
+  /// Makes a member of the present team, or deletes that with its members and makes the next; false when there are enough.
   private func changeTeams(_ client: ClusterClient, _ random: SeededGenerator) async throws -> Bool {
     // Close upon one another, and few of them: so that they meet.
     try await client.near.clock.sleep(for: workload.pause(random, 1...40, steps: Int(Self.membersMax)))
-    let (tenant, team) = (1, random.next(below: Self.teams))
-    var statements: [String]
-    switch random.next(below: 5) {
-    case 0: statements = []
-    case 1, 2: statements = ["members", "teams"].map { "DELETE FROM \($0) WHERE tenant = \(tenant) AND k = \(team)" }
-    default:
-      let id = state.withLock { state -> Int64 in
-        state.members += 1
-        return state.members
-      }
-      if id > Self.membersMax { return false }
-      statements = ["INSERT INTO members VALUES (\(tenant), \(id), \(team))"]
+    let (id, team) = state.withLock { state -> (Int64, Int64) in
+      state.members += 1
+      return (state.members, state.team)
     }
-    if random.chance(percent: 50) { statements.append("INSERT INTO teams VALUES (\(tenant), \(team)) ON CONFLICT DO NOTHING") }
+    if id > Self.membersMax { return false }
+    var statements = ["INSERT INTO members VALUES (1, \(id), \(team))"]
+    if random.chance(percent: 30) {
+      statements = ["members", "teams"].map { "DELETE FROM \($0) WHERE tenant = 1 AND k = \(team)" }
+      statements.append("INSERT INTO teams VALUES (1, \(team + 1)) ON CONFLICT DO NOTHING")
+    }
     for sql in statements {
       do { _ = try await client.query(sql, timeout: .seconds(8)) } catch let error as TallyError {
         // There is no such team, or it has members.
         if error.sqlState != "23503", !Self.mayFail(error) { ledger.violated("\(sql) failed: \(error)") }
       }
     }
+    if statements.count > 1 { state.withLock { $0.team = max($0.team, team + 1) } }
     return true
   }
 

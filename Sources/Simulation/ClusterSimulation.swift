@@ -2,8 +2,9 @@
 //
 // Flows: an administrator makes table and rollup; producers deliver keyed chunks, some twice; a writer inserts into several shards at once
 // (StatementWriter), others change tables with keys, by statements (CounterTrials) and in transaction blocks (BlockTrials); readers of each
-// read level ask all the time and judge (SessionReader, StaleReader) each answer; faults end single nodes and disturb links. Then all is healed, everything is delivered to the end, and table and
-// rollup are compared with the rows: once warm, once after every machine lost its power. The same seed gives the same event hash.
+// read level ask all the time and judge (SessionReader, StaleReader) each answer; faults end single nodes and disturb links. Then all is
+// healed, everything is delivered to the end, and table and rollup are compared with the rows: once warm, once after every machine lost
+// its power. The same seed gives the same event hash.
 import Bytes
 import Capabilities
 import ClientCore
