@@ -107,6 +107,9 @@ extension Worker {
     var pieces: [[UInt8]] = []
     var offset: UInt64 = 0
     while offset < file.bytes {
+      let now = surroundings.clock.now
+      let start = copyPace.take(Int(min(UInt64(Self.pieceBytes), file.bytes - offset)), now: now)
+      if start > now { try await surroundings.clock.sleep(until: start) }
       let reply = try await pool.call(
         .fetchFile(FetchFile(shard: shard, file: file.number, hash: file.hash, offset: offset)),
         to: address,

@@ -47,6 +47,8 @@ public actor Worker: RPCResponder {
   var freeBytes: UInt64?
   /// Nodes whose copies a check asks now.
   var nodesChecked: Set<NodeID> = []
+  /// The rate at which files are copied here.
+  var copyPace: CopyPace
   /// Shards whose copy here begins again.
   var catchingUp: Set<ShardID> = []
   /// Shards whose first, empty copy is being made here.
@@ -82,6 +84,7 @@ public actor Worker: RPCResponder {
     refused: [ShardID: String]
   ) {
     self.keeper = keeper
+    copyPace = CopyPace(bytesPerSecond: settings.copyBytesPerSecond)
     self.surroundings = surroundings
     self.settings = settings
     blockCache = BlockCache(bytesMax: settings.blockCacheBytes)

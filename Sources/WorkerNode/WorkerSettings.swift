@@ -40,6 +40,8 @@ public struct WorkerSettings: Sendable {
   public var digestLook: Duration = .seconds(1)
   /// A copy that its shard's record does not list any more is removed after so long.
   public var retiredAfter: Duration = .seconds(600)
+  /// Bytes a second of files that are copied from other workers, all copies together.
+  public var copyBytesPerSecond = 50_000_000
   /// Free bytes on the volume below which no rows are taken; nil: a twentieth of it.
   public var diskFloor: UInt64?
   /// Bytes of the reserve file; nil: by the size of the volume.

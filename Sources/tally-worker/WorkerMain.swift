@@ -24,6 +24,8 @@ import WorkerNode
     setting("TALLY_FLUSH_AFTER") ?? "300"
   @Option(help: "Free space on the volume below which no rows are taken, for example 2GiB; a twentieth of it when not given.")
   var diskReserve: String?
+  @Option(help: "Bytes a second of files copied from other workers at most, for example 20MiB; 50 MB when not given. Also TALLY_COPY_RATE.")
+  var copyRate: String?
   @Flag(name: .customLong("init"), help: "Joins the coordinators' cluster with an empty data directory.") var initializes = false
   @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")
   var allowVolatile = false
@@ -47,6 +49,7 @@ import WorkerNode
       throw ValidationError("--flush-after \"\(flushAfter)\" is not a number of seconds from 1 to 86400")
     }
     settings.memoryAgeMax = .seconds(seconds)
+    if let rate = copyRate ?? setting("TALLY_COPY_RATE") { settings.copyBytesPerSecond = try bytes(rate, least: (1 << 10, "1KiB")) }
     if let floor = diskReserve ?? setting("TALLY_DISK_RESERVE") { settings.diskFloor = UInt64(try bytes(floor)) }
     settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
     let status = ProcessMain.run(node: name, directory: data, memory: settings.memory) { [settings] surroundings, stop in
@@ -69,15 +72,15 @@ func loopback(_ text: String) throws -> NetworkAddress {
 }
 
 /// Parses a size with a unit: B, KiB, MiB, GiB (KB, MB, GB as powers of ten).
-func bytes(_ text: String) throws -> Int {
+func bytes(_ text: String, least: (Int, String) = (64 << 20, "64MiB")) throws -> Int {
   let units: [(String, Int)] = [
     ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("B", 1),
   ]
   for (unit, factor) in units where text.hasSuffix(unit) {
     if let value = Int(text.dropLast(unit.count)), value > 0 {
       let (size, overflows) = value.multipliedReportingOverflow(by: factor)
-      if !overflows && size >= 64 << 20 { return size }
+      if !overflows && size >= least.0 { return size }
     }
   }
-  throw ValidationError("\"\(text)\" is not a size of at least 64MiB, such as 512MiB or 2GiB")
+  throw ValidationError("\"\(text)\" is not a size of at least \(least.1), such as 512MiB or 2GiB")
 }

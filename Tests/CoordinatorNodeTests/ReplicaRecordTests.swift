@@ -61,6 +61,59 @@ private let workers = [NodeID(1), NodeID(2), NodeID(3)]
     let other = shard.inSync[0]
     #expect(!isRefused(apply(.elect(shard.id, version: shard.version, other.id, alive: workers))))
   }
+  private func given(up replica: ReplicaRecord, at time: Int64) -> LossRecord {
+    var loss = LossRecord(
+      shard: shard.id,
+      replica: replica.id,
+      node: replica.node,
+      kept: LogPosition(7),
+      known: LogPosition(9),
+      time: time,
+      reason: "rot"
+    )
+    loss.what = "much"
+    return loss
+  }
+  @Test mutating func aSalvagedCopyDoesNotCountWhereAnotherOneDoes() throws {
+    let copy = try #require(shard.inSync.first { $0.node != shard.primary })
+    let loss = given(up: copy, at: 5)
+    #expect(!isRefused(apply(.noteSalvage(loss))))
+    #expect(!shard.inSync.contains(copy) && shard.inSync.count == 2)
+    // It learns anew, under a new number.
+    #expect(shard.learners.map(\.node) == [copy.node] && shard.learners[0].id != copy.id)
+    // The worker tells it with every registration.
+    let after = shard
+    #expect(!isRefused(apply(.noteSalvage(loss))))
+    #expect(shard == after && catalog.losses.count == 1 && catalog.losses[0].extent == "much")
+    let restored = try CatalogCommandFormat.decodeState(CatalogCommandFormat.encode(catalog))
+    #expect(restored.losses == catalog.losses && restored.generation == 1)
+    guard case .noteSalvage(let again) = try CatalogCommandFormat.decode(CatalogCommandFormat.encode(.noteSalvage(loss))) else {
+      return #expect(Bool(false))
+    }
+    #expect(again == loss)
+  }
+  @Test mutating func theOnlyCopyThatCountsStaysAndTheOthersBeginAgain() throws {
+    let primary = try #require(shard.replica(on: shard.primary))
+    let others = shard.inSync.filter { $0 != primary }
+    let loss = given(up: primary, at: 6)
+    let second = given(up: primary, at: 7)
+    for other in others { #expect(!isRefused(apply(.noteSalvage(given(up: other, at: Int64(other.id.rawValue) + 100))))) }
+    #expect(shard.inSync == [primary] && shard.learners.count == 2)
+    let learners = shard.learners
+    #expect(!isRefused(apply(.noteSalvage(loss))))
+    #expect(shard.inSync == [primary] && shard.primary == primary.node)
+    // They may have what it has not any more.
+    #expect(shard.learners.count == 2 && shard.learners.allSatisfy { new in !learners.contains { $0.id == new.id } })
+    // Another loss of the same copy is another record.
+    #expect(!isRefused(apply(.noteSalvage(second))) && catalog.losses.count == 4)
+  }
+  @Test mutating func aCoordinatorIsForgottenAndAWorkerIsNot() throws {
+    _ = apply(.registerNode(name: "c1", role: .coordinator, address: "h:9", previous: Incarnation(0)))
+    #expect(catalog.snapshot.nodes.count == 4)
+    for name in ["w1", "c1", "c1"] { #expect(!isRefused(apply(.removeCoordinator(name)))) }
+    #expect(catalog.snapshot.nodes.map(\.name) == ["w1", "w2", "w3"])
+    #expect(CatalogCommandFormat.encode(.removeCoordinator("c1")) == [1, 61, 2] + Array("c1".utf8))
+  }
   @Test mutating func anOperatorMakesALearnerPrimaryAndTheLossIsKept() throws {
     let learner = try #require(shard.inSync.first { $0.node != shard.primary })
     #expect(try alter(shard.inSync.filter { $0 != learner }))
