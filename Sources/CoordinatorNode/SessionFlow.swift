@@ -472,34 +472,3 @@ extension Coordinator {
     }
   }
 }
-
-extension BoundStatement {
-  /// Whether it changes the catalog.
-  var isDefinition: Bool {
-    switch self {
-    case .define, .referenceTable, .localTable, .accepted, .createTable, .dropTable, .distributeTable, .createRollup, .dropRollup,
-      .createSequence, .alterSequence, .dropSequence:
-      true
-    default: false
-    }
-  }
-  /// Tables that it may bring new rows of.
-  var rowsAdded: Set<TableID> {
-    switch self {
-    case .insert(let plan): [plan.table.id]
-    case .insertSelect(let plan): [plan.table.id]
-    case .copyIn(let plan): [plan.table.id]
-    case .modify(let plan): [plan.table.id]
-    default: []
-    }
-  }
-  /// Columns of its rows; nil when it gives none.
-  fileprivate var columns: [ResultColumn]? {
-    switch self {
-    case .select(let plan): plan.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    case .explain, .explainChange: [ResultColumn(name: "QUERY PLAN", type: .text)]
-    case .modify(let plan): plan.returning?.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    default: nil
-    }
-  }
-}

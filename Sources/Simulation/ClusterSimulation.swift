@@ -252,39 +252,21 @@ final class ClusterRun: @unchecked Sendable {
   private func administer(_ body: @escaping @Sendable (ClusterClient) async throws -> Void) async throws {
     try await office.run { near in try await ClusterClient.run(near, "administrator", self.cluster.coordinators, body) }
   }
-  private func deleteTenants() async throws {
-    let (tenants, random) = (tenants, world.random.fork("tenants"))
-    let eraser = world.node("eraser", host: "10.0.2.9")
-    try await eraser.run { near in
-      try await ClusterClient.run(near, "eraser", self.cluster.coordinators) { client in
-        try await tenants.run(client, random) { !self.isReading }
-      }
-    }
-  }
-  private func expireReadings() async throws {
-    let (readings, random) = (readings, world.random.fork("readings"))
-    let station = world.node("station", host: "10.0.2.10")
-    try await station.run { near in
-      try await ClusterClient.run(near, "station", self.cluster.coordinators) { client in
-        try await readings.run(client, random) { !self.isReading }
-      }
-    }
-  }
-  private func count() async throws {
-    let (counters, random) = (counters, world.random.fork("counters"))
-    let bank = world.node("bank", host: "10.0.2.11")
-    try await bank.run { near in
-      try await ClusterClient.run(near, "bank", self.cluster.coordinators) { client in
-        try await counters.run(client, random) { !self.isReading }
-      }
-    }
-  }
-  private func runBlocks() async throws {
-    let (blocks, random) = (blocks, world.random.fork("blocks"))
-    let house = world.node("house", host: "10.0.2.12")
-    try await house.run { near in
-      try await ClusterClient.run(near, "house", self.cluster.coordinators) { client in
-        try await blocks.run(client, random) { !self.isReading }
+  private func deleteTenants() async throws { try await employ("eraser", "10.0.2.9", "tenants", tenants.run) }
+  private func expireReadings() async throws { try await employ("station", "10.0.2.10", "readings", readings.run) }
+  private func count() async throws { try await employ("bank", "10.0.2.11", "counters", counters.run) }
+  private func runBlocks() async throws { try await employ("house", "10.0.2.12", "blocks", blocks.run) }
+  /// Runs a client of its own until the rows are delivered; `stream` names its randomness.
+  private func employ(
+    _ name: String,
+    _ host: String,
+    _ stream: String,
+    _ work: @escaping @Sendable (ClusterClient, SeededGenerator, @escaping @Sendable () -> Bool) async throws -> Void
+  ) async throws {
+    let random = world.random.fork(stream)
+    try await world.node(name, host: host).run { near in
+      try await ClusterClient.run(near, name, self.cluster.coordinators) { client in
+        try await work(client, random) { !self.isReading }
       }
     }
   }

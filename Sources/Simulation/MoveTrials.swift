@@ -11,7 +11,7 @@ extension ClusterRun {
   /// Works until everything else was delivered.
   func moveTables() async throws {
     let random = world.random.fork("moves")
-    let (carrier, pen) = (world.node("carrier", host: "10.0.2.12"), world.node("pen", host: "10.0.2.13"))
+    let (carrier, pen) = (world.node("carrier", host: "10.0.2.14"), world.node("pen", host: "10.0.2.15"))
     var number = 0
     while isReading {
       number += 1
