@@ -5,7 +5,7 @@
 //   · u32 crc32c of all before
 // It is replaced by rename, and only by one of a later (generation, index). The state's bytes: CoordinatorNode/CatalogCommandFormat; a
 // byte of version, then the CatalogSnapshot.
-import Bytes
+public import Bytes
 public import Capabilities
 public import Model
 
@@ -48,7 +48,8 @@ public enum CatalogCopyFile {
   static let version: UInt16 = 1
   static let path = "meta/catalog-copy"
 
-  static func encode(_ cluster: ClusterID, _ record: CatalogCopyRecord) -> [UInt8] {
+  /// Bytes of the file, with its checksum.
+  public static func encode(_ cluster: ClusterID, _ record: CatalogCopyRecord) -> [UInt8] {
     var out = ByteWriter(capacity: 64 + record.state.count)
     out.u32(magic)
     out.u16(version)
@@ -58,7 +59,8 @@ public enum CatalogCopyFile {
     out.u32(out.withBytes { CRC32C.checksum($0) })
     return out.finish()
   }
-  static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> (cluster: ClusterID, record: CatalogCopyRecord) {
+  /// Reads the file's bytes. Throws `DecodingFailure` when they are not whole, not ours, or of a version that is not known.
+  public static func decode(_ bytes: [UInt8]) throws(DecodingFailure) -> (cluster: ClusterID, record: CatalogCopyRecord) {
     try bytes.withReader { reader throws(DecodingFailure) in
       guard try reader.u32() == magic else { throw DecodingFailure(.malformed, at: 0, "not a copy of the catalog") }
       let version = try reader.u16()

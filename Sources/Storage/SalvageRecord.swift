@@ -6,7 +6,7 @@
 //   · u32 crc32c of all before
 // It is replaced by rename. A record is `begun` before anything of the shard changes and `done` after the last change: a shard with one
 // that is begun does not start, and the same order given again completes it.
-import Bytes
+public import Bytes
 public import Capabilities
 public import Model
 
@@ -73,7 +73,8 @@ public enum SalvageFile {
   private static let prefix = "salvage-"
   static func path(_ shard: ShardID) -> String { "\(directory)/\(prefix)\(shard)" }
 
-  static func encode(_ cluster: ClusterID, _ shard: ShardID, _ records: [SalvageRecord]) -> [UInt8] {
+  /// Bytes of the file, with its checksum.
+  public static func encode(_ cluster: ClusterID, _ shard: ShardID, _ records: [SalvageRecord]) -> [UInt8] {
     var out = ByteWriter(capacity: 256)
     out.u32(magic)
     out.u16(version)
@@ -90,7 +91,8 @@ public enum SalvageFile {
     out.u32(out.withBytes { CRC32C.checksum($0) })
     return out.finish()
   }
-  static func decode(
+  /// Reads the file's bytes. Throws `DecodingFailure` when they are not whole, not ours, or of a version that is not known.
+  public static func decode(
     _ bytes: [UInt8]
   ) throws(DecodingFailure) -> (cluster: ClusterID, shard: ShardID, records: [SalvageRecord]) {
     try bytes.withReader { reader throws(DecodingFailure) in
