@@ -56,6 +56,8 @@ extension Worker {
     let serving = orderedHosts.filter {
       $0.servingEpoch != nil && !$0.store.hasStagedDeletions && $0.flushWaitsUntil.map { $0 <= now } ?? true
     }
+    // Rows that the log brought back at a start came when nobody can tell: their age counts from here.
+    for host in serving where host.unflushedSince == nil && host.store.memtableBytes > 0 { host.unflushedSince = now }
     let pinning = journal.isOverCap || keepsDeletedTenants ? Set(journal.shardsPinningOldestFile) : []
     let total = memtableBytes
     var chosen: ShardHost?

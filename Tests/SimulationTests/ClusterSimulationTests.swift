@@ -22,6 +22,7 @@ enum RegressionSeeds {
     (3202, "a session read of a copy that had just started, whose files were ahead of what it had applied again"),
     (145, "the backfill of a new rollup waited for an open deletion by trying again and again, without a pause"),
     (243, "a flush planned before a table was dropped named a file that no copy could make"),
+    (6183, "rows that the log brought back at a start stayed in memory until others came, and did not expire"),
   ]
   /// The same, of clusters with three coordinators.
   static let ofThree: [(seed: UInt64, found: String)] = [
