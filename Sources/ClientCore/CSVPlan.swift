@@ -113,7 +113,8 @@ public struct CSVPlan: Sendable {
   static func nullFailure(_ table: TableSchema, _ column: Int) -> TallyError {
     .sql(
       "23502",
-      "null value in column \"\(table.columns[column].name)\" of relation \"\(table.name)\" violates not-null constraint"
+      "null value in column \"\(table.columns[column].name)\" of relation \"\(table.name)\" violates not-null constraint",
+      subject: ErrorSubject(table, column: table.columns[column].name)
     )
   }
 }

@@ -38,14 +38,14 @@ extension Coordinator {
         continue
       }
       isTooLarge = false
-      let message = StoreCatalogCopy(generation: copy.catalog.generation, index: copy.index, term: copy.term, state: state)
+      let record = CatalogCopyRecord(generation: copy.catalog.generation, index: copy.index, term: copy.term, state: state)
       let (pool, limit) = (pool, now + Self.copyTimeout)
       await withTaskGroup(of: Incarnation?.self) { group in
         for worker in workers {
           guard let address = NetworkAddress(worker.address) else { continue }
           group.addTask {
             // One that does not take it is asked again.
-            do { _ = try await pool.call(.storeCatalogCopy(message), to: address, deadline: limit) } catch { return nil }
+            do { _ = try await pool.call(.storeCatalogCopy(StoreCatalogCopy(record)), to: address, deadline: limit) } catch { return nil }
             return worker.incarnation
           }
         }

@@ -12,10 +12,6 @@ public struct CopyFailure: Error, Sendable {
   public var error: TallyError
   /// Where, as an error's CONTEXT tells it.
   public var context: String?
-  /// Of a violated constraint: the table.
-  public var table: String?
-  /// Of a violated constraint: the column.
-  public var column: String?
 }
 
 /// A wrong place before the number of its line is known: lines count from the piece it is in.
@@ -34,8 +30,6 @@ struct CopyFault: Error {
   var error: TallyError
   var line: Int
   var place: Place
-  /// The column of a NOT NULL that is violated.
-  var notNull: String?
 
   /// Bytes of a line or value that are shown.
   static let shownBytes = 100
@@ -51,7 +45,7 @@ struct CopyFault: Error {
       case .null(let column): "\(start), column \(column): null input"
       case .column(let column): "\(start), column \(column)"
       }
-    return CopyFailure(error: error, context: context, table: notNull == nil ? nil : table.name, column: notNull)
+    return CopyFailure(error: error, context: context)
   }
   /// A text of at most so many bytes, cut between characters.
   static func shown(_ bytes: [UInt8], _ limit: Int) -> String {

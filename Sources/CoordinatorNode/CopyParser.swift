@@ -194,7 +194,7 @@ final class CopyParser: Sendable {
       }
     }
     if let violated = rows.endRow() {
-      throw CopyFault(error: violated.error, line: number, place: .text(Array(line)), notNull: violated.column)
+      throw CopyFault(error: violated, line: number, place: .text(Array(line)))
     }
   }
   private func isForced(_ flags: [Bool], _ at: Int) -> Bool { at < flags.count && flags[at] }
@@ -279,7 +279,7 @@ final class CopyParser: Sendable {
       }
     }
     if let violated = rows.endRow() {
-      throw CopyFault(error: violated.error, line: line, place: .line, notNull: violated.column)
+      throw CopyFault(error: violated, line: line, place: .line)
     }
     return true
   }

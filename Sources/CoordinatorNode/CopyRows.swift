@@ -30,15 +30,15 @@ struct CopyRows {
     if length > Limits.textBytesMax { throw .sql("54000", "text of \(length) bytes is longer than \(Limits.textBytesMax)") }
     row[plan.columns[field]] = value
   }
-  /// The row is complete: checks and takes it. Returns the column whose NOT NULL is violated with the error.
-  mutating func endRow() -> (column: String, error: TallyError)? {
+  /// The row is complete: checks and takes it. Returns what is wrong with it.
+  mutating func endRow() -> TallyError? {
     for (at, column) in plan.table.columns.enumerated() where row[at].isNull && (column.isNotNull || at == plan.key) {
-      let error = TallyError.sql(
+      return .sql(
         "23502",
         "null value in column \"\(column.name)\" of relation \"\(plan.table.name)\" violates not-null constraint",
-        detail: "Failing row contains (\(rowText()))."
+        detail: "Failing row contains (\(rowText())).",
+        subject: ErrorSubject(plan.table, column: column.name)
       )
-      return (column.name, error)
     }
     for at in columns.indices { columns[at].append(row[at]) }
     count += 1

@@ -119,7 +119,8 @@ enum InsertedRows {
         throw TallyError.sql(
           "23502",
           "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
-          detail: InsertedRow.failing(try rows.columns.map { try $0.value(row) }, table)
+          detail: InsertedRow.failing(try rows.columns.map { try $0.value(row) }, table),
+          subject: ErrorSubject(table, column: column.name)
         )
       }
       // The same rows with and without a bitmap of nothing but ones are the same bytes.

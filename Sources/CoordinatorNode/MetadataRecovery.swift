@@ -284,7 +284,7 @@ public struct MetadataRecovery: Sendable {
     // Last: without it the directory is nobody's, and no coordinator starts on it.
     let identity = DataDirectory.Identity(cluster: cluster, node: NodeID(1), name: name, role: .coordinator)
     try await DataDirectory.adopt(disk: disk, found: found, identity: identity)
-    let message = StoreCatalogCopy(generation: generation, index: index, term: term, state: state)
+    let message = StoreCatalogCopy(CatalogCopyRecord(generation: generation, index: index, term: term, state: state))
     var untold: [String] = []
     for (worker, address) in zip(workers, addresses) {
       let limit = surroundings.clock.now + Self.patience

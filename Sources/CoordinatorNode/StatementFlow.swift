@@ -210,7 +210,8 @@ extension Coordinator {
         guard let hash else {
           throw TallyError.sql(
             "23502",
-            "null value in column \"\(table.columns[key].name)\" of relation \"\(table.name)\" violates not-null constraint"
+            "null value in column \"\(table.columns[key].name)\" of relation \"\(table.name)\" violates not-null constraint",
+            subject: ErrorSubject(table, column: table.columns[key].name)
           )
         }
         let at = shards.firstIndex { $0.lower <= hash && hash <= $0.upper }

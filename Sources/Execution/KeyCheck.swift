@@ -103,7 +103,8 @@ public enum KeyCheck {
       .invalid,
       "duplicate key value violates unique constraint \"\(key.name)\"",
       sqlState: "23505",
-      detail: "Key (\(names))=(\(values)) already exists."
+      detail: "Key (\(names))=(\(values)) already exists.",
+      subject: ErrorSubject(table, constraint: key.name)
     )
   }
   /// Names of columns, and their values in a row.

@@ -40,7 +40,8 @@ public struct ReferenceCheck {
           .invalid,
           "insert or update on table \"\(table.name)\" violates foreign key constraint \"\(reference.name)\"",
           sqlState: "23503",
-          detail: "Key (\(names))=(\(values)) is not present in table \"\(schema.table(reference.table)?.name ?? "?")\"."
+          detail: "Key (\(names))=(\(values)) is not present in table \"\(schema.table(reference.table)?.name ?? "?")\".",
+          subject: ErrorSubject(table, constraint: reference.name)
         )
       }
     }
@@ -85,7 +86,8 @@ public struct ReferenceCheck {
             .invalid,
             "update or delete on table \"\(table.name)\" violates foreign key constraint \"\(reference.name)\" on table \"\(child.name)\"",
             sqlState: "23503",
-            detail: "Key (\(names))=(\(values)) is still referenced from table \"\(child.name)\"."
+            detail: "Key (\(names))=(\(values)) is still referenced from table \"\(child.name)\".",
+            subject: ErrorSubject(child, constraint: reference.name)
           )
         }
       }

@@ -21,7 +21,8 @@ public enum RowConstraints {
             .invalid,
             "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
             sqlState: "23502",
-            detail: "Failing row contains \(detail)."
+            detail: "Failing row contains \(detail).",
+            subject: ErrorSubject(table, column: column.name)
           )
         }
       }
@@ -35,7 +36,8 @@ public enum RowConstraints {
             .invalid,
             "new row for relation \"\(table.name)\" violates check constraint \"\(check.name)\"",
             sqlState: "23514",
-            detail: "Failing row contains \(detail)."
+            detail: "Failing row contains \(detail).",
+            subject: ErrorSubject(table, constraint: check.name)
           )
         }
       }

@@ -85,6 +85,8 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
   public var node: String?
   /// Where it happened, a line a level, the innermost first: `PL/pgSQL function f(integer) line 3 at RAISE`. Not on the wire.
   public var context: String?
+  /// The table, column or constraint that it is about.
+  public var subject: ErrorSubject?
 
   /// Makes an error; without a SQLSTATE the status code's own is used.
   public init(
@@ -95,7 +97,8 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
     hint: String? = nil,
     position: Int? = nil,
     node: String? = nil,
-    context: String? = nil
+    context: String? = nil,
+    subject: ErrorSubject? = nil
   ) {
     self.status = status
     self.sqlState = sqlState ?? status.defaultSQLState
@@ -105,6 +108,7 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
     self.position = position
     self.node = node
     self.context = context
+    self.subject = subject
   }
   /// A SQL error with its SQLSTATE.
   public static func sql(
@@ -112,7 +116,8 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
     _ message: String,
     detail: String? = nil,
     hint: String? = nil,
-    position: Int? = nil
+    position: Int? = nil,
+    subject: ErrorSubject? = nil
   ) -> TallyError {
     TallyError(
       sqlState == "0A000" ? .unsupported : .invalid,
@@ -120,7 +125,8 @@ public struct TallyError: Error, Equatable, Sendable, CustomStringConvertible {
       sqlState: sqlState,
       detail: detail,
       hint: hint,
-      position: position
+      position: position,
+      subject: subject
     )
   }
   /// Whether the same request may succeed later.

@@ -35,6 +35,19 @@ extension ExpressionBinder {
       return .constant(type, try located(syntax.position) { () throws(TallyError) in try ValueText.parse(digits, as: type) })
     }
   }
+  /// Binds what is compared or computed with a value of a type; a real meets such a number in double precision.
+  func bind(_ syntax: ExpressionSyntax, beside type: DataType) throws(TallyError) -> Expression {
+    try bind(syntax, towards: type == .real ? .double : type)
+  }
+  /// Binds both sides of an operator, each beside the other.
+  func sides(_ left: ExpressionSyntax, _ right: ExpressionSyntax) throws(TallyError) -> (Expression, Expression) {
+    if Self.digits(left) != nil, Self.digits(right) == nil {
+      let bound = try bind(right)
+      return (try bind(left, beside: bound.type), bound)
+    }
+    let bound = try bind(left)
+    return (bound, try bind(right, beside: bound.type))
+  }
   private static func digits(_ syntax: ExpressionSyntax) -> String? {
     switch syntax.kind {
     case .decimal(let digits): digits

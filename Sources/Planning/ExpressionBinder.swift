@@ -143,7 +143,8 @@ final class ExpressionBinder {
     case .infix(let name, let left, let right):
       if let rows = try rowComparison(name, left, right, position) { return rows }
       if let test = try rangeTest(name, left, right, position) { return test }
-      return try infix(name, try bind(left), try bind(right), position, left.position, right.position)
+      let (a, b) = try sides(left, right)
+      return try infix(name, a, b, position, left.position, right.position)
     case .and(let parts): return try junction(parts, isAnd: true)
     case .or(let parts): return try junction(parts, isAnd: false)
     case .not(let inner):
@@ -158,8 +159,8 @@ final class ExpressionBinder {
       // As in PostgreSQL, one that gives another value each time gives two.
       if !bound.isVolatile { _ = try repeated(bound, times: 2, position) }
       let parts = [
-        try infix(">=", bound, try bind(low), position, subject.position, low.position),
-        try infix("<=", bound, try bind(high), position, subject.position, high.position),
+        try infix(">=", bound, try bind(low, beside: bound.type), position, subject.position, low.position),
+        try infix("<=", bound, try bind(high, beside: bound.type), position, subject.position, high.position),
       ]
       let both = try fold(Expression(.boolean, .and(parts)), position)
       return negated ? try fold(Expression(.boolean, .not(both)), position) : both
@@ -369,7 +370,7 @@ final class ExpressionBinder {
   ) throws(TallyError) -> Expression {
     let bound = try bind(subject)
     var candidates: [Expression] = []
-    for item in items { candidates.append(try bind(item)) }
+    for item in items { candidates.append(try bind(item, beside: bound.type)) }
     // A list of constants is more than its comparisons: zone maps know it.
     if candidates.count > 1, candidates.contains(where: \.holdsParameter) { throw GenericPlan.needsValues }
     // One type for all, as PostgreSQL; where none fits or an item is no constant it is an OR of equalities.

@@ -332,7 +332,8 @@ public enum InsertedRow {
       throw .sql(
         "23502",
         "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
-        detail: index == key && !column.isNotNull ? "It is the tenant key." : late.isEmpty ? failing(row, table) : nil
+        detail: index == key && !column.isNotNull ? "It is the tenant key." : late.isEmpty ? failing(row, table) : nil,
+        subject: ErrorSubject(table, column: column.name)
       )
     }
   }

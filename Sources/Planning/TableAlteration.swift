@@ -322,7 +322,11 @@ struct TableAlteration {
     let name = Self.quoted(table)
     func named(_ column: Int) -> String { Self.quoted(table.columns[column].name) }
     for (at, column) in next.columns.enumerated() where column.isNotNull && !column.isDropped {
-      let error = TallyError.sql("23502", "column \"\(column.name)\" of relation \"\(next.name)\" contains null values")
+      let error = TallyError.sql(
+        "23502",
+        "column \"\(column.name)\" of relation \"\(next.name)\" contains null values",
+        subject: ErrorSubject(next, column: column.name)
+      )
       if at >= table.columns.count {
         if column.missing == nil {
           plan.steps.append(.require(RowCheck(select: try query("SELECT 1 FROM \(name) LIMIT 1"), error: error)))
@@ -339,7 +343,11 @@ struct TableAlteration {
         .require(
           RowCheck(
             select: try query(text),
-            error: .sql("23505", "could not create unique index \"\(key.name)\""),
+            error: .sql(
+              "23505",
+              "could not create unique index \"\(key.name)\"",
+              subject: ErrorSubject(next, constraint: key.name)
+            ),
             keyColumns: key.columns.map { next.columns[$0].name }
           )
         )
@@ -368,7 +376,11 @@ struct TableAlteration {
           RowCheck(
             // The text may end in a comment.
             select: try query("SELECT 1 FROM \(name) WHERE NOT (\(check.sql)\n) LIMIT 1"),
-            error: .sql("23514", "check constraint \"\(check.name)\" of relation \"\(next.name)\" is violated by some row")
+            error: .sql(
+              "23514",
+              "check constraint \"\(check.name)\" of relation \"\(next.name)\" is violated by some row",
+              subject: ErrorSubject(next, constraint: check.name)
+            )
           )
         )
       )
@@ -427,7 +439,8 @@ struct TableAlteration {
           select: try query(text),
           error: .sql(
             "23503",
-            "insert or update on table \"\(table.name)\" violates foreign key constraint \"\(reference.name)\""
+            "insert or update on table \"\(table.name)\" violates foreign key constraint \"\(reference.name)\"",
+            subject: ErrorSubject(next, constraint: reference.name)
           ),
           keyColumns: reference.columns.map { table.columns[$0].name },
           verdict: "is not present in table \"\(other.name)\""

@@ -210,7 +210,9 @@ struct TableBinder {
             position: name.position
           )
         }
-        guard syntax.ifExists else { throw .sql("42P01", "table \"\(name.name)\" does not exist", position: name.position) }
+        guard syntax.ifExists else {
+          throw .sql("42P01", "table \"\(name.name)\" does not exist", hint: partitionHint(name), position: name.position)
+        }
         notices.append("table \"\(name.name)\" does not exist, skipping")
         continue
       }
@@ -253,6 +255,19 @@ struct TableBinder {
     }
     plan.steps += ids.map { .dropTable($0) }
     return .define(plan)
+  }
+  /// What to do instead of dropping the partition of a time that a name means (`events_p2026_01_05`): deleting rows on the word of a name
+  /// that is no relation's would be a guess.
+  private func partitionHint(_ name: NameSyntax) -> String? {
+    let text = name.name
+    let place = text.indices.last { text[$0...].hasPrefix("_p") && text[$0...].dropFirst(2).first?.isNumber ?? false }
+    guard let place else { return nil }
+    var parent = name
+    parent.name = String(text[..<place])
+    guard let table = catalog.table(parent), let time = table.timeColumn else { return nil }
+    let column = table.columns[time].name
+    let delete = "DELETE FROM \(table.name) WHERE \(column) >= … AND \(column) < …"
+    return "Table \"\(table.name)\" has no partitions: \(delete) removes the rows of a time."
   }
   func dropRollup(_ syntax: DropSyntax) throws(TallyError) -> BoundStatement {
     var ids: [TableID] = []

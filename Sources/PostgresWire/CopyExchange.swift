@@ -31,8 +31,5 @@ extension ServerReport {
   /// What is wrong with COPY's data, as clients are told.
   public init(_ failure: CopyFailure) {
     self.init(failure.error, context: failure.context)
-    if failure.table != nil { schema = "public" }
-    table = failure.table
-    column = failure.column
   }
 }

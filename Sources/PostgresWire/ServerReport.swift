@@ -2,7 +2,7 @@
 //
 //   E ErrorResponse, N NoticeResponse: fields (u8 code, text\0) …, \0
 //   S severity, V severity (not translated), C SQLSTATE, M message, D detail, H hint, P place in the text, W context,
-//   s schema, t table, c column, n constraint. F, L and R (place in a source) are left out.
+//   s schema, t table, c column, d data type, n constraint. F, L and R (place in a source) are left out.
 
 internal import Bytes
 public import Model
@@ -24,18 +24,10 @@ public enum ReportSeverity: String, Sendable {
 public struct ServerReport: Error, Sendable {
   /// How bad it is.
   public var severity: ReportSeverity
-  /// Message, SQLSTATE, detail, hint, position, node.
+  /// Message, SQLSTATE, detail, hint, position, node, subject.
   public var error: TallyError
   /// Where it happened: `COPY t, line 3: "…"`.
   public var context: String?
-  /// Schema of the table.
-  public var schema: String?
-  /// The table.
-  public var table: String?
-  /// The column.
-  public var column: String?
-  /// The constraint.
-  public var constraint: String?
 
   /// Makes a report of an error.
   public init(_ error: TallyError, _ severity: ReportSeverity = .error, context: String? = nil) {
@@ -73,10 +65,11 @@ public struct ServerReport: Error, Sendable {
     field("H", error.hint, &out)
     field("P", error.position.map(String.init), &out)
     field("W", context, &out)
-    field("s", schema, &out)
-    field("t", table, &out)
-    field("c", column, &out)
-    field("n", constraint, &out)
+    field("s", error.subject?[.schema], &out)
+    field("t", error.subject?[.table], &out)
+    field("c", error.subject?[.column], &out)
+    field("d", error.subject?[.dataType], &out)
+    field("n", error.subject?[.constraint], &out)
     out.u8(0)
     out.end(start)
   }

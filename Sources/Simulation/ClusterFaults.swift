@@ -169,6 +169,12 @@ extension ClusterRun {
     case 0:
       count("half-open connections")
       world.fabric.stall(a, b)
+      // Until it shows, copies seem whole that are not.
+      lasting += 1
+      group.addTask {
+        defer { self.lasting -= 1 }
+        try await self.rest(.seconds(5))
+      }
     case 1:
       count("clogged link")
       world.fabric.cut(from: a, to: b)

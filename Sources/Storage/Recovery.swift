@@ -111,7 +111,7 @@ public enum Recovery {
     _ shard: ShardID
   ) async throws -> ShardStore {
     let manifest = try await Manifest.open(disk: disk, cluster: cluster, shard: shard)
-    let replica = try await ReplicaFile.read(of: shard, disk)
+    let replica = try await ReplicaFile.mend(of: shard, disk)
     let store = ShardStore(disk: disk, clock: clock, cluster: cluster, shard: shard, replica: replica, manifest: manifest)
     for (_, file) in manifest.contents.files.sorted(by: { $0.key < $1.key }) {
       store.add(file, try await store.open(file))

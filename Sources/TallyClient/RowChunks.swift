@@ -57,7 +57,8 @@ struct RowPlan: Sendable {
     if result.isNull && (column.isNotNull || targets[at] == plan.key) {
       throw .sql(
         "23502",
-        "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint"
+        "null value in column \"\(column.name)\" of relation \"\(table.name)\" violates not-null constraint",
+        subject: ErrorSubject(table, column: column.name)
       )
     }
     return result

@@ -7,32 +7,23 @@ public import Model
 ///
 /// Head: generation · index · term. Body: the state.
 public struct StoreCatalogCopy: MessageContent {
-  /// How often the catalog was recovered from workers, from 1.
-  public var generation: UInt64
-  /// Index of the last command in it.
-  public var index: UInt64
-  /// Term of the coordinator that sends it.
-  public var term: UInt64
-  /// The state.
-  public var state: [UInt8]
+  /// What to keep.
+  public var record: CatalogCopyRecord
   /// Makes the message.
-  public init(generation: UInt64, index: UInt64, term: UInt64, state: [UInt8]) {
-    self.generation = generation
-    self.index = index
-    self.term = term
-    self.state = state
-  }
+  public init(_ record: CatalogCopyRecord) { self.record = record }
   /// The state.
-  public var body: [UInt8] { state }
+  public var body: [UInt8] { record.state }
   /// Appends the fields.
   public func encode(into out: inout ByteWriter) {
-    out.varint(generation)
-    out.varint(index)
-    out.varint(term)
+    out.varint(record.generation)
+    out.varint(record.index)
+    out.varint(record.term)
   }
   /// Reads the fields.
   public static func decode(_ reader: inout ByteReader, body: [UInt8]) throws(DecodingFailure) -> StoreCatalogCopy {
-    StoreCatalogCopy(generation: try reader.varint(), index: try reader.varint(), term: try reader.varint(), state: body)
+    StoreCatalogCopy(
+      CatalogCopyRecord(generation: try reader.varint(), index: try reader.varint(), term: try reader.varint(), state: body)
+    )
   }
 }
 
@@ -112,12 +103,7 @@ public struct CatalogCopy: MessageContent {
     out.varint(index)
     out.varint(term)
     out.count(shards.count)
-    for shard in shards {
-      out.id(shard.shard)
-      out.id(shard.replica)
-      out.id(shard.epoch)
-      out.id(shard.last)
-    }
+    for shard in shards { shard.encode(into: &out) }
     out.count(catalog.count)
   }
   /// Reads the fields.
@@ -130,9 +116,7 @@ public struct CatalogCopy: MessageContent {
       generation: try reader.varint(),
       index: try reader.varint(),
       term: try reader.varint(),
-      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
-        ShardPosition(shard: try reader.id(), replica: try reader.id(), epoch: try reader.id(), last: try reader.id())
-      },
+      shards: try ShardPosition.decodeList(&reader),
       catalog: [],
       state: []
     )

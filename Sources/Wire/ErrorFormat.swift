@@ -1,7 +1,7 @@
 // ErrorFormat.swift — the head of an error frame: Model's TallyErrorFormat, with texts cut so that it fits the
 // frame before the hello.
 //
-// Message at most 2000 bytes, detail 1000, hint 500, node 63; longer ones are cut at a character border.
+// Message at most 2000 bytes, detail 1000, hint 500, node and names of the subject 63; longer ones are cut at a character border.
 
 public import Bytes
 public import Model
@@ -21,6 +21,9 @@ public enum ErrorFormat {
     error.detail = error.detail.map { cut($0, 1000) }
     error.hint = error.hint.map { cut($0, 500) }
     error.node = error.node.map { cut($0, Limits.nameBytesMax) }
+    for part in ErrorSubject.Part.allCases {
+      if let name = error.subject?[part] { error.subject?[part] = cut(name, Limits.nameBytesMax) }
+    }
     return error
   }
   /// Reads an error.

@@ -27,6 +27,18 @@ public struct ShardPosition: Sendable, Equatable {
     self.epoch = epoch
     self.last = last
   }
+  func encode(into out: inout ByteWriter) {
+    out.id(shard)
+    out.id(replica)
+    out.id(epoch)
+    out.id(last)
+  }
+  static func decode(_ reader: inout ByteReader) throws(DecodingFailure) -> ShardPosition {
+    ShardPosition(shard: try reader.id(), replica: try reader.id(), epoch: try reader.id(), last: try reader.id())
+  }
+  static func decodeList(_ reader: inout ByteReader) throws(DecodingFailure) -> [ShardPosition] {
+    try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in try decode(&reader) }
+  }
 }
 
 /// 1: a worker that starts asks to be let in.
@@ -74,12 +86,7 @@ public struct Register: MessageContent {
     out.id(node)
     out.id(previous)
     out.count(shards.count)
-    for shard in shards {
-      out.id(shard.shard)
-      out.id(shard.replica)
-      out.id(shard.epoch)
-      out.id(shard.last)
-    }
+    for shard in shards { shard.encode(into: &out) }
     out.count(losses.count)
     for loss in losses { loss.encode(into: &out) }
   }
@@ -94,9 +101,7 @@ public struct Register: MessageContent {
       cluster: ClusterID(high: try reader.u64(), low: try reader.u64()),
       node: try reader.id(),
       previous: try reader.id(),
-      shards: try reader.list(max: shardListMax, "shards") { reader throws(DecodingFailure) in
-        ShardPosition(shard: try reader.id(), replica: try reader.id(), epoch: try reader.id(), last: try reader.id())
-      },
+      shards: try ShardPosition.decodeList(&reader),
       losses: try reader.list(max: ReplicaLoss.listMax, "losses") { reader throws(DecodingFailure) in try ReplicaLoss.decode(&reader) }
     )
   }

@@ -34,7 +34,7 @@ actor CatalogKeeper {
       waiting.append(turn)
       try await turn.value
     }
-    let next = CatalogCopyRecord(generation: request.generation, index: request.index, term: request.term, state: request.state)
+    let next = request.record
     guard next.isNewer(than: kept), identity.value.cluster != .none else { return }
     isWriting = true
     defer {

@@ -142,6 +142,13 @@ private let snapshot = CatalogSnapshot(
       bytes { TallyErrorFormat.encode(.sql("22P02", "bad", hint: "h", position: 300), into: &$0) }
         == [1, 0] + Array("22P02".utf8) + [3] + Array("bad".utf8) + [6, 1, 0x68, 0xac, 2]
     )
+    var subject = ErrorSubject()
+    subject[.table] = "t"
+    subject[.constraint] = "t_pkey"
+    #expect(
+      bytes { TallyErrorFormat.encode(.sql("23505", "twice", subject: subject), into: &$0) }
+        == [1, 0] + Array("23505".utf8) + [5] + Array("twice".utf8) + [16, 0, 1, 0x74, 0, 0, 6] + Array("t_pkey".utf8)
+    )
   }
   @Test func goldenChecksumOfASnapshot() throws {
     let encoded = bytes { CatalogFormat.encode(snapshot, into: &$0) }
@@ -304,7 +311,7 @@ private let snapshot = CatalogSnapshot(
     }
   }
   @Test func errorsRoundTripAndUnknownStatusBecomesInternal() throws {
-    let error = TallyError(
+    var error = TallyError(
       .overloaded,
       "später",
       sqlState: "53200",
@@ -313,6 +320,8 @@ private let snapshot = CatalogSnapshot(
       position: 3,
       node: "worker-1"
     )
+    error.subject = ErrorSubject()
+    for part in ErrorSubject.Part.allCases { error.subject?[part] = "name \(part)" }
     var encoded = bytes { TallyErrorFormat.encode(error, into: &$0) }
     #expect(
       try encoded.withReader { r throws(DecodingFailure) in try TallyErrorFormat.decode(from: &r) }

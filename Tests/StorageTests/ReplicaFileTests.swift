@@ -33,18 +33,48 @@ import Testing
   @Test func noByteChangesIntoAnotherNumber() async throws {
     let disk = try await Self.disk()
     let sound = Array(ReplicaFile.text(ReplicaID(56), Self.shard).utf8)
+    func put(_ bytes: [UInt8]) async throws {
+      for path in [Self.path, ReplicaFile.twin(Self.shard)] { try await disk.writeDurably(path, [bytes]) }
+    }
     for at in sound.indices {
       for bit in 0..<8 {
         var rotten = sound
         rotten[at] ^= 1 << bit
-        try await disk.writeDurably(Self.path, [rotten])
+        try await put(rotten)
         await #expect(throws: TallyError.self) { try await ReplicaFile.read(of: Self.shard, disk) }
       }
-      try await disk.writeDurably(Self.path, [Array(sound[..<at])])
+      try await put(Array(sound[..<at]))
       await #expect(throws: TallyError.self) { try await ReplicaFile.read(of: Self.shard, disk) }
     }
     // That of another shard.
-    try await disk.writeDurably(Self.path, [Array(ReplicaFile.text(ReplicaID(56), ShardID(2)).utf8)])
+    try await put(Array(ReplicaFile.text(ReplicaID(56), ShardID(2)).utf8))
     await #expect(throws: TallyError.self) { try await ReplicaFile.read(of: Self.shard, disk) }
+  }
+  /// Seed 6212: the only copy that counted did not know which it was, for one bit.
+  @Test func oneSoundFileIsEnough() async throws {
+    let disk = try await Self.disk()
+    let paths = [Self.path, ReplicaFile.twin(Self.shard)]
+    let sound = Array(ReplicaFile.text(ReplicaID(56), Self.shard).utf8)
+    for path in paths {
+      for spoiled: [UInt8]? in [[UInt8](repeating: 0, count: sound.count), [], Array("56 0319ef37\n".utf8), nil] {
+        try await ReplicaFile.write(ReplicaID(56), of: Self.shard, disk)
+        if let spoiled { try await disk.writeDurably(path, [spoiled]) } else { try await disk.remove(path) }
+        #expect(try await ReplicaFile.read(of: Self.shard, disk) == ReplicaID(56))
+        #expect(try await disk.content(of: path) == spoiled, "reading changes nothing")
+        #expect(try await ReplicaFile.mend(of: Self.shard, disk) == ReplicaID(56))
+        for path in paths { #expect(try await disk.readAll(path) == sound) }
+      }
+    }
+    // A crash between the two: the first is the newer one.
+    try await disk.writeDurably(Self.path, [Array(ReplicaFile.text(ReplicaID(57), Self.shard).utf8)])
+    #expect(try await ReplicaFile.mend(of: Self.shard, disk) == ReplicaID(57))
+    #expect(try await disk.readAll(paths[1]) == Array(ReplicaFile.text(ReplicaID(57), Self.shard).utf8))
+  }
+}
+
+extension SimulatedDisk {
+  /// A file's bytes; nil without one.
+  fileprivate func content(of path: String) async throws -> [UInt8]? {
+    do { return try await readAll(path) } catch let failure as DiskFailure where failure.kind == .notFound { return nil }
   }
 }

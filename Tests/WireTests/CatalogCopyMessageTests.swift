@@ -20,7 +20,8 @@ struct CatalogCopyMessageTests {
       state: [4, 5]
     )
     let messages: [Message] = [
-      .storeCatalogCopy(StoreCatalogCopy(generation: 2, index: 300, term: 4, state: [7, 8])), .fetchCatalogCopy(FetchCatalogCopy()),
+      .storeCatalogCopy(StoreCatalogCopy(CatalogCopyRecord(generation: 2, index: 300, term: 4, state: [7, 8]))),
+      .fetchCatalogCopy(FetchCatalogCopy()),
       .catalogCopy(copy),
     ]
     let heads: [[UInt8]] = [

@@ -299,6 +299,7 @@ extension BlockInterpreter {
       throw again.error
     }
     var report = TallyError.sql("", "")
+    var subject = ErrorSubject()
     if let format = syntax.format {
       var arguments: [String] = []
       for argument in syntax.arguments { arguments.append(try await text(argument) ?? "<NULL>") }
@@ -324,7 +325,11 @@ extension BlockInterpreter {
         report.message = text
       case .detail: report.detail = text
       case .hint: report.hint = text
-      case .column, .constraint, .datatype, .table, .schema: break
+      case .column: subject[.column] = text
+      case .constraint: subject[.constraint] = text
+      case .datatype: subject[.dataType] = text
+      case .table: subject[.table] = text
+      case .schema: subject[.schema] = text
       }
     }
     if report.message.isEmpty, syntax.format == nil { report.message = syntax.condition?.name ?? state ?? "" }
@@ -332,6 +337,7 @@ extension BlockInterpreter {
     let fallback = isError ? "P0001" : syntax.level == .warning ? "01000" : "00000"
     report.sqlState = state ?? fallback
     report.status = report.sqlState == "0A000" ? .unsupported : .invalid
+    if !subject.isEmpty { report.subject = subject }
     if isError { throw report }
     let severity: RaisedNotice.Severity =
       switch syntax.level {
@@ -379,7 +385,11 @@ extension BlockInterpreter {
       case .detail: text = error?.detail ?? ""
       case .hint: text = error?.hint ?? ""
       case .context: text = handled.last?.context ?? ""
-      case .column, .constraint, .datatype, .table, .schema: text = ""
+      case .column: text = error?.subject?[.column] ?? ""
+      case .constraint: text = error?.subject?[.constraint] ?? ""
+      case .datatype: text = error?.subject?[.dataType] ?? ""
+      case .table: text = error?.subject?[.table] ?? ""
+      case .schema: text = error?.subject?[.schema] ?? ""
       }
       try await assign(TypedValue(.text, .text(text)), to: target)
     }

@@ -106,6 +106,7 @@ INSERT INTO floats VALUES (1, 1e308, -1e38), (2, -1.5e200, 3), (3, DEFAULT, NULL
 UPDATE floats SET d = 4e250 WHERE app = 2;
 SELECT * FROM floats ORDER BY app;
 SELECT 1e300::double precision AS cast, (-1e300)::float8 AS negative;
+SELECT app, d > 1e300 AS big, 1e300 < d AS same, d BETWEEN -1e300 AND 1e300 AS within, d IN (1e308, 2e300) AS listed, r < 1e300 AS small FROM floats ORDER BY app;
 SELECT 1e308;
 INSERT INTO floats VALUES (5, 1e309, 0);
 DROP TABLE floats, tree, things, owners, loose, blocks, numbers;

@@ -11,4 +11,6 @@ CALL drop_old_time_partitions('nothing', now());
 CREATE TABLE by_list (a int, b int) PARTITION BY LIST (a);
 CREATE TABLE by_number (a int, b int) PARTITION BY RANGE (a);
 CREATE TABLE readings_2024 PARTITION OF readings FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+DROP TABLE readings_p2024_04;
+DELETE FROM readings WHERE at >= '2024-04-01' AND at < '2024-05-01';
 DROP TABLE readings;

@@ -78,6 +78,36 @@ SELECT table_name, constraint_name, constraint_type FROM information_schema.tabl
 SELECT constraint_name, column_name, ordinal_position FROM information_schema.key_column_usage WHERE table_name = 'counts' ORDER BY 3;
 SELECT column_name, column_default, is_nullable, is_identity, identity_generation FROM information_schema.columns WHERE table_name = 'items' ORDER BY ordinal_position;
 SELECT sequence_name, data_type, start_value, increment FROM information_schema.sequences ORDER BY 1;
+-- What an error is about, in fields of its own.
+CREATE FUNCTION subject(sql text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  s text; t text; c text; n text; d text;
+BEGIN
+  EXECUTE sql;
+  RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS s = SCHEMA_NAME, t = TABLE_NAME, c = COLUMN_NAME, n = CONSTRAINT_NAME, d = PG_DATATYPE_NAME;
+  RETURN concat_ws('/', SQLSTATE, s, t, c, n, d);
+END $$;
+SELECT subject('INSERT INTO counts (app, day, device) VALUES (1, ''2026-01-01'', ''phone'')');
+SELECT subject('INSERT INTO counts (app, day, device) SELECT app, day, device FROM changes');
+SELECT subject('INSERT INTO counts (app, day) VALUES (1, ''2026-01-01'')');
+SELECT subject('UPDATE counts SET n = -5 WHERE app = 1');
+SELECT subject('UPDATE counts SET price = 5000 WHERE app = 1');
+SELECT subject('INSERT INTO items (name) VALUES (NULL)');
+SELECT subject('INSERT INTO items (name) SELECT NULL::text');
+SELECT subject('ALTER TABLE counts ALTER price SET NOT NULL');
+SELECT subject('ALTER TABLE counts ADD CONSTRAINT few CHECK (n < 0)');
+SELECT subject('SELECT 1 / 0');
+DO $$ BEGIN
+  RAISE EXCEPTION 'mine' USING SCHEMA = 's', TABLE = 't', COLUMN = 'c', CONSTRAINT = 'n', DATATYPE = 'd', ERRCODE = '23505';
+EXCEPTION WHEN unique_violation THEN
+  DECLARE n text; d text; BEGIN
+    GET STACKED DIAGNOSTICS n = CONSTRAINT_NAME, d = PG_DATATYPE_NAME;
+    RAISE NOTICE '% %', n, d;
+  END;
+END $$;
+DROP FUNCTION subject;
 PREPARE up AS UPDATE counts SET n = $1, note = $2 WHERE app = $3 RETURNING app, n, note;
 EXECUTE up (1, 'prepared', 2);
 DROP TABLE counts, changes, items;
