@@ -103,8 +103,9 @@ public enum StateBuild {
     case .sum:
       // The measure's type decides: a bigint sum is of narrow integers, a numeric one of bigint or numeric.
       switch measure.type {
-      case .bigint: return IntegerSumAccumulator()
-      case .numeric: return NumericAccumulator(isAverage: false)
+      case .bigint: return IntegerSumAccumulator(saturates: true)
+      case .numeric: return NumericAccumulator(isAverage: false, saturates: true)
+      case .double: return DoubleAccumulator(isAverage: false, saturates: true)
       default: return try Accumulators.make(.sum, argumentTypes: [argument ?? measure.type])
       }
     case .min: return try Accumulators.make(.min, argumentTypes: [argument ?? measure.type])

@@ -1,7 +1,8 @@
 // SumAccumulators.swift — count, sum and avg over groups, with PostgreSQL's result types and overflow errors.
 //
 // Integers add without rounding in Int64 or Int128; doubles add in row order, so the same rows in the same order give the same
-// bits. An overflow is noted in the loop and thrown at the block's end.
+// bits. An overflow is noted in the loop and thrown at the block's end. Sums that rollups store saturate instead (doubles become infinite):
+// what is in the log must stay mergeable, for no flush can answer with an error, and one row must not stop a rollup.
 import Columns
 import Model
 
@@ -51,8 +52,10 @@ final class CountAccumulator: Accumulator {
 
 /// sum(smallint), sum(integer): bigint.
 final class IntegerSumAccumulator: Accumulator {
+  private let saturates: Bool
   private var sums = RawArray<Int64>()
   private var isSeen = RawArray<Bool>()
+  init(saturates: Bool = false) { self.saturates = saturates }
   let partialTypes: [DataType] = [.bigint]
   let resultType = DataType.bigint
   var memoryBytes: Int { sums.bytes + isSeen.bytes }
@@ -74,12 +77,12 @@ final class IntegerSumAccumulator: Accumulator {
       forEachRow(groupIDs.count, rowMask(arguments[0].validity, filter)) { row in
         let group = Int(groupIDs[row])
         let sum = sums[group].addingReportingOverflow(values[row])
-        sums[group] = sum.partialValue
+        sums[group] = sum.overflow ? (values[row] < 0 ? .min : .max) : sum.partialValue
         isSeen[group] = true
         overflowed = overflowed || sum.overflow
       }
     }
-    if overflowed { throw .sql("22003", "bigint out of range") }
+    if overflowed, !saturates { throw .sql("22003", "bigint out of range") }
   }
   func merge(
     _ groupIDs: UnsafeBufferPointer<UInt32>,
@@ -103,10 +106,11 @@ final class IntegerSumAccumulator: Accumulator {
 /// sum and avg of bigint and numeric, avg of every integer: numeric.
 final class NumericAccumulator: Accumulator {
   private let isAverage: Bool
+  private let saturates: Bool
   private var sums = RawArray<Int128>()
   private var scales = RawArray<UInt8>()
   private var counts = RawArray<Int64>()
-  init(isAverage: Bool) { self.isAverage = isAverage }
+  init(isAverage: Bool, saturates: Bool = false) { (self.isAverage, self.saturates) = (isAverage, saturates) }
   var partialTypes: [DataType] { isAverage ? [.plainNumeric, .bigint] : [.plainNumeric] }
   let resultType = DataType.plainNumeric
   var memoryBytes: Int { sums.bytes + scales.bytes + counts.bytes }
@@ -150,7 +154,7 @@ final class NumericAccumulator: Accumulator {
         forEachRow(groupIDs.count, mask) { row in
           let group = Int(groupIDs[row])
           let sum = sums[group].addingReportingOverflow(Int128(values[row]))
-          sums[group] = sum.partialValue
+          sums[group] = sum.overflow ? Self.most(values[row] < 0) : sum.partialValue
           failed = failed || sum.overflow
           counts[group] &+= 1
         }
@@ -162,16 +166,29 @@ final class NumericAccumulator: Accumulator {
           counts[group] &+= rows?[row] ?? 1
           if values[row].scale == scales[group] {
             let sum = sums[group].addingReportingOverflow(values[row].coefficient)
-            sums[group] = sum.partialValue
+            sums[group] = sum.overflow ? Self.most(values[row].coefficient < 0) : sum.partialValue
             failed = failed || sum.overflow
-          } else {
-            failed = !addScaled(values[row], to: group) || failed
+          } else if !addScaled(values[row], to: group) {
+            failed = true
+            if saturates { addRounded(values[row], to: group) }
           }
         }
       }
     default: fatalError("numeric sum of a \(column.type.name)")
     }
-    if failed { throw .sql("22003", "value overflows numeric format") }
+    if failed, !saturates { throw .sql("22003", "value overflows numeric format") }
+  }
+  /// The greatest number, or the least.
+  private static func most(_ isNegative: Bool) -> Int128 { isNegative ? -Int128(bound - 1) : Int128(bound - 1) }
+  /// Adds a number of which not every digit fits beside the sum's: whole numbers, or the greatest there is.
+  private func addRounded(_ value: Numeric, to group: Int) {
+    do throws(TallyError) {
+      let sum = try Numeric(coefficient: sums[group], scale: scales[group]).rounded(toScale: 0)
+      let total = try Numeric.add(sum, try value.rounded(toScale: 0))
+      (sums[group], scales[group]) = (total.coefficient, total.scale)
+    } catch {
+      (sums[group], scales[group]) = (Self.most(value.coefficient < 0), 0)
+    }
   }
   /// Adds a number of another scale; false when the sum does not fit.
   private func addScaled(_ value: Numeric, to group: Int) -> Bool {
@@ -190,8 +207,9 @@ final class NumericAccumulator: Accumulator {
     values.reserveCapacity(groupCount)
     var isValid = Bitmap(repeating: true, count: groupCount)
     for group in 0..<groupCount {
-      guard sums[group].magnitude < Self.bound else {
-        throw .sql("22003", "value overflows numeric format")
+      if sums[group].magnitude >= Self.bound {
+        guard saturates else { throw .sql("22003", "value overflows numeric format") }
+        sums[group] = Self.most(sums[group] < 0)
       }
       values.append(Numeric(coefficient: sums[group], scale: scales[group]))
       if counts[group] == 0 { isValid[group] = false }
@@ -216,9 +234,10 @@ final class NumericAccumulator: Accumulator {
 /// sum and avg of doubles.
 final class DoubleAccumulator: Accumulator {
   private let isAverage: Bool
+  private let saturates: Bool
   private var sums = RawArray<Double>()
   private var counts = RawArray<Int64>()
-  init(isAverage: Bool) { self.isAverage = isAverage }
+  init(isAverage: Bool, saturates: Bool = false) { (self.isAverage, self.saturates) = (isAverage, saturates) }
   var partialTypes: [DataType] { isAverage ? [.double, .bigint] : [.double] }
   let resultType = DataType.double
   var memoryBytes: Int { sums.bytes + counts.bytes }
@@ -266,7 +285,7 @@ final class DoubleAccumulator: Accumulator {
         counts[group] &+= rows?[row] ?? 1
       }
     }
-    if overflowed { throw .sql("22003", "value out of range: overflow") }
+    if overflowed, !saturates { throw .sql("22003", "value out of range: overflow") }
   }
   func finishPartial(groupCount: Int) -> [ColumnVector] {
     sums.grow(to: groupCount, with: 0)

@@ -271,6 +271,19 @@ extension Catalog {
     self.given[id] = Self.behind(last, sequence)
     return .numbers(first: first, count: given)
   }
+  /// Leaves out what may have been handed out after this state: `least` numbers, or a sixteenth of those that are left, up to ten million.
+  /// A sequence with fewer is at its end: it gives none twice. One that cycles gives numbers again anyway.
+  mutating func leap(_ sequence: SequenceRecord, least: UInt64) {
+    let state = given[sequence.id] ?? Given(last: sequence.start, isExhausted: false, next: sequence.start)
+    guard !sequence.isCycling, !state.isExhausted else { return }
+    let room = sequence.increment > 0 ? Int128(sequence.greatest) - Int128(state.next) : Int128(state.next) - Int128(sequence.least)
+    let steps = room / Int128(sequence.increment.magnitude)
+    let leap = max(Int128(least), min(10_000_000, steps / 16))
+    given[sequence.id] =
+      leap > steps
+      ? Given(last: state.next, isExhausted: true, next: state.next)
+      : Given(last: state.last, isExhausted: false, next: Int64(Int128(state.next) + leap * Int128(sequence.increment)))
+  }
   private static func behind(_ last: Int64, _ sequence: SequenceRecord) -> Given {
     let (next, overflow) = last.addingReportingOverflow(sequence.increment)
     if !overflow, sequence.least <= next, next <= sequence.greatest { return Given(last: last, isExhausted: false, next: next) }

@@ -114,15 +114,10 @@ struct Catalog: Sendable {
     nextJob += Int64(step)
     // Each load opens one: a batch under a session that another had would count as a duplicate.
     nextSession += step * 1000
-    unconfirmed = [:]
-    for (sequence, numbers) in given {
-      guard let record = snapshot.sequences.first(where: { $0.id == sequence }), !numbers.isExhausted else { continue }
-      let (distance, overflows) = record.increment.multipliedReportingOverflow(by: Int64(step) * 10)
-      let (next, leaves) = numbers.next.addingReportingOverflow(distance)
-      if overflows || leaves || next < record.least || next > record.greatest { continue }
-      given[sequence]?.next = next
-    }
+    for sequence in snapshot.sequences { leap(sequence, least: step * 10) }
   }
+  /// A node is known to have heard of its newest registration.
+  mutating func confirm(_ node: NodeID) { unconfirmed[node] = nil }
   /// Of the coordinators only this one is left.
   mutating func keepOnlyCoordinator(_ name: String, address: String) {
     snapshot.nodes.removeAll { $0.role == .coordinator && $0.name != name }

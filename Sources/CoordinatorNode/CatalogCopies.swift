@@ -10,6 +10,8 @@ import Wire
 extension Coordinator {
   private static let copyInterval = Duration.milliseconds(250)
   private static let copyTimeout = Duration.seconds(2)
+  /// Pause between two tries to tell workers that are not heard of of a new generation.
+  private static let silentInterval = Duration.seconds(5)
   private static let copyBytesPerSecond = 4 << 20
   /// A state that does not fit a message is not kept.
   private static let copyBytesMax = Limits.frameBytesMax - (64 << 10)
@@ -18,6 +20,7 @@ extension Coordinator {
   func keepCopies() async throws {
     var sent: [Incarnation: UInt64] = [:]
     var isTooLarge = false
+    var silentTriedAt = surroundings.clock.now
     while true {
       try await log.untilLeading()
       try await surroundings.clock.sleep(for: Self.copyInterval)
@@ -26,8 +29,14 @@ extension Coordinator {
         continue
       }
       let (index, now) = (await log.applied, surroundings.clock.now)
-      let workers = await log.catalog.snapshot.nodes.filter {
-        $0.role == .worker && fleet.isUp($0.id, at: now) && sent[$0.incarnation] ?? 0 < index
+      let known = await log.catalog
+      // Behind a recovery also those that are not heard of: they may have come back to the coordinators that were given up, and would go on
+      // with these until they hear of the new generation.
+      let areSilentTried = known.generation > 1 && now - silentTriedAt > Self.silentInterval
+      if areSilentTried { silentTriedAt = now }
+      let workers = known.snapshot.nodes.filter {
+        let isToTell = fleet.isUp($0.id, at: now) || areSilentTried && sent[$0.incarnation] == nil
+        return $0.role == .worker && isToTell && sent[$0.incarnation] ?? 0 < index
       }
       if workers.isEmpty { continue }
       let copy = await log.copy

@@ -85,6 +85,8 @@ struct CopyEncoder: ~Copyable {
       if options.format != .binary { out.u8(0x0a) }
       ends.append(out.count)
     }
+    // Memory for one huge row is not kept for the others.
+    if scratch.count > 1 << 20 { scratch = ByteWriter(capacity: 16 << 10) }
   }
   /// Appends what stands behind all rows.
   mutating func finish(into out: inout ByteWriter, ends: inout [Int]) {

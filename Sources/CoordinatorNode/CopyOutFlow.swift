@@ -13,9 +13,42 @@ public protocol CopyRowSource: AnyObject, Sendable {
   func next() async throws -> Batch?
 }
 
+/// How many rows are encoded at once, by their size.
+public enum EncodedRows {
+  /// Bytes of text that a block of rows holds at most, unless it is one row.
+  static let blockBytes = 256 << 10
+
+  /// At most as many rows of a batch as are encoded at once.
+  ///
+  /// A dictionary holds a text once, whatever number of rows have it, and each of those rows is written out: the size of a batch in
+  /// memory does not say what its rows take.
+  public static func most(_ batch: Batch) -> Int {
+    max(1, blockBytes / max(1, batch.columns.reduce(0) { $0 + longest($1) }))
+  }
+  /// The longest text of a column; 0 for columns of other values.
+  private static func longest(_ column: ColumnVector) -> Int {
+    var longest: UInt32 = 0
+    switch column.values {
+    case .text(let texts):
+      for row in 0..<texts.count { longest = max(longest, texts.offsets[row + 1] - texts.offsets[row]) }
+    case .codes(let codes, let dictionary):
+      if dictionary.count == 0 { return 0 }
+      let offsets = dictionary.offsets
+      if dictionary.count <= codes.count {
+        for code in 0..<dictionary.count { longest = max(longest, offsets[code + 1] - offsets[code]) }
+      } else {
+        // Few rows of a large dictionary, which many batches may share.
+        for code in codes { longest = max(longest, offsets[Int(code) + 1] - offsets[Int(code)]) }
+      }
+    case .fixed, .double, .numeric, .interval, .hll, .topn: break
+    }
+    return Int(longest)
+  }
+}
+
 /// Writes rows as a client of COPY reads them.
 public enum CopyOutput {
-  /// Rows that are written at once.
+  /// Rows that are written at once when they are narrow.
   static let rowsAtOnce = 4096
 
   /// Sends all rows of a source; returns how many.
@@ -31,9 +64,10 @@ public enum CopyOutput {
     let encoding = Encoding(options, columns, values)
     var count = 0
     while let batch = try await rows.next() {
-      for start in stride(from: 0, to: batch.count, by: rowsAtOnce) {
+      let most = min(rowsAtOnce, EncodedRows.most(batch))
+      for start in stride(from: 0, to: batch.count, by: most) {
         try Task.checkCancellation()
-        let range = start..<min(start + rowsAtOnce, batch.count)
+        let range = start..<min(start + most, batch.count)
         let piece = try await compute.attempt { try encoding.write(batch, range) }
         try await client.sendCopyRows(piece.bytes, ends: piece.ends)
       }

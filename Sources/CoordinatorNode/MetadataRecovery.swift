@@ -169,13 +169,14 @@ public struct MetadataRecovery: Sendable {
     _ addresses: [NetworkAddress],
     _ surroundings: Surroundings
   ) async throws -> (copies: [CatalogCopy], reached: [NetworkAddress]) {
-    let limit = surroundings.clock.now + patience
     var (copies, reached): ([CatalogCopy], [NetworkAddress]) = ([], [])
     for address in addresses {
+      // Each has its own time: one that is dead must not make those behind it silent.
+      let limit = surroundings.clock.now + patience
       do {
         let reply = try await call(.fetchCatalogCopy(FetchCatalogCopy()), address, surroundings, until: limit)
         guard case .catalogCopy(let copy) = reply else { throw TallyError(.protocolViolation, "\(address) answered with \(reply.name)") }
-        if copies.contains(where: { $0.node == copy.node }) { continue }
+        if copies.contains(where: { ($0.cluster, $0.node) == (copy.cluster, copy.node) }) { continue }
         copies.append(copy)
         reached.append(address)
       } catch let error as TallyError where error.isRetryable {
@@ -262,6 +263,14 @@ public struct MetadataRecovery: Sendable {
     found: DataDirectory.Identity?
   ) async throws -> [String] {
     var catalog = catalog
+    if let known = catalog.snapshot.nodes.first(where: { $0.name == name }), known.role != .coordinator {
+      throw TallyError(
+        .invalid,
+        "\(name) is a \(known.role) of this cluster",
+        sqlState: "55000",
+        hint: "give the coordinator another --name"
+      )
+    }
     catalog.keepOnlyCoordinator(name, address: address.description)
     let disk = surroundings.disk
     try await disk.createDirectory("meta")
@@ -332,11 +341,24 @@ extension Catalog {
       }
     }
     leap(by: MetadataRecovery.leap, seen)
+    // A registration that its worker never heard of stays in doubt; those that workers know of do not.
+    for copy in copies where snapshot.node(copy.node)?.incarnation == copy.incarnation { confirm(copy.node) }
+    repairSnapshot()
     for at in snapshot.shards.indices {
       if let message = settle(at, copies, time: time) { problems.append(.init(shard: snapshot.shards[at].id, message: message)) }
     }
     snapshot.version = CatalogVersion(index)
     return problems
+  }
+  /// Brings in line what a snapshot that came without its state names, and the state does not know.
+  private mutating func repairSnapshot() {
+    for at in snapshot.tables.indices {
+      let table = snapshot.tables[at]
+      // Without its move a fence is never lifted; what the move had not published is void.
+      if table.isFenced, !moves.values.contains(where: { $0.source == table.id }) { snapshot.tables[at].isFenced = false }
+      guard case .single(let group, let isReference) = table.distribution else { continue }
+      if isReference, referenceGroup == nil { referenceGroup = group }
+    }
   }
   /// Chooses the primary of a shard, in an epoch of its own; tells what may be lost by that.
   private mutating func settle(_ at: Int, _ copies: [CatalogCopy], time: Int64) -> String? {
@@ -365,14 +387,28 @@ extension Catalog {
     }
     if best.position.last.rawValue > 0 { shard.isBegun = true }
     shard.primary = best.replica.node
-    if let longest, missing.isEmpty, other.map({ !isLonger($0, longest) }) ?? true {
+    let known = Set(shard.replicas.map(\.id))
+    let strange = copies.filter { copy in
+      copy.shards.contains {
+        $0.shard == shard.id && $0.replica.rawValue > 0 && !known.contains($0.replica)
+          && ($0.epoch, $0.last) > (best.position.epoch, best.position.last)
+      }
+    }
+    if let longest, missing.isEmpty, strange.isEmpty, other.map({ !isLonger($0, longest) }) ?? true {
       shard.inSync = (shard.inSync.filter { $0 != longest.replica } + [longest.replica]).sorted { $0.id < $1.id }
       shard.eligible.removeAll { $0 == longest.replica }
       shard.primary = longest.replica.node
       return nil
     }
     // The longest log that can be had leads; what others may have beyond it is lost, so they begin again.
-    let gone = missing.isEmpty ? "its record is older than the copy on \(names([best.replica]))" : "no answer from \(names(missing))"
+    let gone =
+      if !missing.isEmpty {
+        "no answer from \(names(missing))"
+      } else if !strange.isEmpty {
+        "\(strange.map(\.nodeName).joined(separator: ", ")) has more, under a number that no record knows"
+      } else {
+        "its record is older than the copy on \(names([best.replica]))"
+      }
     let kept = counting.contains(best.replica) ? counting.filter { report($0) != nil } : [best.replica]
     let rest = shard.replicas.filter { !kept.contains($0) }
     (shard.inSync, shard.eligible, shard.learners) = (kept, [], [])

@@ -103,6 +103,10 @@ extension Coordinator {
   /// A worker lives.
   func hear(_ beat: Heartbeat) async throws -> HeartbeatReply {
     let snapshot = await log.catalog.snapshot
+    if let known = snapshot.node(beat.node), known.incarnation < beat.incarnation {
+      // It registered with a coordinator that has more of the log.
+      throw TallyError(.unavailable, "this coordinator has not heard of incarnation \(beat.incarnation) of node \(beat.node) yet")
+    }
     guard let node = snapshot.node(beat.node), node.incarnation == beat.incarnation else {
       throw TallyError(
         .wrongCluster,

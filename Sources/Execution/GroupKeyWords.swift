@@ -1,7 +1,8 @@
 // GroupKeyWords.swift — key values as 64-bit words that are equal exactly when the values are.
 //
-// Fixed values stay as they are, doubles become normalised bits, texts, numerics and intervals the code an interner gives them. A
-// probe gives no codes: what it has never seen becomes `unknown`, which no code is.
+// Fixed values stay as they are, doubles become normalised bits, texts, numerics and intervals the code an interner gives them: texts whose
+// equal values may differ in their bytes by those that do not (EqualForm). A probe gives no codes: what it has never seen becomes
+// `unknown`, which no code is.
 import Bytes
 import Columns
 import Model
@@ -17,11 +18,16 @@ final class GroupKeyWords {
   private var probedDictionary: TextDictionary?
   private var probedWords: [Int64] = []
   // The value shown for each code: of equal numerics the one with most digits, of equal intervals the one with most months, then
-  // days; so that the order in which shards answer shows nowhere.
+  // days, of texts the longest, then the last; so that the order in which shards answer shows nowhere.
+  private var texts: [[UInt8]] = []
+  private let needsForms: Bool
   private var numerics: [Numeric] = []
   private var intervals: [Interval] = []
 
-  init(_ type: DataType) { self.type = type }
+  init(_ type: DataType) {
+    self.type = type
+    needsForms = EqualForm.isNeeded(type)
+  }
 
   var internedCount: Int { interner.count }
   /// The word of a text, numeric or interval that a probe does not know.
@@ -52,6 +58,20 @@ final class GroupKeyWords {
     switch column.values {
     case .fixed(let v): return v
     case .double(let v): return v.map(Self.word)
+    case .codes(let codes, let dictionary) where needsForms:
+      var known = [Int64](repeating: .min, count: dictionary.count)
+      return codes.enumerated().map { row, code in
+        if column.isNull(row) { return 0 }
+        if known[Int(code)] == .min { known[Int(code)] = dictionary.withText(code) { formed($0) } }
+        return known[Int(code)]
+      }
+    case .text(let texts) where needsForms:
+      return texts.bytes.withUnsafeBytes { raw in
+        (0..<texts.count).map { row in
+          if column.isNull(row) { return 0 }
+          return formed(UnsafeRawBufferPointer(rebasing: raw[Int(texts.offsets[row])..<Int(texts.offsets[row + 1])]))
+        }
+      }
     case .codes(let codes, let texts): return self.words(codes, texts)
     case .text(let texts):
       return texts.bytes.withUnsafeBytes { raw in
@@ -103,6 +123,20 @@ final class GroupKeyWords {
       (coefficient, scale) = (coefficient / 10, scale - 1)
     }
     return (coefficient, scale)
+  }
+  /// The code of a text by its form.
+  private func formed(_ text: UnsafeRawBufferPointer) -> Int64 {
+    let form = EqualForm.of(text, type)
+    let code = form.map { $0.withUnsafeBytes { self.code($0) } } ?? self.code(text)
+    if isProbing { return code }
+    if Int(code) == texts.count {
+      texts.append(Array(text))
+    } else if text.count > texts[Int(code)].count
+      || text.count == texts[Int(code)].count && texts[Int(code)].lexicographicallyPrecedes(text)
+    {
+      texts[Int(code)] = Array(text)
+    }
+    return code
   }
   private func intern(_ key: (Int128, Int64)) -> Int64 {
     var bytes = (
@@ -166,6 +200,10 @@ final class GroupKeyWords {
     switch type.layout {
     case .fixed: values = .fixed(words)
     case .double: values = .double(words.map { Double(bitPattern: UInt64(bitPattern: $0)) })
+    case .text where needsForms:
+      var shown = TextColumn()
+      for text in texts { text.withUnsafeBytes { shown.append($0) } }
+      values = .codes(words.map { UInt32($0) }, TextDictionary(offsets: shown.offsets, bytes: shown.bytes))
     case .text: values = .codes(words.map { UInt32($0) }, interner.dictionary())
     case .numeric:
       values = .numeric(

@@ -39,4 +39,8 @@ extension ByteWriter {
     if text.utf8.contains(0) { for byte in text.utf8 { u8(byte == 0 ? 0x20 : byte) } } else { utf8(text) }
     u8(0)
   }
+  /// Forgets all bytes. Memory for one huge row is not kept for the others.
+  mutating func clear(capacity: Int) {
+    if count > 1 << 20 { self = ByteWriter(capacity: capacity) } else { removeAll() }
+  }
 }

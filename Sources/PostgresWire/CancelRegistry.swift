@@ -21,10 +21,14 @@ final class CancelRegistry: Sendable {
     var entries: [UInt32: Entry] = [:]
     var last: UInt32 = 0
   }
-  private let state = Mutex(State())
+  private let state: Mutex<State>
   private let coordinator: UInt32
 
-  init(coordinator: UInt32) { self.coordinator = coordinator }
+  /// `last` is the connection that was numbered last.
+  init(coordinator: UInt32, last: UInt32 = 0) {
+    self.coordinator = coordinator
+    state = Mutex(State(last: last))
+  }
 
   /// The coordinator that a process number names.
   static func coordinator(of process: UInt32) -> UInt32 { process >> connectionBits }
@@ -37,7 +41,7 @@ final class CancelRegistry: Sendable {
       var number: UInt32
       repeat {
         // Fewer connections are open than there are numbers, so one is free.
-        state.last = state.last &+ 1 & (1 << Self.connectionBits - 1)
+        state.last = (state.last &+ 1) & ((1 << Self.connectionBits) - 1)
         number = coordinator << Self.connectionBits | state.last
       } while state.last == 0 || state.entries[number] != nil
       state.entries[number] = Entry(secret: secret, statement: statement)

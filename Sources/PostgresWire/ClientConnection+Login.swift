@@ -92,7 +92,8 @@ extension ClientConnection {
     try await send(&out, greeting)
     let proof = try await loginMessage(&greeting)
     let clock = server.clock
-    try await clock.sleep(until: server.delays.ready(user, peer, now: clock.now))
+    let turn = server.delays.reserve(user, peer, now: clock.now, patience: server.options.loginTimeout)
+    try await clock.sleep(until: turn)
     guard let signature = try scram.verify(proof) else {
       server.delays.failed(user, peer, now: clock.now)
       server.log.warning("postgres-login-failed", ("peer", peer), ("user", user))

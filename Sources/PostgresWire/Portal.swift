@@ -3,6 +3,7 @@
 // Protocol and SQL share both name spaces: Parse and PREPARE, Bind and DECLARE. The empty name is the protocol's unnamed one.
 
 internal import Columns
+internal import CoordinatorNode
 internal import Model
 
 /// A statement that was prepared; nil content is an empty text.
@@ -20,11 +21,15 @@ final class RowCursor: @unchecked Sendable {
   private let base: RowCursor?
   private var batch: Batch?
   private var at = 0
+  /// Rows of the batch that are encoded at once.
+  private var most = 1
   /// Rows that may still be taken.
   private var remaining: Int
   /// Rows taken so far.
   private(set) var position = 0
   private var isAtEnd = false
+  /// What came of an error is not told as an end of the rows.
+  private(set) var hasFailed = false
 
   init(_ stream: any RowStream) {
     self.stream = stream
@@ -54,7 +59,7 @@ final class RowCursor: @unchecked Sendable {
     }
     while true {
       if let batch, at < batch.count {
-        let rows = at..<min(batch.count, at + limit)
+        let rows = at..<min(batch.count, at + min(limit, most))
         at = rows.upperBound
         position += rows.count
         return (batch, rows)
@@ -64,13 +69,15 @@ final class RowCursor: @unchecked Sendable {
         batch = try await stream?.next()
       } catch {
         isAtEnd = true
+        hasFailed = true
         throw error
       }
       at = 0
-      guard batch != nil else {
+      guard let fresh = batch else {
         isAtEnd = true
         return nil
       }
+      most = EncodedRows.most(fresh)
     }
   }
   /// Goes over rows; returns over how many.
@@ -78,6 +85,12 @@ final class RowCursor: @unchecked Sendable {
     var skipped = 0
     while skipped < count, let (_, rows) = try await next(upTo: count - skipped) { skipped += rows.count }
     return skipped
+  }
+  /// Gives up what is left after an error: rows were taken that nobody got.
+  func fail() {
+    base?.fail()
+    close()
+    hasFailed = true
   }
   /// Gives up what is left.
   func close() {
@@ -102,6 +115,10 @@ struct Portal: Sendable {
   var state = State.ready
   /// DECLARE … WITH HOLD.
   var isHeld = false
+  /// Its transaction has committed: it is held, and no end of another transaction closes it.
+  var isCommitted = false
+  /// Savepoints that there were when it was made, without those released since.
+  var depth = 0
 
   func close() { if case .rows(let cursor, _) = state { cursor.close() } }
 }

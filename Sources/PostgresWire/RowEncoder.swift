@@ -48,6 +48,7 @@ struct RowEncoder: ~Copyable {
       try ColumnEncoding.write(column, rows, isBinary: isBinary[at], zone, sketches, &scratch, &ends)
     }
     assemble(rows.count, batch.columns.count, into: &out)
+    scratch.clear(capacity: 16 << 10)
   }
   private func assemble(_ rows: Int, _ columns: Int, into out: inout ByteWriter) {
     out.reserve(scratch.count + rows * 7)

@@ -36,13 +36,22 @@ final class RunningStatement: Sendable {
     var task: TaskReference?
     var reason: StopReason?
     var isClientGone = false
+    var number: UInt64 = 0
   }
   private let state = Mutex(State())
 
-  func begin(readsOnly: Bool) {
-    state.withLock { state in
+  /// Returns the statement's number.
+  func begin(readsOnly: Bool) -> UInt64 {
+    state.withLock { state -> UInt64 in
       let isGone = state.isClientGone
-      state = State(isRunning: true, readsOnly: readsOnly, reason: isGone && readsOnly ? .clientGone : nil, isClientGone: isGone)
+      state = State(
+        isRunning: true,
+        readsOnly: readsOnly,
+        reason: isGone && readsOnly ? .clientGone : nil,
+        isClientGone: isGone,
+        number: state.number + 1
+      )
+      return state.number
     }
   }
   func attach(_ task: UnsafeCurrentTask?) {
@@ -60,9 +69,10 @@ final class RunningStatement: Sendable {
     }
   }
   var isRunning: Bool { state.withLock { $0.isRunning } }
-  /// Ends the statement. One that writes goes on when its client has gone: it may have been meant to.
-  func stop(_ reason: StopReason) {
+  /// Ends the statement, or only one of a number. One that writes goes on when its client has gone: it may have been meant to.
+  func stop(_ reason: StopReason, only number: UInt64? = nil) {
     state.withLock { state in
+      guard number == nil || number == state.number else { return }
       // Nobody waits for the answers of statements that are still to come, either.
       if reason == .clientGone { state.isClientGone = true }
       guard state.isRunning, state.reason == nil, reason != .clientGone || state.readsOnly else { return }

@@ -158,7 +158,8 @@ extension Session {
       columns: columns,
       isBinary: [Bool](repeating: options.isBinary, count: columns.count),
       state: .rows(cursor, .select),
-      isHeld: options.isHeld
+      isHeld: options.isHeld,
+      depth: settings.savepoints
     )
   }
   /// A cursor over the rows that FETCH or MOVE names, the portal moved up to them.
@@ -174,8 +175,8 @@ extension Session {
       portal.state = .rows(cursor, tag)
       portals[name] = portal
     }
-    guard case .rows(let cursor, _) = portal.state, let columns = portal.columns else {
-      throw TallyError.sql("55000", "portal \"\(name)\" cannot be run")
+    guard case .rows(let cursor, _) = portal.state, !cursor.hasFailed, let columns = portal.columns else {
+      throw Self.notRunnable(name)
     }
     let backward = TallyError.sql(
       "55000",

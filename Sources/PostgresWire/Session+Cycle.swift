@@ -1,8 +1,8 @@
 // Session+Cycle.swift — transactions without BEGIN: the statements of one Query message, or of the extended protocol up to a Sync.
 //
 // As in PostgreSQL all of them take effect or none. A statement that is alone needs no transaction, and a statement of its own is what the
-// engine does fastest: so a cycle becomes a transaction only when there is more than one. Of the extended protocol that is told by the
-// message behind an Execute that writes: anything but a Sync. Waiting for it costs nothing, as no answer is due before a Sync or a Flush.
+// engine does fastest: so a cycle becomes a transaction only when something comes behind a statement. Of the extended protocol that is told
+// by the message behind an Execute: anything but a Sync. Waiting for it costs nothing, as no answer is due before a Sync or a Flush.
 
 internal import Capabilities
 internal import Model

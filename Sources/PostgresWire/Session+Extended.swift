@@ -104,7 +104,8 @@ extension Session {
       statement: statement,
       arguments: arguments,
       columns: columns,
-      isBinary: try Self.flags(resultFormats, columns: columns?.count ?? 0)
+      isBinary: try Self.flags(resultFormats, columns: columns?.count ?? 0),
+      depth: settings.savepoints
     )
     out.message("2")
   }
@@ -127,6 +128,7 @@ extension Session {
     }
     if let columns { out.rowDescription(columns, isBinary: isBinary) } else { out.message("n") }
   }
+  static func notRunnable(_ name: String) -> TallyError { .sql("55000", "portal \"\(name)\" cannot be run") }
   static func noPortal(_ name: String) -> TallyError { .sql("34000", "portal \"\(name)\" does not exist") }
 
   func execute(_ name: String, _ limit: Int32) async throws {
@@ -150,14 +152,13 @@ extension Session {
   ) async throws {
     guard var portal = portals[name] else { throw Self.noPortal(name) }
     switch portal.state {
-    case .done: throw TallyError.sql("55000", "portal \"\(name)\" cannot be run")
-    case .rows: break
+    case .done: throw Self.notRunnable(name)
+    case .rows(let cursor, _): if cursor.hasFailed { throw Self.notRunnable(name) }
     case .ready:
       switch try await perform(statement, portal.arguments, context) {
       case .done(let tag):
         // A transaction's end has closed the portal; else it stays, used up.
-        portal.state = .done
-        if portals[name] != nil { portals[name] = portal }
+        portals[name]?.state = .done
         return tag.isEmpty ? out.message("I") : out.commandComplete(tag)
       case .rows(let columns, let cursor, let tag):
         guard portal.columns?.map(\.type) == columns.map(\.type) else {

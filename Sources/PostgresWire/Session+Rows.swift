@@ -57,6 +57,12 @@ extension Session {
 
   /// Sends at most `limit` rows and returns how many there were.
   func send(_ cursor: RowCursor, limit: Int, isBinary: [Bool]) async throws -> Int {
+    do { return try await sendRows(cursor, limit: limit, isBinary: isBinary) } catch {
+      cursor.fail()
+      throw error
+    }
+  }
+  private func sendRows(_ cursor: RowCursor, limit: Int, isBinary: [Bool]) async throws -> Int {
     var sent = 0
     let engine = self.engine
     let zone = settings.zone

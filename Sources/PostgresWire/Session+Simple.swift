@@ -13,7 +13,8 @@ extension Session {
     if parsed.isEmpty { return out.message("I") }
     hasCompany = parsed.count > 1
     defer { hasCompany = false }
-    let isTransaction = parsed.count { Self.isTransactional($0) } > 1
+    // Whatever comes behind a statement may undo it, or have BEGIN take it over.
+    let isTransaction = parsed.dropLast().contains { Self.isTransactional($0) }
     for (at, statement) in parsed.enumerated() {
       try checkNotFailed(statement)
       if isTransaction, Self.isTransactional(statement) { try await beginImplicit() }

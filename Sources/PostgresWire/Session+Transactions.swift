@@ -25,6 +25,7 @@ extension Session {
         // What came before in the same message is taken back.
         await dropImplicit()
         settings.rollBack()
+        endPortals(hasCommitted: false)
         return "ROLLBACK"
       }
       try await rollBack(chain)
@@ -36,15 +37,17 @@ extension Session {
       return "SAVEPOINT"
     case .release(let name):
       try needsBlock("RELEASE SAVEPOINT")
-      try needsSavepoint(name)
+      let number = try needsSavepoint(name)
       try await engine.change(.release(name))
       _ = settings.release(name)
+      for (portal, made) in portals where made.depth >= number { portals[portal]?.depth = number - 1 }
       return "RELEASE"
     case .rollBackTo(let name):
       try needsBlock("ROLLBACK TO SAVEPOINT")
-      try needsSavepoint(name)
+      let number = try needsSavepoint(name)
       try await engine.change(.rollBackTo(name))
       _ = settings.rollBack(to: name)
+      closePortals(behind: number)
       block = .open
       return "ROLLBACK"
     case .setTransaction(let modes):
@@ -61,8 +64,10 @@ extension Session {
     guard block == .idle else { return }
     throw .sql("25P01", "\(what) can only be used in transaction blocks")
   }
-  private func needsSavepoint(_ name: String) throws(TallyError) {
-    guard settings.hasSavepoint(name) else { throw .sql("3B001", "savepoint \"\(name)\" does not exist") }
+  /// The savepoint's number.
+  private func needsSavepoint(_ name: String) throws(TallyError) -> Int {
+    guard let number = settings.number(ofSavepoint: name) else { throw .sql("3B001", "savepoint \"\(name)\" does not exist") }
+    return number
   }
   private func begin(_ modes: TransactionModes) async throws {
     try await engine.change(.begin(modes))
@@ -92,6 +97,7 @@ extension Session {
       // What came before in the same message is an end of its own.
       try await endImplicit()
       settings.commit()
+      endPortals(hasCommitted: true)
       return "COMMIT"
     case .failed:
       try await rollBack(chain)
@@ -102,11 +108,11 @@ extension Session {
       block = .idle
       do { try await engine.change(.commit) } catch {
         settings.rollBack()
-        closePortals()
+        endPortals(hasCommitted: false)
         throw error
       }
       settings.commit()
-      closePortals()
+      endPortals(hasCommitted: true)
       if chain { try await begin(modes) }
       return "COMMIT"
     }
@@ -115,7 +121,7 @@ extension Session {
     let modes = modes()
     block = .idle
     settings.rollBack()
-    closePortals()
+    endPortals(hasCommitted: false)
     try await engine.change(.rollback)
     if chain { try await begin(modes) }
   }

@@ -115,7 +115,10 @@ actor Session {
   private func nextMessage() async throws -> RawMessage? {
     while true {
       if client.inbox.isStopped { throw PostgresServer.terminated }
-      if let raw = try framing.message(max: server.options.limits.messageBytesMax) { return raw }
+      if let raw = try framing.message(max: server.options.limits.messageBytesMax) {
+        isReady = false
+        return raw
+      }
       switch client.inbox.take(withinStatement: false) {
       case .bytes(let chunks): for chunk in chunks { framing.push(chunk) }
       case .ended: return nil
@@ -130,7 +133,7 @@ actor Session {
   }
   private func idleLimit() -> (Instant, TallyError?) {
     let milliseconds = block == .idle ? idleMilliseconds : idleInBlockMilliseconds
-    guard milliseconds > 0 else { return (.distantFuture, nil) }
+    guard isReady, milliseconds > 0 else { return (.distantFuture, nil) }
     let error =
       block == .idle
       ? TallyError(.timedOut, "terminating connection due to idle-session timeout", sqlState: "57P05")
@@ -139,6 +142,8 @@ actor Session {
   }
   /// When the session last had nothing to do.
   private var lastReady = Instant(nanoseconds: 0)
+  /// The client was told that the session is ready and has sent nothing since: within a cycle it is not idle.
+  private var isReady = false
 
   /// Data of a COPY under way that is here already: small messages cost little when they are taken together.
   func readyCopyData() -> [UInt8] {
@@ -161,7 +166,7 @@ actor Session {
   func flush() async throws {
     guard out.count > 0 else { return }
     let bytes = out.snapshot()
-    out.removeAll()
+    out.clear(capacity: 1024)
     do {
       try await connection.send(bytes)
     } catch is CancellationError {
@@ -178,6 +183,7 @@ actor Session {
     reportSettings()
     out.readyForQuery(block.rawValue)
     lastReady = server.clock.now
+    isReady = true
     try await flush()
   }
   private func reportSettings() {
@@ -262,16 +268,28 @@ actor Session {
     switch (block, failed) {
     case (.idle, _):
       if settings.isOpen { failed ? settings.rollBack() : settings.commit() }
-      closePortals()
+      endPortals(hasCommitted: !failed)
     case (_, true):
       block = .failed
-      closePortals()
+      // What was made before the innermost savepoint is there again after ROLLBACK TO.
+      closePortals(behind: settings.savepoints)
     case (_, false): break
     }
   }
-  /// Closes the portals that a transaction's end closes.
-  func closePortals() {
-    for (name, portal) in portals where !portal.isHeld {
+  /// Closes the portals that a transaction's end closes: all of its own when it is undone, and when it has committed all but held ones.
+  func endPortals(hasCommitted: Bool) {
+    for (name, portal) in portals where !portal.isCommitted {
+      if hasCommitted, portal.isHeld {
+        portals[name]?.isCommitted = true
+      } else {
+        portal.close()
+        portals[name] = nil
+      }
+    }
+  }
+  /// Closes the portals of the transaction under way that were made behind its savepoint of a number; 0 is its beginning.
+  func closePortals(behind savepoint: Int) {
+    for (name, portal) in portals where !portal.isCommitted && portal.depth >= savepoint {
       portal.close()
       portals[name] = nil
     }
@@ -294,8 +312,9 @@ actor Session {
       deadline: deadline
     )
     let statement = self.statement
-    statement.begin(readsOnly: readsOnly)
-    let alarm = milliseconds > 0 ? server.clock.alarm(at: deadline) { statement.stop(.timeout) } : nil
+    let number = statement.begin(readsOnly: readsOnly)
+    // One that rings late must not end the next statement.
+    let alarm = milliseconds > 0 ? server.clock.alarm(at: deadline) { statement.stop(.timeout, only: number) } : nil
     defer { alarm?.cancel() }
     do {
       async let result = attached(context, body)

@@ -160,5 +160,8 @@ public struct SessionSettings: Sendable {
     snapshots.removeSubrange((at + 1)...)
     return true
   }
-  func hasSavepoint(_ name: String) -> Bool { snapshots.contains { $0.savepoint == name } }
+  /// Number of savepoints.
+  var savepoints: Int { max(0, snapshots.count - 1) }
+  /// The number of a savepoint, counted from 1; nil when there is none of this name.
+  func number(ofSavepoint name: String) -> Int? { snapshots.lastIndex { $0.savepoint == name } }
 }

@@ -259,18 +259,16 @@ struct SettingDefinition: Sendable {
     }
   }
   private func dateStyle(_ value: String) throws(TallyError) -> String {
-    var order = "MDY"
     for word in value.lowercased().split(whereSeparator: { $0 == "," || $0 == " " }) {
       switch word {
-      case "iso", "default": break
-      case "mdy", "us", "noneuro", "noneuropean": order = "MDY"
-      case "dmy", "euro", "european": order = "DMY"
-      case "ymd": order = "YMD"
+      case "iso", "default", "mdy", "us", "noneuro", "noneuropean": break
+      // Taken, they would have dates read as others than were written.
+      case "dmy", "euro", "european", "ymd": throw unsupported(value, "Dates are read in the order MDY; write YYYY-MM-DD.")
       case "sql", "postgres", "german": throw unsupported(value, "Dates print in the style ISO.")
       default: throw invalid(value)
       }
     }
-    return "ISO, \(order)"
+    return "ISO, MDY"
   }
   private func timeZone(_ value: String) throws(TallyError) -> String {
     let lower = value.lowercased()

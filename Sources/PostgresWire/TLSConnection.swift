@@ -1,7 +1,8 @@
 // TLSConnection.swift — TLS 1.2 and 1.3 over any connection: OpenSSL between two memory BIOs, bytes carried by the connection.
 //
 // The server's part only, no client certificates, no renegotiation. Records have numbers, so what OpenSSL has encrypted must go
-// out, in order: a send that is cancelled while the socket is full keeps its bytes for the next send and counts as sent.
+// out, in order: a send that is cancelled while the socket is full keeps its bytes for the next send and counts as sent. One task
+// sends at a time; the session waits for it, as that is its back-pressure, and the reader, who must go on reading, does not.
 
 internal import Bytes
 internal import COpenSSL
@@ -77,6 +78,8 @@ final class TLSConnection: Connection, @unchecked Sendable {
   private struct State {
     var pending: [UInt8] = []
     var isSending = false
+    /// Those who wait until nobody sends.
+    var waiting: [Signal] = []
   }
   private enum Step {
     case bytes([UInt8])
@@ -85,6 +88,8 @@ final class TLSConnection: Connection, @unchecked Sendable {
     case failed(String)
   }
   private static let chunkBytes = 64 << 10
+  /// What OpenSSL is given at once; a memory BIO holds less than 2 GiB.
+  private static let pieceBytes = 1 << 30
 
   private let ssl: OpaquePointer
   private let input: OpaquePointer
@@ -104,10 +109,12 @@ final class TLSConnection: Connection, @unchecked Sendable {
   fileprivate func shakeHands() async throws {
     while true {
       let step = state.withLock { state in
+        // An older error of this thread would be taken for one of this call.
+        ERR_clear_error()
         let code = SSL_do_handshake(ssl)
         return code == 1 ? Step.bytes([]) : wanted(after: code)
       }
-      try await sendPending()
+      try await sendPending(waits: true)
       switch step {
       case .bytes: return
       case .wantsInput: try await feed()
@@ -136,6 +143,7 @@ final class TLSConnection: Connection, @unchecked Sendable {
   func receive() async throws -> [UInt8] {
     while true {
       let step = state.withLock { _ -> Step in
+        ERR_clear_error()
         var count: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: Self.chunkBytes) { out, written in
           count = SSL_read(ssl, out.baseAddress, Int32(out.count))
@@ -144,7 +152,7 @@ final class TLSConnection: Connection, @unchecked Sendable {
         return count > 0 ? .bytes(bytes) : wanted(after: count)
       }
       // Answers to what was read: key updates, alerts.
-      try await sendPending()
+      try await sendPending(waits: false)
       switch step {
       case .bytes(let bytes): return bytes
       case .ended: return []
@@ -156,39 +164,74 @@ final class TLSConnection: Connection, @unchecked Sendable {
   func send(_ bytes: [UInt8]) async throws {
     if bytes.isEmpty { return }
     try Task.checkCancellation()
-    let isWritten = state.withLock { _ in SSL_write(ssl, bytes, Int32(clamping: bytes.count)) == Int32(clamping: bytes.count) }
-    guard isWritten else { throw NetworkFailure(.closed, "TLS: \(TLSCredentials.reason() ?? "the connection broke")") }
-    try await sendPending()
-  }
-  /// Sends what OpenSSL has encrypted. Who comes while another sends leaves the bytes to that one.
-  private func sendPending() async throws {
-    while true {
-      let bytes: [UInt8]? = state.withLock { state in
-        if state.isSending { return nil }
-        let waiting = Int(BIO_ctrl_pending(output))
-        if waiting > 0 {
-          state.pending += [UInt8](unsafeUninitializedCapacity: waiting) { out, written in
-            written = max(0, Int(BIO_read(output, out.baseAddress, Int32(clamping: waiting))))
-          }
-        }
-        guard !state.pending.isEmpty else { return nil }
-        state.isSending = true
-        defer { state.pending = [] }
-        return state.pending
+    for start in stride(from: 0, to: bytes.count, by: Self.pieceBytes) {
+      let piece = start..<min(bytes.count, start + Self.pieceBytes)
+      let failure: String? = state.withLock { _ in
+        ERR_clear_error()
+        let written = bytes.withUnsafeBytes { SSL_write(ssl, $0.baseAddress.map { $0 + start }, Int32(piece.count)) }
+        return written == Int32(piece.count) ? nil : TLSCredentials.reason() ?? "the connection broke"
       }
-      guard let bytes else { return }
-      do {
-        try await base.send(bytes)
-        state.withLock { $0.isSending = false }
-      } catch {
-        state.withLock { state in
-          state.isSending = false
-          if error is CancellationError { state.pending = bytes + state.pending }
+      if let failure { throw NetworkFailure(.closed, "TLS: \(failure)") }
+      try await sendPending(waits: true)
+    }
+  }
+
+  private enum Turn {
+    case send([UInt8])
+    case wait(Signal)
+    case done
+  }
+  /// Sends what OpenSSL has encrypted. Who comes while another sends waits for its turn, or leaves the bytes to that one.
+  private func sendPending(waits: Bool) async throws {
+    while true {
+      switch turn(waits: waits) {
+      case .done: return
+      case .wait(let signal):
+        await signal.wait()
+        // The bytes go out with the next send.
+        if Task.isCancelled { return }
+      case .send(let bytes):
+        do {
+          try await base.send(bytes)
+          endTurn()
+        } catch is CancellationError {
+          endTurn(unsent: bytes)
+          return
+        } catch {
+          endTurn()
+          throw error
         }
-        guard error is CancellationError else { throw error }
-        return
       }
     }
+  }
+  private func turn(waits: Bool) -> Turn {
+    state.withLock { state -> Turn in
+      if state.isSending {
+        guard waits else { return .done }
+        let signal = Signal()
+        state.waiting.append(signal)
+        return .wait(signal)
+      }
+      let waiting = Int(BIO_ctrl_pending(output))
+      if waiting > 0 {
+        state.pending += [UInt8](unsafeUninitializedCapacity: waiting) { out, written in
+          written = max(0, Int(BIO_read(output, out.baseAddress, Int32(clamping: waiting))))
+        }
+      }
+      guard !state.pending.isEmpty else { return .done }
+      state.isSending = true
+      defer { state.pending = [] }
+      return .send(state.pending)
+    }
+  }
+  private func endTurn(unsent: [UInt8] = []) {
+    let waiting = state.withLock { state -> [Signal] in
+      state.isSending = false
+      if !unsent.isEmpty { state.pending = unsent + state.pending }
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    for signal in waiting { signal.notify() }
   }
   func close() { base.close() }
 }

@@ -146,6 +146,11 @@ public struct PrimaryCore: Sendable {
       added: (copy.record.node, copy.incarnation)
     )
   }
+  /// The proposal that voids an addition of which nobody knows whether it was made: the set as it was, in a newer version. If the addition
+  /// was made after all the version is refused, and the record that says so leads to a removal.
+  public var withdrawal: InSyncProposal? {
+    adding == nil ? nil : InSyncProposal(version: version, inSync: inSync.sorted(), added: nil)
+  }
   /// The coordinators refused an addition: it was not made.
   public mutating func forgetAddition() {
     adding = nil

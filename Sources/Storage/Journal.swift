@@ -23,6 +23,12 @@ public final class Journal: Sendable {
     var bytes: Int
     /// Highest position of each shard in it.
     var highest: [ShardID: LogPosition]
+
+    /// What was cut away keeps no file.
+    mutating func cut(_ shard: ShardID, from position: LogPosition) {
+      guard let known = highest[shard], known >= position else { return }
+      highest[shard] = LogPosition(position.rawValue - 1)
+    }
   }
   /// A file of zeros, header written, durable.
   struct PreparedFile: Sendable {
@@ -312,9 +318,14 @@ public final class Journal: Sendable {
           // A log that was cut away whole needs no file from before, and damage there is none of its.
           if record.entry.position == LogPosition(1) {
             for at in state.used.indices.dropLast() { state.used[at].highest[record.shard] = nil }
+          } else {
+            for at in state.used.indices { state.used[at].cut(record.shard, from: record.entry.position) }
           }
         } else {
           try state.index.add(place, of: record.shard)
+          // A cut before it in the group may have lowered that.
+          let highest = state.used[state.used.count - 1].highest[record.shard] ?? LogPosition(0)
+          state.used[state.used.count - 1].highest[record.shard] = max(highest, record.entry.position)
         }
       }
       state.cursor = cursor

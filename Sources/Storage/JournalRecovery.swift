@@ -317,6 +317,9 @@ struct JournalReading {
         begun[record.shard] = (file.number, offset)
         file.highest[record.shard] = nil
         for at in used.indices { used[at].highest[record.shard] = nil }
+      } else {
+        file.cut(record.shard, from: record.position)
+        for at in used.indices { used[at].cut(record.shard, from: record.position) }
       }
       return index.cut(record.shard, from: record.position)
     }

@@ -44,7 +44,9 @@ enum ReplicaFile {
   }
   private static func content(of path: String, _ shard: ShardID, _ disk: any Disk) async throws -> Content {
     let bytes: [UInt8]
-    do { bytes = try await disk.readAll(path) } catch let failure as DiskFailure where failure.kind == .notFound { return .missing }
+    do { bytes = try await disk.readAll(path) } catch let failure as DiskFailure where [.notFound, .io].contains(failure.kind) {
+      return failure.kind == .notFound ? .missing : .damaged
+    }
     let text = String(decoding: bytes, as: UTF8.self)
     let parts = text.split(separator: " ", omittingEmptySubsequences: false)
     guard let number = UInt64(parts.count == 1 ? text.dropLast() : parts[0]) else { return .damaged }

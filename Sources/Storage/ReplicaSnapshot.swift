@@ -78,8 +78,9 @@ extension ShardStore {
         store.add(file, try await store.openVerified(file, compute))
       }
     }
-    if replica.rawValue > 0 { try await ReplicaFile.write(replica, of: shard, disk) }
+    // In this order: what lay here before must never be there under the new number.
     try await manifest.replace()
+    if replica.rawValue > 0 { try await ReplicaFile.write(replica, of: shard, disk) }
     try await store.finishRecovery()
     return store
   }

@@ -55,6 +55,7 @@ public enum Salvage {
       found.journalFiles.insert(damage.file)
     }
     found.unreadable.sort { $0.position < $1.position }
+    found.hasOpenDeletion = store.head.statements.hasDeletions
     if let damage {
       found.stops.append("\(JournalFormat.path(damage.file)), byte \(damage.offset): \(damage.message)")
       found.journalFiles.insert(damage.file)
@@ -91,14 +92,19 @@ public enum Salvage {
       )
     }
     do {
-      guard try await Manifest.exists(disk: disk, shard: shard) else { throw unknown("its directory has no \(ManifestFormat.current)") }
+      guard try await Manifest.exists(disk: disk, shard: shard) else {
+        // A shard of which nothing was ever logged: its making was cut off.
+        guard hasEntries else { throw missing(shard) }
+        throw unknown("its directory has no \(ManifestFormat.current)")
+      }
       return try await Manifest.look(disk: disk, cluster: cluster, shard: shard).contents
     } catch let failure as DiskFailure where failure.kind == .notFound {
-      guard hasEntries else {
-        throw TallyError.sql("42704", "shard \(shard) is not in this data directory", hint: "tally doctor lists its shards.")
-      }
+      guard hasEntries else { throw missing(shard) }
       throw unknown(failure.message)
     } catch let failure as DecodingFailure { throw unknown("its manifest cannot be read: \(failure)") }
+  }
+  private static func missing(_ shard: ShardID) -> TallyError {
+    .sql("42704", "shard \(shard) is not in this data directory", hint: "tally doctor lists its shards.")
   }
   /// The copy's name; 0, which the next start settles, where it cannot be read.
   private static func replica(of shard: ShardID, _ disk: any Disk) async throws -> ReplicaID {
@@ -131,8 +137,17 @@ public enum Salvage {
     let shard = found.shard
     var records = try await SalvageFile.read(of: shard, cluster: cluster, disk: disk)
     let time = clock.wallMicroseconds
+    if found.hasOpenDeletion {
+      throw TallyError(
+        .invalid,
+        "shard \(shard) has a deletion that is not decided: its files cannot change until then",
+        sqlState: "55000",
+        hint: "start the worker and its cluster, so that the statement ends, and stop it again; a shard that does not start needs a backup"
+      )
+    }
     // One that was begun stays: what it gave up may be gone already, and its cut of the log has yet to be made.
-    if found.isUnfinished ? !found.files.isEmpty : !found.isSound {
+    let begun = records.last { !$0.isDone }
+    if found.isUnfinished ? !found.files.isEmpty && begun?.what != found.what : !found.isSound {
       records.append(
         SalvageRecord(
           shard: shard,
@@ -165,12 +180,7 @@ public enum Salvage {
     _ = try await store.flush(log, compute: compute)
     try await store.settleEmpty(opened.journal)
     guard store.releasable == store.head.position else {
-      throw TallyError(
-        .invalid,
-        "shard \(shard) has a deletion that is not decided: its files cannot change until then",
-        sqlState: "55000",
-        hint: "restore the shard from a backup"
-      )
+      throw TallyError(.internalError, "shard \(shard) kept entries above \(store.releasable) out of its files")
     }
     try await store.rename(found.replica)
     let cut = LogEntry.cut(from: LogPosition(1), epoch: store.head.epoch)

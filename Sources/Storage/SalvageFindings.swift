@@ -79,6 +79,8 @@ public struct SalvageFindings: Sendable {
   public var files: [File] = []
   /// A salvage was begun and not finished.
   public var isUnfinished = false
+  /// An open statement will delete rows of files: they cannot change before it ends.
+  public var hasOpenDeletion = false
   /// Journal files with entries that go.
   var journalFiles: Set<UInt64> = []
   fileprivate var lastStranded = LogPosition(0)
@@ -102,7 +104,7 @@ public struct SalvageFindings: Sendable {
       let lost = file.sections.filter { $0.lost > 0 }.map { "\($0.lost) of \($0.rows) rows of \($0.relation)" }
       parts.append("\(lost.isEmpty ? "no row" : lost.joined(separator: ", ")) in \(file.path)")
     }
-    return String(parts.joined(separator: "; ").prefix(SalvageRecord.whatMax))
+    return String(decoding: parts.joined(separator: "; ").utf8.prefix(SalvageRecord.whatMax), as: UTF8.self)
   }
 
   init(shard: ShardID, replica: ReplicaID) {

@@ -114,7 +114,10 @@ extension ShardStore {
   }
   private func take(_ entry: LogEntry, _ body: EntryBody, _ rows: PreparedRows) throws(TallyError) {
     let kept: EntryBody = if case .batch(let record, _) = body { .batch(record, encoded: []) } else { body }
+    let before = head.logTime
     try head.advance(entry, kept)
+    // Also what another primary stamped: however long this copy followed, log time may gain only from here on when it leads.
+    if head.logTime > before { stampedAt = clock.now }
     pending.append(Pending(entry: entry, body: kept, rows: rows))
     if case .tenantDelete = kept { lastTenantDelete = entry.position }
     unappliedBytes += entry.body.count

@@ -68,6 +68,8 @@ public struct ZonePredicate: Sendable {
   }
   /// value is one that a column has, or lies between two; nil where zones of the type are not asked, or there is none.
   public static func covering(_ column: Int, _ values: ColumnVector) -> ZonePredicate? {
+    // Equal values of such a type may lie apart.
+    guard values.type.layout != .text || values.type.ordersByBytes else { return nil }
     switch values.values {
     case .fixed(let all):
       let present = (0..<all.count).filter { !values.isNull($0) }.map { all[$0] }

@@ -136,6 +136,7 @@ extension Worker {
     }
     // Nothing of what follows the checkpoint may be given back from here on.
     journal.pin(request.shard, above: host.store.releasable, for: request.replica.rawValue)
+    host.links[request.replica]?.isPinned = true
     let snapshot = try await host.store.replicaSnapshot()
     offers[request.shard, default: [:]][request.replica] = OfferedCheckpoint(snapshot: snapshot, usedAt: surroundings.clock.now)
     return ReplicaManifest(position: snapshot.position, manifest: snapshot.manifest)

@@ -53,7 +53,6 @@ extension Worker {
     if let taken = host.taken, !isPlanted(.copyAcknowledgesEarly) { _ = try await taken.value }
     try await call.reply(.appended(answer(.matches, request, host, durable: last)))
     guard hosts[request.shard] === host, host.copy.promised == request.epoch, host.primary == nil else { return }
-    host.noteTaken(now: surroundings.clock.now)
     do {
       let equal = isPlanted(.copyAppliesUnverified) ? host.store.head.position : last
       try await host.apply(through: min(request.commit, equal, host.store.head.position))

@@ -23,6 +23,9 @@ extension Worker {
       guard let host = hosts[wanted.shard] else {
         throw TallyError(.notPrimary, "no copy of shard \(wanted.shard) is here", node: settings.name)
       }
+      if host.primary == nil, let mine = catalog.shard(wanted.shard)?.replica(on: identity.value.node), mine.id != host.store.replica {
+        throw TallyError(.unavailable, "the copy of shard \(wanted.shard) begins again from its primary", node: settings.name)
+      }
       if let damage = host.damage {
         throw TallyError(.dataDamaged, "the copy of shard \(wanted.shard) is damaged", detail: damage, node: settings.name)
       }

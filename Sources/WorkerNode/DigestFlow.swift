@@ -32,8 +32,20 @@ extension Worker {
     guard let due = host.probeDue else { return host.probeDue = now + settings.digestPeriod / 24 }
     guard now >= due, host.digest?.position != host.store.head.position else { return }
     host.probeDue = now + settings.digestPeriod
-    do { _ = try host.append(.digestProbe) } catch let error where error.isRetryable {
+    do {
+      let (shard, position) = (host.id, try host.append(.digestProbe).position)
+      perform { try await $0.commitProbe(shard, position) }
+    } catch let error where error.isRetryable {
       surroundings.log.info("probe-waits", ("shard", host.id.description), ("reason", error.message))
+    }
+  }
+  /// Where nothing else is written nobody would have the probe committed, and it would keep the journal.
+  private func commitProbe(_ shard: ShardID, _ position: LogPosition) async throws {
+    guard let host = hosts[shard] else { return }
+    do { try await host.settle(position) } catch let error as TallyError where error.status == .dataDamaged {
+      noteDamage(host, error)
+    } catch let error as TallyError where error.isRetryable || error.status == .unknownOutcome {
+      surroundings.log.info("probe-waits", ("shard", shard.description), ("reason", error.message))
     }
   }
 }

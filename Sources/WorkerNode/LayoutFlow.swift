@@ -30,6 +30,9 @@ extension Worker {
         } catch let error as TallyError where error.isRetryable {
           if error.status == .diskFull { lacksRoom = true }
           surroundings.log.warning("layout-waits", ("shard", host.id.description), ("reason", error.message))
+        } catch let error as TallyError where error.status == .invalid {
+          // What its rows say cannot be computed: its files stay as they are, and the worker goes on.
+          surroundings.log.error("layout-failed", ("shard", host.id.description), ("reason", "\(error)"))
         }
       }
     }
@@ -56,8 +59,14 @@ extension Worker {
     let serving = orderedHosts.filter {
       $0.servingEpoch != nil && !$0.store.hasStagedDeletions && $0.flushWaitsUntil.map { $0 <= now } ?? true
     }
-    // Rows that the log brought back at a start came when nobody can tell: their age counts from here.
-    for host in serving where host.unflushedSince == nil && host.store.memtableBytes > 0 { host.unflushedSince = now }
+    // Ages count from the first look of a lead on: when the log brought rows back, or another primary sent them, they came nobody can tell.
+    for host in orderedHosts {
+      if host.servingEpoch == nil || host.store.memtableBytes == 0 {
+        host.unflushedSince = nil
+      } else if host.unflushedSince == nil {
+        host.unflushedSince = now
+      }
+    }
     let pinning = journal.isOverCap || keepsDeletedTenants ? Set(journal.shardsPinningOldestFile) : []
     let total = memtableBytes
     var chosen: ShardHost?
@@ -82,19 +91,14 @@ extension Worker {
   /// Flushes a shard; false when it has nothing or must wait.
   func flush(_ host: ShardHost) async throws -> Bool {
     let now = surroundings.clock.now
-    let since = host.unflushedSince
-    host.unflushedSince = nil
     do {
       let before = host.store.memtableBytes
       // What open statements named may take long; what is being done now does not.
       let rests = host.isChanging && !host.store.hasStagedDeletions
       if rests { try await host.rest(until: now + Self.restMax, surroundings.clock) }
       defer { if rests { host.endRest() } }
-      guard try await host.store.flush(host, compute: surroundings.compute) else {
-        host.unflushedSince = since
-        return false
-      }
-      if host.store.memtableBytes > 0 { host.unflushedSince = now }
+      guard try await host.store.flush(host, compute: surroundings.compute) else { return false }
+      host.unflushedSince = host.store.memtableBytes > 0 ? now : nil
       surroundings.log.record(
         .debug,
         "flushed",
@@ -102,14 +106,12 @@ extension Worker {
       )
       return true
     } catch let error as TallyError where error.isRetryable {
-      host.unflushedSince = since
       if error.status == .diskFull { lacksRoom = true }
       surroundings.log.warning("flush-waits", ("shard", host.id.description), ("reason", error.message))
       return false
-    } catch let error as TallyError where error.status == .dataDamaged {
+    } catch let error as TallyError where [.dataDamaged, .invalid].contains(error.status) {
       // What was just written cannot be read back. No entry names it, and the rows are where they were: it is written again.
       // Others go first meanwhile, so that a bad disk under one of them does not hold up all.
-      host.unflushedSince = since
       host.flushWaitsUntil = now + Self.flushPause
       surroundings.log.error("flush-failed", ("shard", host.id.description), ("reason", error.message))
       return false

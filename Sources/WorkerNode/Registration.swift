@@ -123,6 +123,7 @@ extension Worker {
     // Only as the operator told where coordinators are reached from here.
     leadingCoordinator = NetworkAddress(answer.leader).flatMap { settings.coordinators.contains($0) ? $0 : nil }
     if answer.version > catalog.version { try await fetchCatalog() }
+    takeRolesThatAreDue()
   }
 
   /// The beat that confirms the incarnation, however long the coordinators take to come back; refusals are thrown.

@@ -103,7 +103,9 @@ extension Worker {
             perform { try await $0.carry(shard, replica, epoch) }
           }
           let isAway = link.silentSince.map { now - $0 > Self.awayMax } ?? false
-          pin(link, host, primary, when: !primary.inSync.contains(link.record.id) && !isAway && !isJournalFull)
+          // What lies above a checkpoint that it fetches is kept in any case.
+          let isFetching = offers[host.id]?[link.record.id] != nil
+          pin(link, host, primary, when: !primary.inSync.contains(link.record.id) && (isFetching || !isAway && !isJournalFull))
           if !primary.inSync.contains(link.record.id), now - link.reportedAt > Self.reportInterval {
             report(link, host, now)
           }
@@ -178,6 +180,11 @@ extension Worker {
           noteDamage(host, error, inJournalThrough: host.store.head.position)
           link.needsCheckpoint = true
           break
+        } catch let error as TallyError where error.sqlState == "54000" && error.node == nil && !link.needsCheckpoint {
+          // An entry that fits no frame: a checkpoint has its rows in files.
+          surroundings.log.warning("entry-too-large", ("shard", shard.description), ("reason", error.message))
+          link.needsCheckpoint = true
+          break
         } catch let error as TallyError {
           if !error.isRetryable { surroundings.log.warning("copy-refuses", ("shard", shard.description), ("reason", "\(error)")) }
           link.noteSilence(error, now: surroundings.clock.now)
@@ -244,6 +251,10 @@ extension Worker {
     askedAt: Instant
   ) async throws -> Bool {
     switch answer.outcome {
+    case .matches where answer.applied > host.store.head.position:
+      // What it has applied was committed, and is not in this log: it is of another history, and equal to nothing here.
+      (link.silentSince, link.isGone, link.cursor, link.needsCheckpoint) = (link.silentSince ?? surroundings.clock.now, false, nil, true)
+      return true
     case .matches:
       (link.silentSince, link.isGone, link.cursor, link.needsCheckpoint) = (nil, false, last, false)
       link.told = min(committed, last.position)
@@ -297,6 +308,11 @@ extension Worker {
           host.learn(record, leastInSync: primary.leastInSync)
         }
         return removal
+      } else if primary.adding == replica, let since = link.silentSince,
+        now - since > (link.isGone ? Self.goneMax : Self.silenceMax)
+      {
+        // It counts while its addition is in doubt, and nothing is committed without it.
+        return primary.withdrawal
       } else if link.silentSince == nil,
         link.cursor.map({ $0.position >= max(primary.committed, primary.start) }) ?? isPlanted(.learnerAdmittedEarly)
       {

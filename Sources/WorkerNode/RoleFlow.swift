@@ -23,6 +23,20 @@ extension Worker {
     guard next.version > catalog.version else { return }
     try await bring(next)
   }
+  /// Takes roles that no newer record asks for: those of an epoch that began while the one before was being settled or the copy was
+  /// catching up, and those whose settling was cut off.
+  func takeRolesThatAreDue() {
+    let me = identity.value.node
+    let isUnsettled = orderedHosts.contains { $0.primary != nil && !isSettled($0) && !$0.isSettling }
+    let isUnled = catalog.shards.contains { record in
+      guard record.primary == me, !catchingUp.contains(record.id), refused[record.id] == nil, !waitsForComparison(record),
+        let host = hosts[record.id], let mine = record.replica(on: me)
+      else { return false }
+      return record.inSync.contains(mine) && host.primary?.epoch != record.epoch && record.epoch > host.copy.promised
+    }
+    guard isUnsettled || isUnled, !isAdopting else { return }
+    perform { try await $0.takeRolesAgain() }
+  }
   /// Takes the present catalog in once more: what stood against leading may be gone.
   func takeRolesAgain() async throws {
     try await adoptionTurn()
@@ -107,7 +121,10 @@ extension Worker {
   /// The copy here, made when the shard is new; nil when it may not be made.
   private func host(of record: ShardRecord, _ mine: ReplicaRecord) async throws -> ShardHost? {
     if let known = hosts[record.id] {
-      if known.store.replica != mine.id {
+      // A learner's number is new because what the copy here once had is void: it may hold entries that were given up, or lack some that
+      // it acknowledged. It keeps its old one, acknowledges nothing under the new one, and begins again from its primary's checkpoint.
+      let isVoid = known.store.replica.rawValue > 0 && record.learners.contains(mine)
+      if known.store.replica != mine.id, !isVoid {
         let old = known.store.replica
         try await known.store.rename(mine.id)
         known.tell(.renamed(from: old))
@@ -161,7 +178,9 @@ extension Worker {
       surroundings.log.error("shard-refused", ("shard", shard.description), ("reason", "\(error)"))
       refused[shard] = "\(error)"
       host.stepDown()
-      hosts[shard] = nil
+      // A flow that changes its files ends first: it must not touch those of the copy that takes its place.
+      try await host.store.untilFilesAreQuiet()
+      if hosts[shard] === host { hosts[shard] = nil }
     } catch let error as TallyError where error.isRetryable {
       surroundings.log.info("role-ended", ("shard", shard.description), ("reason", error.message))
     }

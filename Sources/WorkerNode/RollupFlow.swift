@@ -12,6 +12,9 @@ import Storage
 import Wire
 
 extension Worker {
+  /// Bytes that a delta has at most, unless one entry of the log gives more: it travels to other copies in one frame.
+  static let deltaBytesMax = 4 << 20
+
   /// Rolls up until cancelled.
   func keepRolling() async throws {
     while true {
@@ -80,21 +83,50 @@ extension Worker {
     return moved && host.servingEpoch == epoch && hasWork(host)
   }
 
+  /// What rows add to a rollup.
+  private struct Delta: Sendable {
+    var runs: [[UInt8]]
+    var rows: PreparedRows
+    var consumed: Int
+    var failed: Int
+    var bytes: Int { runs.reduce(0) { $0 + $1.count } }
+  }
+  private func delta(
+    of view: RollupView,
+    _ rollup: RollupDefinition,
+    _ which: RollupDelta.Rows,
+    _ limits: ExecutionLimits
+  ) async throws -> Delta {
+    try await surroundings.compute.attempt {
+      let built = try RollupDelta.build(view, which, limits: limits)
+      return Delta(
+        runs: Self.encode(built.states),
+        rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup),
+        consumed: built.rowsConsumed,
+        failed: built.poisonedRows
+      )
+    }
+  }
+
   /// Takes in raw rows above the watermark; false when there were none or they have to wait.
   private func advance(_ host: ShardHost, _ rollup: RollupDefinition, _ epoch: Epoch) async throws -> Bool {
     guard host.isBehind(rollup), let state = host.store.applied.rollups[rollup.id],
       let rollupView = try view(of: host).rollups[rollup.id]
     else { return false }
     let from = state.watermark
-    let to = host.rollTarget(after: from, rows: settings.rollRows)
+    var to = host.rollTarget(after: from, rows: settings.rollRows)
     let limits = ExecutionLimits(memoryBytes: settings.memory / 4, cancel: CancelFlag())
-    let delta = try await surroundings.compute.attempt {
-      let built = try RollupDelta.build(rollupView, .positions(after: from, through: to), limits: limits)
-      return (
-        runs: Self.encode(built.states), rows: try PreparedRows.states(of: Self.pieces(built.states), rollup: rollup),
-        consumed: built.rowsConsumed, failed: built.poisonedRows
-      )
+    var built: Delta?
+    while built == nil {
+      let isOneEntry = to.rawValue <= from.rawValue + 1
+      do {
+        let delta = try await delta(of: rollupView, rollup, .positions(after: from, through: to), limits)
+        if isOneEntry || delta.bytes <= Self.deltaBytesMax { built = delta }
+      } catch let error as TallyError where error.status == .overloaded && !isOneEntry {}
+      // Too much for one entry, or for memory: half as many entries of the log.
+      if built == nil { to = LogPosition(from.rawValue + (to.rawValue - from.rawValue) / 2) }
     }
+    guard let delta = built else { return false }
     guard host.servingEpoch == epoch, host.store.head.rollups[rollup.id]?.watermark == from || isPlanted(.watermarkNotAtHead),
       host.store.lastTenantDelete <= rollupView.raw.position
     else { return false }

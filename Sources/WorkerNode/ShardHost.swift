@@ -58,6 +58,8 @@ final class ShardHost: ShardLog {
   var flushWaitsUntil: Instant?
   /// When rows came into memory that no file holds.
   var unflushedSince: Instant?
+  /// When its checkpoint was last moved on without a row in memory.
+  var settledAt: Instant?
   /// When the oldest rows that some rollup has not taken in were applied, by table.
   private var unrolledSince: [TableID: Instant] = [:]
   /// When something was last heard of an open statement's runner.
@@ -77,6 +79,7 @@ final class ShardHost: ShardLog {
   /// Batches that some rollup has not taken in, in order: what a delta may reach to. Those applied before this process began
   /// are not in it.
   private var recent: [(position: LogPosition, rows: Int)] = []
+  private static let recentMax = 1 << 17
   /// What this process handed to the journal last.
   private var lastAppended: Appended?
   /// The flow that makes files which committed entries wait for.
@@ -131,6 +134,8 @@ final class ShardHost: ShardLog {
     primary = nil
     link()
     recent = []
+    // What was heard in this lead is no silence in a later one.
+    statementWords = [:]
     modifyAnswers = ModifyAnswers()
     wakeTableWaits()
     let waiting = waiting
@@ -297,6 +302,8 @@ final class ShardHost: ShardLog {
   /// Notes rows that rollups will have to take in.
   func noteRecent(_ position: LogPosition, rows: Int) {
     if !store.head.schema.rollups.isEmpty { recent.append((position, rows)) }
+    // A shard that is not rolled up for long: what is left out counts as not known.
+    if recent.count > Self.recentMax { recent.removeFirst(Self.recentMax / 2) }
   }
   private func tell() {
     wakeTableWaits()
@@ -320,10 +327,7 @@ final class ShardHost: ShardLog {
   /// Notes a batch that was applied.
   func noteBatch(of table: TableID, at position: LogPosition, now: Instant) {
     if unrolledSince[table] == nil { unrolledSince[table] = now }
-    if unflushedSince == nil { unflushedSince = now }
   }
-  /// Notes that rows of another primary came into memory.
-  func noteTaken(now: Instant) { if unflushedSince == nil { unflushedSince = now } }
   /// Notes that a rollup of the table moved on.
   func noteRolled(_ rollup: RollupDefinition, now: Instant) {
     let lowest = store.applied.rollups.values.map(\.watermark).min() ?? LogPosition(0)

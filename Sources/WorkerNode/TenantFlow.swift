@@ -123,6 +123,7 @@ extension Worker {
   var keepsDeletedTenants: Bool { !keepers.isEmpty }
   /// Ends the journal's file when it holds rows of a deleted tenant, and lets go what copies without rows in memory pin of the oldest.
   func shortenJournal() async throws {
+    try await letGo(always: journal.isOverCap)
     let keepers = keepers
     if keepers.isEmpty { return }
     // Where nothing is written the next file never begins: an entry that forgets no session begins it, on every copy.
@@ -132,8 +133,22 @@ extension Worker {
       }
     }
     for keeper in keepers { journal.endFile(holding: keeper.shard, through: keeper.position) }
+    try await letGo(always: true)
+  }
+  /// Moves the checkpoints of copies on that have no rows in memory: nothing else has them let go of the oldest file, which then stays for
+  /// ever. Each is a write, so not more often than rows are flushed by age, unless the journal is long.
+  private func letGo(always: Bool) async throws {
+    let now = surroundings.clock.now
     for shard in journal.shardsPinningOldestFile {
-      guard let host = hosts[shard], host.servingEpoch == nil, host.damage == nil else { continue }
+      guard let host = hosts[shard], host.servingEpoch == nil, host.damage == nil, !catchingUp.contains(shard) else { continue }
+      if !always {
+        guard let settledAt = host.settledAt else {
+          host.settledAt = now
+          continue
+        }
+        if now - settledAt <= settings.memoryAgeMax { continue }
+      }
+      host.settledAt = now
       do { try await host.store.settleEmpty(journal) } catch let error as TallyError where error.status == .diskFull {
         lacksRoom = true
         surroundings.log.warning("journal-waits", ("shard", shard.description), ("reason", error.message))

@@ -49,7 +49,7 @@ import WorkerNode
       throw ValidationError("--flush-after \"\(flushAfter)\" is not a number of seconds from 1 to 86400")
     }
     settings.memoryAgeMax = .seconds(seconds)
-    if let rate = copyRate ?? setting("TALLY_COPY_RATE") { settings.copyBytesPerSecond = try bytes(rate, least: (1 << 10, "1KiB")) }
+    if let rate = copyRate ?? setting("TALLY_COPY_RATE") { settings.copyBytesPerSecond = try bytes(rate, least: (64 << 10, "64KiB")) }
     if let floor = diskReserve ?? setting("TALLY_DISK_RESERVE") { settings.diskFloor = UInt64(try bytes(floor)) }
     settings.allowsVolatile = allowVolatile || setting("TALLY_ALLOW_VOLATILE") == "1"
     let status = ProcessMain.run(node: name, directory: data, memory: settings.memory) { [settings] surroundings, stop in

@@ -30,8 +30,8 @@ struct SalvageCommand: ParsableCommand {
   func validate() throws {
     guard acceptLoss else { return }
     if shard == nil { throw ValidationError("--accept-loss needs --shard") }
-    if reason.isEmpty || reason.count > SalvageRecord.reasonMax {
-      throw ValidationError("--accept-loss needs --reason, 1 to \(SalvageRecord.reasonMax) characters")
+    if reason.isEmpty || reason.utf8.count > SalvageRecord.reasonMax {
+      throw ValidationError("--accept-loss needs --reason, 1 to \(SalvageRecord.reasonMax) bytes")
     }
   }
   func run() throws {
@@ -65,14 +65,23 @@ struct SalvageCommand: ParsableCommand {
     let shards = if let shard { [ShardID(shard)] } else { try await Salvage.shards(disk: disk) }
     var isAllSound = true
     for shard in shards {
-      let findings = try await Salvage.examine(
-        shard,
-        disk: disk,
-        clock: clock,
-        compute: compute,
-        cluster: identity.cluster,
-        journal: looked
-      )
+      let findings: SalvageFindings
+      do {
+        findings = try await Salvage.examine(
+          shard,
+          disk: disk,
+          clock: clock,
+          compute: compute,
+          cluster: identity.cluster,
+          journal: looked
+        )
+      } catch let error as TallyError where self.shard == nil {
+        // One of which nothing can be told hides none of the others; one that was never made whole is none.
+        if error.sqlState == "42704" { continue }
+        complain(error)
+        isAllSound = false
+        continue
+      }
       guard acceptLoss, !findings.isSound else {
         json ? print(Self.json(findings)) : show(findings)
         if !findings.isSound { isAllSound = false }

@@ -57,6 +57,23 @@ import Testing
     let again = made(commands + [.placeTable(TableID(1), isReference: true, placement: [NodeID(1)], copies: 0)])
     #expect(again.outcomes.last.flatMap(refusal)?.sqlState == "55000")
   }
+  /// A recovery does not know what was given out last: numbers enough are left out, and a sequence without so many is at its end.
+  @Test func aRecoveryGivesNoNumberTwice() {
+    func next(_ taken: Int64?, _ change: @escaping (inout SequenceRecord) -> Void = { _ in }) -> Int64? {
+      let take = CatalogCommand.takeNumbers(TableID(1), count: taken ?? 0)
+      var catalog = made([.createSequence(sequence(change))] + (taken == nil ? [] : [take])).catalog
+      catalog.leap(by: 1000, [])
+      guard case .numbers(let first, _) = catalog.apply(.takeNumbers(TableID(1), count: 1), at: 99) else { return nil }
+      return first
+    }
+    #expect(next(500) == 10_000_501)
+    #expect(next(nil) == 10_000_001, "made after the state that was found")
+    #expect(next(500) { $0.greatest = 2_147_483_647 } == 10_000_501)
+    #expect(next(500) { ($0.type, $0.greatest) = (.smallint, 32767) } == 10_501)
+    #expect(next(30_000) { ($0.type, $0.greatest) = (.smallint, 32767) } == nil)
+    #expect(next(30_000) { ($0.greatest, $0.isCycling) = (32767, true) } == 30_001)
+    #expect(next(5) { ($0.start, $0.increment, $0.least, $0.greatest) = (-1, -2, .min, -1) } == -20_000_011)
+  }
   @Test func sequencesGiveEveryNumberOnceAndStopAtTheirEnd() {
     func numbers(_ outcome: CatalogOutcome) -> [Int64]? {
       if case .numbers(let first, let count) = outcome { [first, count] } else { nil }

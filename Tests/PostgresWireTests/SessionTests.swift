@@ -79,6 +79,13 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
     try await client.send(sync)
     try await expect(client, [idle])
     changes(["commit"])
+    // What comes behind a statement undoes it or takes it over, whatever it is.
+    try await client.send(query("INSERT INTO t; ROLLBACK"), query("INSERT INTO t; BEGIN"), query("ROLLBACK"))
+    try await expect(client, [insert, warning, "C ROLLBACK", idle, insert, "C BEGIN", "Z T", "C ROLLBACK", idle])
+    changes(["beginImplicit", "rollback", "beginImplicit", "begin", "rollback"])
+    try await client.send(query("INSERT INTO t; SHOW nosuch"))
+    try await expect(client, [insert, "E 42704 unrecognized configuration parameter \"nosuch\"", idle])
+    changes(["beginImplicit", "rollback"])
     // Nobody says that it is to last.
     try await client.send(run, run)
     client.close()
@@ -299,6 +306,12 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
     #expect(try await berlin.until() == ["R 0", "Z I"])
     #expect(berlin.parameters.withLock { $0["TimeZone"] } == "Europe/Berlin")
     #expect(bench.log.count("postgres-setting-ignored") == 1)
+    let orderly = try await bench.login(["DateStyle": "ISO, DMY"])
+    #expect(orderly.parameters.withLock { $0["DateStyle"] } == "ISO, MDY")
+    try await orderly.send(query("SELECT 1"))
+    #expect(try await orderly.until().last == "Z I")
+    orderly.close()
+    try await bench.until { bench.engine.sessions.withLock { $0 } == 1 }
     // Known and unknown users are asked alike, and the unknown one the same each time.
     func challenge(_ user: String) async throws -> String {
       let client = try await bench.connect()
@@ -334,17 +347,22 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
 @Test func guessingIsSlow() {
   let delays = LoginDelays()
   var now = Instant(nanoseconds: 1_000_000_000)
-  #expect(delays.ready("a", "10.0.0.1:5", now: now) == now)
+  func ready(_ user: String, _ peer: String) -> Instant { delays.reserve(user, peer, now: now, patience: .seconds(5)) }
+  #expect(ready("a", "10.0.0.1:5") == now)
   for wait in [100, 200, 400, 800, 1600, 1600] {
     delays.failed("a", "10.0.0.1:5", now: now)
-    #expect(delays.ready("a", "10.0.0.1:6", now: now) == now + .milliseconds(wait))
-    #expect(delays.ready("a", "10.0.0.2:6", now: now) == now && delays.ready("b", "10.0.0.1:6", now: now) == now)
+    #expect(ready("a", "10.0.0.1:6") == now + .milliseconds(wait))
+    #expect(ready("a", "10.0.0.2:6") == now && ready("b", "10.0.0.1:6") == now)
     now = now + .milliseconds(wait)
   }
+  // Attempts side by side come one after the other; none takes a place that it cannot wait for.
+  let line = (0..<5).map { _ in ready("a", "10.0.0.1:6") }
+  let waits = [1600, 3200, 4800, 6400, 6400]
+  #expect(line == waits.map { now + .milliseconds($0) })
   delays.succeeded("a", "10.0.0.1:7")
-  #expect(delays.ready("a", "10.0.0.1:6", now: now) == now)
+  #expect(ready("a", "10.0.0.1:6") == now)
   for number in 0..<5000 { delays.failed("u\(number)", "10.0.0.1:5", now: now + .milliseconds(number)) }
-  #expect(delays.ready("u0", "10.0.0.1:5", now: now) == now)
+  #expect(ready("u0", "10.0.0.1:5") == now)
 }
 
 @Test func slowLoginsAndTooManyAreLetGo() async throws {
@@ -386,6 +404,14 @@ private func expect(_ client: RawClient, _ expected: [String], _ line: Int = #li
     #expect(
       try await other.until("E") == ["C BEGIN", "Z T", "E FATAL 25P03 terminating connection due to idle-in-transaction timeout"]
     )
+    // Within a cycle nobody is idle, however long its Sync takes: here longer than another session that stands idle lasts.
+    let waiting = try await bench.login()
+    try await waiting.send(query("SET idle_session_timeout = 50"), parse("", "SELECT 1"), flush)
+    try await expect(waiting, ["C SET", "Z I", "1"])
+    let idle = try await bench.login(["idle_session_timeout": "100"])
+    #expect(try await idle.until().last == "(closed)")
+    try await waiting.send(sync)
+    try await expect(waiting, ["Z I", "E FATAL 57P05 terminating connection due to idle-session timeout"])
   }
 }
 

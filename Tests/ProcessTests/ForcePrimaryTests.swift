@@ -43,4 +43,35 @@ import Testing
     #expect(try eventually(seconds: 20) { try shard(cluster)["primary"] == "worker-2" })
     #expect(try cluster.rows("SELECT count(*), sum(value) FROM events") == [["3", "7"]])
   }
+
+  /// The node that was given up comes back with its disk, whose files hold more than the log that leads now: nothing of it counts.
+  @Test(.timeLimit(.minutes(3))) func whatWasGivenUpDoesNotComeBack() throws {
+    let cluster = try RunningCluster(workers: 2)
+    let processes = try cluster.processes
+    try cluster.execute("CREATE TABLE events (tenant bigint, value bigint, note text)")
+    try cluster.execute("SELECT create_distributed_table('events', 'tenant', shard_count => 1)")
+    try cluster.execute("INSERT INTO events VALUES (1, 1, ''), (1, 2, '')")
+    #expect(try eventually(seconds: 20) { try shard(cluster)["in_sync"] == "2" })
+    try processes.kill("worker-1")
+    #expect(try eventually(seconds: 20) { try shard(cluster)["in_sync"] == "1" })
+    // Many entries, in files: a start applies none of them again.
+    for _ in 0..<30 { try cluster.execute("INSERT INTO events SELECT 1, 1000, md5(i::text) FROM generate_series(1, 5000) AS i") }
+    let files = cluster.directory + "/worker-2/shards/1"
+    #expect(
+      try eventually(seconds: 30) { try FileManager.default.contentsOfDirectory(atPath: files).contains { $0.hasSuffix(".seg") } }
+    )
+    try processes.kill("worker-2")
+    try processes.start("worker-1")
+    try cluster.run(
+      ["--url", cluster.url, "shard", "force-primary", "1", "--node", "worker-1", "--yes", "--reason", "worker-2 is not found"]
+    )
+    #expect(try eventually(seconds: 20) { try shard(cluster)["primary"] == "worker-1" && shard(cluster)["state"] == "serving" })
+    try processes.start("worker-2")
+    #expect(try eventually(seconds: 30) { try shard(cluster)["in_sync"] == "2" })
+    for value in 4...9 { try cluster.execute("INSERT INTO events VALUES (1, \(value), '')") }
+    #expect(try cluster.rows("SELECT count(*), sum(value) FROM events") == [["8", "42"]])
+    try processes.kill("worker-1")
+    #expect(try eventually(seconds: 20) { try shard(cluster)["primary"] == "worker-2" && shard(cluster)["state"] == "serving" })
+    #expect(try cluster.rows("SELECT count(*), sum(value) FROM events") == [["8", "42"]])
+  }
 }

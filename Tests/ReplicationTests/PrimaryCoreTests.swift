@@ -77,6 +77,20 @@ private func at(_ position: UInt64) -> LogPosition { LogPosition(position) }
   #expect(primary.committed == at(15))
 }
 
+/// The answer to an addition was lost, and so was the copy: the set as it was, in a newer version, lets commits go on.
+@Test func anAdditionInDoubtIsWithdrawn() {
+  var primary = core(record([a], learners: [b]))
+  primary.noteDurable(at(12))
+  primary.noteMatch(b.id, life, at(12), askedAt: 0)
+  #expect(primary.withdrawal == nil)
+  #expect(primary.addition(of: b.id) != nil)
+  primary.noteDurable(at(15))
+  #expect(primary.committed == at(12))
+  #expect(primary.withdrawal == InSyncProposal(version: 1, inSync: [a.id], added: nil))
+  primary.learn(record([a], learners: [b], version: 2), leastInSync: 1)
+  #expect(primary.committed == at(15) && primary.withdrawal == nil)
+}
+
 @Test func belowTheLeastNumberNothingCommits() {
   var primary = core(record([a]), least: 2)
   primary.noteDurable(at(12))

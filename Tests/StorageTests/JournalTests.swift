@@ -102,6 +102,23 @@ import Testing
     let again = try await openJournal(disk)
     #expect(again.positions(of: ShardID(2)) == nil)
   }
+  /// A tail that was cut away keeps no file, now and after a start.
+  @Test func aTailThatWasCutAwayKeepsNothing() async throws {
+    let disk = SimulatedDisk(seed: 1)
+    let journal = try await openJournal(disk).journal
+    try await withRunning(journal) {
+      var log = TestLog(1)
+      for i in 0..<3 { _ = try await journal.append([log.next(noise(100, UInt64(i)))]) }
+      journal.release(ShardID(1), through: LogPosition(2))
+      #expect(journal.shardsPinningOldestFile == [ShardID(1)])
+      _ = try await journal.append([JournalRecord(shard: ShardID(1), entry: .cut(from: LogPosition(3), epoch: Epoch(2)))])
+      #expect(journal.shardsPinningOldestFile == [])
+    }
+    let again = try await openJournal(disk).journal
+    #expect(again.shardsPinningOldestFile == [ShardID(1)])
+    again.release(ShardID(1), through: LogPosition(2))
+    #expect(again.shardsPinningOldestFile == [])
+  }
   /// A copy that begins again writes positions that were given back of its log before; after a removal there is nothing to find.
   @Test func aLogThatBeginsAgainIsKept() async throws {
     let disk = SimulatedDisk(seed: 1)

@@ -112,3 +112,17 @@ PREPARE up AS UPDATE counts SET n = $1, note = $2 WHERE app = $3 RETURNING app, 
 EXECUTE up (1, 'prepared', 2);
 DROP TABLE counts, changes, items;
 SELECT relname FROM pg_class WHERE relname LIKE 'items%' ORDER BY 1;
+-- Equal values that are written differently are one key, one group and one match.
+CREATE TABLE forms (app int, j jsonb, a numeric[], c char(4), s interval[], UNIQUE (app, j), UNIQUE (app, a));
+SELECT create_distributed_table('forms', 'app');
+INSERT INTO forms VALUES (1, '{"a": 1.50, "b": "1.50"}', '{1.0,2}', 'x', '{24:00}'), (2, '[1.0]', '{3.00}', 'y', '{1 mon}');
+INSERT INTO forms VALUES (1, '{"a": 1.5, "b": "1.50"}', '{9}');
+INSERT INTO forms VALUES (1, '{"a": 1.5, "b": "1.5"}', '{1,2.00}');
+INSERT INTO forms VALUES (1, '{"a": 1.5, "b": "1.5"}', '{1,2.01}', 'x ', '{1 day}'), (2, '1', '{}', 'y', '{30 days}') RETURNING app, c;
+SELECT c, count(*), count(DISTINCT s) FROM forms GROUP BY c ORDER BY c;
+SELECT count(*) FROM (SELECT DISTINCT v FROM (VALUES ('1'::jsonb), ('1.0'), ('1.00'), ('[0.0]'), ('[0]'), ('"1.0"')) AS x (v)) AS d;
+SELECT count(*) FROM (SELECT '{1}'::numeric[] UNION SELECT '{1.0}' UNION SELECT '{1.01}') AS u;
+SELECT f.app FROM forms f JOIN (VALUES ('[1]'::jsonb), ('{"a": 1.500, "b": "1.50"}')) AS v (j) ON v.j = f.j ORDER BY 1;
+SELECT app FROM forms WHERE j IN (SELECT '[1.000]'::jsonb);
+SELECT app, (SELECT count(*) FROM forms o WHERE o.s = f.s) FROM forms f WHERE j = '1.0';
+DROP TABLE forms;
