@@ -231,6 +231,9 @@ public final class Producer: Sendable {
           delivered.rowsDurable = UInt64(batch.rows)
         }
         return delivered
+      } catch let error as TallyError where error.status == .stalePlan && mayBeStored {
+        // A try before may have stored them, and they may have been moved since.
+        throw TallyError(.unknownOutcome, error.message, hint: error.hint)
       } catch let error as TallyError where error.isRetryable {
         let isUnknown = error.status == .unknownOutcome || error.status == .timedOut
         if isUnknown { mayBeStored = true }

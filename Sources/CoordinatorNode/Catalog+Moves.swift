@@ -26,8 +26,11 @@ struct TableMove: Sendable {
 extension Catalog {
   /// Tables that are moved at a time.
   static let movesMax = 64
-  /// What a named producer's time is once its table's rows were moved: none of its batches' keys is known where the rows are now.
-  static let timeBeforeMove = Int64.min / 2
+  /// What is taken from a named producer's time once its table's rows were moved: none of its batches' keys is known where the rows are
+  /// now. The time counts on, so that it is remembered as long as others.
+  static let moveOffset = Int64(1) << 62
+  /// Whether a named producer began before its table's rows were moved. (The first version wrote `Int64.min / 2` for all.)
+  static func isBeforeMove(_ time: Int64) -> Bool { time < -(moveOffset / 2) }
 
   /// Fences a table and gives the number of the one that will be in its place.
   mutating func beginMove(_ source: TableID, to target: MoveTarget) throws(TallyError) -> TableID {
@@ -39,12 +42,25 @@ extension Catalog {
     guard moves.count < Self.movesMax else {
       throw .sql("54000", "\(Self.movesMax) tables are being moved already", hint: "Wait for some.")
     }
-    guard table.distribution.group != nil else { throw TallyError(.staleCatalog, "table \(table.name) has no rows to be moved") }
+    guard let home = table.distribution.group else { throw TallyError(.staleCatalog, "table \(table.name) has no rows to be moved") }
+    // Rows that were read before a deletion would come back where that does not reach.
+    if tenantRecords.contains(where: { $0.group == home && $0.outcome == nil }) {
+      throw TallyError(
+        .unavailable,
+        "tenants of table \"\(table.name)\" are being deleted",
+        sqlState: "55006",
+        hint: "Repeat the statement."
+      )
+    }
     try requireFree(of: table, "moved")
     var next = table
     switch target {
     case .distributed(let key, let choice, let placement, let copies):
       guard key < table.columns.count else { throw TallyError(.internalError, "key column \(key)") }
+      // What was bound may have changed since.
+      guard !table.columns[key].isDropped, table.keys.allSatisfy({ $0.columns.contains(key) }) else {
+        throw .sql("40001", "table \"\(table.name)\" was changed by another statement", hint: "Repeat the statement.")
+      }
       let group = try group(ofKey: table.columns[key].type, choice, placement, copies)
       next.columns[key].isNotNull = true
       next.distribution = .distributed(key: key, group: group)

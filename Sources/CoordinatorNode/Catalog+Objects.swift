@@ -52,6 +52,13 @@ extension Catalog {
       return .table(id)
     case .alterSequence(let sequence):
       let at = try place(of: sequence.id, in: snapshot.sequences.map(\.id), "sequence")
+      if let owner = sequence.owner, snapshot.table(owner.table) == nil {
+        throw .sql(
+          "40001",
+          "the table that sequence \"\(sequence.name)\" belongs to was changed meanwhile",
+          hint: "Repeat the statement."
+        )
+      }
       snapshot.sequences[at] = sequence
       // What comes after the last number is another with other bounds; before the first number there is none.
       if let state = given[sequence.id], state.isExhausted || state.last != state.next {

@@ -435,7 +435,7 @@ struct Catalog: Sendable {
     for (name, record) in producers where name.hasPrefix("\(source)/") {
       var record = record
       record.request.name = "\(id)/" + name.dropFirst("\(source)/".count)
-      record.request.time = Self.timeBeforeMove
+      if !Self.isBeforeMove(record.request.time) { record.request.time -= Self.moveOffset }
       producers[name] = nil
       producers[record.request.name] = record
     }
@@ -443,7 +443,7 @@ struct Catalog: Sendable {
 
   private mutating func open(_ request: ProducerRequest) throws(TallyError) -> CatalogOutcome {
     if let known = producers[request.name], !request.isAnew {
-      guard known.request.time != Self.timeBeforeMove else {
+      guard !Self.isBeforeMove(known.request.time) else {
         throw TallyError(
           .keyExpired,
           "the load \"\(request.name)\" was begun before its table's rows were moved to other shards: its batches are not known there",
@@ -475,7 +475,8 @@ struct Catalog: Sendable {
         // Names that were made up (Producer.open, GroupFlow) are not asked for again.
         let own = name.drop { $0 != "/" }.dropFirst()
         let isMadeUp = own.hasPrefix("unnamed ") && own.utf8.count == 40 || name.hasPrefix("statements of ")
-        return request.time - old.request.time <= (isMadeUp ? KeyLifetimes.sessionRetention : KeyLifetimes.nameMemory)
+        let time = Self.isBeforeMove(old.request.time) ? old.request.time + Self.moveOffset : old.request.time
+        return request.time - time <= (isMadeUp ? KeyLifetimes.sessionRetention : KeyLifetimes.nameMemory)
       }
     }
     return .producer(record, isNew: true)

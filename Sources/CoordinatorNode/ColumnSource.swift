@@ -41,7 +41,7 @@ extension BoundStatement {
     let described: [OutputColumn] =
       switch self {
       case .select(let plan): plan.output
-      case .modify(let plan): plan.returning?.described(plan.table.id) ?? []
+      case .modify(let plan): plan.returning?.described(plan.table.objectID) ?? []
       default: []
       }
     return described.map { column in

@@ -3,6 +3,7 @@
 // A change that stored rows might not meet (NOT NULL, CHECK, keys) is asked about before, made, and asked about again: writers that began
 // before may have added rows meanwhile, and from then on every shard refuses what the change forbids. When such rows are found the table is
 // changed back.
+import Capabilities
 import Columns
 import Execution
 import Model
@@ -27,8 +28,7 @@ extension Coordinator {
         do {
           for check in checks { try await require(check, request) }
         } catch {
-          _ = try await propose(.alterTable(from: to, to: from), in: request.transaction)
-          try await broadcast()
+          try await takeBack(.alterTable(from: to, to: from), request)
           throw error
         }
         checks = []
@@ -58,6 +58,20 @@ extension Coordinator {
     }
     return reply
   }
+
+  /// Changes a table back. A move that has begun meanwhile holds that up, until it ends or fails by the rows that are in the way.
+  private func takeBack(_ command: CatalogCommand, _ request: StatementRequest) async throws {
+    let limit = surroundings.clock.now + Self.takeBackPatience
+    while true {
+      do {
+        _ = try await propose(command, in: request.transaction)
+        return try await broadcast()
+      } catch let error as TallyError where error.sqlState == "55006" && surroundings.clock.now < limit {
+        try await surroundings.clock.sleep(for: .milliseconds(50))
+      }
+    }
+  }
+  private static let takeBackPatience = Duration.seconds(30)
 
   /// Throws when there is a row that must not be there.
   private func require(_ check: RowCheck, _ request: StatementRequest) async throws {

@@ -58,36 +58,40 @@ extension Coordinator {
       let (nodes, copies) = try await singlePlacement(isReference: isReference)
       target = .single(isReference: isReference, placement: nodes, copies: copies)
     }
-    let rows = try await move(table, to: target, request)
+    let written = try await move(table, to: target, request)
     var reply = StatementReply(tag: "SELECT 1")
+    // What the session reads next shows the rows.
+    reply.seen = written.seen
     if case .localTable = bound { return reply }
-    if rows > 0 {
+    if written.rows > 0 {
       reply.notices = [Notice(message: "Copying data from local table..."), Notice(message: "copying the data has completed")]
     }
     return reply
   }
 
-  /// Moves a table's rows; returns how many.
-  private func move(_ table: TableSchema, to target: MoveTarget, _ request: StatementRequest) async throws -> Int {
+  /// Moves a table's rows; returns how many, and where they are.
+  private func move(_ table: TableSchema, to target: MoveTarget, _ request: StatementRequest) async throws -> Written {
     guard case .table(let next) = try await log.propose(.beginMove(table.id, to: target)) else {
       throw TallyError(.internalError, "the move of table \(table.name) gave no number")
     }
     do {
       try await broadcast()
       try await awaitRest(of: table, request)
-      let rows: Int
-      do { rows = try await copyRows(of: table, to: next, request) } catch var error as TallyError where error.sqlState == "53200" {
+      let written: Written
+      do { written = try await copyRows(of: table, to: next, request) } catch var error as TallyError
+        where error.sqlState == "53200" && error.status != .overloaded
+      {
         error.hint =
           "A move gathers all rows. Distribute an empty table, INSERT INTO it SELECT … from the old one in parts, and RENAME it in its place."
         throw error
       }
       _ = try await log.propose(.finishMove(next))
-      surroundings.log.info("rows-moved", ("table", table.name), ("rows", "\(rows)"), ("to", next.description))
+      surroundings.log.info("rows-moved", ("table", table.name), ("rows", "\(written.rows)"), ("to", next.description))
       try await broadcast()
-      return rows
+      return written
     } catch {
       let failed = FailedMove(id: next)
-      // There is room: so many moves there are at most.
+      // There is room: so many moves there are at most, unless the cancels of an earlier lead still wait.
       if failedMoves.trySend(failed) {
         let alarm = surroundings.clock.alarm(at: surroundings.clock.now + Self.releasePatience) { failed.released.fulfil(()) }
         defer { alarm.cancel() }
@@ -96,6 +100,10 @@ extension Coordinator {
           do { try await failed.released.value } catch {}  // It is only ever fulfilled.
         } onCancel: {
           failed.released.fulfil(())
+        }
+      } else {
+        do { _ = try await log.propose(.cancelMove(next)) } catch let failure as TallyError {
+          surroundings.log.warning("move-not-cancelled", ("table", table.name), ("reason", failure.message))
         }
       }
       throw error
@@ -132,7 +140,7 @@ extension Coordinator {
     error is DeadlineExceeded || (error as? TallyError)?.status == .timedOut
   }
   /// Writes the rows of a table that is at rest into the one that will be in its place.
-  private func copyRows(of table: TableSchema, to id: TableID, _ request: StatementRequest) async throws -> Int {
+  private func copyRows(of table: TableSchema, to id: TableID, _ request: StatementRequest) async throws -> Written {
     let columns = table.liveColumns
     let names = columns.map { SystemName.quoted(table.columns[$0].name) }.joined(separator: ", ")
     let source = "\(SystemName.quoted(table.schemaName)).\(SystemName.quoted(table.name))"
@@ -142,6 +150,8 @@ extension Coordinator {
     var own = request
     own.statement = select
     (own.arguments, own.transaction, own.read, own.seen) = (nil, nil, .latest, SessionToken())
+    // It is nobody's query: a variable of a block that calls for the move must not stand for a column.
+    (own.variables, own.calls, own.runner) = (NamedValues(), StatementCalls(), nil)
     let asked = own
     let answer = try await untilServed(request.deadline) { snapshot in
       guard case .select(let plan) = try await self.planned(asked, snapshot) else {
@@ -156,8 +166,8 @@ extension Coordinator {
     let batches = answer.batches
     let whole = try await surroundings.compute.attempt { try batches.map { try Self.whole($0, of: columns, next) } }
     let parts = try await parts(of: whole, next, snapshot)
-    if parts.isEmpty { return 0 }
-    return try await write([TableRows(table: id, parts: parts)], nil, deadline: request.deadline).rows
+    if parts.isEmpty { return Written() }
+    return try await write([TableRows(table: id, parts: parts)], nil, deadline: request.deadline)
   }
   /// Rows as a table keeps them, of those columns of it that are not dropped.
   private static func whole(_ rows: Batch, of columns: [Int], _ table: TableSchema) throws -> Batch {

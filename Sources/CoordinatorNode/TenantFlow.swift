@@ -36,6 +36,15 @@ extension Catalog {
   /// Marks a tenant as being deleted; one that is already keeps its number.
   mutating func delete(_ group: GroupID, _ tenant: Tenant, _ shard: ShardID, time: Int64) throws(TallyError) -> UInt64 {
     if let known = tenantRecords.first(where: { $0.group == group && $0.tenant == tenant && $0.outcome == nil }) { return known.number }
+    let moving = moves.values.first { move in snapshot.table(move.source)?.distribution.group == group }
+    if let moving {
+      throw TallyError(
+        .unavailable,
+        "the rows of table \"\(moving.target.name)\" are being moved to other shards",
+        sqlState: "55006",
+        hint: "Repeat it when that has ended."
+      )
+    }
     guard snapshot.group(group)?.shards.contains(shard) == true else {
       throw TallyError(.staleCatalog, "shard \(shard) is not of group \(group)")
     }

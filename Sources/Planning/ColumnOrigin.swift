@@ -18,9 +18,13 @@ public struct ColumnOrigin: Sendable, Equatable {
 }
 
 extension PlanNode {
-  /// The columns as a client is told of them.
-  public var describedColumns: [OutputColumn] {
-    columns.enumerated().map { OutputColumn($1.name, $1.type, origin: origin($0)) }
+  /// The columns as a client is told of them: tables by the numbers that clients know them by.
+  public func describedColumns(_ catalog: CatalogSnapshot) -> [OutputColumn] {
+    columns.enumerated().map { at, column in
+      var origin = origin(at)
+      if let known = origin, let first = catalog.table(known.table)?.firstID { origin?.table = first }
+      return OutputColumn(column.name, column.type, origin: origin)
+    }
   }
   private func origin(_ column: Int) -> ColumnOrigin? {
     switch self {

@@ -67,11 +67,11 @@ public struct GenericPlan: Sendable {
       if try CatalogCall.find(select) != nil { return nil }
       let limit = try OpenLimit(takenFrom: &select, context)
       let bound = try withNames(try SelectBinder(catalog: catalog, context: context).query(select), context)
-      if bound.holdsOpenCondition { return .query(bound, isShaped: false, output: bound.describedColumns, limit) }
-      let shaped = PlanRewriting.shaped(bound, catalog: catalog)
-      if bound.holdsParameter || limit != nil { return .query(shaped, isShaped: true, output: bound.describedColumns, limit) }
+      if bound.holdsOpenCondition { return .query(bound, isShaped: false, output: bound.describedColumns(catalog), limit) }
+      let (shaped, output) = (PlanRewriting.shaped(bound, catalog: catalog), bound.describedColumns(catalog))
+      if bound.holdsParameter || limit != nil { return .query(shaped, isShaped: true, output: output, limit) }
       let rewritten = PlanRewriting.leveled(shaped, catalog: catalog, context: context)
-      return .fixed(try Distribution.distributed(rewritten, output: bound.describedColumns, catalog: catalog), rewritten: rewritten)
+      return .fixed(try Distribution.distributed(rewritten, output: output, catalog: catalog), rewritten: rewritten)
     case .insert(let syntax):
       return try InsertBinder(catalog: catalog, context: context).values(syntax).map { .insert($0) }
     case .update(let syntax): return .change(try UpdateBinder(catalog: catalog, context: context).update(syntax).shaped(catalog))

@@ -91,7 +91,7 @@ func distribute(
   context: PlanningContext
 ) throws(TallyError) -> DistributedPlan {
   let shaped = PlanRewriting.shaped(bound, catalog: catalog)
-  return try distributeShaped(shaped, output: bound.describedColumns, catalog: catalog, context: context)
+  return try distributeShaped(shaped, output: bound.describedColumns(catalog), catalog: catalog, context: context)
 }
 /// Spreads a query that is rewritten but for what constants decide; `output` names what the client sees.
 func distributeShaped(

@@ -90,6 +90,27 @@ import Testing
     ])
     #expect(refusal(outcomes[2])?.status == .keyExpired && refusal(outcomes[3]) == nil)
   }
+  /// Records of loads are looked through now and then: one from before a move is kept as long as others.
+  @Test func aLoadFromBeforeAMoveIsRememberedAmongOthers() {
+    var (catalog, _) = made([.beginMove(TableID(1), to: spread), .finishMove(TableID(3))])
+    for number in 0..<200 {
+      let request = ProducerRequest(name: "11/g\(number)", chunkBytes: 1, fingerprint: .zero, time: 7, isAnew: false)
+      _ = catalog.apply(.openProducer(request), at: UInt64(100 + number))
+    }
+    let again = ProducerRequest(name: "3/f", chunkBytes: 1, fingerprint: .zero, time: 8, isAnew: false)
+    #expect(refusal(catalog.apply(.openProducer(again), at: 400))?.status == .keyExpired)
+  }
+  /// A key that another statement added between binding and the move does not hold the tenant key.
+  @Test func aMoveLooksAtTheTableAsItIs() throws {
+    var (catalog, _) = made([])
+    let from = try #require(catalog.snapshot.table(TableID(1)))
+    var to = from
+    to.columns.append(Column(name: "other", type: .bigint))
+    to.keys.append(TableKey(name: "t_other_key", columns: [to.columns.count - 1], isPrimary: false))
+    #expect(refusal(catalog.apply(.alterTable(from: from, to: to), at: 50)) == nil)
+    #expect(refusal(catalog.apply(.beginMove(TableID(1), to: spread), at: 51))?.sqlState == "40001")
+    #expect(catalog.snapshot.table(TableID(1))?.isFenced == false)
+  }
   @Test func bytesKeepCommandsAndState() throws {
     let single = MoveTarget.single(isReference: true, placement: [NodeID(1), NodeID(2)], copies: 2)
     for command in [CatalogCommand.beginMove(TableID(7), to: spread), .beginMove(TableID(7), to: single), .finishMove(TableID(8))] {

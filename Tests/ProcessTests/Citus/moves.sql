@@ -109,4 +109,14 @@ SELECT 1e300::double precision AS cast, (-1e300)::float8 AS negative;
 SELECT app, d > 1e300 AS big, 1e300 < d AS same, d BETWEEN -1e300 AND 1e300 AS within, d IN (1e308, 2e300) AS listed, r < 1e300 AS small FROM floats ORDER BY app;
 SELECT 1e308;
 INSERT INTO floats VALUES (5, 1e309, 0);
+CREATE TABLE vars (tenant bigint, n bigint);
+INSERT INTO vars VALUES (1, 10), (2, 20);
+DO $$
+#variable_conflict use_variable
+DECLARE n bigint := 5;
+BEGIN
+  PERFORM create_distributed_table('vars', 'tenant');
+END $$;
+SELECT tenant, n FROM vars ORDER BY 1;
+DROP TABLE vars;
 DROP TABLE floats, tree, things, owners, loose, blocks, numbers;
