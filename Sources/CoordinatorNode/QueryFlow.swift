@@ -97,6 +97,11 @@ extension Coordinator {
         request.facts.searchPath = SessionFacts.searchPath(setting.value)
       } else if setting.name == "tally.temporary_schema", TemporarySchema(setting.value) != nil {
         request.facts.temporarySchema = setting.value
+      } else if QuerySetting.ofDefinitions.contains(setting.name) {
+        let (others, own) = (request.facts.setting, setting)
+        request.facts.setting = { $0 == own.name ? own.value : others($0) }
+      } else if setting.name == "lock_timeout", let milliseconds = Int64(setting.value), milliseconds > 0 {
+        request.lockPatience = .milliseconds(milliseconds)
       } else if setting.name.hasPrefix("$"), let number = Int(setting.name.dropFirst()), (1...settings.count).contains(number) {
         texts[number] = setting.value
       } else {
@@ -293,4 +298,9 @@ extension Duration {
     let (seconds, attoseconds) = components
     return UInt64(max(0, seconds)) * 1_000_000 + UInt64(max(0, attoseconds) / 1_000_000_000_000)
   }
+}
+
+extension QuerySetting {
+  /// What of a session decides how a definition is carried out, beside its zone and path.
+  static let ofDefinitions = ["citus.shard_count", "topn.number_of_counters"]
 }

@@ -422,6 +422,12 @@ extension Coordinator {
     if let schema = request.facts.temporarySchema, makesTemporary || schemas.contains(schema) {
       settings.append(QuerySetting(name: "tally.temporary_schema", value: schema))
     }
+    for name in QuerySetting.ofDefinitions {
+      if let value = request.facts.setting(name) { settings.append(QuerySetting(name: name, value: value)) }
+    }
+    if let patience = request.lockPatience {
+      settings.append(QuerySetting(name: "lock_timeout", value: "\(Int64(patience / .milliseconds(1)))"))
+    }
     for (at, argument) in (request.arguments ?? []).enumerated() {
       guard let text = ValueText.print(argument.value, as: argument.type), text.utf8.count <= 4096 else {
         throw TallyError.sql(

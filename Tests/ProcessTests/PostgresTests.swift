@@ -136,6 +136,16 @@ extension RunningCluster {
       let block = "BEGIN; INSERT INTO \(name) VALUES ('y', 5); INSERT INTO made1 VALUES ('y', 5), ('z', 6); COMMIT"
       #expect(try cluster.psql(["-q"], coordinator: coordinator, input: block + ";\n").output.isEmpty)
       #expect(try cluster.psql(["-c", "DELETE FROM \(name) WHERE app = 'x'"], coordinator: coordinator).output == "DELETE 3\n")
+      // What the session set holds for what the leader does.
+      let counted = try cluster.psql(
+        [
+          "-q", "-A", "-t", "-c", "SET citus.shard_count = 3", "-c", "CREATE TABLE few\(coordinator) (app text)", "-c",
+          "SELECT create_distributed_table('few\(coordinator)', 'app', colocate_with => 'none')", "-c",
+          "SELECT shard_count FROM citus_tables WHERE table_name = 'few\(coordinator)'::regclass",
+        ],
+        coordinator: coordinator
+      )
+      #expect(counted.output == "\n3\n", "\(counted.output)")
       // An error of the leader keeps its place in the text.
       let refused = try cluster.psql(["-c", "SELECT create_distributed_table('\(name)', 'app')"], coordinator: coordinator)
       #expect(refused.status == 1 && refused.output.contains("ERROR:"))
