@@ -15,4 +15,11 @@ public protocol CopyClient: Sendable {
   /// Sends messages of data, one a row (a header is one of its own, or stands before the first row); `ends` are their ends within
   /// `bytes`. Suspends while the client does not read.
   func sendCopyRows(_ bytes: [UInt8], ends: [Int]) async throws
+  /// Counts rows that wait in memory until the client has read them; what is returned is held so long. Throws 53200 when there is no room.
+  func hold(_ bytes: Int) throws -> (any Sendable)?
+}
+
+extension CopyClient {
+  /// Nothing counts them.
+  public func hold(_ bytes: Int) throws -> (any Sendable)? { nil }
 }

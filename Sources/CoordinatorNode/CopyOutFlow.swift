@@ -124,6 +124,8 @@ extension Coordinator {
       return (copy, try await self.select(copy.select, snapshot, reading))
     }
     let points = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
+    let held = try client.hold(StatementReply(batches: answer.batches, tag: "").rowBytes)
+    defer { withExtendedLifetime(held) {} }
     let rows = try await CopyOutput.send(
       GatheredRows(answer.batches),
       copy.select.output,

@@ -234,7 +234,7 @@ final class CoordinatorSession: SQLSession {
     _ request: StatementRequest,
     _ client: any StatementClient
   ) async throws -> StatementResult {
-    let exchange = CopyExchange(client)
+    let exchange = CopyExchange(client, engine.results)
     let values = PostgresValues(zone: request.facts.zone) { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
     do {
       let outcome = try await coordinator.copy(request, with: exchange, values: values)

@@ -5,9 +5,11 @@ public import CoordinatorNode
 /// A statement's client as COPY asks for it.
 public struct CopyExchange: CopyClient {
   private let client: any StatementClient
+  private let results: HeldResults?
 
   /// Makes the exchange of one statement.
-  public init(_ client: any StatementClient) { self.client = client }
+  public init(_ client: any StatementClient) { self.init(client, nil) }
+  init(_ client: any StatementClient, _ results: HeldResults?) { (self.client, self.results) = (client, results) }
 
   /// Asks for data.
   public func beginCopyIn(columns: Int, isBinary: Bool) async throws -> any CopySource {
@@ -17,6 +19,8 @@ public struct CopyExchange: CopyClient {
   public func beginCopyOut(columns: Int, isBinary: Bool) async throws {
     try await client.copyOut(columns: columns, isBinary: isBinary)
   }
+  /// Counts them among the results of all sessions.
+  public func hold(_ bytes: Int) throws -> (any Sendable)? { try results?.hold(bytes) }
   /// Sends rows.
   public func sendCopyRows(_ bytes: [UInt8], ends: [Int]) async throws { try await client.sendCopyData(bytes, ends: ends) }
 

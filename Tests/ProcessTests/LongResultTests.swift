@@ -110,6 +110,9 @@ import Testing
     #expect(try cluster.residentMiB("coordinator-1") < before + 160 + Self.budgetMiB)
     // Small results are served all the same.
     #expect(try cluster.ask("SELECT count(*) FROM big") == "\(Self.rows)\n")
+    // COPY holds its rows as queries do.
+    let copied = try cluster.psql(["-c", "COPY big TO STDOUT"])
+    #expect(copied.status == 1 && copied.output.contains("wait for their clients to read them"), "\(copied.output.prefix(300))")
     // One that is cancelled, and one whose client dies: what they held is free.
     readers.removeAll()
     #expect(try eventually(seconds: 10) { try others(cluster) == "0\n" })
