@@ -31,12 +31,26 @@ extension Catalog {
   static let moveOffset = Int64(1) << 62
   /// Whether a named producer began before its table's rows were moved. (The first version wrote `Int64.min / 2` for all.)
   static func isBeforeMove(_ time: Int64) -> Bool { time < -(moveOffset / 2) }
+  /// When a named producer began, moved or not; nil when only the first version knew.
+  static func begun(_ time: Int64) -> Int64? {
+    if time == Int64.min / 2 { return nil }
+    return isBeforeMove(time) ? time + moveOffset : time
+  }
+  /// The refusal of what was bound to a number that is gone by now: names are looked up before, so another statement was first.
+  static func gone(_ what: String) -> TallyError {
+    .sql("40001", "\(what) was dropped, or moved to other shards, meanwhile", hint: "Repeat the statement.")
+  }
+  /// Refuses to spread a table by a column that is dropped by now, or that a key of it lacks: what was bound may have changed since.
+  static func requireKey(_ key: Int, of table: TableSchema) throws(TallyError) {
+    guard key < table.columns.count else { throw TallyError(.internalError, "key column \(key)") }
+    guard !table.columns[key].isDropped, table.keys.allSatisfy({ $0.columns.contains(key) }) else {
+      throw .sql("40001", "table \"\(table.name)\" was changed by another statement", hint: "Repeat the statement.")
+    }
+  }
 
   /// Fences a table and gives the number of the one that will be in its place.
   mutating func beginMove(_ source: TableID, to target: MoveTarget) throws(TallyError) -> TableID {
-    guard let at = snapshot.tables.firstIndex(where: { $0.id == source }) else {
-      throw .sql("42P01", "table \(source) does not exist")
-    }
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == source }) else { throw Self.gone("the table") }
     let table = snapshot.tables[at]
     try requireStill(table)
     guard moves.count < Self.movesMax else {
@@ -56,11 +70,7 @@ extension Catalog {
     var next = table
     switch target {
     case .distributed(let key, let choice, let placement, let copies):
-      guard key < table.columns.count else { throw TallyError(.internalError, "key column \(key)") }
-      // What was bound may have changed since.
-      guard !table.columns[key].isDropped, table.keys.allSatisfy({ $0.columns.contains(key) }) else {
-        throw .sql("40001", "table \"\(table.name)\" was changed by another statement", hint: "Repeat the statement.")
-      }
+      try Self.requireKey(key, of: table)
       let group = try group(ofKey: table.columns[key].type, choice, placement, copies)
       next.columns[key].isNotNull = true
       next.distribution = .distributed(key: key, group: group)

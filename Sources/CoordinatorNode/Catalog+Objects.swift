@@ -52,13 +52,7 @@ extension Catalog {
       return .table(id)
     case .alterSequence(let sequence):
       let at = try place(of: sequence.id, in: snapshot.sequences.map(\.id), "sequence")
-      if let owner = sequence.owner, snapshot.table(owner.table) == nil {
-        throw .sql(
-          "40001",
-          "the table that sequence \"\(sequence.name)\" belongs to was changed meanwhile",
-          hint: "Repeat the statement."
-        )
-      }
+      try requireOwner(of: sequence)
       snapshot.sequences[at] = sequence
       // What comes after the last number is another with other bounds; before the first number there is none.
       if let state = given[sequence.id], state.isExhausted || state.last != state.next {
@@ -114,8 +108,18 @@ extension Catalog {
     guard let found = sequence(id) else { throw .sql("42P01", "sequence \(id) does not exist") }
     return found
   }
+  /// Refuses a sequence whose table has another number by now: it would belong to none.
+  private func requireOwner(of sequence: SequenceRecord) throws(TallyError) {
+    guard let owner = sequence.owner, !snapshot.tables.contains(where: { $0.id == owner.table }) else { return }
+    throw .sql(
+      "40001",
+      "the table that sequence \"\(sequence.name)\" belongs to was changed meanwhile",
+      hint: "Repeat the statement."
+    )
+  }
   private mutating func create(_ sequence: SequenceRecord) throws(TallyError) -> TableID {
     try requireFree(sequence.name, in: sequence.schemaName)
+    try requireOwner(of: sequence)
     var sequence = sequence
     sequence.id = takeNumber()
     snapshot.sequences.append(sequence)
@@ -138,7 +142,7 @@ extension Catalog {
     }
   }
   private func place(of id: TableID, in ids: [TableID], _ what: String) throws(TallyError) -> Int {
-    guard let at = ids.firstIndex(of: id) else { throw .sql("42P01", "\(what) \(id) does not exist") }
+    guard let at = ids.firstIndex(of: id) else { throw Self.gone("the \(what)") }
     return at
   }
 

@@ -29,7 +29,7 @@ struct Catalog: Sendable {
   /// How often the catalog was recovered from what workers keep, from 1 (MetadataRecovery).
   var generation: UInt64 = 1
   /// When the newest producer was opened.
-  var latestProducerTime: Int64? { producers.values.map(\.request.time).max() }
+  var latestProducerTime: Int64? { producers.values.compactMap { Self.begun($0.request.time) }.max() }
   /// Deletions of tenants, by rising number: those under way, and the last that are done.
   var tenantRecords: [TenantRecord] = []
   /// Number of the next.
@@ -156,9 +156,7 @@ struct Catalog: Sendable {
     case .createRollup(let definition, let timeColumn):
       return .table(try create(definition, timeColumn: timeColumn))
     case .dropRollup(let id):
-      guard let at = snapshot.rollups.firstIndex(where: { $0.id == id }) else {
-        throw .sql("42P01", "rollup \(id) does not exist")
-      }
+      guard let at = snapshot.rollups.firstIndex(where: { $0.id == id }) else { throw Self.gone("the rollup") }
       snapshot.rollups.remove(at: at)
       return .done
     case .openProducer(let request): return try open(request)
@@ -287,9 +285,7 @@ struct Catalog: Sendable {
   }
 
   private mutating func drop(_ id: TableID) throws(TallyError) -> CatalogOutcome {
-    guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else {
-      throw .sql("42P01", "table \(id) does not exist")
-    }
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else { throw Self.gone("the table") }
     if let rollup = snapshot.rollups.first(where: { $0.source == id }) {
       throw .sql(
         "2BP01",
@@ -319,12 +315,11 @@ struct Catalog: Sendable {
     _ placement: [[NodeID]],
     _ copies: Int
   ) throws(TallyError) -> CatalogOutcome {
-    guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else {
-      throw .sql("42P01", "table \(id) does not exist")
-    }
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == id }) else { throw Self.gone("the table") }
     guard case .local = snapshot.tables[at].distribution else {
       throw .sql("55000", "table \"\(snapshot.tables[at].name)\" is already distributed")
     }
+    try Self.requireKey(key, of: snapshot.tables[at])
     let group = try group(ofKey: snapshot.tables[at].columns[key].type, choice, placement, copies)
     snapshot.tables[at].columns[key].isNotNull = true
     snapshot.tables[at].distribution = .distributed(key: key, group: group)
@@ -414,9 +409,7 @@ struct Catalog: Sendable {
   private mutating func create(_ definition: RollupDefinition, timeColumn: Int) throws(TallyError) -> TableID {
     try requireFree(definition.name)
     for level in definition.levels { try requireFree("\(definition.name)_\(level.suffix)") }
-    guard let at = snapshot.tables.firstIndex(where: { $0.id == definition.source }) else {
-      throw .sql("42P01", "the rollup's table does not exist")
-    }
+    guard let at = snapshot.tables.firstIndex(where: { $0.id == definition.source }) else { throw Self.gone("the rollup's table") }
     let source = snapshot.tables[at]
     guard timeColumn < source.columns.count else { throw TallyError(.internalError, "time column \(timeColumn)") }
     guard case .distributed = source.distribution else {
@@ -471,12 +464,16 @@ struct Catalog: Sendable {
     nextSession += 1
     producers[request.name] = record
     if producers.count % Self.producersBetweenLooks == 0 {
+      // Those that the first version marked have no time of their own: they count from now on.
+      for (name, old) in producers where Self.begun(old.request.time) == nil {
+        producers[name]?.request.time = request.time - Self.moveOffset
+      }
       producers = producers.filter { name, old in
         // Names that were made up (Producer.open, GroupFlow) are not asked for again.
         let own = name.drop { $0 != "/" }.dropFirst()
         let isMadeUp = own.hasPrefix("unnamed ") && own.utf8.count == 40 || name.hasPrefix("statements of ")
-        let time = Self.isBeforeMove(old.request.time) ? old.request.time + Self.moveOffset : old.request.time
-        return request.time - time <= (isMadeUp ? KeyLifetimes.sessionRetention : KeyLifetimes.nameMemory)
+        let age = request.time - (Self.begun(old.request.time) ?? request.time)
+        return age <= (isMadeUp ? KeyLifetimes.sessionRetention : KeyLifetimes.nameMemory)
       }
     }
     return .producer(record, isNew: true)

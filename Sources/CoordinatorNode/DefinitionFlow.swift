@@ -28,7 +28,7 @@ extension Coordinator {
         do {
           for check in checks { try await require(check, request) }
         } catch {
-          try await takeBack(.alterTable(from: to, to: from), request)
+          await takeBack(.alterTable(from: to, to: from), request)
           throw error
         }
         checks = []
@@ -59,16 +59,21 @@ extension Coordinator {
     return reply
   }
 
-  /// Changes a table back. A move that has begun meanwhile holds that up, until it ends or fails by the rows that are in the way.
-  private func takeBack(_ command: CatalogCommand, _ request: StatementRequest) async throws {
+  /// Changes a table back. A move that has begun meanwhile holds that up, until it ends or fails by the rows that are in the way. What
+  /// keeps it from being changed back is for the log: the client hears why it had to be.
+  private func takeBack(_ command: CatalogCommand, _ request: StatementRequest) async {
     let limit = surroundings.clock.now + Self.takeBackPatience
-    while true {
-      do {
-        _ = try await propose(command, in: request.transaction)
-        return try await broadcast()
-      } catch let error as TallyError where error.sqlState == "55006" && surroundings.clock.now < limit {
-        try await surroundings.clock.sleep(for: .milliseconds(50))
+    do {
+      while true {
+        do {
+          _ = try await propose(command, in: request.transaction)
+          return try await broadcast()
+        } catch let error as TallyError where error.sqlState == "55006" && surroundings.clock.now < limit {
+          try await surroundings.clock.sleep(for: .milliseconds(50))
+        }
       }
+    } catch {
+      surroundings.log.warning("table-not-changed-back", ("reason", "\(error)"))
     }
   }
   private static let takeBackPatience = Duration.seconds(30)
@@ -104,6 +109,8 @@ extension Coordinator {
     let transaction = request.transaction ?? beginTransaction(now: request.now)
     var own = request
     own.transaction = transaction
+    // Variables of a block that refreshes the view are none of its query's.
+    own.variables = NamedValues()
     own.facts.searchPath = ViewRecord(materialized: table).searchPath
     do {
       _ = try await self.delete(delete, in: transaction)

@@ -102,9 +102,8 @@ extension Coordinator {
           failed.released.fulfil(())
         }
       } else {
-        do { _ = try await log.propose(.cancelMove(next)) } catch let failure as TallyError {
-          surroundings.log.warning("move-not-cancelled", ("table", table.name), ("reason", failure.message))
-        }
+        surroundings.log.warning("move-cancelled-at-once", ("table", table.name), ("reason", "other failed moves still wait"))
+        await letGo(next)
       }
       throw error
     }
@@ -188,14 +187,18 @@ extension Coordinator {
   /// Lets the tables of failed moves go, until cancelled.
   func keepCancellingMoves() async throws {
     while let failed = try await failedMoves.receive() {
-      do {
-        _ = try await log.propose(.cancelMove(failed.id))
-        try await broadcast()
-      } catch {
-        // Whoever leads now cancels it (GroupFlow).
-        surroundings.log.warning("move-not-cancelled", ("table", failed.id.description), ("reason", "\(error)"))
-      }
+      await letGo(failed.id)
       failed.released.fulfil(())
+    }
+  }
+  /// Lets the table of a failed move go.
+  private func letGo(_ move: TableID) async {
+    do {
+      _ = try await log.propose(.cancelMove(move))
+      try await broadcast()
+    } catch {
+      // Whoever leads now cancels it (GroupFlow).
+      surroundings.log.warning("move-not-cancelled", ("table", move.description), ("reason", "\(error)"))
     }
   }
 

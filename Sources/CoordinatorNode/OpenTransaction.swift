@@ -272,6 +272,8 @@ public final class OpenTransaction: Sendable {
       guard state.held == nil, state.deferred == nil, state.drafted == 0 else { throw Self.mixed(definition) }
       state.deferred = definition
       state.deferred?.transaction = nil
+      // The procedure that it stands in has ended by then. Values of its variables stay: they may be the definition's arguments.
+      state.deferred?.runner = nil
       // What bounds it is COMMIT's time, not that of its own statement.
       state.deferred?.deadline = .distantFuture
       state.deferred?.notify = nil

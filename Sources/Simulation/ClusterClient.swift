@@ -152,6 +152,15 @@ final class ClusterClient: Sendable {
       _ = try await query("SELECT create_distributed_table('\(name)', 'tenant', shard_count => \(shards), copies => \(copies))")
     }
   }
+  /// Drops a table, unless an earlier try has.
+  func drop(_ name: String) async throws {
+    try await persist("DROP TABLE \(name)", accepting: ["42P01"]) {
+      do { _ = try await query("DROP TABLE \(name)") } catch let error as TallyError where error.sqlState == "40001" {
+        // Its number was gone: an earlier try was still at it, or its rows were moved meanwhile.
+        throw TallyError(.unavailable, error.message)
+      }
+    }
+  }
   /// Repeats `body` while it fails in a way that time heals. `accepted` are SQL states that mean that an earlier try succeeded.
   func persist(
     _ what: String,

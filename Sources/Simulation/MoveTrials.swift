@@ -98,7 +98,7 @@ private final class MoveTrial: @unchecked Sendable {
     let (name, ledger) = (name, ledger)
     try await client.persist("counting \(name)") { [self] in try judge(try await client.query(question, timeout: .seconds(30))) }
     ledger.answered()
-    try await client.persist("DROP TABLE \(name)", accepting: ["42P01"]) { _ = try await client.query("DROP TABLE \(name)") }
+    try await client.drop(name)
   }
 
   private var question: String { "SELECT count(*), count(DISTINCT n) FROM \(name)" }

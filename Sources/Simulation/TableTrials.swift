@@ -66,6 +66,6 @@ private struct TableTrial {
         }
       }
     }
-    try await client.persist("DROP TABLE \(name)", accepting: ["42P01"]) { _ = try await client.query("DROP TABLE \(name)") }
+    try await client.drop(name)
   }
 }

@@ -227,6 +227,22 @@ private func request(_ path: String = "data.csv") -> IngestRequest {
   }
 }
 
+/// Rows whose answer was lost may be stored, and may have been moved since: then a table that is moved does not say that they are not.
+@Test func aLoadWhoseTableMovesIsInDoubtAfterALostAnswer() throws {
+  for isLost in [true, false] {
+    try withFakeCluster(shards: 1) { cluster, _, client in
+      try await client.surroundings.disk.writeDurably("data.csv", [sample(20).bytes])
+      cluster.state.withLock { state in
+        state.refusal = { number in number > (isLost ? 1 : 0) ? TallyError(.stalePlan, "its rows are being moved") : nil }
+        state.loses = { _ in isLost }
+      }
+      let report = await client.flow.run(request())
+      #expect(report.failure?.error.status == (isLost ? .unknownOutcome : .stalePlan))
+      #expect(cluster.rows.count == (isLost ? 20 : 0))
+    }
+  }
+}
+
 @Test func queriesAnswerTypedBatches() throws {
   try withFakeCluster { _, _, client in
     let call = try await QueryCall.open(QueryRequest(sql: "SELECT x"), map: client.map)

@@ -1,7 +1,10 @@
 // CatalogMoveTests.swift — moves of tables' rows as commands on the catalog: the fence, the exchange, what is refused, their bytes.
 import Bytes
 import Model
+import Planning
+import SQL
 import Testing
+import Wire
 
 @testable import CoordinatorNode
 
@@ -99,6 +102,83 @@ import Testing
     }
     let again = ProducerRequest(name: "3/f", chunkBytes: 1, fingerprint: .zero, time: 8, isAnew: false)
     #expect(refusal(catalog.apply(.openProducer(again), at: 400))?.status == .keyExpired)
+  }
+  /// The first version marked loads without keeping their time: they count from when they are looked through.
+  @Test func aLoadThatTheFirstVersionMarkedIsRememberedToo() {
+    var (catalog, _) = made()
+    let old = ProducerRequest(name: "11/old", chunkBytes: 1, fingerprint: .zero, time: Int64.min / 2, isAnew: false)
+    _ = catalog.apply(.openProducer(old), at: 100)
+    let now = 2 * KeyLifetimes.nameMemory
+    for number in 0..<200 {
+      let request = ProducerRequest(name: "11/g\(number)", chunkBytes: 1, fingerprint: .zero, time: now, isAnew: false)
+      _ = catalog.apply(.openProducer(request), at: UInt64(200 + number))
+    }
+    let again = ProducerRequest(name: "11/old", chunkBytes: 1, fingerprint: .zero, time: now, isAnew: false)
+    #expect(refusal(catalog.apply(.openProducer(again), at: 500))?.status == .keyExpired)
+    #expect(catalog.latestProducerTime == now)
+  }
+  /// Commands are stamped by the newest load's time: a mark must not take them back before all moves.
+  @Test func marksOfLoadsDoNotCountAsTimes() {
+    let newest = ProducerRequest(name: "1/g", chunkBytes: 1, fingerprint: .zero, time: 9, isAnew: false)
+    let (catalog, _) = made([.openProducer(newest), .beginMove(TableID(1), to: spread), .finishMove(TableID(3))])
+    #expect(catalog.latestProducerTime == 9)
+  }
+  /// Rows that were read before a deletion must not come to shards that it does not reach.
+  @Test func movesAndDeletionsOfTenantsExcludeEachOther() throws {
+    let known = made().catalog.snapshot
+    let (group, shard) = (try #require(known.groups.first).id, try #require(known.shards.first).id)
+    let delete = CatalogCommand.deleteTenant(group, .fixed(4), shard, time: 3)
+    let outcome = TenantRecord.Outcome(position: LogPosition(9), logTime: 5, parts: [])
+    let (_, outcomes) = made([
+      .beginMove(TableID(1), to: spread), delete, .cancelMove(TableID(3)), delete, .beginMove(TableID(1), to: spread),
+      .tenantDeleted(1, outcome), .beginMove(TableID(1), to: spread),
+    ])
+    #expect(outcomes.map { refusal($0)?.sqlState } == [nil, "55006", nil, nil, "55006", nil, nil])
+  }
+  /// Clients know a table by the number that it was created with.
+  @Test func resultsNameTheFirstNumberOfAMovedTable() throws {
+    let (catalog, _) = made([.beginMove(TableID(1), to: spread), .finishMove(TableID(3))])
+    let bound = try plan(try parse("SELECT b FROM t")[0], catalog: catalog.snapshot, context: PlanningContext(now: 0))
+    #expect(bound.sources == [ColumnSource(relation: UInt32(ObjectNumbers.relation(TableID(1))), number: 2)])
+  }
+  /// Statements find numbers by names: one that is gone when they are carried out was dropped or moved by another.
+  @Test func whatWasBoundToTheOldNumberIsToBeRepeated() {
+    var (catalog, _) = made([.beginMove(TableID(1), to: spread), .finishMove(TableID(3))])
+    var altered = catalog.snapshot.sequences[0]
+    altered.owner = (TableID(1), 0)
+    var another = altered
+    (another.id, another.name) = (TableID(0), "other_seq")
+    let rollup = RollupDefinition(
+      id: TableID(0),
+      name: "r",
+      source: TableID(1),
+      keys: [],
+      measures: [],
+      levels: [],
+      sql: "",
+      program: [],
+      outputOrder: []
+    )
+    let commands: [CatalogCommand] = [
+      .alterSequence(altered), .createSequence(another), .dropTable(TableID(1)), .createRollup(rollup, timeColumn: 0),
+      .dropRollup(TableID(77)), .dropView(TableID(77)), .beginMove(TableID(1), to: spread),
+    ]
+    for command in commands {
+      let error = refusal(catalog.apply(command, at: 50))
+      #expect(error?.sqlState == "40001" && error?.hint != nil, "\(command)")
+    }
+    another.owner = (TableID(3), 1)
+    #expect(refusal(catalog.apply(.createSequence(another), at: 51)) == nil)
+  }
+  @Test func aTableWithoutRowsIsSpreadAsItIsThen() {
+    var keyed = TableSchema(id: TableID(0), name: "u", columns: [Column(name: "a", type: .bigint), Column(name: "b", type: .bigint)])
+    keyed.keys = [TableKey(name: "u_b_key", columns: [1], isPrimary: false)]
+    func spreading(_ id: UInt64, by key: Int) -> CatalogCommand {
+      .distributeTable(TableID(id), key: key, group: .standard, placement: [[NodeID(1)]], copies: 0)
+    }
+    let (catalog, outcomes) = made([.createTable(keyed), spreading(3, by: 0), spreading(9, by: 1), spreading(3, by: 1)])
+    #expect(outcomes.map { refusal($0)?.sqlState } == [nil, "40001", "40001", nil])
+    #expect(catalog.snapshot.table(TableID(3))?.distribution.tenantKey == 1)
   }
   /// A key that another statement added between binding and the move does not hold the tenant key.
   @Test func aMoveLooksAtTheTableAsItIs() throws {
