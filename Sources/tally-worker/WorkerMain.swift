@@ -24,7 +24,12 @@ import WorkerNode
     setting("TALLY_FLUSH_AFTER") ?? "300"
   @Option(help: "Free space on the volume below which no rows are taken, for example 2GiB; a twentieth of it when not given.")
   var diskReserve: String?
-  @Option(help: "Bytes a second of files copied from other workers at most, for example 20MiB; 50 MB when not given. Also TALLY_COPY_RATE.")
+  @Option(
+    help: """
+      Bytes a second of files copied from other workers at most, for example 20MiB, 64KiB at the least; 50 MB when not given. Also \
+      TALLY_COPY_RATE.
+      """
+  )
   var copyRate: String?
   @Flag(name: .customLong("init"), help: "Joins the coordinators' cluster with an empty data directory.") var initializes = false
   @Flag(help: "Accepts a data directory on tmpfs or a network file system: for tests. Also TALLY_ALLOW_VOLATILE=1.")

@@ -10,6 +10,8 @@ struct ChaosRun {
   let cluster: ChaosCluster
   /// Seconds the cluster may take to be whole after the last fault.
   private static let healing = 90.0
+  /// Seconds a scrub may take: 8 MiB a second, and load goes first.
+  private static let scrubbing = 240.0
 
   /// Runs; what went wrong is in the ledger.
   func carryOut() async throws -> Report {
@@ -56,6 +58,7 @@ struct ChaosRun {
     try await complete(unfinished)
     let checks = FinalChecks(run: run)
     try await checks.all("after healing")
+    if copies >= 2 { try await findRot() }
     try await coldStart(checks)
     if copies >= 2 { try await eachCopy(checks) }
     return Report(run, seconds: run.settings.seconds)
@@ -120,6 +123,33 @@ struct ChaosRun {
           return
         }
       }
+    }
+  }
+  /// Rot that nobody has read yet is found by the scrubs that are due, and mended from other copies: as long as it lies there, a copy is
+  /// less than it seems.
+  private func findRot() async throws {
+    let rotten = try cluster.unscrubbed()
+    guard !rotten.isEmpty else { return }
+    run.say("waiting for the scrubs of \(rotten.joined(separator: " "))")
+    let begin = run.elapsed
+    while true {
+      let left = try cluster.unscrubbed()
+      if left.isEmpty { break }
+      if run.elapsed - begin > Self.scrubbing {
+        run.ledger.violated("no scrub of \(left.joined(separator: " ")) ended within \(Int(Self.scrubbing)) s")
+        return
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
+    run.figures.took("scrubbed", .seconds(run.elapsed - begin))
+    // What was found is told at once; a look before that would still see a copy in sync.
+    let found = run.elapsed
+    while run.elapsed - found < 3 {
+      if let missing = try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: Self.healing) {
+        run.ledger.violated("not whole \(Int(Self.healing)) s after scrubs: \(missing)")
+        return
+      }
+      try await Task.sleep(for: .milliseconds(200))
     }
   }
   /// Everything is killed at once and started: what was acknowledged is on disks.

@@ -24,13 +24,15 @@ extension Nemesis {
   }
 
   func destroy(_ kind: FaultKind, _ chance: inout Chance) async throws {
-    // The small volume's worker keeps its mount; wiping empties it as well.
-    guard let victims = take(1, of: cluster.workers, &chance) else { return }
-    defer { giveBack(victims) }
-    let victim = victims[0]
     // Only one at a time, and only when all copies are there.
     guard let guardian = take(1, of: ["destruction"], &chance) else { return }
     defer { giveBack(guardian) }
+    // While rot may lie unfound on one worker, the other copies of what it holds are the only good ones. The small volume's worker keeps
+    // its mount; wiping empties it as well.
+    let rotten = try cluster.unscrubbed()
+    guard let victims = take(1, of: rotten.isEmpty ? cluster.workers : rotten, &chance) else { return }
+    defer { giveBack(victims) }
+    let victim = victims[0]
     guard try await cluster.waitWhole(run.url, copies: run.settings.copies, seconds: 10) == nil else { return }
     begin(kind, "\(kind.rawValue) \(victim)")
     run.gaps.hit(victims, "kill, until others serve")
@@ -63,7 +65,7 @@ extension Nemesis {
     }
     return false
   }
-  /// Flips one bit of one of a node's files.
+  /// Flips one bit of one of a node's files, and makes its next scrub due: a week is longer than the run.
   private func flip(_ node: String, _ chance: inout Chance) throws {
     let directory = cluster.layout.dataDirectory(try cluster.layout.node(node))
     var files: [(path: String, size: Int)] = []
@@ -86,5 +88,6 @@ extension Nemesis {
     try handle.write(contentsOf: Data([byte ^ (1 << UInt8(chance.below(8)))]))
     run.say("a bit of \(file.path.dropFirst(directory.count - node.count)) at byte \(at) of \(file.size) flipped")
     run.figures.count("bits flipped")
+    try cluster.makeScrubDue(node)
   }
 }

@@ -2,7 +2,8 @@
 //
 // What it does when and to whom comes from the seed. Nodes it works on are its own meanwhile: two faults never share a node, except that
 // links of any node may be cut. Faults that destroy data wait until everything was whole, take the node down, see that others serve all
-// it had, and let nothing else destroy data until the cluster is whole again.
+// it had, and let nothing else destroy data until the cluster is whole again; after a flipped bit, of no other worker until a scrub was
+// there.
 import Foundation
 import Glibc
 import Synchronization
