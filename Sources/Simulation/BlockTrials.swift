@@ -173,10 +173,8 @@ final class BlockTrials: Sendable {
       }
     }
     let all = Self.accounts.map { "(\($0 / Self.keys), \($0 % Self.keys), 0, 0)" }.joined(separator: ", ")
-    try await client.persist("INSERT INTO accounts", accepting: []) {
-      do {
-        _ = try await client.query("INSERT INTO accounts VALUES \(all) ON CONFLICT DO NOTHING")
-      } catch let error as TallyError where error.sqlState == "40001" { throw TallyError(.unavailable, error.message) }
+    try await client.persist("INSERT INTO accounts") {
+      _ = try await client.query("INSERT INTO accounts VALUES \(all) ON CONFLICT DO NOTHING")
     }
     state.withLock { $0.isReady = true }
     try await withThrowingTaskGroup(of: Void.self) { group in

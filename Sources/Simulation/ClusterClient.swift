@@ -154,14 +154,11 @@ final class ClusterClient: Sendable {
   }
   /// Drops a table, unless an earlier try has.
   func drop(_ name: String) async throws {
-    try await persist("DROP TABLE \(name)", accepting: ["42P01"]) {
-      do { _ = try await query("DROP TABLE \(name)") } catch let error as TallyError where error.sqlState == "40001" {
-        // Its number was gone: an earlier try was still at it, or its rows were moved meanwhile.
-        throw TallyError(.unavailable, error.message)
-      }
-    }
+    try await persist("DROP TABLE \(name)", accepting: ["42P01"]) { _ = try await query("DROP TABLE \(name)") }
   }
-  /// Repeats `body` while it fails in a way that time heals. `accepted` are SQL states that mean that an earlier try succeeded.
+  /// Repeats `body` while it fails in a way that time heals, or was told to repeat its transaction (40001: others hold the table, or its
+  /// number is gone because an earlier try is still at it or its rows move). `accepted` are SQL states that mean that an earlier try
+  /// succeeded.
   func persist(
     _ what: String,
     accepting accepted: [String] = [],
@@ -172,7 +169,7 @@ final class ClusterClient: Sendable {
       do { return try await body() } catch let error as TallyError {
         if accepted.contains(error.sqlState) { return }
         tries += 1
-        guard error.isRetryable, tries < 2000 else {
+        guard error.isRetryable || error.sqlState == "40001", tries < 2000 else {
           throw TallyError(error.status, "\(what): \(error)")
         }
         try await near.clock.sleep(for: .milliseconds(100))

@@ -39,10 +39,8 @@ final class CounterTrials: Sendable {
     let columns = "(tenant bigint, k bigint, n bigint NOT NULL, PRIMARY KEY (tenant, k))"
     try await client.makeTable("counters", columns, shards: workload.shards, copies: workload.copies)
     let all = (0..<Self.tenants * Self.keys).map { Self.values($0, 0) }.joined(separator: ", ")
-    try await client.persist("INSERT INTO counters", accepting: []) {
-      do {
-        _ = try await client.query("INSERT INTO counters VALUES \(all) ON CONFLICT DO NOTHING")
-      } catch let error as TallyError where error.sqlState == "40001" { throw TallyError(.unavailable, error.message) }
+    try await client.persist("INSERT INTO counters") {
+      _ = try await client.query("INSERT INTO counters VALUES \(all) ON CONFLICT DO NOTHING")
     }
     state.withLock { $0.isReady = true }
     try await withThrowingTaskGroup(of: Void.self) { group in

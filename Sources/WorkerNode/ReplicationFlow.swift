@@ -263,7 +263,9 @@ extension Worker {
       try await host.advance()
       return last.position < host.store.head.position
     case .mismatch:
-      (link.silentSince, link.isGone) = (nil, false)
+      // A step of the search for where its log ends, and no proof that it can be followed from there: a copy that counts and lacks what
+      // no journal has any more answers this, then that it has nothing, for ever. It must cease to count, or it cannot begin again.
+      link.isGone = false
       link.cursor = try await start(after: previous, answer, host)
       return host.primary != nil
     case .empty:

@@ -23,6 +23,11 @@ enum RegressionSeeds {
     (145, "the backfill of a new rollup waited for an open deletion by trying again and again, without a pause"),
     (243, "a flush planned before a table was dropped named a file that no copy could make"),
     (6183, "rows that the log brought back at a start stayed in memory until others came, and did not expire"),
+    (
+      9624,
+      "a copy that counted and whose disk had lost what no journal had any more was told to begin again, and did not as it counted"
+    ),
+    (8014, "the run took a TRUNCATE that waited for rows a full disk held for refused for good, and not for one to be repeated"),
   ]
   /// The same, of clusters with three coordinators.
   static let ofThree: [(seed: UInt64, found: String)] = [
