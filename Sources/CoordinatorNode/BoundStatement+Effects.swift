@@ -13,15 +13,21 @@ extension BoundStatement {
     default: false
     }
   }
+  /// The table whose rows it changes.
+  var tableChanged: TableSchema? {
+    switch self {
+    case .insert(let plan): plan.table
+    case .insertSelect(let plan): plan.table
+    case .copyIn(let plan): plan.table
+    case .modify(let plan): plan.table
+    case .delete(let plan): plan.table
+    default: nil
+    }
+  }
   /// Tables that it may bring new rows of.
   var rowsAdded: Set<TableID> {
-    switch self {
-    case .insert(let plan): [plan.table.id]
-    case .insertSelect(let plan): [plan.table.id]
-    case .copyIn(let plan): [plan.table.id]
-    case .modify(let plan): [plan.table.id]
-    default: []
-    }
+    if case .delete = self { return [] }
+    return tableChanged.map { [$0.id] } ?? []
   }
   /// Columns of its rows; nil when it gives none.
   var columns: [ResultColumn]? {

@@ -1,5 +1,5 @@
 // ColumnSource.swift — of a statement's result what sessions of PostgreSQL's clients want beside rows: the columns it shows, and its size.
-import Columns
+public import Columns
 import Execution
 import Model
 import Planning
@@ -12,12 +12,12 @@ public struct ColumnSource: Sendable, Equatable {
   public var number: Int16
 }
 
-extension StatementReply {
-  /// About how many bytes its rows hold; a dictionary that batches share counts once.
+extension [Batch] {
+  /// About how many bytes their rows hold; a dictionary that batches share counts once.
   public var rowBytes: Int {
     var total = 0
     var known: Set<UnsafeRawPointer> = []
-    for batch in batches {
+    for batch in self {
       total += batch.memoryBytes
       for case .codes(_, let dictionary) in batch.columns.map(\.values) {
         dictionary.bytes.withUnsafeBytes { texts in
@@ -28,6 +28,9 @@ extension StatementReply {
     }
     return total
   }
+}
+
+extension StatementReply {
   func showing(_ sources: [ColumnSource?]) -> StatementReply {
     var reply = self
     reply.sources = sources

@@ -13,6 +13,7 @@ import ClientCore
 public import Columns
 public import Model
 import Planning
+import SQL
 import Wire
 
 /// What a COPY wrote.
@@ -66,6 +67,9 @@ extension Coordinator {
     with client: any CopyClient,
     values: any ExternalValues
   ) async throws -> CopyOutcome {
+    if case .copy(let syntax) = asked.statement.statement, let change = syntax.change {
+      return try await copyOut(change, syntax, asked, to: client, values: values)
+    }
     var request = asked
     // Defaults are bound over the numbers that they take.
     request.facts.numbers = StatementNumbers()
@@ -73,6 +77,7 @@ extension Coordinator {
     let ticket = writers.begin()
     defer { writers.end(ticket, into: request.transaction?.ticket) }
     let bound = try await boundAtRest(request)
+    try request.checkReadOnly(bound)
     writers.know(ticket, bound.rowsAdded)
     guard case .copyIn(let plan) = bound else { return try await copyOut(request, to: client, values: values) }
     let late = plan.late.isEmpty ? nil : CopyLateValues(self, plan, request)

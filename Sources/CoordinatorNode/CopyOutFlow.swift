@@ -1,9 +1,10 @@
-// CopyOutFlow.swift — COPY … TO STDOUT: a query's rows to its client, some thousands at a time as the client reads.
+// CopyOutFlow.swift — COPY … TO STDOUT: the rows of a query or of RETURNING to their client, some thousands at a time as the client reads.
 import Bytes
 public import Capabilities
 public import Columns
 import Model
 public import Planning
+import SQL
 internal import Synchronization
 import Wire
 
@@ -124,7 +125,7 @@ extension Coordinator {
       return (copy, try await self.select(copy.select, snapshot, reading))
     }
     let points = SessionToken(answer.shards.map { ShardPoint(shard: $0.shard, point: $0.point) })
-    let held = try client.hold(StatementReply(batches: answer.batches, tag: "").rowBytes)
+    let held = try client.hold(answer.batches.rowBytes)
     defer { withExtendedLifetime(held) {} }
     let rows = try await CopyOutput.send(
       GatheredRows(answer.batches),
@@ -135,5 +136,38 @@ extension Coordinator {
       compute: surroundings.compute
     )
     return CopyOutcome(rows: rows, seen: points)
+  }
+
+  /// Carries a change out and copies the rows of its RETURNING to a client. What a client does not get of them is done all the same, unless
+  /// it is part of a transaction.
+  func copyOut(
+    _ change: Statement,
+    _ copy: CopySyntax,
+    _ asked: StatementRequest,
+    to client: any CopyClient,
+    values: any ExternalValues
+  ) async throws -> CopyOutcome {
+    let (columns, options) = try await copiedColumns(copy, asked)
+    var request = asked
+    request.statement.statement = change
+    let reply = try await carryOut(request)
+    defer { withExtendedLifetime(reply.held) {} }
+    let rows = try await CopyOutput.send(
+      GatheredRows(reply.batches),
+      columns,
+      options,
+      to: client,
+      values: values,
+      compute: surroundings.compute
+    )
+    return CopyOutcome(rows: rows, seen: reply.seen)
+  }
+  /// Columns of a change that is copied, and COPY's options, which are looked at before anything is changed.
+  func copiedColumns(_ copy: CopySyntax, _ asked: StatementRequest) async throws -> ([OutputColumn], CopyOptions) {
+    guard let change = copy.change else { throw TallyError(.internalError, "a COPY of no change") }
+    var request = asked
+    request.statement.statement = change
+    let columns = (try await describe(request, declared: []).columns ?? []).map { OutputColumn($0.name, $0.type) }
+    return (columns, try copyOutOptions(copy.options, columns: columns.map(\.name)))
   }
 }

@@ -21,8 +21,14 @@ struct Changed: Sendable {
   /// Those rows, when RETURNING asks for them.
   var returned: [Batch] = []
   /// What RETURNING says of them, when that was evaluated before the change was decided.
-  var answer: [Batch]?
+  var answer: ReturnedRows?
   var seen = SessionToken()
+}
+
+/// What RETURNING gives, and what was taken of the memory for results that wait.
+struct ReturnedRows: Sendable {
+  var batches: [Batch]
+  var held: (any Sendable)?
 }
 
 /// How long a statement that meets what others hold pauses, and until when it tries.
@@ -83,17 +89,22 @@ extension Coordinator {
     in open: OpenTransaction?
   ) async throws -> StatementReply {
     let (parts, seen, last) = try await replanned(plan, version, request)
-    // What RETURNING computes may fail: then nothing may have taken effect. In a transaction that is its client's to undo.
+    // What RETURNING computes may fail, and its rows find no room: then nothing may have taken effect. In a transaction that is its
+    // client's to undo.
     var judge: Judge?
-    if open == nil, let returning = last.returning, !returning.isPlain {
-      judge = { try await self.answer(returning, $0, last.system, request) }
+    if open == nil, let returning = last.returning {
+      judge = Judge(isNeeded: !returning.isPlain) { try await self.answer(returning, $0, last.system, request, tookEffect: false) }
     }
     var changed = try await carryOut(parts, last.table, request, in: open, judge)
     changed.seen.merge(seen)
-    return try await reply(last, changed, request)
+    return try await reply(last, changed, request, tookEffect: open == nil)
   }
   /// Evaluates RETURNING before a change is decided.
-  private typealias Judge = @Sendable ([Batch]) async throws -> [Batch]
+  private struct Judge: Sendable {
+    /// Its expressions may fail; else a change that one request carries out is not held up for it: its rows fit a frame.
+    var isNeeded: Bool
+    var answer: @Sendable ([Batch]) async throws -> ReturnedRows
+  }
 
   /// The parts of a change under the present catalog, which may be newer than the plan: nothing is written yet.
   private func replanned(
@@ -221,7 +232,7 @@ extension Coordinator {
         try await open.modify(part.shard, table: table.id, program: part.program, rows: piece)
       }
     }
-    if judge == nil, parts.count == 1, parts[0].pieces.count == 1 { return try await alone(parts[0], types, request) }
+    if judge?.isNeeded != true, parts.count == 1, parts[0].pieces.count == 1 { return try await alone(parts[0], types, request) }
     var pause = LockPause(request, surroundings.clock.now)
     while true {
       do { return try await together(parts, types, request, judge) } catch let error as TallyError where Self.isHeld(error) {
@@ -264,7 +275,7 @@ extension Coordinator {
       var changed = try await Self.onAll(parts, types) { part, piece in
         try await run.modify(part.shard, ordinal: run.nextOrdinal(on: part.shard), program: part.program, rows: piece)
       }
-      if let judge { changed.answer = try await judge(changed.returned) }
+      if let judge { changed.answer = try await judge.answer(changed.returned) }
       result.fulfil(changed)
     }
     var changed = try await result.value
@@ -308,26 +319,30 @@ extension Coordinator {
 
   // MARK: The answer
 
-  private func reply(_ plan: ModifyPlan, _ changed: Changed, _ request: StatementRequest) async throws -> StatementReply {
+  private func reply(
+    _ plan: ModifyPlan,
+    _ changed: Changed,
+    _ request: StatementRequest,
+    tookEffect: Bool
+  ) async throws -> StatementReply {
     let tag = plan.command == .insert ? "INSERT 0 \(changed.rows)" : "\(plan.command.rawValue) \(changed.rows)"
     var reply = StatementReply(tag: tag, rows: changed.rows, seen: changed.seen)
     guard let returning = plan.returning else { return reply }
     reply.columns = returning.output.map { ResultColumn(name: $0.name, type: $0.type) }
-    if let known = changed.answer {
-      reply.batches = known
-    } else {
-      reply.batches = try await answer(returning, changed.returned, plan.system, request)
-    }
+    var answer = changed.answer
+    if answer == nil { answer = try await self.answer(returning, changed.returned, plan.system, request, tookEffect: tookEffect) }
+    (reply.batches, reply.held) = (answer?.batches ?? [], answer?.held)
     return reply
   }
   private func answer(
     _ returning: ReturningPlan,
     _ returned: [Batch],
     _ system: (any SystemCatalog)?,
-    _ request: StatementRequest
-  ) async throws -> [Batch] {
+    _ request: StatementRequest,
+    tookEffect: Bool
+  ) async throws -> ReturnedRows {
     let (rows, memory) = (FragmentResult(batches: returned), settings.queryMemory)
-    return try await withNumbers(request) {
+    let batches = try await withNumbers(request) {
       try MergeExecution.executeCoordinator(
         returning.plan,
         fragments: [rows],
@@ -335,6 +350,7 @@ extension Coordinator {
         limits: ExecutionLimits(memoryBytes: memory)
       ).batches
     }
+    return ReturnedRows(batches: batches, held: try request.hold?(batches.rowBytes, tookEffect))
   }
 }
 

@@ -43,6 +43,9 @@ public struct StatementRequest: Sendable {
   var runner: (any StatementRunner)?
   /// Takes messages of procedures as they are raised; nil: they are told at the end.
   public var notify: (@Sendable (RaisedNotice) async -> Void)?
+  /// Counts the bytes of rows of RETURNING, which wait in memory until their client has read them; what is given is kept so long. Throws
+  /// 53200 when there is no room, unless the change took effect already (true).
+  public var hold: (@Sendable (Int, Bool) throws -> (any Sendable)?)?
   /// Whether the transaction around it is its client's, so that procedures may not end it.
   var isAtomic = true
   /// Names that stand for values: variables of the procedure that it stands in.
@@ -86,6 +89,8 @@ public struct StatementReply: Sendable {
   public var statistics = QueryStatistics()
   /// Places of the shards that it read or wrote.
   public var seen = SessionToken()
+  /// What its request's `hold` gave for its rows.
+  public var held: (any Sendable)?
   /// The procedure that a CALL chose.
   var called: FunctionRecord?
 }
@@ -217,6 +222,10 @@ extension Coordinator {
     if case .call(let call, let position) = statement {
       return try await describeCall(call, position, request, StatementParameters(declared: declared))
     }
+    if case .copy(let copy) = statement, copy.change != nil {
+      _ = try await copiedColumns(copy, request)
+      return StatementDescription()
+    }
     if let name = statement.commandName { return StatementDescription(columns: [ResultColumn(name: name, type: .text)]) }
     func attempt(_ snapshot: CatalogSnapshot) async throws -> StatementDescription {
       let key = PlanCache.Key(request, under: snapshot, types: declared)
@@ -254,6 +263,7 @@ extension Coordinator {
     return reply
   }
   private func carryOutPart(_ asked: StatementRequest) async throws -> StatementReply {
+    try asked.checkReadOnly()
     if let reply = try await carryOutProcedure(asked) { return reply }
     guard let calls = try await extractingCalls(asked) else { return try await carryOutResolved(asked) }
     let gathered = NoticeList()
@@ -301,6 +311,7 @@ extension Coordinator {
       error.hint = "The definition that this block has waits for COMMIT: run it by itself, before the block."
       throw error
     }
+    try request.checkReadOnly(bound)
     if let ticket = request.ticket { writers.know(ticket, bound.rowsAdded) }
     if let transaction = request.transaction {
       switch bound {

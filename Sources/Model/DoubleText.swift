@@ -17,6 +17,11 @@ public enum DoubleText {
     if value.isInfinite { return writer.ascii("Infinity") }
     write(digits(of: Float(value).magnitude.description), plainBelow: 6, into: &writer)
   }
+  /// Appends the text with at most so many significant digits, as PostgreSQL prints floats under an extra_float_digits below 1.
+  public static func write(_ value: Double, significantDigits: Int, into writer: inout ByteWriter) {
+    if value.isFinite { return writer.double(value, significantDigits: significantDigits) }
+    write(value, into: &writer)
+  }
   private static func write(
     _ shortest: (digits: UInt64, exponent: Int),
     plainBelow: Int,

@@ -3,7 +3,7 @@
 // Columns that the data lacks get their defaults, evaluated once for the statement, as INSERT has them. The order of the checks is
 // PostgreSQL's: the relation, then the options, then the columns.
 public import Model
-import SQL
+public import SQL
 
 /// COPY … FROM STDIN.
 public struct CopyInPlan: Sendable {
@@ -54,6 +54,11 @@ extension DataType {
   }
 }
 
+/// The options of a COPY … TO STDOUT of rows whose columns have these names.
+public func copyOutOptions(_ options: [CopySyntax.Option], columns names: [String]) throws(TallyError) -> CopyOptions {
+  try CopyBinder.options(try GivenCopyOptions(options, isFrom: false), names)
+}
+
 struct CopyBinder {
   let catalog: CatalogSnapshot
   let context: PlanningContext
@@ -67,11 +72,8 @@ struct CopyBinder {
       if syntax.isFrom { throw TallyError(.internalError, "COPY from a query") }
       let given = try GivenCopyOptions(syntax.options, isFrom: false)
       let plan = try planSelect(query, catalog: catalog, context: context)
-      let names = plan.output.map(\.name)
-      let options = try given.resolved(names) { wanted throws(TallyError) in
-        try Self.checkNames(wanted, among: names) { "column \"\($0)\" does not exist" }
-      }
-      return .copyOut(CopyOutPlan(select: plan, options: options))
+      return .copyOut(CopyOutPlan(select: plan, options: try Self.options(given, plan.output.map(\.name))))
+    case .change: throw TallyError(.internalError, "a change that is copied is planned by itself")
     case .table(let name, let columns):
       if catalog.table(name) == nil, Relations.isRollup(name.name, catalog: catalog) {
         throw .sql(
@@ -96,6 +98,11 @@ struct CopyBinder {
       }
       if syntax.isFrom { return .copyIn(try into(table, numbers, options, context)) }
       return .copyOut(CopyOutPlan(select: try select(names, table, context), options: options))
+    }
+  }
+  static func options(_ given: GivenCopyOptions, _ names: [String]) throws(TallyError) -> CopyOptions {
+    try given.resolved(names) { wanted throws(TallyError) in
+      try checkNames(wanted, among: names) { "column \"\($0)\" does not exist" }
     }
   }
   private func into(

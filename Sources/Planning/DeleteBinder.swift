@@ -24,7 +24,7 @@ struct DeleteBinder {
     if syntax.isTruncate, let table = catalog.table(name), table.isMaterialized, !context.isFilling {
       throw .sql("42809", "\"\(table.name)\" is not a table")
     }
-    let table = try ModifyBinder(catalog: catalog, context: context).table(name, "delete from")
+    let table = try table(syntax)
     if !syntax.isTruncate, try !isSimple(syntax, table) {
       return .modify(try UpdateBinder(catalog: catalog, context: context).delete(syntax, table).distributed(catalog, context))
     }
@@ -33,10 +33,18 @@ struct DeleteBinder {
   }
   /// The change that it is when the primaries evaluate it; nil when its rows are named in one step.
   func change(_ syntax: DeleteSyntax) throws(TallyError) -> BoundChange? {
-    let table = try ModifyBinder(catalog: catalog, context: context).table(syntax.table, "delete from")
+    let table = try table(syntax)
     if syntax.isTruncate { return nil }
     if try isSimple(syntax, table) { return nil }
     return try UpdateBinder(catalog: catalog, context: context).delete(syntax, table)
+  }
+  private func table(_ syntax: DeleteSyntax) throws(TallyError) -> TableSchema {
+    do throws(TallyError) { return try ModifyBinder(catalog: catalog, context: context).table(syntax.table, "delete from") } catch {
+      // TRUNCATE is no query: as in PostgreSQL what it names has no place in the text.
+      var failure = error
+      if syntax.isTruncate { failure.position = nil }
+      throw failure
+    }
   }
   /// TRUNCATE does not look at rows one by one: rows of other tables must not refer to them.
   static func refuseReferred(_ table: TableSchema, besides truncated: Set<TableID>, _ catalog: CatalogSnapshot) throws(TallyError) {

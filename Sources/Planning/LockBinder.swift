@@ -34,9 +34,9 @@ struct LockBinder {
     for name in syntax.tables {
       guard let table = catalog.table(named: name.name, in: name.schema) else {
         if Relations.isRollup(name.name, catalog: catalog) {
-          throw .sql("42809", "\"\(name.name)\" is not a table or view", position: name.position)
+          throw .sql("42809", "\"\(name.name)\" is not a table or view")
         }
-        throw .sql("42P01", "relation \"\(name.name)\" does not exist", position: name.position)
+        throw .sql("42P01", "relation \"\(name.name)\" does not exist")
       }
       guard syntax.mode >= Self.weakestHeld, table.distribution.group != nil else { continue }
       locks.append(TableLock(table: table, shards: .all, waits: syntax.waits, isWhole: true))

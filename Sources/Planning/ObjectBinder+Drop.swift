@@ -55,7 +55,7 @@ extension ObjectBinder {
       guard let named = catalog.table(name), let table = next.tables.first(where: { $0.id == named.id }) else { return false }
       guard !table.isMaterialized else { throw Self.notTable(name) }
       let going = Set(syntax.names.compactMap { catalog.table($0)?.id })
-      try drop(table, cascades: syntax.cascades, besides: going, name.position, &next, &plan, &cascaded)
+      try drop(table, cascades: syntax.cascades, besides: going, &next, &plan, &cascaded)
     case .view:
       guard let view = catalog.view(name) else {
         if let table = catalog.table(name) {
@@ -105,7 +105,7 @@ extension ObjectBinder {
       }
       for table in tables {
         guard let current = next.tables.first(where: { $0.id == table.id }) else { continue }
-        try drop(current, cascades: true, name.position, &next, &plan, &cascaded)
+        try drop(current, cascades: true, &next, &plan, &cascaded)
         cascaded.append("table \(table.qualifiedName)")
       }
       plan.steps.append(.dropSchema(name.name))
@@ -121,7 +121,6 @@ extension ObjectBinder {
     _ table: TableSchema,
     cascades: Bool,
     besides others: Set<TableID> = [],
-    _ position: Int,
     _ next: inout CatalogSnapshot,
     _ plan: inout DefinitionPlan,
     _ cascaded: inout [String]
@@ -132,8 +131,7 @@ extension ObjectBinder {
           "2BP01",
           "cannot drop table \(table.name) because other objects depend on it",
           detail: "materialized view \(rollup.name) depends on table \(table.name)",
-          hint: "Use DROP ... CASCADE to drop the dependent objects too.",
-          position: position
+          hint: "Use DROP ... CASCADE to drop the dependent objects too."
         )
       }
       next.rollups.removeAll { $0.id == rollup.id }
@@ -147,8 +145,7 @@ extension ObjectBinder {
           "2BP01",
           "cannot drop table \(table.name) because other objects depend on it",
           detail: "constraint \(reference.name) on table \(other.name) depends on table \(table.name)",
-          hint: "Use DROP ... CASCADE to drop the dependent objects too.",
-          position: position
+          hint: "Use DROP ... CASCADE to drop the dependent objects too."
         )
       }
       var free = other
@@ -214,7 +211,7 @@ extension ObjectBinder {
     var next = table
     switch syntax.part {
     case .whole:
-      try TableBinder.checkFree(syntax.newName, syntax.name.position, catalog, in: table.schemaName)
+      try TableBinder.checkFree(syntax.newName, catalog, in: table.schemaName)
       next.name = syntax.newName
       try TableAlteration(catalog: catalog, context: context).refuseMentions(table.name, of: table, "rename table \(table.name)")
     case .column(let name):
@@ -248,7 +245,7 @@ extension ObjectBinder {
     var next = view
     switch syntax.part {
     case .whole:
-      try TableBinder.checkFree(syntax.newName, syntax.name.position, catalog, in: view.schemaName)
+      try TableBinder.checkFree(syntax.newName, catalog, in: view.schemaName)
       next.name = syntax.newName
     case .column(let name):
       guard let at = view.columns.firstIndex(where: { $0.name == name.name }) else {
@@ -306,7 +303,7 @@ extension ObjectBinder {
     guard !catalog.sequences.contains(where: { $0.owner?.table == table.id }) else {
       throw .sql("0A000", "SET SCHEMA of a table with serial or identity columns is not supported")
     }
-    try TableBinder.checkFree(table.name, name.position, catalog, in: schema.name)
+    try TableBinder.checkFree(table.name, catalog, in: schema.name)
     var next = table
     next.schemaName = schema.name
     plan.steps.append(.alterTable(from: table, to: next, views: try followers(table, next, "move")))

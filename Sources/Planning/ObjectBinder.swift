@@ -16,7 +16,7 @@ struct ObjectBinder {
     case .setSchema(let kind, let name, let schema, let ifExists): return try move(kind, name, to: schema, ifExists)
     case .createView(let view): return try createView(view)
     case .createIndex(let index): return try createIndex(index)
-    case .createSchema(let name, let ifNotExists, let position): return try createSchema(name, ifNotExists, position)
+    case .createSchema(let name, let ifNotExists): return try createSchema(name, ifNotExists)
     case .createExtension(let name, _, let position):
       guard Self.extensions.contains(name) else {
         throw .sql(
@@ -29,18 +29,17 @@ struct ObjectBinder {
       var plan = DefinitionPlan(tag: "CREATE EXTENSION")
       plan.notices.append(("42710", "extension \"\(name)\" already exists, skipping"))
       return plan
-    case .dropExtension(let names, let ifExists, let position):
+    case .dropExtension(let names, let ifExists):
       var plan = DefinitionPlan(tag: "DROP EXTENSION")
       for name in names {
         if Self.extensions.contains(name) {
           throw .sql(
             "2BP01",
             "cannot drop extension \(name) because it is built in",
-            hint: "Its types and functions take no room: leave them.",
-            position: position
+            hint: "Its types and functions take no room: leave them."
           )
         }
-        guard ifExists else { throw .sql("42704", "extension \"\(name)\" does not exist", position: position) }
+        guard ifExists else { throw .sql("42704", "extension \"\(name)\" does not exist") }
         plan.notices.append(("00000", "extension \"\(name)\" does not exist, skipping"))
       }
       return plan
@@ -171,7 +170,7 @@ struct ObjectBinder {
       if syntax.replaces, catalog.isRelation(syntax.name.name, in: schema) {
         throw .sql("42809", "\"\(syntax.name.name)\" is not a view")
       }
-      try TableBinder.checkFree(syntax.name.name, syntax.name.position, catalog, in: schema)
+      try TableBinder.checkFree(syntax.name.name, catalog, in: schema)
     }
     var view = ViewRecord(id: known?.id ?? TableID(0), schemaName: schema, name: syntax.name.name, columns: [], sql: syntax.text)
     // A view that is not temporary sees no temporary relations.
@@ -351,7 +350,7 @@ struct ObjectBinder {
     func table(_ name: NameSyntax) throws(TallyError) -> TableSchema {
       if let found = catalog.table(name) { return found }
       if catalog.view(name) != nil || Relations.isRollup(name.name, catalog: catalog) {
-        throw .sql("0A000", "a comment on a view or rollup is not supported", position: name.position)
+        throw .sql("0A000", "a comment on a view or rollup is not supported")
       }
       throw .sql("42P01", "relation \"\(name.text)\" does not exist")
     }
@@ -379,14 +378,13 @@ struct ObjectBinder {
 
   // MARK: Schemas
 
-  private func createSchema(_ name: String, _ ifNotExists: Bool, _ position: Int) throws(TallyError) -> DefinitionPlan {
+  private func createSchema(_ name: String, _ ifNotExists: Bool) throws(TallyError) -> DefinitionPlan {
     var plan = DefinitionPlan(tag: "CREATE SCHEMA")
     if name.hasPrefix("pg_") {
       throw .sql(
         "42939",
         "unacceptable schema name \"\(name)\"",
-        detail: "The prefix \"pg_\" is reserved for system schemas.",
-        position: position
+        detail: "The prefix \"pg_\" is reserved for system schemas."
       )
     }
     if catalog.hasSchema(name) || name == "information_schema" {

@@ -11,7 +11,7 @@ struct RollupBinder {
   let context: PlanningContext
 
   func bind(_ syntax: CreateRollupSyntax) throws(TallyError) -> CreateRollupPlan {
-    if !syntax.ifNotExists { try TableBinder.checkFree(syntax.name.name, syntax.name.position, catalog) }
+    if !syntax.ifNotExists { try TableBinder.checkFree(syntax.name.name, catalog) }
     let options = try RollupOptions(syntax.options, name: syntax.name)
     let plain = try plainSelect(syntax)
     let table = try source(plain)
@@ -72,7 +72,7 @@ struct RollupBinder {
     )
     for level in levels {
       let name = "\(definition.name)_\(level.suffix)"
-      if !syntax.ifNotExists { try TableBinder.checkFree(name, syntax.name.position, catalog) }
+      if !syntax.ifNotExists { try TableBinder.checkFree(name, catalog) }
       guard name.utf8.count <= Limits.nameBytesMax else {
         throw .sql("42622", "name \"\(name)\" of a level is too long", position: syntax.name.position)
       }

@@ -1,5 +1,5 @@
 // SessionBinding.swift — what a client's session asks of the binder besides plans: types of PREPARE, values of EXECUTE, which SELECT is a
-// command.
+// command, what messages call a statement.
 public import Model
 public import SQL
 
@@ -46,16 +46,41 @@ extension Statement {
     switch self {
     case .select: commandName == nil
     case .explain, .explainChange: true
-    case .copy(let syntax): !syntax.isFrom
+    case .copy(let syntax): !syntax.isFrom && syntax.change == nil
     default: false
     }
   }
   /// The column's name of a SELECT that is a command of the catalog: its alias, or the function's name.
-  public var commandName: String? {
+  public var commandName: String? { command.map { $0.alias ?? $0.function } }
+  private var command: (function: String, alias: String?)? {
     guard case .select(let select) = self, case .plain(let plain) = select.body, plain.items.count == 1, plain.from == nil,
       plain.condition == nil, case .call(let call) = plain.items[0].expression.kind, ExpressionBinder.utilities.contains(call.name)
     else { return nil }
-    return plain.items[0].alias ?? call.name
+    return (call.name, plain.items[0].alias)
+  }
+  /// What messages call it.
+  public var verb: String {
+    switch self {
+    case .define(let definition): definition.tag
+    case .createTable: "CREATE TABLE"
+    case .dropTable: "DROP TABLE"
+    case .createRollup: "CREATE MATERIALIZED VIEW"
+    case .dropRollup: "DROP MATERIALIZED VIEW"
+    case .insert: "INSERT"
+    case .update: "UPDATE"
+    case .createSequence: "CREATE SEQUENCE"
+    case .alterSequence: "ALTER SEQUENCE"
+    case .dropSequence: "DROP SEQUENCE"
+    case .delete(let syntax): syntax.isTruncate ? "TRUNCATE TABLE" : "DELETE"
+    case .select(let select): command.map { $0.function + "()" } ?? "SELECT" + (select.locking.map { " " + $0.strength } ?? "")
+    case .explain, .explainChange: "EXPLAIN"
+    case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
+    case .lock: "LOCK TABLE"
+    case .createFunction(let syntax): syntax.isProcedure ? "CREATE PROCEDURE" : "CREATE FUNCTION"
+    case .dropFunction(let syntax): "DROP \(syntax.kind.rawValue.uppercased())"
+    case .doBlock: "DO"
+    case .call: "CALL"
+    }
   }
   /// Whether its meaning to a client is known without a plan: it gives no rows and takes no parameters.
   public var isDefinition: Bool {
@@ -67,6 +92,11 @@ extension Statement {
     default: false
     }
   }
+}
+
+extension CopySyntax {
+  /// The statement whose RETURNING gives the rows.
+  public var change: Statement? { if case .change(let statement) = source { statement } else { nil } }
 }
 
 extension DistributedPlan {

@@ -23,7 +23,14 @@ struct TableAlteration {
     }
     guard !table.isMaterialized else { throw .sql("42809", "\"\(table.name)\" is not a table") }
     var next = table
-    for action in syntax.actions { try apply(action, to: &next, from: table, &plan) }
+    for action in syntax.actions {
+      do throws(TallyError) { try apply(action, to: &next, from: table, &plan) } catch {
+        // PostgreSQL binds an action when it carries it out, away from the text: only the type of a new column has its place there.
+        var failure = error
+        if case .addColumn = action, error.sqlState == "42704" {} else { failure.position = nil }
+        throw failure
+      }
+    }
     if next == table { return plan }
     var after = catalog
     if let at = after.tables.firstIndex(where: { $0.id == table.id }) { after.tables[at] = next }

@@ -10,7 +10,7 @@ struct TableBinder {
 
   func createTable(_ syntax: CreateTableSyntax) throws(TallyError) -> CreateTablePlan {
     let schema = try catalog.schema(for: syntax.table, isTemporary: syntax.temporary != nil)
-    if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, syntax.table.position, catalog, in: schema) }
+    if !syntax.ifNotExists { try Self.checkFree(syntax.table.name, catalog, in: schema) }
     guard !syntax.columns.isEmpty || !syntax.likes.isEmpty else {
       throw .sql("0A000", "a table without columns is not supported", position: syntax.table.position)
     }
@@ -24,7 +24,7 @@ struct TableBinder {
     for (place, column) in syntax.columns.enumerated() {
       for like in syntax.likes where like.place == place { try take(like, &columns, &checks, &constraints) }
       guard !columns.contains(where: { $0.name == column.name.name }) else {
-        throw .sql("42701", "column \"\(column.name.name)\" specified more than once", position: column.name.position)
+        throw .sql("42701", "column \"\(column.name.name)\" specified more than once")
       }
       let serial = SequenceBinder.serialType(column.type.name)
       if serial != nil, column.type.isArray {
@@ -110,7 +110,7 @@ struct TableBinder {
     }
     for column in other.liveColumns.map({ other.columns[$0] }) {
       guard !columns.contains(where: { $0.name == column.name }) else {
-        throw .sql("42701", "column \"\(column.name)\" specified more than once", position: like.table.position)
+        throw .sql("42701", "column \"\(column.name)\" specified more than once")
       }
       // An identity's numbers are the other table's own.
       let hasDefault = like.hasDefaults && column.identity == .none
@@ -189,10 +189,8 @@ struct TableBinder {
   }
 
   /// Refuses a name that a table, a rollup or a rollup's level has.
-  static func checkFree(_ name: String, _ position: Int, _ catalog: CatalogSnapshot, in schema: String = "public") throws(TallyError) {
-    if catalog.isRelation(name, in: schema) {
-      throw .sql("42P07", "relation \"\(name)\" already exists", position: position)
-    }
+  static func checkFree(_ name: String, _ catalog: CatalogSnapshot, in schema: String = "public") throws(TallyError) {
+    if catalog.isRelation(name, in: schema) { throw .sql("42P07", "relation \"\(name)\" already exists") }
   }
 
   // MARK: DROP
@@ -203,15 +201,13 @@ struct TableBinder {
     for name in syntax.names {
       guard let table = catalog.table(name) else {
         if catalog.rollup(name) != nil {
-          throw .sql(
-            "42809",
-            "\"\(name.name)\" is not a table",
-            hint: "Use DROP MATERIALIZED VIEW to remove a rollup.",
-            position: name.position
-          )
+          throw .sql("42809", "\"\(name.name)\" is not a table", hint: "Use DROP MATERIALIZED VIEW to remove a rollup.")
+        }
+        if catalog.view(name) != nil {
+          throw .sql("42809", "\"\(name.name)\" is not a table", hint: "Use DROP VIEW to remove a view.")
         }
         guard syntax.ifExists else {
-          throw .sql("42P01", "table \"\(name.name)\" does not exist", hint: partitionHint(name), position: name.position)
+          throw .sql("42P01", "table \"\(name.name)\" does not exist", hint: partitionHint(name))
         }
         notices.append("table \"\(name.name)\" does not exist, skipping")
         continue
@@ -222,8 +218,7 @@ struct TableBinder {
           "2BP01",
           "cannot drop table \(name.name) because other objects depend on it",
           detail: "materialized view \(dependent.name) depends on table \(name.name)",
-          hint: "DROP MATERIALIZED VIEW \(dependent.name) first.",
-          position: name.position
+          hint: "DROP MATERIALIZED VIEW \(dependent.name) first."
         )
       }
       ids.append(table.id)
@@ -281,16 +276,9 @@ struct TableBinder {
       }
       guard let rollup = catalog.rollup(name) else {
         if catalog.table(name) != nil {
-          throw .sql(
-            "42809",
-            "\"\(name.name)\" is not a materialized view",
-            hint: "Use DROP TABLE to remove a table.",
-            position: name.position
-          )
+          throw .sql("42809", "\"\(name.name)\" is not a materialized view", hint: "Use DROP TABLE to remove a table.")
         }
-        guard syntax.ifExists else {
-          throw .sql("42P01", "materialized view \"\(name.name)\" does not exist", position: name.position)
-        }
+        guard syntax.ifExists else { throw .sql("42P01", "materialized view \"\(name.name)\" does not exist") }
         notices.append("materialized view \"\(name.name)\" does not exist, skipping")
         continue
       }

@@ -153,22 +153,16 @@ final class CoordinatorSession: SQLSession {
       request.notify = { [level = context.settings["client_min_messages"]] notice in
         if let report = ServerReport(notice, least: level ?? "notice") { await client.notice(report) }
       }
+      request.hold = { [results = engine.results] bytes, tookEffect in try results.hold(bytes, tookEffect: tookEffect) }
       let changes = SettingChanges()
       request.facts.set = { (name, value, isLocal) throws(TallyError) in changes.note(name, value, isLocal) }
       defer { changes.end() }
-      if case .copy(let syntax) = parsed.statement {
-        if syntax.isFrom { try Self.checkWritable(parsed.statement.verb, context) }
-        return try await copy(request, client)
-      }
+      if case .copy = parsed.statement { return try await copy(request, context, client) }
       if parsed.statement.isQuery {
-        if case .select(let select) = parsed.statement, let clause = select.locking {
-          try Self.checkWritable("SELECT \(clause.strength)", context)
-        }
         let result = try await read(request, client)
         for change in changes.made { _ = try await client.changeSetting(change.name, to: change.value, isLocal: change.isLocal) }
         return result
       }
-      if case .lock = parsed.statement {} else { try Self.checkWritable(parsed.statement.verb, context) }
       if case .insert = parsed.statement, let key = context.settings["tally.batch_key"], !key.isEmpty {
         request.batchKey = (key, Self.content(parsed.text, arguments))
       }
@@ -181,10 +175,6 @@ final class CoordinatorSession: SQLSession {
     var bytes = Array(text.utf8)
     for argument in arguments { bytes += [0] + Array((ValueText.print(argument.value, as: argument.type) ?? "\u{1}").utf8) }
     return bytes
-  }
-  private static func checkWritable(_ verb: String, _ context: StatementContext) throws(TallyError) {
-    guard context.settings["transaction_read_only"] == "on" else { return }
-    throw .sql("25006", "cannot execute \(verb) in a read-only transaction")
   }
   private func maintain(_ isVacuum: Bool, _ context: StatementContext, _ client: any StatementClient) async throws -> StatementResult {
     let word = isVacuum ? "VACUUM" : "ANALYZE"
@@ -222,6 +212,7 @@ final class CoordinatorSession: SQLSession {
     }
     facts.sessionNumbers = numbers
     facts.zone = settings.zone
+    facts.isReadOnly = settings["transaction_read_only"] == "on"
     facts.setting = { settings[$0] }
     let (sessions, identity) = (engine.sessions, identity)
     facts.sessions = { sessions.facts }
@@ -232,10 +223,13 @@ final class CoordinatorSession: SQLSession {
 
   private func copy(
     _ request: StatementRequest,
+    _ context: StatementContext,
     _ client: any StatementClient
   ) async throws -> StatementResult {
     let exchange = CopyExchange(client, engine.results)
-    let values = PostgresValues(zone: request.facts.zone) { [self] column, row throws(TallyError) in try sketchBytes(column, row: row) }
+    let values = PostgresValues(style: context.settings.textStyle) { [self] column, row throws(TallyError) in
+      try sketchBytes(column, row: row)
+    }
     do {
       let outcome = try await coordinator.copy(request, with: exchange, values: values)
       state.withLock { $0.seen.merge(outcome.seen) }
@@ -246,7 +240,7 @@ final class CoordinatorSession: SQLSession {
   private func read(_ request: StatementRequest, _ client: any StatementClient) async throws -> StatementResult {
     let reply = try await coordinator.carryOut(request)
     try await take(reply, client)
-    let held = try engine.results.hold(reply.rowBytes)
+    let held = try engine.results.hold(reply.batches.rowBytes)
     let isExplain = if case .select = request.statement.statement { false } else { true }
     return .rows(
       Self.described(reply.columns ?? [], reply.sources),
@@ -275,7 +269,7 @@ final class CoordinatorSession: SQLSession {
   private static func returned(_ reply: StatementReply, _ statement: Statement) -> StatementResult? {
     guard let columns = reply.columns else { return nil }
     let tag: RowTag = if case .insert = statement { .insert } else { .counted(statement.verb) }
-    return .rows(Self.described(columns, reply.sources), BatchStream(reply.batches), tag)
+    return .rows(Self.described(columns, reply.sources), BatchStream(reply.batches, reply.held as? HeldResults.Part), tag)
   }
   /// A command that stands in a SELECT gives one row, with nothing in it.
   private static func result(of statement: Statement, tag: String) -> StatementResult {
@@ -430,32 +424,5 @@ final class BatchStream: RowStream {
   func close() {
     left.withLock { $0 = [] }
     held?.release()
-  }
-}
-
-extension Statement {
-  /// What messages call it.
-  fileprivate var verb: String {
-    switch self {
-    case .define(let definition): definition.tag
-    case .createTable: "CREATE TABLE"
-    case .dropTable: "DROP TABLE"
-    case .createRollup: "CREATE MATERIALIZED VIEW"
-    case .dropRollup: "DROP MATERIALIZED VIEW"
-    case .insert: "INSERT"
-    case .update: "UPDATE"
-    case .createSequence: "CREATE SEQUENCE"
-    case .alterSequence: "ALTER SEQUENCE"
-    case .dropSequence: "DROP SEQUENCE"
-    case .delete(let syntax): syntax.isTruncate ? "TRUNCATE TABLE" : "DELETE"
-    case .select: "SELECT"
-    case .explain, .explainChange: "EXPLAIN"
-    case .copy(let syntax): syntax.isFrom ? "COPY FROM" : "COPY TO"
-    case .lock: "LOCK TABLE"
-    case .createFunction(let syntax): syntax.isProcedure ? "CREATE PROCEDURE" : "CREATE FUNCTION"
-    case .dropFunction(let syntax): "DROP \(syntax.kind.rawValue.uppercased())"
-    case .doBlock: "DO"
-    case .call: "CALL"
-    }
   }
 }

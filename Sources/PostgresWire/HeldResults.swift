@@ -1,6 +1,7 @@
 // HeldResults.swift — a bound on the rows that wait in memory for their clients to read them, over all sessions of a coordinator.
 //
 // A query's result is whole before its first row is sent, within the memory of a query; who reads slowly, or one row at a time, holds it.
+// So are the rows of RETURNING, which are counted before the change takes effect.
 // Results above the bound together are refused (53200) and nothing of them is sent; small ones never are, so a client that reads nothing
 // stops no dashboard.
 
@@ -33,11 +34,12 @@ final class HeldResults: Sendable {
 
   init(limit: Int) { self.limit = limit }
 
-  /// Takes a result's part; nil for a small one. Throws 53200 when there is no room, unless nothing else waits.
-  func hold(_ bytes: Int) throws(TallyError) -> Part? {
+  /// Takes a result's part; nil for a small one. Throws 53200 when there is no room, unless nothing else waits or what gave the rows cannot
+  /// be undone.
+  func hold(_ bytes: Int, tookEffect: Bool = false) throws(TallyError) -> Part? {
     guard bytes >= Self.smallBytes else { return nil }
     let held = total.withLock { total -> Int? in
-      if total > 0, total + bytes > limit { return total }
+      if !tookEffect, total > 0, total + bytes > limit { return total }
       total += bytes
       return nil
     }

@@ -88,6 +88,8 @@ public struct ParameterType: Equatable, Sendable {
     self.type = type
     oid = PostgresType(type).oid
   }
+  /// Whether a sketch may be meant: to its client an hll is a bytea and a topn a jsonb.
+  var mayBeSketch: Bool { type == .bytea || type == .jsonb }
   /// A parameter whose type its client named; nil leaves the type to the engine.
   ///
   /// Throws 0A000 for types that do not exist here.
@@ -120,16 +122,14 @@ public struct ParameterType: Equatable, Sendable {
     case 1114: type = .timestamp
     case 1184: type = .timestamptz
     case 1186: type = .interval
-    // No type, `unknown`, and what sketches show as: the context decides.
-    case 0, 705, 17, 3802: return nil
+    case 17: type = .bytea
+    case 3802: type = .jsonb
+    // No type, and `unknown`: the context decides.
+    case 0, 705: return nil
     default:
-      if let element = PostgresType.elementOID(oid) {
-        // Arrays of bytea and jsonb are what they say; single ones may be sketches.
-        let inner: DataType? = element == 17 ? .bytea : element == 3802 ? .jsonb : try ParameterType(oid: element)?.type
-        if let array = inner?.arrayType {
-          type = array
-          return
-        }
+      if let element = PostgresType.elementOID(oid), let array = try ParameterType(oid: element)?.type.arrayType {
+        type = array
+        return
       }
       throw .sql(
         "0A000",

@@ -7,11 +7,11 @@ public import Model
 /// Values as PostgreSQL's clients write and read them.
 public struct PostgresValues: ExternalValues {
   private let sketches: @Sendable (ColumnVector, Int) throws(TallyError) -> [UInt8]
-  private let zone: ClockZone
+  private let style: TextStyle
 
-  /// Makes the forms; `sketches` gives the bytes of one sketch that is not NULL (`SQLSession.sketchBytes`), times are told in `zone`.
-  public init(zone: ClockZone = .utc, sketches: @escaping @Sendable (ColumnVector, Int) throws(TallyError) -> [UInt8]) {
-    self.zone = zone
+  /// Makes the forms; `sketches` gives the bytes of one sketch that is not NULL (`SQLSession.sketchBytes`).
+  public init(style: TextStyle = TextStyle(), sketches: @escaping @Sendable (ColumnVector, Int) throws(TallyError) -> [UInt8]) {
+    self.style = style
     self.sketches = sketches
   }
 
@@ -23,7 +23,7 @@ public struct PostgresValues: ExternalValues {
     into out: inout ByteWriter,
     ends: inout [Int]
   ) throws(TallyError) {
-    try ColumnEncoding.write(column, rows, isBinary: isBinary, zone, sketches, &out, &ends)
+    try ColumnEncoding.write(column, rows, isBinary: isBinary, style, sketches, &out, &ends)
   }
   /// Reads a value's binary form.
   public func read(binary bytes: UnsafeRawBufferPointer, as type: DataType) throws(TallyError) -> Value {

@@ -34,7 +34,7 @@ struct RowEncoder: ~Copyable {
     _ batch: Batch,
     _ rows: Range<Int>,
     isBinary: [Bool],
-    zone: ClockZone = .utc,
+    style: TextStyle = TextStyle(),
     sketches: SketchBytes,
     into out: inout ByteWriter
   ) throws(TallyError) {
@@ -45,7 +45,7 @@ struct RowEncoder: ~Copyable {
     ends.removeAll(keepingCapacity: true)
     ends.reserveCapacity(rows.count * batch.columns.count)
     for (at, column) in batch.columns.enumerated() {
-      try ColumnEncoding.write(column, rows, isBinary: isBinary[at], zone, sketches, &scratch, &ends)
+      try ColumnEncoding.write(column, rows, isBinary: isBinary[at], style, sketches, &scratch, &ends)
     }
     assemble(rows.count, batch.columns.count, into: &out)
     scratch.clear(capacity: 16 << 10)
@@ -75,7 +75,7 @@ enum ColumnEncoding {
     _ column: ColumnVector,
     _ rows: Range<Int>,
     isBinary: Bool,
-    _ zone: ClockZone,
+    _ style: TextStyle,
     _ sketches: SketchBytes,
     _ out: inout ByteWriter,
     _ ends: inout [Int]
@@ -83,14 +83,17 @@ enum ColumnEncoding {
     let type = column.type
     let validity = column.validity
     switch column.values {
-    case .fixed(let values) where type == .timestamptz && !isBinary && !zone.isUTC:
-      each(rows, validity, &out, &ends) { row, out in ZonedText.write(values[row], zone: zone, into: &out) }
+    case .fixed(let values) where type == .timestamptz && !isBinary && !style.zone.isUTC:
+      each(rows, validity, &out, &ends) { row, out in ZonedText.write(values[row], zone: style.zone, into: &out) }
     case .fixed(let values):
       values.withUnsafeBufferPointer { values in
         isBinary
           ? binary(values, type, rows, validity, &out, &ends)
           : each(rows, validity, &out, &ends) { row, out in ValueText.write(fixed: values[row], as: type, into: &out) }
       }
+    case .double(let values) where !isBinary && style.roundsFloats:
+      let digits = style.significantDigits(of: type)
+      each(rows, validity, &out, &ends) { row, out in DoubleText.write(values[row], significantDigits: digits, into: &out) }
     case .double(let values):
       each(rows, validity, &out, &ends) { row, out in
         if type == .real {
@@ -111,12 +114,12 @@ enum ColumnEncoding {
       texts.bytes.withUnsafeBytes { bytes in
         each(rows, validity, &out, &ends) { row, out in
           let range = Int(texts.offsets[row])..<Int(texts.offsets[row + 1])
-          typed(UnsafeRawBufferPointer(rebasing: bytes[range]), type, isBinary: isBinary, zone, &out)
+          typed(UnsafeRawBufferPointer(rebasing: bytes[range]), type, isBinary: isBinary, style, &out)
         }
       }
     case .codes(let codes, let dictionary) where type.isBinary || type == .jsonb:
       each(rows, validity, &out, &ends) { row, out in
-        dictionary.withText(codes[row]) { typed($0, type, isBinary: isBinary, zone, &out) }
+        dictionary.withText(codes[row]) { typed($0, type, isBinary: isBinary, style, &out) }
       }
     case .text(let texts):
       texts.bytes.withUnsafeBytes { bytes in
@@ -190,7 +193,7 @@ enum ColumnEncoding {
     _ bytes: UnsafeRawBufferPointer,
     _ type: DataType,
     isBinary: Bool,
-    _ zone: ClockZone,
+    _ style: TextStyle,
     _ out: inout ByteWriter
   ) {
     if type == .jsonb {
@@ -198,12 +201,28 @@ enum ColumnEncoding {
       return out.bytes(bytes)
     }
     guard isBinary else {
-      if ZonedText.depends(type), !zone.isUTC { return ZonedText.write(array: bytes, zone: zone, into: &out) }
+      if ZonedText.depends(type), !style.zone.isUTC { return ZonedText.write(array: bytes, zone: style.zone, into: &out) }
+      if style.roundsFloats, let element = type.element, element == .double || element == .real {
+        return rounded(bytes, element, style.significantDigits(of: element), &out)
+      }
       return BinaryForm.write(bytes, as: type, into: &out)
     }
     if type == .inet, let address = InetValue(bytes) { return out.bytes(address.binary) }
     guard let element = type.element else { return out.bytes(bytes) }
     array(bytes, element, &out)
+  }
+  /// The text of an array of floats that are rounded.
+  private static func rounded(_ bytes: UnsafeRawBufferPointer, _ element: DataType, _ digits: Int, _ out: inout ByteWriter) {
+    var array: ArrayValue
+    do throws(DecodingFailure) { array = try ArrayValue(bytes, element) } catch { array = ArrayValue(element, []) }
+    array.element = .text
+    array.elements = array.elements.map { value in
+      guard case .double(let number) = value else { return .null }
+      var text = ByteWriter()
+      DoubleText.write(number, significantDigits: digits, into: &text)
+      return .text(String(decoding: text.finish(), as: UTF8.self))
+    }
+    array.write(into: &out)
   }
   /// i32 dimensions, i32 has NULLs, u32 element type; i32 size, i32 lower bound; elements behind their lengths.
   private static func array(_ bytes: UnsafeRawBufferPointer, _ element: DataType, _ out: inout ByteWriter) {

@@ -21,21 +21,16 @@ extension Session {
       guard parsed.count <= 1 else {
         throw TallyError.sql("42601", "cannot insert multiple commands into a prepared statement")
       }
-      guard let statement = parsed.first else { return PreparedStatement() }
+      let named = try oids.map { oid throws(TallyError) in try ParameterType(oid: oid) }
+      guard let statement = parsed.first else {
+        return PreparedStatement(parameters: Self.parameters(named, found: []))
+      }
       try session.checkNotFailed(statement)
-      return try await session.prepare(statement, oids, context)
+      return try await session.prepare(statement, named: named, context)
     }
     out.message("1")
   }
-  /// Finds a statement's parameters and columns; `oids` are the types that the client named.
-  func prepare(
-    _ statement: EngineStatement,
-    _ oids: [UInt32],
-    _ context: StatementContext
-  ) async throws -> PreparedStatement {
-    let named = try oids.map { oid throws(TallyError) in try ParameterType(oid: oid) }
-    return try await prepare(statement, named: named, context)
-  }
+  /// Finds a statement's parameters and columns; `named` are the types that the client named.
   func prepare(
     _ statement: EngineStatement,
     named: [ParameterType?],
@@ -43,20 +38,17 @@ extension Session {
   ) async throws -> PreparedStatement {
     var inner = statement
     if case .declare(_, _, let query) = statement.kind { inner = query }
-    guard case .engine = inner.kind else { return PreparedStatement(statement: statement) }
+    guard case .engine = inner.kind else {
+      return PreparedStatement(statement: statement, parameters: Self.parameters(named, found: []))
+    }
+    settings.noteQuery()
+    let parameters: [ParameterType]
     let shape: StatementShape
     do {
-      shape = try await engine.describe(inner, parameters: named.map { $0?.type }, context)
+      let known: [ParameterType?]
+      (shape, known) = try await describe(inner, named, context)
+      parameters = Self.parameters(known, found: shape.parameters)
     } catch { throw Self.located(error, inner) }
-    var parameters = shape.parameters.map(ParameterType.init)
-    for (at, type) in named.enumerated() {
-      if at >= parameters.count {
-        // More types than the text has parameters: they count, as in PostgreSQL.
-        parameters.append(type ?? ParameterType(.text))
-      } else if let type {
-        parameters[at] = type
-      }
-    }
     guard parameters.count <= Int(UInt16.max) else {
       throw TallyError.sql("54023", "a statement has at most \(UInt16.max) parameters")
     }
@@ -66,6 +58,35 @@ extension Session {
       parameters: parameters,
       columns: isDeclaration ? nil : shape.columns
     )
+  }
+  /// Types that the client named stand, also of more parameters than the text has, as in PostgreSQL.
+  private static func parameters(_ named: [ParameterType?], found: [DataType]) -> [ParameterType] {
+    (0..<max(named.count, found.count)).map { at in
+      if at < named.count, let type = named[at] { return type }
+      return ParameterType(at < found.count ? found[at] : .text)
+    }
+  }
+  /// A statement's shape, and the types that the client named, with the sketches among them found: where a statement does not take a bytea
+  /// or jsonb, it may take what the client knows as such.
+  private func describe(
+    _ statement: EngineStatement,
+    _ named: [ParameterType?],
+    _ context: StatementContext
+  ) async throws -> (StatementShape, [ParameterType?]) {
+    var named = named
+    do { return (try await engine.describe(statement, parameters: named.map { $0?.type }, context), named) } catch let refusal {
+      guard named.contains(where: { $0?.mayBeSketch ?? false }) else { throw refusal }
+      var found = false
+      do {
+        let open = try await engine.describe(statement, parameters: named.map { $0?.mayBeSketch == true ? nil : $0?.type }, context)
+        for (at, type) in open.parameters.enumerated() where at < named.count && type.isSketch && named[at]?.oid == PostgresType(type).oid {
+          named[at] = ParameterType(type)
+          found = true
+        }
+      } catch { throw refusal }
+      guard found else { throw refusal }
+      return (try await engine.describe(statement, parameters: named.map { $0?.type }, context), named)
+    }
   }
   private func prepared(_ name: String) throws(TallyError) -> PreparedStatement {
     guard let statement = statements[name] else { throw Self.noStatement(name) }
@@ -181,5 +202,14 @@ extension Session {
     case .portal: portals.removeValue(forKey: name)?.close()
     }
     out.message("3")
+  }
+}
+
+extension DataType {
+  fileprivate var isSketch: Bool {
+    switch self {
+    case .hll, .topn: true
+    default: false
+    }
   }
 }

@@ -18,6 +18,7 @@ extension Session {
     _ arguments: [TypedValue],
     _ context: StatementContext
   ) async throws -> Outcome {
+    if Self.looksAtData(statement) { settings.noteQuery() }
     switch statement.kind {
     case .engine: return try await performByEngine(statement, arguments, context)
     case .execute(let name, _):
@@ -34,6 +35,13 @@ extension Session {
       let (_, cursor) = try await position(name, direction, context)
       return .done("MOVE \(try await cursor.skip(.max))")
     default: return try await control(statement, context)
+    }
+  }
+  /// Whether PostgreSQL takes a snapshot for a statement: behind one the modes of its transaction stand. (It takes none for LOCK.)
+  private static func looksAtData(_ statement: EngineStatement) -> Bool {
+    switch statement.kind {
+    case .engine, .execute, .prepare, .deallocate, .declare, .closeCursor, .discard: true
+    default: false
     }
   }
   private func performByEngine(
@@ -65,14 +73,14 @@ extension Session {
   private func sendRows(_ cursor: RowCursor, limit: Int, isBinary: [Bool]) async throws -> Int {
     var sent = 0
     let engine = self.engine
-    let zone = settings.zone
+    let style = settings.textStyle
     while sent < limit, let (batch, rows) = try await cursor.next(upTo: min(limit - sent, blockRows)) {
       let before = out.count
       try encoder.write(
         batch,
         rows,
         isBinary: isBinary,
-        zone: zone,
+        style: style,
         sketches: { column, row throws(TallyError) in try engine.sketchBytes(column, row: row) },
         into: &out
       )

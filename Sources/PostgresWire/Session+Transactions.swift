@@ -13,6 +13,11 @@ extension Session {
     case .begin(let modes, let isStart):
       if block == .open {
         notice(.warning("25001", "there is already a transaction in progress"))
+        // Its modes count all the same.
+        if modes != TransactionModes() {
+          try await engine.change(.modes(modes))
+          try apply(modes, prefix: "transaction_", isLocal: true)
+        }
       } else {
         try await begin(modes)
       }

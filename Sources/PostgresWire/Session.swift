@@ -271,8 +271,8 @@ actor Session {
       endPortals(hasCommitted: !failed)
     case (_, true):
       block = .failed
-      // What was made before the innermost savepoint is there again after ROLLBACK TO.
-      closePortals(behind: settings.savepoints)
+      // What was made before the innermost savepoint is there again after ROLLBACK TO; the rest is known until then, and gives no rows.
+      for portal in portals.values where isBehind(portal, settings.savepoints) { portal.close() }
     case (_, false): break
     }
   }
@@ -289,11 +289,12 @@ actor Session {
   }
   /// Closes the portals of the transaction under way that were made behind its savepoint of a number; 0 is its beginning.
   func closePortals(behind savepoint: Int) {
-    for (name, portal) in portals where !portal.isCommitted && portal.depth >= savepoint {
+    for (name, portal) in portals where isBehind(portal, savepoint) {
       portal.close()
       portals[name] = nil
     }
   }
+  private func isBehind(_ portal: Portal, _ savepoint: Int) -> Bool { !portal.isCommitted && portal.depth >= savepoint }
 
   // MARK: Statements
 

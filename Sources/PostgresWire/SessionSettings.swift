@@ -2,7 +2,8 @@
 //
 // A value. Inside a transaction block changes can be undone: ROLLBACK takes all of them back, COMMIT those of SET LOCAL, ROLLBACK
 // TO those since the savepoint. Names are found in any case; names with a dot exist as soon as they are set. What a value may be:
-// SettingDefinition.swift.
+// SettingDefinition.swift. A transaction's modes (transaction_read_only and its kin) are what their defaults were when it began, until it
+// says otherwise, which it may before its first query only.
 
 public import Model
 
@@ -20,8 +21,12 @@ public struct SessionSettings: Sendable {
   /// The session's own values of those that SET LOCAL covers.
   private var sessionValues: [String: String?] = [:]
   private var snapshots: [Snapshot] = []
+  /// The transaction under way has looked at data: its modes stand.
+  private var hasQueried = false
   /// Rises when a value may have changed.
   private(set) var changes = 0
+  /// What it was when the transaction under way began.
+  private var changesBefore = 0
 
   /// PostgreSQL's defaults.
   public init() {}
@@ -43,7 +48,10 @@ public struct SessionSettings: Sendable {
   public subscript(name: String) -> String? {
     let key = name.lowercased()
     if let value = values[key] ?? initial[key] { return value }
-    if Self.perTransaction.contains(key) { return self["default_" + key] }
+    if Self.perTransaction.contains(key) {
+      let initial = "default_" + key
+      return (snapshots.first?.values ?? values)[initial] ?? self.initial[initial] ?? SettingDefinition.table[initial]?.initial
+    }
     return SettingDefinition.table[key]?.initial
   }
   /// The value, or 42704.
@@ -99,7 +107,9 @@ public struct SessionSettings: Sendable {
     if case .fixed = definition?.kind { throw .sql("55P02", "parameter \"\(definition?.name ?? name)\" cannot be changed") }
     var fresh = value ?? initial[key]
     if let value, let definition { fresh = try definition.canonical(value) }
-    if isLocal || Self.perTransaction.contains(key) {
+    let isMode = Self.perTransaction.contains(key)
+    if isMode, let fresh { try checkMode(key, fresh) }
+    if isLocal || isMode {
       // Outside of a transaction it would be over at once.
       guard !snapshots.isEmpty else { return }
       if sessionValues[key] == nil { sessionValues[key] = .some(values[key]) }
@@ -108,11 +118,33 @@ public struct SessionSettings: Sendable {
     }
     values[key] = fresh
   }
-  /// RESET ALL.
+  /// Whether a mode of the transaction under way may still become this; 25001 as PostgreSQL words it.
+  private func checkMode(_ key: String, _ fresh: String) throws(TallyError) {
+    let isNested = savepoints > 0
+    guard isNested || hasQueried else { return }
+    switch key {
+    case "transaction_read_only":
+      guard fresh == "off", self[key] == "on" else { return }
+      throw .sql(
+        "25001",
+        isNested
+          ? "cannot set transaction read-write mode inside a read-only transaction"
+          : "transaction read-write mode must be set before any query"
+      )
+    case "transaction_isolation":
+      guard fresh != self[key] else { return }
+      let what = hasQueried ? "must be called before any query" : "must not be called in a subtransaction"
+      throw .sql("25001", "SET TRANSACTION ISOLATION LEVEL \(what)")
+    default:
+      let what = isNested ? "cannot be called within a subtransaction" : "must be called before any query"
+      throw .sql("25001", "SET TRANSACTION [NOT] DEFERRABLE \(what)")
+    }
+  }
+  /// RESET ALL: the transaction's modes stay.
   public mutating func resetAll() {
     changes += 1
-    values = [:]
-    sessionValues = [:]
+    values = values.filter { Self.perTransaction.contains($0.key) }
+    sessionValues = sessionValues.filter { Self.perTransaction.contains($0.key) }
   }
   /// What the server itself says of the session.
   mutating func fix(_ name: String, _ value: String) {
@@ -129,9 +161,15 @@ public struct SessionSettings: Sendable {
 
   /// Whether changes can still be undone.
   var isOpen: Bool { !snapshots.isEmpty }
-  mutating func begin() { snapshots = [Snapshot(savepoint: nil, values: values, sessionValues: sessionValues)] }
+  mutating func begin() {
+    snapshots = [Snapshot(savepoint: nil, values: values, sessionValues: sessionValues)]
+    (changesBefore, hasQueried) = (changes, false)
+  }
+  /// Notes that the transaction has looked at data.
+  mutating func noteQuery() { hasQueried = true }
   mutating func commit() {
-    if !sessionValues.isEmpty { changes += 1 }
+    // Defaults of modes that were set within it count from now on.
+    if changes != changesBefore { changes += 1 }
     for (name, value) in sessionValues { values[name] = value }
     sessionValues = [:]
     snapshots = []
@@ -148,6 +186,12 @@ public struct SessionSettings: Sendable {
   /// False when there is no such savepoint.
   mutating func release(_ name: String) -> Bool {
     guard let at = snapshots.lastIndex(where: { $0.savepoint == name }) else { return false }
+    // PostgreSQL's subtransactions give this one mode back when they end, however they do.
+    let mode = "transaction_read_only"
+    if values[mode] != snapshots[at].values[mode] {
+      changes += 1
+      values[mode] = snapshots[at].values[mode]
+    }
     snapshots.removeSubrange(at...)
     return true
   }

@@ -107,7 +107,12 @@ struct SettingDefinition: Sendable {
         description: "Counters of a topn that states no number of them."
       ),
       .init(name: "search_path", kind: .names, initial: "\"$user\", public"),
-      .init(name: "extra_float_digits", kind: .integer(-15...3, .none), initial: "1"),
+      .init(
+        name: "extra_float_digits",
+        kind: .integer(-15...3, .none),
+        initial: "1",
+        description: "Digits of floats in results; above 0 they read back as themselves."
+      ),
       .init(name: "bytea_output", kind: .choice(["hex"]), initial: "hex"),
       .init(name: "role", kind: .choice(["none"]), initial: "none"),
       .init(name: "client_min_messages", kind: .choice(logLevels), initial: "notice"),

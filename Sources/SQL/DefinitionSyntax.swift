@@ -8,9 +8,9 @@ public enum DefinitionSyntax: Sendable {
   case setSchema(kind: ObjectKind, name: NameSyntax, schema: NameSyntax, ifExists: Bool)
   case createView(ViewSyntax)
   case createIndex(IndexSyntax)
-  case createSchema(name: String, ifNotExists: Bool, position: Int)
+  case createSchema(name: String, ifNotExists: Bool)
   case createExtension(name: String, ifNotExists: Bool, position: Int)
-  case dropExtension(names: [String], ifExists: Bool, position: Int)
+  case dropExtension(names: [String], ifExists: Bool)
   case createTableAs(TableAsSyntax)
   case drop(DropObjectsSyntax)
   /// TRUNCATE of several tables.

@@ -122,12 +122,7 @@ extension SyntaxBuilder {
       else { throw damaged(option) }
       if parts.count == 1, parts[0] == "none" { return .ownedByNone }
       guard parts.count >= 2 else {
-        throw .sql(
-          "42601",
-          "invalid OWNED BY option",
-          hint: "Specify OWNED BY table.column or OWNED BY NONE.",
-          position: position(option)
-        )
+        throw .sql("42601", "invalid OWNED BY option", hint: "Specify OWNED BY table.column or OWNED BY NONE.")
       }
       let schema = parts.count > 2 ? parts[parts.count - 3] : nil
       let table = NameSyntax(name: parts[parts.count - 2], schema: schema == "public" ? nil : schema, position: position(option))

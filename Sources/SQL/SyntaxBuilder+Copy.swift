@@ -13,6 +13,8 @@ public struct CopySyntax: Sendable {
     case table(NameSyntax, columns: [String]?)
     /// `(SELECT …)`, only TO.
     case query(SelectSyntax)
+    /// `(INSERT … RETURNING …)` and its kin, only TO.
+    indirect case change(Statement)
   }
   /// An option.
   public struct Option: Sendable {
@@ -69,6 +71,10 @@ extension SyntaxBuilder {
     }
     if let holder = child(body, "query") {
       guard let (tag, query) = tape.tagged(holder) else { throw damaged(holder) }
+      if ["InsertStmt", "UpdateStmt", "DeleteStmt"].contains(tape.string(tag)) {
+        guard child(query, "returningList") != nil else { throw .sql("0A000", "COPY query must have a RETURNING clause") }
+        return CopySyntax(source: .change(try statement(tag, query, start: start)), isFrom: isFrom, options: options)
+      }
       guard tape.matches(tag, "SelectStmt") else { throw unsupported("COPY of anything but a table or a query is", query) }
       return CopySyntax(source: .query(try select(query, depth: 0)), isFrom: isFrom, options: options)
     }

@@ -27,7 +27,7 @@ extension SyntaxBuilder {
       guard let name = text(body, "schemaname"), child(body, "authrole") == nil else {
         throw unsupportedHere("CREATE SCHEMA AUTHORIZATION", here, hint: "Every user owns what any user makes.")
       }
-      return .createSchema(name: name, ifNotExists: flag(body, "if_not_exists"), position: here)
+      return .createSchema(name: name, ifNotExists: flag(body, "if_not_exists"))
     case "CreateExtensionStmt":
       return .createExtension(name: text(body, "extname") ?? "", ifNotExists: flag(body, "if_not_exists"), position: here)
     case "DefineStmt":
@@ -58,7 +58,7 @@ extension SyntaxBuilder {
       return .truncate(names)
     case "CommentStmt": return .comment(try comment(body, here))
     case "DropStmt":
-      if let absent = try dropOfNothing(body, here) { return absent }
+      if let absent = try dropOfNothing(body) { return absent }
       return try dropObjects(body, here).map { .drop($0) }
     default: return nil
     }
@@ -383,13 +383,13 @@ extension SyntaxBuilder {
   // MARK: DROP
 
   /// DROP … IF EXISTS of a kind of object that there is none of; nil for other statements.
-  private func dropOfNothing(_ body: Int, _ here: Int) throws(TallyError) -> DefinitionSyntax? {
+  private func dropOfNothing(_ body: Int) throws(TallyError) -> DefinitionSyntax? {
     let kinds = ["OBJECT_AGGREGATE": "aggregate", "OBJECT_TYPE": "type", "OBJECT_DOMAIN": "type", "OBJECT_TRIGGER": "trigger"]
     let word = text(body, "removeType") ?? ""
     let objects = tape.elements(child(body, "objects"))
     if word == "OBJECT_EXTENSION" {
       let names = objects.compactMap { tape.tagged($0) }.compactMap { text($0.body, "sval") }
-      return .dropExtension(names: names, ifExists: flag(body, "missing_ok"), position: here)
+      return .dropExtension(names: names, ifExists: flag(body, "missing_ok"))
     }
     guard let kind = kinds[word], flag(body, "missing_ok") else { return nil }
     let names = objects.compactMap { tape.tagged($0) }.map { object in

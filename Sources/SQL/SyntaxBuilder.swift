@@ -212,10 +212,10 @@ struct SyntaxBuilder {
     if kind == "OBJECT_ROUTINE" { return .dropFunction(try dropFunction(body, .routine)) }
     guard kind == "OBJECT_TABLE" || kind == "OBJECT_MATVIEW" || kind == "OBJECT_SEQUENCE" else {
       let what = kind.replacingPrefix("OBJECT_", with: "DROP ")
-      throw .sql("0A000", "\(what) is not supported", position: here)
+      throw .sql("0A000", "\(what) is not supported")
     }
     if text(body, "behavior") == "DROP_CASCADE" {
-      throw .sql("0A000", "CASCADE is not supported", hint: "Drop the rollups of the table first.", position: here)
+      throw .sql("0A000", "CASCADE is not supported", hint: "Drop the rollups of the table first.")
     }
     for object in tape.elements(child(body, "objects")) {
       guard let (_, list) = tape.tagged(object), let parts = strings(child(list, "items")), let last = parts.last

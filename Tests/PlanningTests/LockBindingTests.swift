@@ -15,7 +15,7 @@ private let refusals = """
   values (1) for update|0A000|FOR UPDATE cannot be applied to VALUES|
   select n from k q for update of k|42P01|relation "k" in FOR UPDATE clause not found in FROM clause|33
   select n from k for no key update of zz|42P01|relation "zz" in FOR NO KEY UPDATE clause not found in FROM clause|38
-  lock zz|42P01|relation "zz" does not exist|6
+  lock zz|42P01|relation "zz" does not exist|
   select n from k for update skip locked|0A000|SKIP LOCKED is not supported|
   select k.n from k join o on k.tenant = o.tenant for update|0A000|FOR UPDATE of more than one table is not supported|
   select x from o for update|0A000|FOR UPDATE of table "o" is not supported|15

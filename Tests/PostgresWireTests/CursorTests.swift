@@ -54,6 +54,64 @@ private let failed = "E 22012 division by zero H=Do not. P=8"
   }
 }
 
+/// What PostgreSQL 15 answers to the same messages.
+@Test func cancelRequestsBetweenExecutesEndNothing() async throws {
+  try await withBench { bench in
+    let client = try await bench.login()
+    func cancel() async throws {
+      let (process, secret) = try #require(client.key.withLock { $0 })
+      let request = try await bench.connect()
+      try await request.send(packet(big(UInt32(80_877_102)) + big(process) + secret))
+      // The server closes when it has seen to it.
+      #expect(try await request.byte() == nil)
+    }
+    let open = parse("", "SELECT i FROM numbers(5)") + bind("c", "") + execute("c", 2)
+    let cancelled = "E 57014 canceling statement due to user request"
+    let aborted = "E 25P02 current transaction is aborted, commands ignored until end of transaction block"
+    // Between two Executes nothing runs: there is nothing to cancel, within a cycle as between two.
+    try await client.send(open, flush)
+    try await expect(client, ["1", "2", "D 1", "D 2", "s"])
+    try await cancel()
+    try await client.send(execute("c", 2), sync)
+    try await expect(client, ["D 3", "D 4", "s", "Z I"])
+    try await client.send(query("BEGIN"), open, sync)
+    try await expect(client, ["C BEGIN", "Z T", "1", "2", "D 1", "D 2", "s", "Z T"])
+    try await cancel()
+    try await client.send(execute("c", 2), execute("c", 2), sync)
+    try await expect(client, ["D 3", "D 4", "s", "D 5", "C SELECT 1", "Z T"])
+    // The next one is cancelled as ever. What is open then is known until the block ends, and gives nothing.
+    try await client.send(query("ROLLBACK"), query("BEGIN"), open, sync)
+    try await expect(client, ["C ROLLBACK", "Z I", "C BEGIN", "Z T", "1", "2", "D 1", "D 2", "s", "Z T"])
+    try await cancel()
+    let before = bench.engine.sleeping.withLock { $0 }
+    try await client.send(parse("", "SELECT sleep()"), bind("", ""), execute(""), sync)
+    try await bench.until { bench.engine.sleeping.withLock { $0 } > before }
+    try await cancel()
+    try await expect(client, ["1", "2", cancelled, "Z E"])
+    try await client.send(execute("c", 2), sync, query("ROLLBACK"), execute("c", 2), sync)
+    try await expect(client, [aborted, "Z E", "C ROLLBACK", "Z I", "E 34000 portal \"c\" does not exist", "Z I"])
+    // Behind a savepoint it stays open; one that is cancelled in the middle of its rows goes with its block.
+    try await client.send(query("BEGIN"), open, sync, query("SAVEPOINT s"), query("SELECT fail()"), query("ROLLBACK TO s"))
+    try await expect(
+      client,
+      ["C BEGIN", "Z T", "1", "2", "D 1", "D 2", "s", "Z T", "C SAVEPOINT", "Z T", failed, "Z E", "C ROLLBACK", "Z T"]
+    )
+    try await client.send(execute("c", 2), sync, query("ROLLBACK"))
+    try await expect(client, ["D 3", "D 4", "s", "Z T", "C ROLLBACK", "Z I"])
+    try await client.send(query("BEGIN"), parse("", "SELECT i FROM endless()"), bind("e", ""), execute("e", 2), sync)
+    try await expect(client, ["C BEGIN", "Z T", "1", "2", "D 1", "D 2", "s", "Z T"])
+    try await client.send(execute("e"), sync)
+    // Rows come: it runs.
+    #expect(try await client.next() == "D 3")
+    try await cancel()
+    let rest = try await client.until()
+    #expect(rest.suffix(2) == [cancelled, "Z E"], "\(rest.suffix(2))")
+    try await client.send(execute("e", 1), sync, query("ROLLBACK"), query("SELECT 1"))
+    try await expect(client, [aborted, "Z E", "C ROLLBACK", "Z I", "T ?column?:23", "D 1", "C SELECT 1", "Z I"])
+    #expect(bench.engine.openStreams.withLock { $0 } == 0)
+  }
+}
+
 @Test func heldCursorsGoWithATransactionThatIsUndone() async throws {
   try await withBench { bench in
     let client = try await bench.login()

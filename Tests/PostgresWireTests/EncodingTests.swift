@@ -110,6 +110,29 @@ private func failure(_ body: () throws -> Void) -> TallyError? {
   #expect(Array(bytes.prefix(bytes.count - nulls.count)) == message("D", first))
 }
 
+@Test func floatsHaveTheDigitsThatTheSessionWants() throws {
+  func text(_ value: Double, _ type: DataType, _ extra: Int) throws -> String {
+    var encoder = RowEncoder()
+    var out = ByteWriter()
+    let batch = Batch(count: 1, columns: [ColumnVector(type, values: [.double(value)])])
+    let style = TextStyle(extraFloatDigits: extra)
+    try encoder.write(batch, 0..<1, isBinary: [false], style: style, sketches: { _, _ throws(TallyError) in [] }, into: &out)
+    return String(decoding: out.finish().dropFirst(11), as: UTF8.self)
+  }
+  // What PostgreSQL 15 prints.
+  let cases: [(Double, DataType, Int, String)] = [
+    (0.1 + 0.2, .double, 1, "0.30000000000000004"), (0.1 + 0.2, .double, 0, "0.3"), (1.0 / 3, .double, 0, "0.333333333333333"),
+    (123_456_789.123_456_789, .double, -3, "123456789.123"), (123_456_789.123_456_789, .double, -15, "1e+08"),
+    (99_999_999_999_999.95, .double, 0, "100000000000000"), (1e15, .double, 0, "1e+15"),
+    (.leastNonzeroMagnitude, .double, 0, "4.94065645841247e-324"),
+    (-0.0, .double, 0, "-0"), (.nan, .double, 0, "NaN"), (-.infinity, .double, -5, "-Infinity"), (0.0001, .double, 0, "0.0001"),
+    (Double(Float(0.1)), .real, 1, "0.1"), (Double(Float(0.1)), .real, 0, "0.1"), (Double(Float(1) / 3), .real, 0, "0.333333"),
+    (Double(Float(1_234_567.9)), .real, 0, "1.23457e+06"), (Double(Float(1_234_567.9)), .real, -3, "1.23e+06"),
+    (Double(Float(1_234_567.9)), .real, -15, "1e+06"),
+  ]
+  for (value, type, extra, expected) in cases { #expect(try text(value, type, extra) == expected, "\(value) \(type.name) \(extra)") }
+}
+
 @Test func typesShowAsPostgreSQLNumbersThem() {
   let expected: [(UInt32, Int16, Int32)] = [
     (16, 1, -1), (21, 2, -1), (23, 4, -1), (20, 8, -1), (701, 8, -1), (1700, -1, 655_366), (25, -1, -1), (1043, -1, 24), (1082, 4, -1),

@@ -82,7 +82,7 @@ private func unquoted(_ token: String) -> String {
 let fakeTypes: [String: DataType] = [
   "boolean": .boolean, "bool": .boolean, "smallint": .smallint, "int2": .smallint, "integer": .integer, "int4": .integer,
   "bigint": .bigint, "int8": .bigint, "float8": .double, "numeric": .plainNumeric, "text": .text, "varchar": .varchar(0),
-  "date": .date, "timestamp": .timestamp, "timestamptz": .timestamptz, "interval": .interval,
+  "bytea": .bytea, "jsonb": .jsonb, "date": .date, "timestamp": .timestamp, "timestamptz": .timestamptz, "interval": .interval,
   "hll": .hll(HLLParameters()),
 ]
 
@@ -189,7 +189,8 @@ final class FakeSession: SQLSession {
     if let at = lower.firstIndex(of: "level") {
       modes.isolation = lower[at + 1] == "serializable" ? "serializable" : lower[(at + 1)...(at + 2)].joined(separator: " ")
     }
-    if let at = lower.firstIndex(of: "read"), at + 1 < lower.count, lower[at + 1] == "only" { modes.isReadOnly = true }
+    if lower.contains("only") || lower.contains("write") { modes.isReadOnly = lower.contains("only") }
+    if lower.contains("deferrable") { modes.isDeferrable = !lower.contains("not") }
     return modes
   }
   private func set(_ words: [String], _ lower: [String]) throws -> StatementKind {
@@ -215,7 +216,10 @@ final class FakeSession: SQLSession {
         throw TallyError.sql("42P02", "there is no parameter \(word)")
       }
       while types.count < number { types.append(.text) }
+      let written = at + 3 < words.count && words[at + 1] == ":" ? fakeTypes[words[at + 3]] : nil
       if number <= parameters.count, let named = parameters[number - 1] {
+        // No cast leads there.
+        if case .hll? = written, named == .bytea { throw TallyError.sql("42846", "cannot cast type bytea to hll") }
         types[number - 1] = named
       } else if at + 3 < words.count, words[at + 1] == ":", let type = fakeTypes[words[at + 3]] {
         types[number - 1] = type

@@ -133,4 +133,35 @@ import Testing
     #expect(ended == "t\n")
     #expect(try eventually(seconds: 20) { try others(cluster) == "0\n" })
   }
+
+  @Test func rowsOfReturningAreCounted() throws {
+    let cluster = try RunningCluster(workers: 2, settings: ["TALLY_SQL_RESULTS": "6MiB"])
+    try cluster.table("big", "app bigint, n bigint, note text")
+    let told = try cluster.psql(["-c", "INSERT INTO big SELECT g % 97, g, 'note number ' || g FROM generate_series(1, 100000) g"])
+    #expect(told.output == "INSERT 0 100000\n", "\(told.output)")
+    let refusal = "wait for their clients to read them"
+    // Somebody reads slowly.
+    let reader = try cluster.client()
+    reader.send(PostgresSocket.open("SELECT app, n, note FROM big") + PostgresSocket.execute(rows: 1) + PostgresSocket.message("H"))
+    #expect(reader.read(until: PostgresSocket.message("s")))
+    // What finds no room has not taken effect: alone, copied, in a block.
+    for text in [
+      "DELETE FROM big RETURNING *", "COPY (DELETE FROM big RETURNING *) TO STDOUT", "BEGIN; DELETE FROM big RETURNING *; COMMIT",
+    ] {
+      let refused = try cluster.psql(["-q", "-c", text])
+      #expect(refused.status == 1 && refused.output.contains(refusal), "\(text): \(refused.output.prefix(300))")
+    }
+    #expect(try cluster.ask("DELETE FROM big WHERE n <= 10 RETURNING n").split(separator: "\n").count == 10)
+    #expect(try cluster.ask("SELECT count(*) FROM big") == "99990\n")
+    reader.close()
+    #expect(try eventually(seconds: 10) { try others(cluster) == "0\n" })
+    // Rows of a change wait as those of a query do.
+    let changer = try cluster.client()
+    changer.send(PostgresSocket.open("DELETE FROM big RETURNING *") + PostgresSocket.execute(rows: 1) + PostgresSocket.message("H"))
+    #expect(changer.read(until: PostgresSocket.message("s")))
+    let refused = try cluster.psql(["-c", "SELECT app, n, note FROM big"])
+    #expect(refused.status == 1 && refused.output.contains(refusal), "\(refused.output.prefix(300))")
+    changer.close()
+    #expect(try eventually(seconds: 10) { try others(cluster) == "0\n" })
+  }
 }

@@ -73,8 +73,10 @@ extension RunningCluster {
   }
 
   /// The .out files are PostgreSQL's own answers: keys and changes of rows; definitions; references, comments and definitions in
-  /// transactions; plans that are kept while others change what they depend on.
-  @Test(arguments: ["keyed", "definitions", "related", "plans"]) func scriptsAnswerAsPostgresDoes(_ name: String) throws {
+  /// transactions; plans that are kept while others change what they depend on; read-only transactions; places of errors, digits of floats,
+  /// COPY of changes.
+  @Test(arguments: ["keyed", "definitions", "related", "plans", "modes", "corners"]) func scriptsAnswerAsPostgresDoes(_ name: String) throws
+  {
     let cluster = try RunningCluster(workers: 2)
     let script = try String(contentsOfFile: fixtures + "\(name).sql", encoding: .utf8)
     let (output, _) = try cluster.psql([], input: script)

@@ -199,6 +199,7 @@ extension Coordinator {
   }
   private func call(_ routine: NativeRoutine, _ arguments: [TypedValue], _ request: StatementRequest) async throws -> RoutineRows {
     var result = RoutineRows(columns: [OutputColumn(routine.name, routine.result)])
+    if request.facts.isReadOnly, routine.work != .sleep { throw TallyError.readOnly("\(routine.name)()") }
     switch routine.work {
     case .sleep:
       let seconds: Double
@@ -237,6 +238,7 @@ extension Coordinator {
     inner.variables = NamedValues()
     inner.isResolved = false
     inner.batchKey = nil
+    inner.hold = nil
     if !function.isProcedure { inner.isAtomic = true }
     switch try routines.body(of: function) {
     case .block(let body):
@@ -355,6 +357,7 @@ extension Coordinator {
     inner.callDepth += 1
     inner.variables = NamedValues()
     inner.arguments = nil
+    inner.hold = nil
     let gathered = NoticeList()
     if inner.notify == nil { inner.notify = { await gathered.add($0.notice) } }
     _ = try await BlockInterpreter(self, inner, runner, function, body, []).run()

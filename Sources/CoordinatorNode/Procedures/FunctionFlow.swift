@@ -123,7 +123,14 @@ extension Coordinator {
     )
   }
   private static func type(_ syntax: ReferringTypeSyntax, _ catalog: CatalogSnapshot) throws(TallyError) -> DataType {
-    guard let path = syntax.reference else { return try boundType(syntax.type) }
+    guard let path = syntax.reference else {
+      do throws(TallyError) { return try boundType(syntax.type) } catch {
+        // As in PostgreSQL, types of routines have no place in the text.
+        var failure = error
+        failure.position = nil
+        throw failure
+      }
+    }
     return try columnType(path, catalog)
   }
   /// The type of `table.column`.

@@ -17,7 +17,7 @@ extension SystemRelations {
     case "nextval":
       return [
         HostedFunction(name, [.regclass], .bigint, isStable: false) { (arguments) throws(TallyError) in
-          .fixed(try numbers.next(try self.sequence(arguments.number(0)).id))
+          .fixed(try numbers.next(try self.changed(arguments.number(0), by: name).id))
         }
       ]
     case "currval":
@@ -42,7 +42,7 @@ extension SystemRelations {
       ]
     case "setval":
       let set = { @Sendable (arguments: [Value], isTaken: Bool) throws(TallyError) -> Value in
-        let sequence = try self.sequence(arguments.number(0))
+        let sequence = try self.changed(arguments.number(0), by: name)
         let value = arguments.number(1)
         guard sequence.least <= value, value <= sequence.greatest else {
           throw .sql(
@@ -83,6 +83,12 @@ extension SystemRelations {
   func lastNumber(of sequence: SequenceRecord) -> Int64? {
     guard let given = state.given[sequence.id], given.isExhausted || given.last != given.next else { return nil }
     return given.last
+  }
+  /// A sequence that a function changes; in a read-only transaction only one of the session's own.
+  private func changed(_ oid: Int64, by function: String) throws(TallyError) -> SequenceRecord {
+    let sequence = try sequence(oid)
+    if facts.isReadOnly, !TemporarySchema.isOne(sequence.schemaName) { throw .readOnly("\(function)()") }
+    return sequence
   }
   private func sequence(_ oid: Int64) throws(TallyError) -> SequenceRecord {
     guard let entry = index[oid: oid] else { throw .sql("42P01", "relation with OID \(oid) does not exist") }

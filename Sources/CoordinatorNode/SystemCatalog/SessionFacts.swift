@@ -128,6 +128,8 @@ public struct SessionFacts: Sendable {
   public var clientAddress: String?
   /// Its port.
   public var clientPort: Int32?
+  /// Whether its transaction only reads.
+  public var isReadOnly = false
   /// The zone that the session's times are told in.
   public var zone = ClockZone.utc
   /// A setting's value as SHOW prints it; nil when there is no such setting.
