@@ -28,8 +28,10 @@ enum CollectingAggregates {
   static func jsonArrays(_ texts: ColumnVector, _ sets: RowSets, _ context: ExecutionContext) throws -> ColumnVector {
     try Operand(texts).withTexts { text in
       try collect(sets, context, .jsonb, "jsonb") { rows, out in
+        let start = out.count
         out.u8(0x5b)
         for (place, row) in rows.enumerated() {
+          if out.count - start > Limits.textBytesMax { return }
           if place > 0 { out.mark(", ") }
           if texts.isNull(Int(row)) { out.mark("null") } else { out.bytes(text[Int(row)]) }
         }
@@ -54,9 +56,11 @@ enum CollectingAggregates {
             if x.count != y.count { return x.count < y.count }
             return x.elementsEqual(y) ? a.offset < b.offset : x.lexicographicallyPrecedes(y)
           }
+          let start = out.count
           out.u8(0x7b)
           var isFirst = true
           for (place, member) in order.enumerated() {
+            if out.count - start > Limits.textBytesMax { return }
             let name = key[Int(member.element)]
             if place + 1 < order.count, name.elementsEqual(key[Int(order[place + 1].element)]) { continue }
             if !isFirst { out.mark(", ") }
@@ -71,7 +75,7 @@ enum CollectingAggregates {
     }
   }
 
-  /// One text or byte string a set, by `write`.
+  /// One text or byte string a set, by `write`, which may end early once it has made more than there may be.
   private static func collect(
     _ sets: RowSets,
     _ context: ExecutionContext,
@@ -122,7 +126,7 @@ private enum Elements {
     case .hll, .topn: throw TallyError.sql("0A000", "an array of type \(column.type.name) is not supported")
     }
   }
-  /// Appends the values that are not NULL.
+  /// Appends the values that are not NULL; ends early once texts are too many bytes.
   func write(_ rows: ArraySlice<UInt32>, _ column: ColumnVector, _ out: inout ByteWriter) {
     switch self {
     case .fixed(let values): for row in rows where !column.isNull(Int(row)) { out.signedVarint(values[Int(row)]) }
@@ -134,7 +138,9 @@ private enum Elements {
     case .numeric(let values): for row in rows where !column.isNull(Int(row)) { ValueFormat.encode(values[Int(row)], into: &out) }
     case .interval(let values): for row in rows where !column.isNull(Int(row)) { ValueFormat.encode(values[Int(row)], into: &out) }
     case .texts(let texts):
+      let start = out.count
       for row in rows where !column.isNull(Int(row)) {
+        if out.count - start > Limits.textBytesMax { return }
         out.count(texts[Int(row)].count)
         out.bytes(texts[Int(row)])
       }

@@ -42,11 +42,12 @@ enum LiftedKernels {
         return try compute(values)
       }
     }
+    var room = TextRoom()
     var results: [Value] = []
     results.reserveCapacity(count)
     for row in 0..<count {
       for at in varying { values[at] = try operands[at].column.value(row) }
-      results.append(try compute(values))
+      results.append(try room.take(try compute(values)))
     }
     return Operand(ColumnVector(type, values: results))
   }
@@ -60,6 +61,7 @@ enum LiftedKernels {
   ) throws -> Operand {
     var places = [UInt32](repeating: .max, count: dictionary.count)
     var nullPlace: UInt32?
+    var room = TextRoom()
     var results: [Value] = []
     var picks: [UInt32] = []
     picks.reserveCapacity(codes.count)
@@ -74,10 +76,25 @@ enum LiftedKernels {
       }
       if places[Int(code)] == .max {
         places[Int(code)] = UInt32(results.count)
-        results.append(try compute(dictionary.withText(code) { BinaryForm.value($0, column.type) }))
+        results.append(try room.take(try compute(dictionary.withText(code) { BinaryForm.value($0, column.type) })))
       }
       picks.append(places[Int(code)])
     }
     return Operand(ColumnVector(type, values: results).withDictionary().gather(picks))
+  }
+}
+
+/// What the texts of one block may take: its rows are many, and each text may be long.
+private struct TextRoom {
+  private var bytes = 0
+  /// Lets a value through; 53200 once all together are too long.
+  mutating func take(_ value: Value) throws -> Value {
+    switch value {
+    case .text(let text): bytes += text.utf8.count
+    case .bytes(let all): bytes += all.count
+    default: return value
+    }
+    guard bytes <= TextKernels.blockBytesMax else { throw TextKernels.tooManyBytes() }
+    return value
   }
 }

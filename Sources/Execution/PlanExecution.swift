@@ -211,6 +211,8 @@ struct PlanExecution {
         RowOrder.order(keys, count: all.count, limit: first.map { min($0, all.count) })
       )
     }
+    // Of more rows than this only those that are sorted first are kept. A limit may be any number.
+    let most = first.map { $0 > Int.max / 4 ? Int.max : max($0 * 4, 1 << 14) }
     try run(node.input, needed: needed.map { $0.union(node.keys.map(\.column)) }) { batch in
       try context.cancel.check()
       gathered.append(batch)
@@ -218,7 +220,7 @@ struct PlanExecution {
       let own = batch.memoryBytes
       try context.hold(own)
       bytes += own
-      if let first, rows > max(first * 4, 1 << 14) {
+      if let most, rows > most {
         // What is sorted first stays before later rows that tie with it.
         gathered = [sorted()]
         rows = gathered[0].count

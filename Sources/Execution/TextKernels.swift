@@ -27,13 +27,21 @@ enum TextKernels {
     }
     return .text(out)
   }
+  /// Bytes of text that the rows of a block may have together, when they are made and not read.
+  static let blockBytesMax = 256 << 20
+  static func tooManyBytes() -> TallyError {
+    TallyError(
+      .overloaded,
+      "out of memory",
+      detail: "The texts of one block of rows take more than \(blockBytesMax >> 20) MiB.",
+      hint: "Make shorter texts, or of fewer rows at once."
+    )
+  }
   private static func tooLong() -> TallyError {
     .sql("54000", "text would be longer than \(Limits.textBytesMax) bytes")
   }
   private static func close(_ out: inout TextColumn) throws {
-    guard let end = UInt32(exactly: out.bytes.count) else {
-      throw TallyError(.overloaded, "texts of a block over 4 GiB")
-    }
+    guard out.bytes.count <= blockBytesMax, let end = UInt32(exactly: out.bytes.count) else { throw tooManyBytes() }
     out.offsets.append(end)
   }
   /// Letters A-Z and a-z only.

@@ -88,6 +88,7 @@ public struct ArrayValue: Sendable {
   }
   /// The array as a value.
   public func value() throws(TallyError) -> Value { .bytes(try encoded()) }
+  /// Ends early once there are too many bytes.
   private func encode(into writer: inout ByteWriter) {
     writer.count(elements.count)
     let hasNulls = elements.contains(where: \.isNull)
@@ -98,6 +99,7 @@ public struct ArrayValue: Sendable {
       writer.bytes(bits)
     }
     for value in elements {
+      if writer.count > Limits.textBytesMax { return }
       switch value {
       case .null: break
       case .fixed(let number): writer.signedVarint(number)

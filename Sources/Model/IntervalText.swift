@@ -215,8 +215,9 @@ private struct IntervalReader {
       guard given.value < 12 else { throw range }
       try mark(IntervalUnit.month.bit)
       let years = whole.value.multipliedReportingOverflow(by: 12)
-      guard !years.overflow else { throw range }
-      return try addMonths(sign * (years.partialValue + given.value), 1)
+      let total = years.partialValue.addingReportingOverflow(given.value)
+      guard !years.overflow, !total.overflow else { throw range }
+      return try addMonths(sign * total.partialValue, 1)
     }
     if scan.take(0x2e) { (fraction, places) = scan.fraction() }
     guard whole.count + places > 0 else { throw syntax }

@@ -282,5 +282,21 @@ extension ExpressionSamples {
     to_char(1)
     length(1)
     repeat('x')
+    make_timestamp(2020, 1, 1, 0, 0, 'NaN')
+    make_timestamp(2020, 1, 1, 0, 0, 'infinity')
+    make_timestamptz(2020, 1, 1, 0, 0, 1e300)
+    to_timestamp('2020-01-01 99', 'YYYY-MM-DD TZH')
+    to_timestamp('2020-01-01 12', 'YYYY-MM-DD TZH')
+    interval '768614336404564650-11'
+    interval '178956970-7'
+    date_bin('106751990 days', timestamp '0001-01-01', timestamp '0001-01-02')
+    date_bin('1 day', timestamp '2024-02-29 13:00', timestamp '0001-01-02')
+    format('%*s', '-9223372036854775808'::bigint, 'x')
+    format('[%*s]', '5', 'x')
+    format('[%*s]', null::int, 'x')
+    format('[%-*s]', 5, 'x')
+    power(1::numeric, 100000)
+    power((-1)::numeric, 100001)
+    power(0::numeric, 100000)
     """.split(separator: "\n").map(String.init)
 }

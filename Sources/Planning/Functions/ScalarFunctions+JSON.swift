@@ -64,7 +64,7 @@ extension ScalarFunctions {
     case .jsonStripNulls: return .text(strippingNulls(try a.json(0)).text)
     case .jsonPretty:
       var out = ""
-      pretty(try a.json(0), 0, &out)
+      try pretty(try a.json(0), 0, &out)
       return .text(out)
     default: return try objectOfTexts(a)
     }
@@ -262,27 +262,30 @@ extension ScalarFunctions {
     default: json
     }
   }
-  private static func pretty(_ json: JSONValue, _ depth: Int, _ out: inout String) {
-    func line(_ depth: Int) { out += "\n" + String(repeating: " ", count: depth * 4) }
+  private static func pretty(_ json: JSONValue, _ depth: Int, _ out: inout String) throws(TallyError) {
+    func line(_ depth: Int) throws(TallyError) {
+      guard out.utf8.count <= Limits.textBytesMax else { throw .sql("54000", "text would be longer than \(Limits.textBytesMax) bytes") }
+      out += "\n" + String(repeating: " ", count: depth * 4)
+    }
     switch json {
     case .object(let members):
       out += "{"
       for (index, member) in members.enumerated() {
         if index > 0 { out += "," }
-        line(depth + 1)
+        try line(depth + 1)
         out += JSONValue.string(member.key).text + ": "
-        pretty(member.value, depth + 1, &out)
+        try pretty(member.value, depth + 1, &out)
       }
-      line(depth)
+      try line(depth)
       out += "}"
     case .array(let items):
       out += "["
       for (index, item) in items.enumerated() {
         if index > 0 { out += "," }
-        line(depth + 1)
-        pretty(item, depth + 1, &out)
+        try line(depth + 1)
+        try pretty(item, depth + 1, &out)
       }
-      line(depth)
+      try line(depth)
       out += "]"
     default: out += json.text
     }

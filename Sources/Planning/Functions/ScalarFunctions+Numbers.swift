@@ -112,7 +112,9 @@ extension ScalarFunctions {
       if isRising ? x >= high : x <= high {
         sum = count + 1
       } else {
-        sum = min(count, Int64((Double(count) * ((x - low) / (high - low))).rounded(.down))) + 1
+        // Bounds may lie further apart than any double.
+        let part = (high - low).isFinite ? (x - low) / (high - low) : (x / 2 - low / 2) / (high / 2 - low / 2)
+        sum = min(count, Int64((Double(count) * part).rounded(.down))) + 1
       }
     }
     guard sum <= Int64(Int32.max) else { throw IntegerRange.failure(.integer) }
@@ -225,11 +227,14 @@ extension ScalarFunctions {
       if x.coefficient < 0 { throw .sql("2201F", "a negative number raised to a non-integer power yields a complex result") }
       return try fractionalPower(x, y)
     }
-    guard let count = Int64(exactly: whole.coefficient), count.magnitude <= 10_000 else {
+    let base = trimmed(x)
+    // Powers of these are small, whatever the exponent.
+    let isUnit = base.scale == 0 && base.coefficient.magnitude <= 1
+    let exponent = isUnit ? whole.coefficient.signum() * (whole.coefficient % 2 == 0 ? 2 : 1) : whole.coefficient
+    guard let count = Int64(exactly: exponent), count.magnitude <= 10_000 else {
       throw .sql("22003", "value overflows numeric format")
     }
     var result = Numeric(1)
-    let base = trimmed(x)
     var step = base
     var left = count.magnitude
     while left > 0 {
@@ -240,7 +245,7 @@ extension ScalarFunctions {
     if count < 0 { result = try Numeric.divide(Numeric(1), result) }
     // 16 places at least, as far as there are digits.
     let places = max(Int(x.scale), Int(y.scale), 16)
-    return try result.rounded(toScale: min(max(places, 0), 37 - max(0, weight(result))))
+    return try result.rounded(toScale: min(places, max(0, 37 - max(0, weight(result)))))
   }
 }
 

@@ -101,7 +101,7 @@ extension ScalarFunctions {
     var at = 0
     while at <= all.count, let match = regex.search(all, from: at) {
       out += all[copied..<match.lowerBound]
-      if usesGroups { expand(new, all, match, regex.groups(all, match), &out) } else { out += new }
+      if usesGroups { try expand(new, all, match, regex.groups(all, match), &out) } else { out += new }
       copied = match.upperBound
       guard out.count <= Limits.textBytesMax else { throw .sql("54000", "text would be longer than \(Limits.textBytesMax) bytes") }
       if !isGlobal { break }
@@ -117,9 +117,10 @@ extension ScalarFunctions {
     _ match: Range<Int>,
     _ groups: [Range<Int>?],
     _ out: inout [UInt32]
-  ) {
+  ) throws(TallyError) {
     var at = 0
     while at < new.count {
+      guard out.count <= Limits.textBytesMax else { throw .sql("54000", "text would be longer than \(Limits.textBytesMax) bytes") }
       guard new[at] == 0x5c, at + 1 < new.count else {
         out.append(new[at])
         at += 1

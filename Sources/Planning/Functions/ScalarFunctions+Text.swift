@@ -71,13 +71,13 @@ extension ScalarFunctions {
     case .concatenateAll, .concatenateWith:
       let parts = zip(a.values, a.types).dropFirst(function == .concatenateWith ? 1 : 0).compactMap { ValueText.print($0, as: $1) }
       if function == .concatenateWith, a.isNull(0) { return .null }
-      return .text(parts.joined(separator: function == .concatenateWith ? a.text(0) : ""))
+      return .text(try joined(parts, function == .concatenateWith ? a.text(0) : ""))
     case .stringToArray: return try stringToArray(a)
     case .arrayToString:
       if a.isNull(0) || a.isNull(1) { return .null }
       let array = try a.array(0)
       let null = a.count > 2 && !a.isNull(2) ? a.text(2) : nil
-      return .text(array.elements.compactMap { ValueText.print($0, as: array.element) ?? null }.joined(separator: a.text(1)))
+      return .text(try joined(array.elements.compactMap { ValueText.print($0, as: array.element) ?? null }, a.text(1)))
     case .likePattern: return .fixed(try LikePattern(a.text(1)).matches(Array(a.text(0).utf8)) ? 1 : 0)
     case .likeInsensitive:
       return .fixed(try LikePattern(lowered(a.text(1))).matches(Array(lowered(a.text(0)).utf8)) ? 1 : 0)
@@ -85,6 +85,12 @@ extension ScalarFunctions {
     case .similarEscape: return .text(try SimilarPattern.regex(a.text(0), escape: a.count > 1 ? a.text(1) : "\\"))
     default: return try regex(function, a, &memory)
     }
+  }
+  /// Texts with another between them; 54000 before a longer one than there may be is made.
+  private static func joined(_ parts: [String], _ separator: String) throws(TallyError) -> String {
+    let bytes = parts.reduce(max(0, parts.count - 1) * separator.utf8.count) { $0 + $1.utf8.count }
+    guard bytes <= Limits.textBytesMax else { throw .sql("54000", "text would be longer than \(Limits.textBytesMax) bytes") }
+    return parts.joined(separator: separator)
   }
   static func lowered(_ text: String) -> String {
     String(decoding: text.utf8.map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }, as: UTF8.self)
@@ -207,6 +213,7 @@ extension ScalarFunctions {
     var out = String.UnicodeScalarView()
     var at = 0
     var nextArgument = 1
+    var bytes = 0
     func number() throws(TallyError) -> Int? {
       let start = at
       var value = 0
@@ -267,7 +274,12 @@ extension ScalarFunctions {
           }
           index = try argument(index)
           nextArgument = index + 1
-          if case .fixed(let value) = a.values[index] { width = Int(value) } else { width = nil }
+          // An integer of four bytes, as which texts are read as well.
+          if a.values[index].isNull {
+            width = nil
+          } else if case .fixed(let value) = try ValueText.parse(ValueText.print(a.values[index], as: a.types[index]) ?? "", as: .integer) {
+            width = Int(value)
+          }
           if let given = width, given < 0 {
             isLeft = true
             width = -given
@@ -293,7 +305,8 @@ extension ScalarFunctions {
         throw .sql("22023", "unrecognized format() type specifier \"\(kind)\"", hint: "For a single \"%\" use \"%%\".")
       }
       let blanks = max(0, (width ?? 0) - shown.unicodeScalars.count)
-      guard blanks <= Limits.textBytesMax else { throw .sql("54000", "requested length too large") }
+      bytes += blanks + shown.utf8.count
+      guard blanks <= Limits.textBytesMax, bytes <= Limits.textBytesMax else { throw .sql("54000", "requested length too large") }
       if !isLeft { out.append(contentsOf: repeatElement(" ", count: blanks)) }
       out.append(contentsOf: shown.unicodeScalars)
       if isLeft { out.append(contentsOf: repeatElement(" ", count: blanks)) }

@@ -11,7 +11,7 @@ extension ScalarFunctions {
     case .makeDate: return .fixed(try date(a.integer(0), a.integer(1), a.integer(2)))
     case .makeTime: return .fixed(try timeOfDay(a.integer(0), a.integer(1), a.double(2)))
     case .makeTimestamp, .makeTimestamptz:
-      let day = try date(a.integer(0), a.integer(1), a.integer(2), "\(a.integer(3)):\(two(a.integer(4))):\(two(Int64(a.double(5))))")
+      let day = try date(a.integer(0), a.integer(1), a.integer(2))
       let local = try TimeArithmetic.add(
         Interval(microseconds: try timeOfDay(a.integer(3), a.integer(4), a.double(5))),
         toTimestamp: try TimeArithmetic.timestamp(ofDate: day)
@@ -90,7 +90,7 @@ extension ScalarFunctions {
 
   // MARK: Making
 
-  static func date(_ year: Int64, _ month: Int64, _ day: Int64, _ rest: String? = nil) throws(TallyError) -> Int64 {
+  static func date(_ year: Int64, _ month: Int64, _ day: Int64) throws(TallyError) -> Int64 {
     let failure = TallyError.sql(
       "22008",
       "date field value out of range: \(year)-\(two(month))-\(two(day))"
@@ -238,9 +238,9 @@ extension ScalarFunctions {
     guard width.partialValue > 0 else { throw .sql("22008", "stride must be greater than zero") }
     let distance = time.subtractingReportingOverflow(origin)
     guard !distance.overflow else { throw .sql("22008", "interval out of range") }
-    let result = origin + distance.partialValue - Calendar.floorRemainder(distance.partialValue, width.partialValue)
-    guard TimeRange.contains(microsecond: result) else { throw .sql("22008", "timestamp out of range") }
-    return result
+    let result = time.subtractingReportingOverflow(Calendar.floorRemainder(distance.partialValue, width.partialValue))
+    guard !result.overflow, TimeRange.contains(microsecond: result.partialValue) else { throw .sql("22008", "timestamp out of range") }
+    return result.partialValue
   }
   /// (start, end) OVERLAPS (start, end), NULLs as the standard has them.
   private static func overlaps(_ a: FunctionArguments) throws(TallyError) -> Value {

@@ -457,7 +457,13 @@ private struct TimeTextReader {
     guard (0...24).contains(hour), (0...59).contains(fields["mi"] ?? 0), (0...60).contains(fields["ss"] ?? 0),
       (0...86_400).contains(seconds)
     else { throw range }
-    if let east = fields["tzh"] { seconds -= east * 3600 + (east < 0 ? -1 : 1) * (fields["tzm"] ?? 0) * 60 }
+    if let east = fields["tzh"] {
+      // PostgreSQL's MAX_TZDISP_HOUR.
+      guard east.magnitude <= 15, (0...59).contains(fields["tzm"] ?? 0) else {
+        throw .sql("22009", "time zone displacement out of range: \"\(text)\"")
+      }
+      seconds -= east * 3600 + (east < 0 ? -1 : 1) * (fields["tzm"] ?? 0) * 60
+    }
     let micros = day.multipliedReportingOverflow(by: Calendar.microsecondsPerDay)
     let total = micros.partialValue.addingReportingOverflow(seconds * 1_000_000 + (fields["us"] ?? 0))
     guard !micros.overflow, !total.overflow, TimeRange.contains(microsecond: total.partialValue) else {
