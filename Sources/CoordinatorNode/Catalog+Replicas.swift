@@ -65,7 +65,7 @@ extension Catalog {
       guard let incarnation = added[member.node],
         snapshot.node(member.node)?.incarnation == incarnation || isPlanted(.addedIncarnationNotCompared)
       else {
-        throw TallyError(.staleCatalog, "node \(member.node) restarted since its copy of shard \(id) caught up")
+        throw TallyError(.invalid, "node \(member.node) restarted since its copy of shard \(id) caught up")
       }
     }
     try set(at, inSync: members)

@@ -19,31 +19,31 @@ public enum EncodedRows {
   /// Bytes of text that a block of rows holds at most, unless it is one row.
   static let blockBytes = 256 << 10
 
-  /// At most as many rows of a batch as are encoded at once.
+  /// Behind which row a block ends that begins at `start`: at most `limit` rows, and of text at most `blockBytes` unless it is one row.
   ///
   /// A dictionary holds a text once, whatever number of rows have it, and each of those rows is written out: the size of a batch in
   /// memory does not say what its rows take.
-  public static func most(_ batch: Batch) -> Int {
-    max(1, blockBytes / max(1, batch.columns.reduce(0) { $0 + longest($1) }))
-  }
-  /// The longest text of a column; 0 for columns of other values.
-  private static func longest(_ column: ColumnVector) -> Int {
-    var longest: UInt32 = 0
-    switch column.values {
-    case .text(let texts):
-      for row in 0..<texts.count { longest = max(longest, texts.offsets[row + 1] - texts.offsets[row]) }
-    case .codes(let codes, let dictionary):
-      if dictionary.count == 0 { return 0 }
-      let offsets = dictionary.offsets
-      if dictionary.count <= codes.count {
-        for code in 0..<dictionary.count { longest = max(longest, offsets[code + 1] - offsets[code]) }
-      } else {
-        // Few rows of a large dictionary, which many batches may share.
-        for code in codes { longest = max(longest, offsets[Int(code) + 1] - offsets[Int(code)]) }
+  public static func end(_ batch: Batch, from start: Int, upTo limit: Int) -> Int {
+    let last = min(batch.count, start + min(limit, batch.count))
+    var bytes: [Int] = []
+    for column in batch.columns {
+      switch column.values {
+      case .text(let texts):
+        if bytes.isEmpty { bytes = [Int](repeating: 0, count: last - start) }
+        for row in start..<last { bytes[row - start] += Int(texts.offsets[row + 1] - texts.offsets[row]) }
+      case .codes(let codes, let dictionary) where dictionary.count > 0:
+        if bytes.isEmpty { bytes = [Int](repeating: 0, count: last - start) }
+        let offsets = dictionary.offsets
+        for row in start..<last { bytes[row - start] += Int(offsets[Int(codes[row]) + 1] - offsets[Int(codes[row])]) }
+      case .codes, .fixed, .double, .numeric, .interval, .hll, .topn: break
       }
-    case .fixed, .double, .numeric, .interval, .hll, .topn: break
     }
-    return Int(longest)
+    var sum = 0
+    for (at, own) in bytes.enumerated() {
+      sum += own
+      if sum > blockBytes, at > 0 { return start + at }
+    }
+    return last
   }
 }
 
@@ -65,10 +65,11 @@ public enum CopyOutput {
     let encoding = Encoding(options, columns, values)
     var count = 0
     while let batch = try await rows.next() {
-      let most = min(rowsAtOnce, EncodedRows.most(batch))
-      for start in stride(from: 0, to: batch.count, by: most) {
+      var start = 0
+      while start < batch.count {
         try Task.checkCancellation()
-        let range = start..<min(start + most, batch.count)
+        let range = start..<EncodedRows.end(batch, from: start, upTo: rowsAtOnce)
+        start = range.upperBound
         let piece = try await compute.attempt { try encoding.write(batch, range) }
         try await client.sendCopyRows(piece.bytes, ends: piece.ends)
       }

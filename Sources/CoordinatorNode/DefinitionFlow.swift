@@ -63,18 +63,21 @@ extension Coordinator {
   /// keeps it from being changed back is for the log: the client hears why it had to be.
   private func takeBack(_ command: CatalogCommand, _ request: StatementRequest) async {
     let limit = surroundings.clock.now + Self.takeBackPatience
-    do {
-      while true {
-        do {
-          _ = try await propose(command, in: request.transaction)
-          return try await broadcast()
-        } catch let error as TallyError where error.sqlState == "55006" && surroundings.clock.now < limit {
-          try await surroundings.clock.sleep(for: .milliseconds(50))
-        }
+    while true {
+      do {
+        _ = try await propose(command, in: request.transaction)
+        break
+      } catch let error as TallyError where (error.sqlState == "55006" || error.isRetryable) && surroundings.clock.now < limit {
+        // Its client may have cancelled the statement, and then a sleep would end at once.
+        let turn = Promise<Void>()
+        let alarm = surroundings.clock.alarm(at: surroundings.clock.now + .milliseconds(50)) { turn.fulfil(()) }
+        do { try await turn.value } catch { return surroundings.log.warning("table-not-changed-back", ("reason", "\(error)")) }
+        alarm.cancel()
+      } catch {
+        return surroundings.log.warning("table-not-changed-back", ("reason", "\(error)"))
       }
-    } catch {
-      surroundings.log.warning("table-not-changed-back", ("reason", "\(error)"))
     }
+    do { try await broadcast() } catch { surroundings.log.warning("table-change-not-told", ("reason", "\(error)")) }
   }
   private static let takeBackPatience = Duration.seconds(30)
 

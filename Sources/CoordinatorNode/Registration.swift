@@ -102,10 +102,15 @@ extension Coordinator {
 
   /// A worker lives.
   func hear(_ beat: Heartbeat) async throws -> HeartbeatReply {
-    let snapshot = await log.catalog.snapshot
+    var snapshot = await log.catalog.snapshot
     if let known = snapshot.node(beat.node), known.incarnation < beat.incarnation {
-      // It registered with a coordinator that has more of the log.
-      throw TallyError(.unavailable, "this coordinator has not heard of incarnation \(beat.incarnation) of node \(beat.node) yet")
+      // It registered with a coordinator that has more of the log; unless this one leads still: then the registration is lost, and the
+      // worker registers again.
+      let index = try await log.readIndex()
+      guard await log.applied >= index else {
+        throw TallyError(.unavailable, "this coordinator has not heard of incarnation \(beat.incarnation) of node \(beat.node) yet")
+      }
+      snapshot = await log.catalog.snapshot
     }
     guard let node = snapshot.node(beat.node), node.incarnation == beat.incarnation else {
       throw TallyError(

@@ -21,8 +21,6 @@ final class RowCursor: @unchecked Sendable {
   private let base: RowCursor?
   private var batch: Batch?
   private var at = 0
-  /// Rows of the batch that are encoded at once.
-  private var most = 1
   /// Rows that may still be taken.
   private var remaining: Int
   /// Rows taken so far.
@@ -59,7 +57,7 @@ final class RowCursor: @unchecked Sendable {
     }
     while true {
       if let batch, at < batch.count {
-        let rows = at..<min(batch.count, at + min(limit, most))
+        let rows = at..<EncodedRows.end(batch, from: at, upTo: limit)
         at = rows.upperBound
         position += rows.count
         return (batch, rows)
@@ -73,11 +71,10 @@ final class RowCursor: @unchecked Sendable {
         throw error
       }
       at = 0
-      guard let fresh = batch else {
+      guard batch != nil else {
         isAtEnd = true
         return nil
       }
-      most = EncodedRows.most(fresh)
     }
   }
   /// Goes over rows; returns over how many.

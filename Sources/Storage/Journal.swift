@@ -317,7 +317,8 @@ public final class Journal: Sendable {
           state.index.cut(record.shard, from: record.entry.position)
           // A log that was cut away whole needs no file from before, and damage there is none of its.
           if record.entry.position == LogPosition(1) {
-            for at in state.used.indices.dropLast() { state.used[at].highest[record.shard] = nil }
+            // The last file's too: what follows in it is added again below.
+            for at in state.used.indices { state.used[at].highest[record.shard] = nil }
           } else {
             for at in state.used.indices { state.used[at].cut(record.shard, from: record.entry.position) }
           }

@@ -138,6 +138,9 @@ extension Worker {
     journal.pin(request.shard, above: host.store.releasable, for: request.replica.rawValue)
     host.links[request.replica]?.isPinned = true
     let snapshot = try await host.store.replicaSnapshot()
+    // A beat may have unpinned it meanwhile, as nothing was offered yet.
+    journal.pin(request.shard, above: snapshot.position, for: request.replica.rawValue)
+    host.links[request.replica]?.isPinned = true
     offers[request.shard, default: [:]][request.replica] = OfferedCheckpoint(snapshot: snapshot, usedAt: surroundings.clock.now)
     return ReplicaManifest(position: snapshot.position, manifest: snapshot.manifest)
   }

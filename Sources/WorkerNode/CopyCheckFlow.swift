@@ -91,8 +91,8 @@ extension Worker {
   /// Answers a check.
   func answer(_ check: CheckCopies) -> CopiesChecked { CopiesChecked(answers: check.asked.map(answer(check:))) }
   private func answer(check request: Append) -> Appended? {
-    guard space != .full, let host = hosts[request.shard], host.store.replica == request.replica, host.damage == nil, host.primary == nil,
-      !request.needsCheckpoint, host.copy.promised == request.epoch
+    guard space != .full, let host = hosts[request.shard], host.store.replica == request.replica, !isVoid(host), host.damage == nil,
+      host.primary == nil, !request.needsCheckpoint, host.copy.promised == request.epoch
     else { return nil }
     let previous = LogPlace(position: request.previous, epoch: request.previousEpoch, chain: request.previousChain)
     let applied = host.store.applied.position

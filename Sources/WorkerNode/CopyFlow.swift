@@ -15,10 +15,13 @@ extension Worker {
   func append(_ request: Append, _ call: ServerCall) async throws {
     // Refused whole, so that its primary sees it as silent and takes it out of the in-sync set.
     if space == .full { try requireRoom() }
-    if hosts[request.shard]?.store.replica != request.replica { try await refreshCatalog() }
-    guard let host = hosts[request.shard], host.store.replica == request.replica, host.damage == nil,
+    func named() -> ReplicaID? { catalog.shard(request.shard)?.replica(on: identity.value.node)?.id }
+    if hosts[request.shard]?.store.replica != request.replica, named() != request.replica { try await refreshCatalog() }
+    guard let host = hosts[request.shard], host.store.replica == request.replica, !isVoid(host), host.damage == nil,
       !request.needsCheckpoint
     else {
+      // A void copy promises all the same (R1): an earlier primary, who may not know yet, counts it no more.
+      if named() == request.replica { hosts[request.shard]?.hear(request.epoch) }
       try await call.reply(.appended(answer(.empty, request, hosts[request.shard])))
       beginCatchUp(request.shard)
       return

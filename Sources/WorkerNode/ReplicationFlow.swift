@@ -349,9 +349,11 @@ extension Worker {
         ("of", String(1 + host.links.count))
       )
     } catch let error as TallyError where error.status == .staleCatalog || error.status == .notPrimary || error.status == .invalid {
-      // Refused for good, whatever else is on its way: the catalog says how it is, and then it is looked at again.
+      // Refused: the catalog says how it is, and then it is looked at again. Only what is invalid was judged on the very record that was
+      // named, so no earlier try was made either; after the others an addition may have been, and it counts until a newer record says
+      // more (R6), which clears it. The catalog that comes here may be no newer: it may be a coordinator's that lags.
       do { try await fetchCatalog() } catch let error as TallyError where error.isRetryable { return }
-      if host.primary?.epoch == epoch { host.forgetAddition() }
+      if error.status == .invalid, host.primary?.epoch == epoch { host.forgetAddition() }
     } catch let error as TallyError where error.status != .internalError {
       // It may have been made: an addition counts until the record says more (R6).
       surroundings.log.warning("in-sync-set-waits", ("shard", shard.description), ("reason", error.message))

@@ -122,9 +122,8 @@ extension Worker {
   private func host(of record: ShardRecord, _ mine: ReplicaRecord) async throws -> ShardHost? {
     if let known = hosts[record.id] {
       // A learner's number is new because what the copy here once had is void: it may hold entries that were given up, or lack some that
-      // it acknowledged. It keeps its old one, acknowledges nothing under the new one, and begins again from its primary's checkpoint.
-      let isVoid = known.store.replica.rawValue > 0 && record.learners.contains(mine)
-      if known.store.replica != mine.id, !isVoid {
+      // it acknowledged. It keeps its old one, acknowledges nothing under either, and begins again from its primary's checkpoint.
+      if known.store.replica != mine.id, !record.learners.contains(mine) {
         let old = known.store.replica
         try await known.store.rename(mine.id)
         known.tell(.renamed(from: old))
@@ -149,6 +148,11 @@ extension Worker {
     )
     hosts[record.id] = host
     return host
+  }
+  /// Whether the catalog knows the copy here under another number: what it has is void.
+  func isVoid(_ host: ShardHost) -> Bool {
+    guard let mine = catalog.shard(host.id)?.replica(on: identity.value.node) else { return false }
+    return mine.id != host.store.replica
   }
   private func schema(_ host: ShardHost) -> ShardSchema? {
     catalog.shard(host.id).map { ShardSchema(of: $0.group, in: catalog) }
@@ -178,6 +182,8 @@ extension Worker {
       surroundings.log.error("shard-refused", ("shard", shard.description), ("reason", "\(error)"))
       refused[shard] = "\(error)"
       host.stepDown()
+      // Nor does it acknowledge anything to another primary meanwhile.
+      host.noteDamage("\(error)")
       // A flow that changes its files ends first: it must not touch those of the copy that takes its place.
       try await host.store.untilFilesAreQuiet()
       if hosts[shard] === host { hosts[shard] = nil }
